@@ -1,0 +1,49 @@
+# Two commands for a newcomer: `make demo` and `make test`. Both make their own environment in .venv.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all lint typecheck wheel tables clean
+
+help:
+	@echo "make demo       train MADE on scikit-learn's digits, draw, export and read back (about two minutes)"
+	@echo "make test       run the default test suite"
+	@echo "make test-all   run every test, the slow ones too"
+	@echo "make lint       ruff; make typecheck: mypy"
+	@echo "make tables     render the README's tables from benchmarks/results"
+
+$(VENV)/.demo: setup.cfg pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable ".[data,plots,serving]"
+	@touch $@
+
+$(VENV)/.dev: setup.cfg pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	@touch $@
+
+demo: $(VENV)/.demo
+	$(BIN)/tfar demo --out demo
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+typecheck: $(VENV)/.dev
+	$(BIN)/mypy
+
+wheel: $(VENV)/.dev
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+tables: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.tables --write
+
+clean:
+	rm -rf $(VENV) build dist demo *.egg-info
