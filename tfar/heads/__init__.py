@@ -1,0 +1,8 @@
+"""Heads: from a site's parameter vector to its conditional distribution."""
+
+from tfar.heads.base import Head
+from tfar.heads.bernoulli import Bernoulli
+from tfar.heads.categorical import Categorical
+from tfar.heads.mixtures import LaplaceMixture, NormalMixture
+
+__all__ = ["Bernoulli", "Categorical", "Head", "LaplaceMixture", "NormalMixture"]

@@ -1,0 +1,116 @@
+"""Dense layer whose connections respect an order of the inputs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable("tfar")
+class MaskedDense(keras.layers.Dense):
+    """Dense layer that connects input i to unit j only if their degrees allow it.
+
+    The mask is part of the computation, so it holds before, during and after training under any optimiser:
+
+        y = activation(x (W * M) + b),    M[i, j] = 1 if in_degrees[i] <= out_degrees[j] else 0
+
+    with `<` in place of `<=` if `strict`. With `use_connectivity_kernel` the units also learn from the mask itself:
+
+        y = activation(x (W * M) + 1 (U * M) + b)
+
+    The mask is made from the degrees where it is used and is never stored. Degrees given to `call` replace those of the
+    constructor, which is how one layer serves many masks.
+
+    Args:
+        units: int. Number of outputs.
+        in_degrees: sequence of int, one for each input.
+        out_degrees: sequence of int, one for each unit.
+        strict: bool. Compare with `<`: for the output layer of a MADE.
+        use_connectivity_kernel: bool. Adds the weights U.
+        **kwargs: those of `keras.layers.Dense` (activation, initialisers, regularisers, dtype, name).
+
+    Input shape: `[..., len(in_degrees)]`.
+    Output shape: `[..., units]`.
+
+    Raises:
+        ValueError: If the degrees do not fit the units or the inputs.
+
+    Example:
+        >>> layer = MaskedDense(3, in_degrees=[1, 2], out_degrees=[1, 1, 2])
+        >>> layer(tf.ones([4, 2])).shape
+        TensorShape([4, 3])
+
+    References:
+        Germain et al. MADE: Masked Autoencoder for Distribution Estimation. ICML 2015, equations 8-9 and section 4.3.
+        https://arxiv.org/abs/1502.03509
+    """
+
+    def __init__(
+        self,
+        units: int,
+        in_degrees: Sequence[int],
+        out_degrees: Sequence[int],
+        *,
+        strict: bool = False,
+        use_connectivity_kernel: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(units, **kwargs)
+        self.in_degrees = [int(d) for d in in_degrees]
+        self.out_degrees = [int(d) for d in out_degrees]
+        self.strict = strict
+        self.use_connectivity_kernel = use_connectivity_kernel
+        if len(self.out_degrees) != units:
+            raise ValueError(f"Expected one of `out_degrees` for each unit: {units}; received {len(self.out_degrees)}.")
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        if input_shape[-1] != len(self.in_degrees):
+            raise ValueError(
+                f"Expected the last axis of the input to have {len(self.in_degrees)} entries, as `in_degrees` has; "
+                f"received shape {tuple(input_shape)}."
+            )
+        super().build(input_shape)
+        self.connectivity_kernel = None
+        if self.use_connectivity_kernel:
+            self.connectivity_kernel = self.add_weight(
+                name="connectivity_kernel",
+                shape=(input_shape[-1], self.units),
+                initializer=keras.initializers.clone_initializer(self.kernel_initializer),
+            )
+
+    @property
+    def full_kernel(self) -> Any:
+        """The weights W before masking, `[inputs, units]`."""
+        return super().kernel
+
+    @property
+    def kernel(self) -> Any:
+        """The masked weights W * M, `[inputs, units]`."""
+        return self._masked(self.full_kernel, None, None)
+
+    def _masked(self, weights: Any, in_degrees: Any, out_degrees: Any) -> tf.Tensor:
+        left = tf.convert_to_tensor(self.in_degrees if in_degrees is None else in_degrees, tf.int32)[:, None]
+        right = tf.convert_to_tensor(self.out_degrees if out_degrees is None else out_degrees, tf.int32)[None, :]
+        mask = left < right if self.strict else left <= right
+        weights = tf.convert_to_tensor(weights)
+        return weights * tf.cast(mask, weights.dtype)
+
+    def call(self, inputs: Any, in_degrees: Any = None, out_degrees: Any = None, training: Any = None) -> tf.Tensor:
+        """Applies the layer; int tensors `in_degrees` and `out_degrees` replace the constructor's."""
+        outputs = keras.ops.matmul(inputs, self._masked(self.full_kernel, in_degrees, out_degrees))
+        if self.connectivity_kernel is not None:
+            visible = self._masked(self.connectivity_kernel, in_degrees, out_degrees)
+            outputs = outputs + tf.reduce_sum(visible, axis=0)
+        if self.bias is not None:
+            outputs = outputs + self.bias
+        return outputs if self.activation is None else self.activation(outputs)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "in_degrees": self.in_degrees,
+            "out_degrees": self.out_degrees,
+            "strict": self.strict,
+            "use_connectivity_kernel": self.use_connectivity_kernel,
+        }

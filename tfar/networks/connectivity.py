@@ -1,0 +1,125 @@
+"""What tells one mask of a MADE from another: the step of each site and the degree of each hidden unit.
+
+Drawn in plain ops from counter-based random numbers, so that training draws fresh ones inside a compiled step and a stored
+ensemble draws the same ones once.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from tfar import masks, random
+
+
+class Connectivity(NamedTuple):
+    """The masks of one member of an ensemble, as degrees.
+
+    Attributes:
+        positions: int32 `[sites]`. Step at which each site is decided.
+        hidden: one int32 `[units]` for each hidden layer. Degrees of its units.
+    """
+
+    positions: tf.Tensor
+    hidden: tuple[tf.Tensor, ...]
+
+
+class ConnectivityDraw(NamedTuple):
+    """How connectivities are drawn.
+
+    Attributes:
+        num_sites: int.
+        hidden_units: tuple of int.
+        lowest: int. Lowest degree of a hidden unit: 1, or 0 if something else than the sites feeds the units.
+        evenly: bool. Evenly spread degrees, dealt to the units at random, or independent ones.
+        positions: int32 `[sites]`, or None for a random order in every draw.
+    """
+
+    num_sites: int
+    hidden_units: tuple[int, ...]
+    lowest: int
+    evenly: bool
+    positions: NDArray[np.int32] | None
+
+    @property
+    def highest(self) -> int:
+        """Highest degree of a hidden unit."""
+        return self.num_sites - 1
+
+    def even(self) -> list[NDArray[np.int32]]:
+        """Evenly spread degrees, sorted, so that no unit is cut off from the layer before it."""
+        degrees, lowest = [], self.lowest
+        for units in self.hidden_units:
+            degrees.append(masks.even_degrees(units, lowest, self.highest))
+            lowest = int(degrees[-1].min())
+        return degrees
+
+    def draw(self, seed: tf.Tensor) -> Connectivity:
+        """Draws one connectivity, a function of `seed`, int32 `[2]`."""
+        if self.positions is None:
+            order = tf.argsort(random.uniform(seed[None], self.num_sites)[0])
+            positions = tf.argsort(order)
+        else:
+            positions = tf.constant(self.positions)
+        draws = [random.uniform(seed[None], n + 1, stream=1 + i)[0] for i, n in enumerate(self.hidden_units)]
+        if self.evenly:
+            hidden = tuple(tf.gather(d, tf.argsort(u[1:])) for d, u in zip(self.even(), draws, strict=True))
+        else:
+            hidden = self._independent(draws)
+        return Connectivity(positions, hidden)
+
+    def _independent(self, draws: list[tf.Tensor]) -> tuple[tf.Tensor, ...]:
+        """Uniform degrees from the lowest of the layer before; the highest is redrawn if it would cut that layer off."""
+        hidden: list[tf.Tensor] = []
+        lowest = largest = tf.constant(self.lowest)
+        for uniforms in draws:
+            degrees = self._between(lowest, uniforms[1:])
+            top = tf.one_hot(tf.argmax(degrees), tf.size(degrees), on_value=True, off_value=False, dtype=tf.bool)
+            redraw = tf.logical_and(top, tf.reduce_max(degrees) < largest)
+            degrees = tf.where(redraw, self._between(largest, uniforms[0]), degrees)
+            hidden.append(degrees)
+            lowest, largest = tf.reduce_min(degrees), tf.reduce_max(degrees)
+        return tuple(hidden)
+
+    def _between(self, lowest: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
+        span = tf.cast(self.highest - lowest + 1, tf.float32)
+        return tf.minimum(lowest + tf.cast(tf.floor(uniforms * span), tf.int32), self.highest)
+
+
+class Members:
+    """The connectivities of a stored ensemble, kept as degrees and never as masks.
+
+    Args:
+        drawing: how connectivities are drawn.
+        num_members: int, K.
+        seed: int. Member k is a function of (seed, k).
+    """
+
+    def __init__(self, drawing: ConnectivityDraw, num_members: int, seed: int) -> None:
+        with tf.init_scope():
+            seeds = random.row_seeds(seed, num_members)
+            draws = [drawing.draw(seeds[k]) for k in range(num_members)]
+            hidden = [np.stack([np.asarray(d.hidden[i]) for d in draws]) for i in range(len(drawing.hidden_units))]
+            positions = np.stack([np.asarray(d.positions) for d in draws]).astype(np.int32)
+        if num_members == 1 and drawing.evenly:
+            hidden = [degrees[None] for degrees in drawing.even()]
+        self.size = num_members
+        self.positions = positions if drawing.positions is None else positions[:1]
+        self.hidden: list[NDArray[np.int32]] = hidden
+        self.tables = [self._table(degrees, drawing.num_sites) for degrees in hidden]
+
+    @staticmethod
+    def _table(degrees: NDArray[np.int32], num_sites: int) -> NDArray[np.int32]:
+        """Units of each degree for each member, int32 `[K, sites, group]`; see `masks.units_by_degree`."""
+        tables = [masks.units_by_degree(row, num_sites) for row in degrees]
+        group = max(table.shape[1] for table in tables)
+        return np.stack([np.concatenate([t, np.repeat(t[:, :1], group - t.shape[1], 1)], 1) for t in tables])
+
+    def connectivity(self, member: int | tf.Tensor) -> Connectivity:
+        """The connectivity of a member, `member` an int or an int32 scalar."""
+        shared = 0 if len(self.positions) == 1 else member
+        return Connectivity(
+            tf.gather(tf.constant(self.positions), shared),
+            tuple(tf.gather(tf.constant(degrees), member) for degrees in self.hidden),
+        )

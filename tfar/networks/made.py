@@ -1,0 +1,220 @@
+"""The network of MADE: a masked multilayer perceptron."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from tfar import masks, orders, random
+from tfar.layers import MaskedDense
+from tfar.networks.base import condition_size, flatten_condition
+from tfar.networks.connectivity import Connectivity, ConnectivityDraw, Members
+from tfar.networks.made_steps import MADESteps
+
+
+@keras.saving.register_keras_serializable("tfar")
+class MADENetwork(MADESteps):
+    """Masked multilayer perceptron whose masks follow from degrees.
+
+        h_1 = g(b_1 + (W_1 * M_1) x),   h_l = g(b_l + (W_l * M_l) h_{l-1}),   params = c + (V * M_V) h_L + (A * M_A) x
+
+    A conditional input is added to every hidden layer by a dense layer of its own.
+
+    Args:
+        event_shape: shape of one event.
+        hidden_units: units of each hidden layer.
+        params_size: int. Parameters of a site.
+        site_shape: shape of the value of one site.
+        num_classes: None, or the number of classes of a site: its values are then scaled to -1 .. 1.
+        one_hot: bool. Feed each class of a site as an input of its own.
+        order, num_masks, num_eval_masks, degrees, direct_connections, connectivity_weights, activation, conditional_shape,
+        kernel_initializer, seed: see `tfar.MADE`.
+
+    References:
+        Germain et al. MADE: Masked Autoencoder for Distribution Estimation. ICML 2015, section 4.
+        https://arxiv.org/abs/1502.03509
+    """
+
+    def __init__(
+        self,
+        event_shape: tuple[int, ...],
+        hidden_units: tuple[int, ...],
+        params_size: int = 1,
+        site_shape: tuple[int, ...] = (),
+        *,
+        order: orders.Order = "natural",
+        num_masks: int | None = 1,
+        num_eval_masks: int = 16,
+        degrees: str = "even",
+        direct_connections: bool = True,
+        connectivity_weights: bool = False,
+        activation: Any = "relu",
+        conditional_shape: Any = None,
+        num_classes: int | None = None,
+        one_hot: bool = False,
+        kernel_initializer: Any = "glorot_uniform",
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(event_shape, site_shape, conditional_shape, **kwargs)
+        self.hidden_units = tuple(hidden_units)
+        self._params_size = int(params_size)
+        self.order, self.num_masks, self.num_eval_masks = order, num_masks, num_eval_masks
+        self.degrees, self.direct_connections = degrees, direct_connections
+        self.connectivity_weights, self.seed = connectivity_weights, seed
+        self.num_classes, self.one_hot = num_classes, bool(one_hot and num_classes)
+        self.activation = keras.activations.get(activation)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self._site_size = int(np.prod(self.site_shape, dtype=int))
+        self._inputs_per_site = self._site_size * (num_classes if self.one_hot and num_classes else 1)
+        self._draw_members()
+        self._make_layers()
+
+    @property
+    def params_size(self) -> int:
+        return self._params_size
+
+    # Masks -----------------------------------------------------------------------------------------------------------
+
+    def _draw_members(self) -> None:
+        random_order = isinstance(self.order, str) and self.order == "random"
+        self.any_order = random_order and self.num_masks is None
+        shared = orders.positions(orders.resolve(self.order, self.num_sites, self.seed))
+        self._drawing = ConnectivityDraw(
+            self.num_sites,
+            self.hidden_units,
+            lowest=1 if self.num_sites > 1 and self.conditional_shape is None else 0,
+            evenly=self.degrees == "even",
+            positions=None if random_order and self.num_masks != 1 else shared,
+        )
+        self.num_members = self.num_eval_masks if self.num_masks is None else self.num_masks
+        self._members = Members(self._drawing, self.num_members, self.seed)
+        self.orders = orders.positions(self._members.positions)
+
+    def connectivity(self, member: int = 0) -> NDArray[np.bool_]:
+        positions = self._members.positions[min(member, len(self._members.positions) - 1)]
+        hidden = [degrees[member] for degrees in self._members.hidden]
+        return masks.connectivity(positions + 1, hidden, direct_connections=self.direct_connections)
+
+    def _connectivity(self, member: Any, order: Any, seed: Any) -> Connectivity:
+        if seed is not None and self.num_masks is None:
+            connectivity = self._drawing.draw(seed)
+        elif seed is not None and self.num_members > 1:
+            noise = random.uniform(seed[None], 1, stream=random.MEMBER)[0, 0]
+            connectivity = self._members.connectivity(select_member(noise, self.num_members))
+        else:
+            connectivity = self._members.connectivity(0 if self.num_members == 1 else member)
+        return connectivity if order is None else connectivity._replace(positions=tf.argsort(order))
+
+    # Layers ----------------------------------------------------------------------------------------------------------
+
+    def _make_layers(self) -> None:
+        site_degrees = self._members.positions[0] + 1
+        inputs = previous = np.repeat(site_degrees, self._inputs_per_site)
+        outputs = np.repeat(site_degrees, self._params_size)
+        self.hidden_layers, self.condition_layers, self.direct_layer = [], [], None
+        for i, units in enumerate(self.hidden_units):
+            degrees = self._members.hidden[i][0]
+            self.hidden_layers.append(self._masked(f"hidden_{i + 1}", previous, degrees, 3 * i))
+            if self.conditional_shape is not None:
+                self.condition_layers.append(self._condition_layer(f"condition_{i + 1}", units, 3 * i + 1))
+            previous = degrees
+        self.output_layer = self._masked("output", previous, outputs, -1, strict=True)
+        if self.direct_connections:
+            self.direct_layer = self._masked("direct", inputs, outputs, -2, strict=True, use_bias=False)
+
+    def _masked(self, name: str, inputs: NDArray, outputs: NDArray, salt: int, **kwargs: Any) -> MaskedDense:
+        return MaskedDense(
+            len(outputs),
+            inputs.tolist(),
+            outputs.tolist(),
+            use_connectivity_kernel=self.connectivity_weights and kwargs.get("use_bias", True),
+            kernel_initializer=self._seeded_initializer(salt),
+            dtype=self.dtype_policy,
+            name=name,
+            **kwargs,
+        )
+
+    def _condition_layer(self, name: str, units: int, salt: int) -> keras.layers.Dense:
+        initializer = self._seeded_initializer(salt)
+        return keras.layers.Dense(
+            units, use_bias=False, kernel_initializer=initializer, dtype=self.dtype_policy, name=name
+        )
+
+    def _seeded_initializer(self, salt: int) -> keras.initializers.Initializer:
+        config = self.kernel_initializer.get_config()
+        if "seed" in config:
+            config["seed"] = int(np.random.default_rng([self.seed, salt + 10]).integers(2**31))
+        return type(self.kernel_initializer).from_config(config)
+
+    def build(self, input_shape: Any = None) -> None:
+        """Makes all variables; their shapes follow from the configuration."""
+        for layer in filter(None, [*self.hidden_layers, self.output_layer, self.direct_layer]):
+            layer.build((None, len(layer.in_degrees)))
+        for layer in self.condition_layers:
+            layer.build((None, condition_size(self.conditional_shape)))
+        self.built = True
+
+    # In parallel -----------------------------------------------------------------------------------------------------
+
+    def training_params(self, x: Any, conditional_input: Any, seed: tf.Tensor) -> tf.Tensor:
+        return self(x, conditional_input, seed=seed, training=True)
+
+    def call(
+        self,
+        x: Any,
+        conditional_input: Any = None,
+        member: Any = 0,
+        order: Any = None,
+        seed: Any = None,
+        training: Any = None,
+    ) -> tf.Tensor:
+        """See the base; `seed`, int32 `[2]`, selects a member at random, or draws fresh masks if `num_masks` is None."""
+        connectivity = self._connectivity(member, order, seed)
+        encoded = self._encode(tf.reshape(x, [-1, self.num_sites, *self.site_shape]))
+        hidden = inputs = tf.reshape(encoded, [-1, self.num_sites * self._inputs_per_site])
+        degrees = input_degrees = self._repeat(connectivity.positions + 1, self._inputs_per_site)
+        output_degrees = self._repeat(connectivity.positions + 1, self._params_size)
+        for i, layer in enumerate(self.hidden_layers):
+            hidden = layer(hidden, degrees, connectivity.hidden[i])
+            if self.condition_layers:
+                hidden += self.condition_layers[i](flatten_condition(conditional_input, self.conditional_shape))
+            hidden, degrees = self.activation(hidden), connectivity.hidden[i]
+        params = self.output_layer(hidden, degrees, output_degrees)
+        if self.direct_layer is not None:
+            params += self.direct_layer(inputs, input_degrees, output_degrees)
+        return tf.reshape(params, [-1, self.num_sites, self._params_size])
+
+    @staticmethod
+    def _repeat(degrees: tf.Tensor, times: int) -> tf.Tensor:
+        return degrees if times == 1 else tf.reshape(tf.tile(degrees[:, None], [1, times]), [-1])
+
+    def _encode(self, values: tf.Tensor) -> tf.Tensor:
+        """Inputs for the values of sites: `[..., *site_shape]` to `[..., inputs_per_site]`."""
+        lead = tf.shape(values)[: values.shape.rank - len(self.site_shape)]
+        values = tf.reshape(values, tf.concat([lead, [self._site_size]], 0))
+        if self.one_hot:
+            is_class = tf.equal(values[..., None], tf.range(self.num_classes, dtype=values.dtype))
+            return tf.reshape(tf.cast(is_class, values.dtype), tf.concat([lead, [self._inputs_per_site]], 0))
+        if self.num_classes and self.num_classes > 2:
+            return values * (2.0 / (self.num_classes - 1)) - 1.0
+        return values
+
+    def get_config(self) -> dict[str, Any]:
+        order = self.order if isinstance(self.order, str) else np.asarray(self.order).tolist()
+        names = ("params_size", "num_masks", "num_eval_masks", "degrees", "direct_connections", "connectivity_weights")
+        return {
+            **super().get_config(),
+            **{name: getattr(self, name) for name in (*names, "num_classes", "one_hot", "seed")},
+            "hidden_units": list(self.hidden_units),
+            "order": order,
+            "activation": keras.activations.serialize(self.activation),
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+        }
+
+
+def select_member(noise: tf.Tensor, num_members: int) -> tf.Tensor:
+    """Selects a member uniformly: int32, of the shape of `noise` in (0, 1)."""
+    return tf.minimum(tf.cast(tf.floor(noise * num_members), tf.int32), num_members - 1)

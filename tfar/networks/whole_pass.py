@@ -1,0 +1,108 @@
+"""Makes any Keras network a network that can be stepped: by whole passes."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfar import orders
+from tfar.networks.base import AutoregressiveNetwork, State, Weights
+
+
+@keras.saving.register_keras_serializable("tfar")
+class WholePassNetwork(AutoregressiveNetwork):
+    """Wraps a Keras layer or model `f(x)` or `f(x, conditional_input)` that has no `start` and `step`.
+
+    A step costs a pass of the whole network. The output of `f` is reshaped to `[B, num_sites, params_size]`, so it may be
+    `[B, *sites, params_size]` or flat, with the parameters of a site side by side.
+
+    Args:
+        network: keras.layers.Layer. Gives each site parameters that depend on earlier sites alone.
+        event_shape: shape of one event.
+        params_size: int. Length of a parameter vector.
+        order: the order that the network respects; see `tfar.orders.resolve`.
+        site_shape: shape of the value of one site.
+        conditional_shape: shape of the conditional input, a dict of shapes, or None.
+
+    Raises:
+        ValueError: If the output of the network does not hold `num_sites * params_size` numbers a row.
+    """
+
+    def __init__(
+        self,
+        network: keras.layers.Layer,
+        event_shape: tuple[int, ...],
+        params_size: int,
+        order: orders.Order = "natural",
+        site_shape: tuple[int, ...] = (),
+        conditional_shape: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(event_shape, site_shape, conditional_shape, **kwargs)
+        self.network = network
+        self._params_size = int(params_size)
+        self.orders = orders.resolve(order, self.num_sites)[None]
+
+    @property
+    def params_size(self) -> int:
+        return self._params_size
+
+    def build(self, input_shape: Any = None) -> None:
+        self.built = True
+
+    def call(
+        self, x: Any, conditional_input: Any = None, member: Any = 0, order: Any = None, training: Any = None
+    ) -> tf.Tensor:
+        inputs = (x,) if self.conditional_shape is None else (x, conditional_input)
+        outputs = tf.convert_to_tensor(self.network(*inputs, training=training))
+        size, expected = outputs.shape[1:].num_elements(), self.num_sites * self.params_size
+        if size is not None and size != expected:
+            raise ValueError(
+                f"Expected the network to give {self.num_sites} sites x {self.params_size} parameters = {expected} numbers "
+                f"a row; received shape {outputs.shape}."
+            )
+        return tf.reshape(outputs, [-1, self.num_sites, self.params_size])
+
+    def start(
+        self,
+        batch_size: int | tf.Tensor,
+        conditional_input: Any = None,
+        length: int | None = None,
+        order: Any = None,
+        member: Any = None,
+    ) -> State:
+        if order is not None:
+            raise ValueError(f"Expected no `order`: {self.network.name!r} respects one order alone; received {order!r}.")
+        state = {"values": tf.zeros([batch_size, self.num_sites, *self.site_shape])}
+        if isinstance(conditional_input, dict):
+            state.update({f"conditional_{name}": value for name, value in conditional_input.items()})
+        elif conditional_input is not None:
+            state["conditional_input"] = conditional_input
+        return state
+
+    def step(
+        self, state: State, index: tf.Tensor, x_previous: tf.Tensor, weights: Weights | None = None
+    ) -> tuple[tf.Tensor, State]:
+        order = tf.constant(self.orders[0])
+        is_previous = tf.equal(tf.range(self.num_sites), order[tf.maximum(index - 1, 0)])
+        write = tf.reshape(tf.logical_and(is_previous, index > 0), [1, -1] + [1] * len(self.site_shape))
+        values = tf.where(write, tf.expand_dims(x_previous, 1), state["values"])
+        condition: Any = state.get("conditional_input")
+        if isinstance(self.conditional_shape, dict):
+            condition = {name: state[f"conditional_{name}"] for name in self.conditional_shape}
+        params = self(tf.reshape(values, [-1, *self.event_shape]), condition)
+        return tf.cast(tf.gather(params, order[index], axis=1), tf.float32), {**state, "values": values}
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "network": keras.saving.serialize_keras_object(self.network),
+            "params_size": self.params_size,
+            "order": np.asarray(self.orders[0]).tolist(),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "WholePassNetwork":
+        config = dict(config, network=keras.saving.deserialize_keras_object(config["network"]))
+        return cls(**config)

@@ -1,0 +1,78 @@
+"""Orders of the sites: which site is decided first, second, ... (NumPy, pure).
+
+An order is an int32 vector: `order[t]` is the raster index of the site that step `t` decides. Its inverse, the
+positions, says at which step each site is decided.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Order = str | Sequence[int] | NDArray[np.integer]
+NAMES = ("natural", "reverse", "random")
+
+
+def natural(num_sites: int) -> NDArray[np.int32]:
+    """Returns the raster order `0, 1, ..., num_sites - 1`."""
+    return np.arange(num_sites, dtype=np.int32)
+
+
+def reverse(num_sites: int) -> NDArray[np.int32]:
+    """Returns the raster order backwards."""
+    return natural(num_sites)[::-1].copy()
+
+
+def random(num_sites: int, seed: int) -> NDArray[np.int32]:
+    """Returns a permutation that is a function of `seed` alone."""
+    return np.random.default_rng([seed, num_sites]).permutation(num_sites).astype(np.int32)
+
+
+def resolve(order: Order, num_sites: int, seed: int = 0) -> NDArray[np.int32]:
+    """Turns an order's name or a permutation into the permutation.
+
+    Args:
+        order: "natural", "reverse", "random", or a permutation of `0 .. num_sites - 1`.
+        num_sites: int. Number of sites.
+        seed: int. Seed of "random".
+
+    Returns:
+        int32 array `[num_sites]`.
+
+    Raises:
+        ValueError: If the name is unknown or the sequence is not a permutation.
+
+    Example:
+        >>> resolve("reverse", 3)
+        array([2, 1, 0], dtype=int32)
+    """
+    if isinstance(order, str):
+        if order not in NAMES:
+            raise ValueError(f"Expected `order` to be one of {NAMES} or a permutation; received {order!r}.")
+        return {"natural": natural, "reverse": reverse}[order](num_sites) if order != "random" else random(num_sites, seed)
+    return check(order, num_sites)
+
+
+def check(order: ArrayLike, num_sites: int) -> NDArray[np.int32]:
+    """Returns `order` as int32 if it is a permutation of `0 .. num_sites - 1`, else raises ValueError."""
+    array = np.asarray(order)
+    if array.shape != (num_sites,) or not np.issubdtype(array.dtype, np.integer):
+        raise ValueError(
+            f"Expected `order` to be {num_sites} integers, one for each site; "
+            f"received shape {array.shape} of {array.dtype}."
+        )
+    if not np.array_equal(np.sort(array), np.arange(num_sites)):
+        raise ValueError(
+            f"Expected `order` to hold each of 0 .. {num_sites - 1} once; received {np.array2string(array, threshold=8)}."
+        )
+    return array.astype(np.int32)
+
+
+def positions(order: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Returns the inverse permutation: the step at which each site is decided, `[..., num_sites]`.
+
+    Example:
+        >>> positions(np.array([2, 0, 1]))
+        array([1, 2, 0], dtype=int32)
+    """
+    return np.argsort(order, axis=-1).astype(np.int32)

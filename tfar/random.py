@@ -1,0 +1,118 @@
+"""Counter-based random numbers in plain ops: the same in TensorFlow, XLA, a SavedModel and TFLite.
+
+Every row of a batch has its own seed, so that a row's draw does not depend on the rows beside it. The generator is
+Threefry-2x32 with 20 rounds: Salmon et al., Parallel random numbers: as easy as 1, 2, 3, SC 2011. Rotations are written as a
+product and a shift because TFLite has no built-in left shift.
+"""
+
+from typing import Any
+
+import tensorflow as tf
+
+_ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
+_PARITY = 0x1BD11BDA
+
+# Streams: draws of one row that must be independent of each other.
+NOISE, MEMBER, LATENT = 0, 1, 2
+
+
+def threefry(key: tf.Tensor, counter: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+    """Threefry-2x32: two words of random bits for each key and counter.
+
+    Args:
+        key: uint32 tensor `[..., 2]`.
+        counter: two uint32 tensors that broadcast against `key[..., 0]`.
+
+    Returns:
+        Two uint32 tensors of the broadcast shape.
+    """
+    key_0, key_1 = key[..., 0], key[..., 1]
+    parity = tf.constant(_PARITY, tf.uint32)
+    schedule = (key_0, key_1, tf.bitwise.bitwise_xor(tf.bitwise.bitwise_xor(key_0, key_1), parity))
+    x_0, x_1 = counter[0] + key_0, counter[1] + key_1
+    for group in range(5):
+        for rotation in _ROTATIONS[group % 2]:
+            x_0 = x_0 + x_1
+            x_1 = tf.bitwise.bitwise_xor(_rotate(x_1, rotation), x_0)
+        x_0 = x_0 + schedule[(group + 1) % 3]
+        x_1 = x_1 + schedule[(group + 2) % 3] + tf.constant(group + 1, tf.uint32)
+    return x_0, x_1
+
+
+def _rotate(x: tf.Tensor, distance: int) -> tf.Tensor:
+    high = x * tf.constant(1 << distance, tf.uint32)
+    low = tf.bitwise.right_shift(x, tf.constant(32 - distance, tf.uint32))
+    return tf.bitwise.bitwise_xor(high, low)
+
+
+def as_seed(seed: Any = None) -> tf.Tensor:
+    """Turns what users pass as a seed into an int32 tensor `[2]`.
+
+    Args:
+        seed: an int s, which means `[0, s]` (`[s >> 32, s]` beyond 32 bits); an integer tensor of shape `[]` or `[2]`; or
+            None, which draws fresh entropy at every call, in a `tf.function` too.
+
+    Returns:
+        int32 tensor `[2]`.
+
+    Raises:
+        ValueError: If it is anything else.
+    """
+    if seed is None:
+        return tf.random.uniform([2], tf.int32.min, tf.int32.max, tf.int32)
+    if isinstance(seed, int):
+        return tf.constant([_signed(seed >> 32), _signed(seed)], tf.int32)
+    try:
+        tensor = tf.convert_to_tensor(seed)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"Expected `seed` to be None, an int or an integer tensor; received {seed!r}.") from error
+    if not tensor.dtype.is_integer or tensor.shape.rank not in (0, 1) or (tensor.shape.rank == 1 and tensor.shape[0] != 2):
+        raise ValueError(
+            f"Expected `seed` to be integers of shape [] or [2]; received {tensor.dtype.name} of shape {tensor.shape}."
+        )
+    tensor = tf.cast(tensor, tf.int32)
+    return tensor if tensor.shape.rank else tf.stack([tf.zeros_like(tensor), tensor])
+
+
+def _signed(word: int) -> int:
+    word &= 0xFFFFFFFF
+    return word - (1 << 32) if word >= 1 << 31 else word
+
+
+def row_seeds(seed: Any, num_rows: int | tf.Tensor) -> tf.Tensor:
+    """Derives one seed a row; row i depends on `seed` and i alone.
+
+    Args:
+        seed: see `as_seed`.
+        num_rows: int or int32 scalar.
+
+    Returns:
+        int32 tensor `[num_rows, 2]`.
+
+    Example:
+        >>> row_seeds(1, 3).shape
+        TensorShape([3, 2])
+    """
+    key = tf.cast(as_seed(seed), tf.uint32)
+    rows = tf.cast(tf.range(num_rows), tf.uint32)
+    words = threefry(key[None], (rows, tf.zeros_like(rows)))
+    return tf.cast(tf.stack(words, axis=-1), tf.int32)
+
+
+def uniform(seeds: tf.Tensor, size: int | tf.Tensor, stream: int = NOISE) -> tf.Tensor:
+    """Draws uniform numbers in the open interval (0, 1), one row for each seed.
+
+    Args:
+        seeds: int32 tensor `[B, 2]`.
+        size: int or int32 scalar. Numbers a row.
+        stream: int. Different streams of one seed are independent.
+
+    Returns:
+        float32 tensor `[B, size]`, each number an odd multiple of 2**-24.
+    """
+    half = (size + 1) // 2
+    counter = tf.cast(tf.range(half), tf.uint32)[None]
+    words = threefry(tf.cast(seeds, tf.uint32)[:, None, :], (counter, tf.fill(tf.shape(counter), tf.constant(stream, tf.uint32))))
+    bits = tf.concat(words, axis=1)[:, :size]
+    top = tf.bitwise.right_shift(bits, tf.constant(9, tf.uint32))
+    return (tf.cast(top, tf.float32) + 0.5) * (2.0**-23)
