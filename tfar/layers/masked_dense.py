@@ -76,7 +76,7 @@ class MaskedDense(keras.layers.Dense):
             self.connectivity_kernel = self.add_weight(
                 name="connectivity_kernel",
                 shape=(input_shape[-1], self.units),
-                initializer=keras.initializers.clone_initializer(self.kernel_initializer),
+                initializer="zeros",
             )
 
     @property

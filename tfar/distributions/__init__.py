@@ -1,0 +1,6 @@
+"""Distributions: a network and a head as a `tfp.distributions.Distribution`."""
+
+from tfar.distributions.autoregressive import Autoregressive
+from tfar.distributions.made import MADE
+
+__all__ = ["MADE", "Autoregressive"]

@@ -1,0 +1,423 @@
+"""The base of all distributions: a network and a head as a citizen of TensorFlow Probability."""
+
+import copy
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tfar import orders, random
+from tfar.distributions import rows
+from tfar.distributions.density import METHODS, Density
+from tfar.heads import Head
+from tfar.networks import AutoregressiveNetwork, WholePassNetwork
+
+tfd = tfp.distributions
+
+
+@keras.saving.register_keras_serializable("tfar")
+class Autoregressive(tfd.Distribution):
+    """Distribution of events whose sites are decided one after the other by a network.
+
+        log p(x) = sum_t log p(x[order[t]] | x[order[0]], ..., x[order[t - 1]])
+
+    Args:
+        network: an `AutoregressiveNetwork`, or any Keras layer or model `f(x)` or `f(x, conditional_input)` that gives each
+            site its parameters from earlier sites alone, `[B, *sites, params_size]` or flat. One without `start` and `step`
+            samples by whole passes.
+        head: the head that turns a parameter vector into the conditional of one site.
+        event_shape: shape of one event. May be left out if the network is an `AutoregressiveNetwork`.
+        conditional_shape: shape of the conditional input of one row, a dict of shapes, or None.
+        order: the order that a Keras network respects: "natural", "reverse" or a permutation of the sites.
+        jit_compile: bool. Compile eager calls with XLA.
+        name: str.
+
+    Call shapes: `log_prob` takes `[*lead, *event_shape]` and returns `[*lead]`; `sample(n)` returns `[n, *event_shape]`, with a
+    condition `[*batch, *conditional_shape]` it returns `[n, *batch, *event_shape]`.
+
+    Raises:
+        ValueError: If the shapes of the event, the network and the head do not fit.
+
+    Example:
+        >>> degrees = range(1, 5)
+        >>> network = tfar.layers.MaskedDense(4, in_degrees=degrees, out_degrees=degrees, strict=True)
+        >>> dist = tfar.Autoregressive(network, tfar.heads.Bernoulli(), event_shape=[4])
+        >>> dist.log_prob(dist.sample(3, seed=1)).shape
+        TensorShape([3])
+    """
+
+    def __init__(
+        self,
+        network: keras.layers.Layer,
+        head: Head,
+        event_shape: Any = None,
+        conditional_shape: Any = None,
+        order: orders.Order = "natural",
+        jit_compile: bool = True,
+        name: str = "Autoregressive",
+    ) -> None:
+        parameters = dict(locals())
+        if not isinstance(head, Head):
+            raise ValueError(f"Expected `head` to be a tfar.heads.Head; received {type(head).__name__}.")
+        if not isinstance(network, AutoregressiveNetwork):
+            if event_shape is None:
+                raise ValueError("Expected `event_shape` beside a Keras network; received None.")
+            network = WholePassNetwork(
+                network, tuple(event_shape), head.params_size, order, head.site_shape, conditional_shape
+            )
+        self._setup(network, head, jit_compile, parameters, name)
+
+    def _setup(
+        self, network: AutoregressiveNetwork, head: Head, jit_compile: bool, parameters: dict[str, Any], name: str
+    ) -> None:
+        """Makes the distribution of a network and a head; what a subclass calls in place of the constructor."""
+        if network.params_size != head.params_size or network.site_shape != head.site_shape:
+            raise ValueError(
+                f"Expected a network with {head.params_size} parameters for a site of shape {head.site_shape}, as "
+                f"{type(head).__name__} has; received {network.params_size} for {network.site_shape}."
+            )
+        if not network.built:
+            network.build((None, *network.event_shape))
+        self._density = Density(network, head)
+        self._rows = rows.RowFunctions(jit_compile)
+        self._condition: Any = None
+        tfd.Distribution.__init__(
+            self,
+            dtype=tf.float32,
+            reparameterization_type=tfd.NOT_REPARAMETERIZED,
+            validate_args=False,
+            allow_nan_stats=True,
+            parameters=parameters,
+            name=name,
+        )
+        if isinstance(network, WholePassNetwork):
+            self._first_pass()
+
+    def _first_pass(self) -> None:
+        """Makes the variables of a Keras network and checks its output, so that errors come early."""
+        shape = self.conditional_shape
+        zeros = lambda s: tf.zeros([1, *s])  # noqa: E731
+        condition = {k: zeros(s) for k, s in shape.items()} if isinstance(shape, dict) else shape and zeros(shape)
+        with tf.init_scope():
+            self.network(zeros(self.network.event_shape), condition)
+
+    # What it is made of ----------------------------------------------------------------------------------------------
+
+    @property
+    def network(self) -> AutoregressiveNetwork:
+        """The network, shared by copies."""
+        return self._density.network
+
+    @property
+    def head(self) -> Head:
+        """The head."""
+        return self._density.head
+
+    @property
+    def density(self) -> Density:
+        """The same density on flat batches, in plain ops: what exported signatures are made of."""
+        return self._density
+
+    @property
+    def num_sites(self) -> int:
+        """Number of sites of an event."""
+        return self.network.num_sites
+
+    @property
+    def conditional_shape(self) -> Any:
+        """Shape of the conditional input of one row, a dict of shapes, or None."""
+        return self.network.conditional_shape
+
+    @property
+    def variables(self) -> tuple[tf.Variable, ...]:
+        """All variables, as tf.Variables."""
+        return tuple(v.value for v in [*self.network.variables, *self.head.variables])
+
+    @property
+    def trainable_variables(self) -> tuple[tf.Variable, ...]:
+        """The trainable variables, as tf.Variables."""
+        return tuple(v.value for v in [*self.network.trainable_variables, *self.head.trainable_variables])
+
+    @property
+    def non_trainable_variables(self) -> tuple[tf.Variable, ...]:
+        """The other variables, as tf.Variables."""
+        return tuple(v.value for v in [*self.network.non_trainable_variables, *self.head.non_trainable_variables])
+
+    @classmethod
+    def _parameter_properties(cls, dtype: Any, num_classes: Any = None) -> dict[str, Any]:
+        return {}
+
+    def _event_shape(self) -> tf.TensorShape:
+        return tf.TensorShape(self.network.event_shape)
+
+    def _event_shape_tensor(self) -> tf.Tensor:
+        return tf.constant(self.network.event_shape, tf.int32)
+
+    def _batch_shape(self) -> tf.TensorShape:
+        if self._condition is None:
+            return tf.TensorShape([])
+        return tf.TensorShape(rows.lead_shape(rows.condition_items(self._condition, self.conditional_shape)))
+
+    def _batch_shape_tensor(self) -> tf.Tensor:
+        if self._condition is None:
+            return tf.constant([], tf.int32)
+        lead = rows.lead_shape(rows.condition_items(self._condition, self.conditional_shape))
+        return tf.convert_to_tensor(lead, tf.int32)
+
+    # Copies ----------------------------------------------------------------------------------------------------------
+
+    def given(self, conditional_input: Any) -> "Autoregressive":
+        """Binds a condition `[*batch, *conditional_shape]`: the copy has batch shape `[*batch]` and shares the network."""
+        clone = copy.copy(self)
+        clone._condition = rows.condition(conditional_input, self.conditional_shape)
+        return clone
+
+    def with_order(self, order: orders.Order) -> "Autoregressive":
+        """A copy that shares the weights and decides the sites in `order`.
+
+        Raises:
+            ValueError: If the network was not made for any order and `order` is not its own.
+        """
+        resolved = orders.resolve(order, self.num_sites)
+        if not self.network.any_order:
+            if len(self.network.orders) == 1 and np.array_equal(self.network.orders[0], resolved):
+                return copy.copy(self)
+            raise ValueError(
+                "Expected the order that the network was made for, as its weights serve no other; for any order train one "
+                f"with order='random' and num_masks=None. Received {order!r}."
+            )
+        clone = copy.copy(self)
+        clone._density = Density(self.network, self.head, resolved)
+        clone._rows = rows.RowFunctions(self._rows.jit_compile)
+        return clone
+
+    def copy(self, **overrides: Any) -> "Autoregressive":
+        """A copy that shares the network; `name` and `jit_compile` may be replaced.
+
+        Raises:
+            ValueError: If another parameter is given: that is another network, which its constructor makes.
+        """
+        others = sorted(set(overrides) - {"name", "jit_compile"})
+        if others:
+            raise ValueError(
+                f"Expected `copy` to replace `name` or `jit_compile` alone, as a copy shares the network; received {others}."
+            )
+        clone = copy.copy(self)
+        clone._name = overrides.get("name", self._name)
+        clone._rows = rows.RowFunctions(overrides.get("jit_compile", self._rows.jit_compile))
+        return clone
+
+    # Scores ----------------------------------------------------------------------------------------------------------
+
+    def _call_log_prob(self, value: Any, name: str, **kwargs: Any) -> tf.Tensor:
+        return super()._call_log_prob(rows.as_float(value, "value"), name, **kwargs)
+
+    def _log_prob(self, value: tf.Tensor, conditional_input: Any = None, observed: Any = None) -> tf.Tensor:
+        if observed is None:
+            return self._score(self._density.log_prob, value, conditional_input)
+        return self._score(self._density.observed_log_prob, value, conditional_input, observed)
+
+    def site_log_probs(self, value: Any, conditional_input: Any = None) -> tf.Tensor:
+        """What surprises, and where: each site's share of the log-probability.
+
+        Args:
+            value: `[*lead, *event_shape]`.
+            conditional_input: `[*batch, *conditional_shape]` that broadcasts against lead, if the model has one.
+
+        Returns:
+            float32 `[*lead, num_sites]`, which sums to `log_prob`.
+        """
+        return self._score(self._density.site_log_probs, rows.as_float(value, "value"), conditional_input)
+
+    def training_loss(
+        self, value: Any, conditional_input: Any = None, observed: Any = None, seed: Any = None
+    ) -> tf.Tensor:
+        """What training minimises: `-log_prob` under the masks that the seed draws.
+
+        Args:
+            value: `[B, *event_shape]`.
+            conditional_input: `[B, *conditional_shape]`, if the model has one.
+            observed: None: this model trains on whole events.
+            seed: what `tfar.random.as_seed` takes; decides all that is random.
+
+        Returns:
+            float32 `[B]`, NaN for a row outside the support.
+        """
+        if observed is not None:
+            raise ValueError(f"Expected no `observed`: {type(self).__name__} trains on whole events.")
+        value = rows.check_trailing(rows.as_float(value, "value"), self.network.event_shape, "value")
+        condition = self._bound_condition(conditional_input)
+        return self._density.training_loss(value, condition, random.as_seed(seed))
+
+    def _score(self, function: Any, value: tf.Tensor, conditional_input: Any, observed: Any = None) -> tf.Tensor:
+        value = rows.check_trailing(value, self.network.event_shape, "value")
+        condition = self._bound_condition(conditional_input)
+        items = [(value, self.network.event_shape), *rows.condition_items(condition, self.conditional_shape)]
+        if observed is not None:
+            items.append((self._observed_sites(observed), (self.num_sites,)))
+        lead = rows.lead_shape(items)
+        flat = rows.flatten(items, lead)
+        x, pattern = flat[0], [] if observed is None else [flat.pop()]
+        result = self._rows(function, x, *pattern, self._rebuild_condition(flat[1:]))
+        if tf.executing_eagerly():
+            self._refuse_bad_values(result, x, *pattern)
+        return rows.unflatten(result, lead)
+
+    def _bound_condition(self, conditional_input: Any) -> Any:
+        if conditional_input is None:
+            conditional_input = self._condition
+        return rows.condition(conditional_input, self.conditional_shape)
+
+    def _rebuild_condition(self, flat: list[tf.Tensor]) -> Any:
+        if isinstance(self.conditional_shape, dict):
+            return dict(zip(self.conditional_shape, flat, strict=True))
+        return flat[0] if flat else None
+
+    def _observed_sites(self, observed: Any) -> tf.Tensor:
+        """Which sites are observed, bool `[..., num_sites]`: those whose values all are."""
+        observed = rows.check_trailing(rows.as_float(observed, "observed"), self.network.event_shape, "observed")
+        lead = observed.shape.rank - len(self.network.event_shape)
+        values = tf.reshape(observed, tf.concat([tf.shape(observed)[:lead], [self.num_sites, -1]], 0)) > 0.0
+        return tf.ensure_shape(tf.reduce_all(values, axis=-1), [*observed.shape[:lead], self.num_sites])
+
+    def _refuse_bad_values(self, result: tf.Tensor, x: tf.Tensor, observed: tf.Tensor | None = None) -> None:
+        """Raises ValueError where a result is NaN because of the input; in a graph such a row stays NaN."""
+        if not bool(tf.reduce_any(tf.math.is_nan(result))):
+            return
+        sites = tf.reshape(x, [-1, self.num_sites, *self.head.site_shape])
+        bad = np.asarray(tf.logical_not(self.head.in_support(sites)))
+        if observed is not None:
+            self._refuse_patterns(observed)
+            bad &= np.asarray(observed)
+        if bad.any():
+            row, site = (int(i) for i in np.argwhere(bad)[0])
+            raise ValueError(
+                f"Expected values in the support of {type(self.head).__name__}"
+                f"{f' (0 .. {self.head.num_classes - 1})' if self.head.num_classes else ' (finite numbers)'}; "
+                f"received {np.asarray(sites)[row, site]} at row {row}, site {site}."
+            )
+
+    def _refuse_patterns(self, observed: tf.Tensor) -> None:
+        if self._density.allows_any_order:
+            return
+        prefix = np.asarray(self._density.is_prefix(observed))
+        if not prefix.all():
+            raise ValueError(
+                "Expected the observed sites to come first in the order of the model; row "
+                f"{int(np.argmin(prefix))} observes others. Make the model with an `order` that puts them first, or with "
+                "order='random' and num_masks=None, which allows any pattern."
+            )
+
+    # Draws -----------------------------------------------------------------------------------------------------------
+
+    def _sample_n(self, n: Any, seed: Any = None, conditional_input: Any = None, method: str = "ancestral") -> tf.Tensor:
+        if method not in METHODS:
+            raise ValueError(f"Expected `method` to be one of {METHODS}; received {method!r}.")
+        seeds, condition, lead = self._sample_rows(n, seed, conditional_input)
+        return rows.unflatten(self._rows(self._density.sample, seeds, condition, method=method), lead)
+
+    def sample_fixed_point(
+        self, num_samples: int, seed: Any = None, conditional_input: Any = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """As `sample(num_samples, seed, method="fixed_point")`, with the number of passes that it took.
+
+        Returns:
+            Samples `[num_samples, *batch, *event_shape]` and the number of passes, int32.
+        """
+        seeds, condition, lead = self._sample_rows(num_samples, seed, conditional_input)
+        values, passes = self._rows(self._sample_fixed_point, seeds, condition)
+        return rows.unflatten(values, lead), passes
+
+    def _sample_fixed_point(self, seeds: tf.Tensor, condition: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        return self._density.fixed_point(self._density.noise(seeds), condition, self._density.member_noise(seeds))
+
+    def _sample_rows(self, n: Any, seed: Any, conditional_input: Any) -> tuple[tf.Tensor, Any, Any]:
+        """A seed and a condition for each of `n` draws a batch member, and the leading shape of the result."""
+        static = tf.get_static_value(n)
+        n = n if static is None else int(static)
+        condition = self._bound_condition(conditional_input)
+        items = rows.condition_items(condition, self.conditional_shape)
+        batch = rows.lead_shape(items) if items else ()
+        if isinstance(n, int) and isinstance(batch, tuple):
+            lead: Any = (n, *batch)
+            count = int(np.prod(lead))
+        else:
+            lead = tf.concat([[n], tf.convert_to_tensor(batch, tf.int32)], 0)
+            count = tf.reduce_prod(lead)
+        full = [tf.broadcast_to(t, tf.concat([lead, tf.constant(s, tf.int32)], 0)) for t, s in items]
+        flat = [tf.reshape(t, [-1, *s]) for t, (_, s) in zip(full, items, strict=True)]
+        return random.row_seeds(seed, count), self._rebuild_condition(flat), lead
+
+    def _set_sample_static_shape(self, x: tf.Tensor, sample_shape: Any, **kwargs: Any) -> tf.Tensor:
+        if kwargs.get("conditional_input") is not None:
+            return x
+        return super()._set_sample_static_shape(x, sample_shape)
+
+    def complete(
+        self,
+        value: Any,
+        observed: Any,
+        num_samples: int | None = None,
+        seed: Any = None,
+        conditional_input: Any = None,
+    ) -> tf.Tensor:
+        """Draws what `observed` marks False given what it marks True.
+
+        The draws follow exactly the law of an order that puts what is observed first. For a model that averages over orders
+        that is not the conditional of its order-averaged `log_prob`; it is that of `log_prob(x, observed=...)`.
+
+        Args:
+            value: `[*lead, *event_shape]`. What is not observed is ignored.
+            observed: bool that broadcasts to the shape of `value`.
+            num_samples: None for one completion, or the number of completions of each row.
+            seed: what `tfar.random.as_seed` takes.
+            conditional_input: `[*batch, *conditional_shape]`, if the model has one.
+
+        Returns:
+            float32 `[*lead, *event_shape]`, or `[num_samples, *lead, *event_shape]`.
+
+        Raises:
+            ValueError: If the order of the model does not allow the pattern, with the way out.
+        """
+        value = rows.check_trailing(rows.as_float(value, "value"), self.network.event_shape, "value")
+        condition = self._bound_condition(conditional_input)
+        items = [
+            (value, self.network.event_shape),
+            *rows.condition_items(condition, self.conditional_shape),
+            (self._observed_sites(observed), (self.num_sites,)),
+        ]
+        lead = rows.lead_shape(items)
+        if num_samples is not None:
+            lead = (num_samples, *lead) if isinstance(lead, tuple) else tf.concat([[num_samples], lead], 0)
+        full = [tf.broadcast_to(t, tf.concat([lead, tf.constant(s, tf.int32)], 0)) for t, s in items]
+        x, *flat = [tf.reshape(t, [-1, *s]) for t, (_, s) in zip(full, items, strict=True)]
+        pattern = flat.pop()
+        seeds = random.row_seeds(seed, tf.shape(x)[0])
+        result = self._rows(self._density.complete, x, pattern, seeds, self._rebuild_condition(flat))
+        if tf.executing_eagerly():
+            self._refuse_bad_values(result, x, pattern)
+        return rows.unflatten(result, lead)
+
+    # Configuration ---------------------------------------------------------------------------------------------------
+
+    def get_config(self) -> dict[str, Any]:
+        """What makes the same distribution again, weights aside."""
+        return {
+            "network": keras.saving.serialize_keras_object(self.network),
+            "head": keras.saving.serialize_keras_object(self.head),
+            "jit_compile": self._rows.jit_compile,
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Autoregressive":
+        """The inverse of `get_config`."""
+        return cls(**{name: _deserialize(value) for name, value in config.items()})
+
+
+def _deserialize(value: Any) -> Any:
+    if isinstance(value, dict) and "class_name" in value:
+        return keras.saving.deserialize_keras_object(value)
+    return value

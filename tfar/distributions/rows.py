@@ -1,0 +1,164 @@
+"""From TFP's shapes to flat batches and back: `[*lead, *event]` to `[B, *event]`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+Shape = tuple[int, ...]
+
+
+def as_float(value: Any, name: str) -> tf.Tensor:
+    """Casts numbers and booleans to float32.
+
+    Raises:
+        ValueError: If the value is not made of numbers.
+    """
+    try:
+        tensor = tf.convert_to_tensor(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"Expected `{name}` to be numbers of one shape; received {type(value).__name__}: {error}") from error
+    if not (tensor.dtype.is_floating or tensor.dtype.is_integer or tensor.dtype.is_bool):
+        raise ValueError(f"Expected `{name}` to be real numbers; received dtype {tensor.dtype.name}.")
+    return tf.cast(tensor, tf.float32)
+
+
+def check_trailing(tensor: tf.Tensor, shape: Shape, name: str) -> tf.Tensor:
+    """Returns the tensor with its trailing axes set to `shape`, or raises ValueError if they cannot be."""
+    rank = tensor.shape.rank
+    if rank is None:
+        raise ValueError(f"Expected `{name}` to have a known rank and to end with {list(shape)}; its rank is unknown.")
+    trailing = tensor.shape[rank - len(shape) :] if rank >= len(shape) else None
+    if trailing is None or not trailing.is_compatible_with(shape):
+        raise ValueError(f"Expected `{name}` to have shape [..., {_listed(shape)}]; received {tensor.shape.as_list()}.")
+    return tf.ensure_shape(tensor, [*tensor.shape[: rank - len(shape)], *shape])
+
+
+def _listed(shape: Shape) -> str:
+    return ", ".join(map(str, shape))
+
+
+def condition(value: Any, shape: Any) -> Any:
+    """Checks a conditional input against `conditional_shape`, a shape or a dict of them; returns float32.
+
+    Raises:
+        ValueError: If one is missing, not asked for, or of another shape.
+    """
+    if shape is None:
+        if value is not None:
+            raise ValueError("Expected no `conditional_input`, as `conditional_shape` is None; received one.")
+        return None
+    if value is None:
+        raise ValueError(f"Expected a `conditional_input` of shape [..., {shape}]; received None.")
+    if not isinstance(shape, Mapping):
+        if isinstance(value, Mapping):
+            raise ValueError(f"Expected one `conditional_input` of shape {shape}; received a dict of {sorted(value)}.")
+        return check_trailing(as_float(value, "conditional_input"), tuple(shape), "conditional_input")
+    if not isinstance(value, Mapping) or sorted(value) != sorted(shape):
+        received = sorted(value) if isinstance(value, Mapping) else type(value).__name__
+        raise ValueError(f"Expected `conditional_input` to be a dict of {sorted(shape)}; received {received}.")
+    return {
+        name: check_trailing(as_float(value[name], f"conditional_input[{name!r}]"), tuple(shape[name]), name)
+        for name in shape
+    }
+
+
+def condition_items(value: Any, shape: Any) -> list[tuple[tf.Tensor, Shape]]:
+    """The tensors of a checked conditional input with their trailing shapes."""
+    if value is None:
+        return []
+    if isinstance(shape, Mapping):
+        return [(value[name], tuple(shape[name])) for name in shape]
+    return [(value, tuple(shape))]
+
+
+def lead_shape(items: Sequence[tuple[tf.Tensor, Shape]]) -> Any:
+    """The broadcast of the leading axes: a tuple of ints if they are known, else an int32 tensor."""
+    static = [tensor.shape[: tensor.shape.rank - len(shape)] for tensor, shape in items]
+    if all(s.is_fully_defined() for s in static):
+        try:
+            return tuple(np.broadcast_shapes(*[tuple(s.as_list()) for s in static]))
+        except ValueError as error:
+            raise ValueError(
+                f"Expected leading axes that broadcast; received {[s.as_list() for s in static]}."
+            ) from error
+    lead = tf.constant([], tf.int32)
+    for tensor, shape in items:
+        lead = tf.broadcast_dynamic_shape(lead, tf.shape(tensor)[: tensor.shape.rank - len(shape)])
+    return lead
+
+
+def flatten(items: Sequence[tuple[tf.Tensor, Shape]], lead: Any) -> list[tf.Tensor]:
+    """Broadcasts the leading axes of every tensor to `lead` and joins them into one batch axis."""
+    flat = []
+    for tensor, shape in items:
+        own = tensor.shape[: tensor.shape.rank - len(shape)]
+        if not (own.is_fully_defined() and isinstance(lead, tuple) and tuple(own) == lead) and len(items) > 1:
+            tensor = tf.broadcast_to(tensor, tf.concat([lead, list(shape)], 0) if shape else lead)
+        flat.append(tf.reshape(tensor, [-1, *shape]) if tensor.shape.rank != len(shape) + 1 else tensor)
+    return flat
+
+
+def unflatten(tensor: tf.Tensor, lead: Any) -> tf.Tensor:
+    """Gives `[B, ...]` its leading axes back: `[*lead, ...]`."""
+    if isinstance(lead, tuple) and len(lead) == 1:
+        return tensor
+    if isinstance(lead, tuple):
+        return tf.reshape(tensor, [*lead, *tensor.shape[1:]])
+    result = tf.reshape(tensor, tf.concat([lead, tf.shape(tensor)[1:]], 0))
+    return tf.ensure_shape(result, [None] * lead.shape[0] + tensor.shape[1:].as_list())
+
+
+class RowFunctions:
+    """Calls functions of flat batches: plainly in a graph, compiled when called eagerly.
+
+    An eager call compiles with XLA for its number of rows. After a few numbers of rows the next ones are padded to a power of
+    two, so that calls of many sizes share few compilations; a row's result does not depend on the rows beside it.
+
+    Args:
+        jit_compile: bool. Compile eager calls with XLA; otherwise they run as a plain graph.
+    """
+
+    exact_sizes = 6
+
+    def __init__(self, jit_compile: bool = True) -> None:
+        self.jit_compile = jit_compile
+        self._concrete: dict[Any, Any] = {}
+        self._sizes: dict[Any, set[int]] = {}
+
+    def __call__(self, function: Callable, *rows: Any, **static: Any) -> Any:
+        """Returns `function(*rows, **static)` for batch-first tensors, dicts of them or None."""
+        if not tf.executing_eagerly():
+            return function(*rows, **static)
+        flat = keras.tree.flatten([tensor for tensor in rows if tensor is not None])
+        key = (function.__name__, *sorted(static.items()))
+        count = len(flat[0])
+        size = self._padded_size(count, self._sizes.setdefault(key, set()))
+        if size != count:
+            flat = [tf.concat([t, tf.repeat(t[:1], size - count, axis=0)], 0) for t in flat]
+        outputs = self._compiled(key, function, rows, flat, static)(*flat)
+        return outputs if size == count else keras.tree.map_structure(lambda t: t[:count] if t.shape.rank else t, outputs)
+
+    def _padded_size(self, count: int, sizes: set[int]) -> int:
+        if count in sizes or count == 0:
+            return count
+        if len(sizes) < self.exact_sizes:
+            sizes.add(count)
+            return count
+        return 1 << (count - 1).bit_length()
+
+    def _compiled(self, key: Any, function: Callable, rows: Any, flat: list[tf.Tensor], static: dict[str, Any]) -> Any:
+        """One compiled function for each function and shapes of its rows."""
+        key = (*key, *((t.dtype, *t.shape) for t in flat), tuple(tensor is None for tensor in rows))
+        if key not in self._concrete:
+
+            def from_flat(*tensors: tf.Tensor) -> Any:
+                given = iter(keras.tree.pack_sequence_as([t for t in rows if t is not None], tensors))
+                return function(*[None if t is None else next(given) for t in rows], **static)
+
+            specs = [tf.TensorSpec(t.shape, t.dtype) for t in flat]
+            with tf.init_scope():
+                self._concrete[key] = tf.function(from_flat, jit_compile=self.jit_compile).get_concrete_function(*specs)
+        return self._concrete[key]
