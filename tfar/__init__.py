@@ -1,7 +1,8 @@
 """Neural autoregressive density estimation on TensorFlow."""
 
-from tfar import distributions, heads, layers, masks, networks, orders, random, samplers
+from tfar import distributions, heads, layers, masks, networks, orders, random, samplers, training
 from tfar.distributions import MADE, Autoregressive
+from tfar.training import load
 
 __version__ = "0.1.0"
 
@@ -11,9 +12,11 @@ __all__ = [
     "distributions",
     "heads",
     "layers",
+    "load",
     "masks",
     "networks",
     "orders",
     "random",
     "samplers",
+    "training",
 ]

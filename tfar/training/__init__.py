@@ -1,0 +1,7 @@
+"""Training: a Keras model around a distribution, and what a long run needs."""
+
+from tfar.training.batches import Batches
+from tfar.training.callbacks import Backup, ResumableEarlyStopping
+from tfar.training.density_model import DensityModel, load
+
+__all__ = ["Backup", "Batches", "DensityModel", "ResumableEarlyStopping", "load"]
