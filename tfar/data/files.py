@@ -263,7 +263,7 @@ class Values:
 
 def _suit(head: str | None, head_config: dict[str, Any] | None, values: Values) -> tuple[str, dict[str, Any]]:
     """Completes what the user said about the head by what the values say."""
-    levels = int(values.maximum) + 1 if values.integral and values.minimum >= 0 and values.maximum < np.inf else None
+    levels = int(values.maximum) + 1 if values.integral and 0 <= values.minimum <= values.maximum else None
     if head is None:
         if head_config is not None:
             raise ValueError(f"head_config needs head=…; received {head_config} alone")
