@@ -270,6 +270,17 @@ def test_parquet_with_missing_cells_or_text(tmp_path):
         from_files(path, columns=["d"])
 
 
+def test_columns_of_one_name(tmp_path):
+    path = text(tmp_path, "a,a\n1,2\n3,4\n")
+    with pytest.raises(ValueError, match="several columns are named 'a': choose by index"):
+        from_files(path, columns=["a"])
+    assert rows(from_files(path, columns=[1], **NO_SPLIT).train).tolist() == [[2], [4]]
+    path = tmp_path / "table.parquet"
+    pq.write_table(pa.Table.from_arrays([pa.array([1.0])] * 2, names=["a", "a"]), path)
+    with pytest.raises(ValueError, match="expected columns of different names; received a, a"):
+        from_files(path)
+
+
 @pytest.mark.parametrize("columns", [[], "a", [True], [3], [-1]])
 def test_bad_columns(tmp_path, columns):
     with pytest.raises(ValueError, match="column"):

@@ -188,6 +188,8 @@ class ParquetReader:
             schema = require("pyarrow.parquet").read_schema(path)
         except arrow.ArrowInvalid as error:
             raise ValueError(f"{path}: expected a Parquet file: {error}") from error
+        if len(set(schema.names)) < len(schema.names):
+            raise ValueError(f"{path}: expected columns of different names; received {', '.join(schema.names)}")
         kept = pick_columns(path, columns, schema.names, len(schema.names))
         self.names = [schema.names[c] for c in kept]
         for index, name in zip(kept, self.names, strict=True):
@@ -223,6 +225,8 @@ def pick_columns(path: pathlib.Path, columns: Columns, names: Sequence[str] | No
     picked = []
     for column in columns:
         if isinstance(column, str) and names is not None and column in names:
+            if list(names).count(column) > 1:
+                raise ValueError(f"{path}: several columns are named {column!r}: choose by index")
             picked.append(list(names).index(column))
         elif not isinstance(column, (str, bool)) and 0 <= column < width:
             picked.append(int(column))
