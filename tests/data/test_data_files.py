@@ -233,9 +233,9 @@ def test_files_of_one_pattern_must_agree(tmp_path):
 
 @pytest.mark.parametrize("kind", ["npy", "npz", "parquet"])
 def test_nan_is_found_with_its_row_and_column(tmp_path, kind):
-    table = TABLE.copy()
-    table[150, 1] = np.nan
-    with pytest.raises(ValueError, match=r"table.*expected finite numbers.*received nan in row 150, column 1"):
+    table = np.zeros([10_000, 3], np.float32)
+    table[9150, 1] = np.nan
+    with pytest.raises(ValueError, match=r"table.*expected finite numbers.*received nan in row 9150, column 1"):
         from_files(write(tmp_path, kind, table))
 
 
@@ -261,10 +261,11 @@ def test_arrays_that_are_not_rows_of_numbers(tmp_path, array):
 
 def test_parquet_with_missing_cells_or_text(tmp_path):
     path = tmp_path / "table.parquet"
-    pq.write_table(pa.table({"a": [1.0, 2.0], "b": [1.0, None], "c": ["x", "y"]}), path)
+    late = [1.0] * 5000 + [None]
+    pq.write_table(pa.table({"a": [1.0] * 5001, "b": late, "c": ["x"] * 5001}), path, row_group_size=2000)
     with pytest.raises(ValueError, match=r"expected numbers; column 'c' holds string. Choose others by columns="):
         from_files(path)
-    with pytest.raises(ValueError, match=r"row 1 \(counted from 0\), column 'b' is missing"):
+    with pytest.raises(ValueError, match=r"row 5000 \(counted from 0\), column 'b' is missing"):
         from_files(path, columns=["a", "b"])
     with pytest.raises(ValueError, match=r"no column 'd'; it has indices 0 to 2 and the names a, b, c"):
         from_files(path, columns=["d"])

@@ -307,6 +307,15 @@ def test_a_validation_split_of_the_set_itself_is_used(tmp_path):
     assert (splits.num_train, splits.num_valid, splits.num_test, splits.test) == (20, 4, 0, None)
 
 
+def test_several_files_are_read_one_after_the_other(tmp_path):
+    builder = make_builder("tfar_shards", IMAGE, {"train": 120}, small_image)(data_dir=tmp_path)
+    builder.download_and_prepare(download_config=tfds.download.DownloadConfig(num_shards=3))
+    assert builder.info.splits["train"].num_shards == 3
+    whole = load("tfar_shards", data_dir=tmp_path, num_valid=0).arrays("train")
+    carved = load("tfar_shards", data_dir=tmp_path, num_valid=50)
+    np.testing.assert_array_equal(np.concatenate([carved.arrays("train"), carved.arrays("valid")]), whole)
+
+
 def test_the_folder_may_hold_tfds_as_a_subfolder(tiny, tmp_path, monkeypatch):
     (tmp_path / "tfds").symlink_to(tiny)
     assert load("tfar_tiny", data_dir=tmp_path).num_train == 27

@@ -90,13 +90,11 @@ def from_files(
     readers = open_files(paths, columns=columns, key=key, header=header, delimiter=delimiter)
     plans = _plan(readers, seed, *fractions)
     values = Values()
-    if scan:
-        counts = {name: values.add(plan.chunks()) for name, plan in plans.items()}
-        _check_filled(path_or_pattern, counts)
+    sizes = _scan(path_or_pattern, plans, values) if scan else {}
     head, head_config = _suit(head, head_config, values)
     return DataSplits.from_sources(
         paths[0].stem if len(paths) == 1 else str(path_or_pattern),
-        {k: plan.source(counts[k] if scan else None) for k, plan in plans.items()},
+        {k: plan.source(sizes.get(k)) for k, plan in plans.items()},
         batch_size=batch_size,
         head=head,
         head_config=head_config,
@@ -218,7 +216,9 @@ def _plan(readers: dict[str, list[Reader]], seed: int, valid_fraction: float, te
     return plans
 
 
-def _check_filled(path: str | os.PathLike[str], counts: dict[str, int]) -> None:
+def _scan(path: str | os.PathLike[str], plans: dict[str, _Plan], values: "Values") -> dict[str, int]:
+    """Reads every split once, and returns how many rows each has: at least one."""
+    counts = {name: values.add(plan.chunks()) for name, plan in plans.items()}
     if not sum(counts.values()):
         raise ValueError(f"{path}: expected rows of numbers; received none (an empty file)")
     empty = [k for k, n in counts.items() if not n]
@@ -227,6 +227,7 @@ def _check_filled(path: str | os.PathLike[str], counts: dict[str, int]) -> None:
             f"{path}: {sum(counts.values())} rows leave the split {empty[0]} empty: give more rows, another seed, or "
             "a fraction of 0 for a split that is not wanted"
         )
+    return counts
 
 
 @dataclasses.dataclass
