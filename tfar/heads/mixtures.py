@@ -57,7 +57,9 @@ class LocationScaleMixture(Head):
     def _sample(self, params: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
         logits, loc, scale = self.components(params)
         component = select_class(logits, noise[..., 0])
-        chosen = tf.cast(tf.equal(tf.expand_dims(component, -1), tf.range(self.num_components, dtype=tf.float32)), tf.float32)
+        chosen = tf.cast(
+            tf.equal(tf.expand_dims(component, -1), tf.range(self.num_components, dtype=tf.float32)), tf.float32
+        )
         quantile = self._standard_quantile(noise[..., 1])
         return tf.reduce_sum(chosen * loc, axis=-1) + tf.reduce_sum(chosen * scale, axis=-1) * quantile
 
