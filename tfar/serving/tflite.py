@@ -74,6 +74,8 @@ def _convert(dist: Autoregressive, functions: Mapping[str, Any], quantize: str |
     with tempfile.TemporaryDirectory(prefix="tfar-") as folder:
         saved_model._write(dist, functions, Path(folder))
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=sorted(functions))
+        # Otherwise the converter drops the activation that follows a product with a computed kernel without bias.
+        converter.unfold_batchmatmul = True
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         if quantize is not None:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
