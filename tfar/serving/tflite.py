@@ -105,5 +105,5 @@ def _interpreter(content: bytes) -> Any:
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:
-        Interpreter = tf.lite.Interpreter  # noqa: N806
+        Interpreter = tf.lite.Interpreter
     return Interpreter(model_content=content)
