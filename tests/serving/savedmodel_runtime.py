@@ -1,4 +1,4 @@
-"""Runs SavedModels with TensorFlow's C++ loader and session, which TF Serving is built on, and without TensorFlow's Python.
+"""Runs SavedModels with TensorFlow's C++ loader and session, which TF Serving is built on, without TensorFlow's Python.
 
 What cannot run here cannot run in TF Serving, however well it loads in Python. XLA is disabled, as it is there.
 """

@@ -33,7 +33,7 @@ def run(path, signature, **inputs):
 
 def test_weights_are_not_stored_for_each_signature(dist, plain):
     size = sum(4 * int(np.prod(v.shape)) for v in dist.variables)
-    # Kernels lie there twice, as the pass and the steps read them, beside the operations; six times would be one a signature.
+    # Kernels lie there twice, as the pass and as the steps read them; one copy a signature would be six times.
     assert plain.stat().st_size < 2 * size + 300_000
 
 
@@ -77,7 +77,8 @@ def test_a_full_disk_leaves_the_file_that_was_there(dist, monkeypatch, tmp_path)
     monkeypatch.setattr(tflite, "replay", lambda *args: None)
 
     def full(self, content):
-        open(self, "wb").write(content[:2])
+        with open(self, "wb") as file:
+            file.write(content[:2])
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(type(path), "write_bytes", full)
@@ -98,6 +99,6 @@ class Erf(tfar.layers.MaskedDense):
 def test_an_operation_that_tflite_lacks_is_named(tmp_path):
     network = Erf(3, [1, 2, 3], [1, 2, 3], strict=True)
     dist = tfar.Autoregressive(network, tfar.heads.Bernoulli(), event_shape=[3])
-    with pytest.raises(replay.ExportError, match="(?i)erfinv"):
+    with pytest.raises(replay.ExportError, match=r"(?i)erfinv"):
         tfar.serving.export_tflite(dist, tmp_path / "made.tflite")
     assert os.listdir(tmp_path) == []

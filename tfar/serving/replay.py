@@ -57,8 +57,8 @@ def replay(
 ) -> None:
     """Runs every signature twice and compares.
 
-    A draw that lies on the edge between two values may fall on either side by rounding, so a second batch decides where the
-    first differs.
+    A draw that lies on the edge between two values may fall on either side by rounding, so a second batch decides where
+    the first differs.
 
     Args:
         dist: the distribution that was exported.
