@@ -69,10 +69,9 @@ RUNTIMES = ("cpp", "python", "tflite")
 ROWS = 5
 BAD_ROWS = (1, 3)
 SERVING = Path(__file__).parent.parent / "serving"
-# The first few stand for all: an export takes seconds.
-DEFAULT = 6
+# The main cases stand for all: an export takes seconds.
 PARAMETERS = [
-    pytest.param(case, id=case.name, marks=[pytest.mark.slow] if i >= DEFAULT else []) for i, case in enumerate(CASES)
+    pytest.param(case, id=case.name, marks=[] if getattr(case, "main", True) else [pytest.mark.slow]) for case in CASES
 ]
 
 

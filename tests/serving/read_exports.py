@@ -2,9 +2,9 @@
 
     python read_exports.py cpp|python|tflite jobs.json
 
-A job has `saved_model`, `tflite`, `signatures` (name -> its inputs and its output, each name -> tensor name), `inputs` (an
-npz with an array for `batch/input`), `runs` (pairs of a signature and a batch) and `outputs`, the npz to write:
-`signature/batch`, or `error/signature/batch` for what failed.
+A job has the paths `saved_model` and `tflite`; `signatures`, which maps a name to its inputs and its output, each a
+name with the tensor that it is in the SavedModel; `inputs`, an npz with an array for `batch/input`; `runs`, pairs of a
+signature and a batch; and `outputs`, the npz to write: `signature/batch`, or `error/signature/batch` for what failed.
 """
 
 import json

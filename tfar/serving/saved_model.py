@@ -23,8 +23,8 @@ def export_saved_model(dist: Autoregressive, base_path: str | os.PathLike[str], 
     """Writes `base_path/<version>/`, which TF Serving serves as it is.
 
     The folder is written under a hidden name, read back, run and compared with the distribution, and only then renamed:
-    a server that watches `base_path` never sees half a version, and what fails leaves nothing. Signatures, in which B is
-    the batch and a conditional model takes `conditional_input` or `conditional_<name>` besides:
+    a server that watches `base_path` never sees half a version, and what fails leaves nothing. The signatures, where B
+    is the batch and a conditional model takes `conditional_input` or `conditional_<name>` besides:
 
         serving_default, log_prob   value [B, *event]                                -> log_prob [B]
         site_log_probs              value [B, *event]                                -> site_log_probs [B, sites]
@@ -118,8 +118,8 @@ def _check_operations(folder: Path) -> None:
     compiled = sorted(f.signature.name for f in graph.library.function if f.attr["_XlaMustCompile"].b)
     if compiled or any(node.attr["_XlaMustCompile"].b for node in nodes):
         raise ExportError(
-            f"The network holds functions with jit_compile=True ({', '.join(compiled)}), which TF Serving cannot run as "
-            "it disables XLA: leave the compilation to the callers."
+            f"The network holds functions with jit_compile=True ({', '.join(compiled)}), which TF Serving cannot run, "
+            "as it disables XLA: leave the compilation to the callers."
         )
 
 
