@@ -70,9 +70,8 @@ def digest(array: np.ndarray) -> str:
 def _mnist() -> list[np.ndarray]:
     """Binarised MNIST: 50000, 10000 and 10000 rows of 784 bits."""
     rng = np.random.default_rng(BINARIZATION_SEED)
-    train, test = (
-        rng.random(pixels.shape, np.float32) < pixels / np.float32(255) for pixels in _read("mnist", ("x_train", "x_test"))
-    )
+    images = _read("mnist", ("x_train", "x_test"))
+    train, test = (rng.random(pixels.shape, np.float32) < pixels / np.float32(255) for pixels in images)
     train, test = train.reshape(len(train), -1), test.reshape(len(test), -1)
     return [train[:-NUM_VALID], train[-NUM_VALID:], test]
 

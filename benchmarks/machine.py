@@ -14,6 +14,7 @@ from typing import Any
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PACKAGES = ("tensorflow", "keras", "tensorflow-probability", "tf-keras", "numpy", "torch")
 NUM_THREADS = 2
+_BUT_RESULTS = (".", ":!benchmarks/results", ":!README.md")
 
 
 def set_threads(num_threads: int = NUM_THREADS) -> None:
@@ -55,11 +56,11 @@ def versions() -> dict[str, str | None]:
 
 
 def commit() -> str | None:
-    """The commit of the working copy, with "+changes" if tracked files differ; None outside one."""
+    """The commit of the working copy, with "+changes" if tracked files but results differ; None outside one."""
     head = _git("rev-parse", "HEAD")
     if head is None:
         return None
-    return head + ("+changes" if _git("status", "--porcelain", "--untracked-files=no") else "")
+    return head + ("+changes" if _git("status", "--porcelain", "--untracked-files=no", "--", *_BUT_RESULTS) else "")
 
 
 def peak_memory_mib() -> float:

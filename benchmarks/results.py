@@ -62,9 +62,9 @@ class Result:
 
 
 _TYPES: dict[str, type] = {
-    **{name: str for name in ("kind", "case", "command", "date")},
-    **{name: int for name in ("seed", "schema")},
-    **{name: dict for name in ("data", "settings", "figures", "paper", "machine", "versions")},
+    **dict.fromkeys(("kind", "case", "command", "date"), str),
+    **dict.fromkeys(("seed", "schema"), int),
+    **dict.fromkeys(("data", "settings", "figures", "paper", "machine", "versions"), dict),
     "targets": list,
 }
 

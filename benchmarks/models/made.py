@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks import tfar_side
-from benchmarks.cases import Contestant, LikelihoodCase, Medians, ModelCases, Settings, SpeedCase, Target
+from benchmarks.cases import Contestant, LikelihoodCase, ModelCases, Settings, SpeedCase, Target
 from benchmarks.peers import tfp_made, torch_made
 from benchmarks.ratios import faster_than, ratio_to_fastest, ratio_within
 

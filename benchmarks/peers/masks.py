@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,7 +23,7 @@ def made_masks(event_size: int, hidden_units: Sequence[int], rng: np.random.Gene
     degrees = [inputs]
     for units in hidden_units:
         degrees.append(rng.integers(degrees[-1].min(), event_size - 1, size=units))
-    masks = [later[:, None] >= earlier[None, :] for earlier, later in zip(degrees, degrees[1:], strict=False)]
+    masks = [later[:, None] >= earlier[None, :] for earlier, later in itertools.pairwise(degrees)]
     masks.append(inputs[:, None] > degrees[-1][None, :])
     return [mask.astype(np.float32) for mask in masks]
 

@@ -59,7 +59,9 @@ def make_network(
     return network, [[torch.from_numpy(mask) for mask in member] for member in members]
 
 
-def log_prob_calls(network: Any, masks: list[list[Any]], x: np.ndarray, *, use_compile: bool = False) -> dict[str, Call]:
+def log_prob_calls(
+    network: Any, masks: list[list[Any]], x: np.ndarray, *, use_compile: bool = False
+) -> dict[str, Call]:
     """Log-probabilities of `x`, `[B]`, averaged over the masks as probabilities."""
     torch = _torch()
     batch, num_masks = torch.from_numpy(x), len(masks)
