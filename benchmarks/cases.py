@@ -107,7 +107,7 @@ class LikelihoodCase:
         title: str. The model in a table's words.
         data: str. A name that `benchmarks.data.load` knows.
         settings: how it is trained.
-        build: `(settings, event_size) -> DensityModel`, not yet compiled.
+        build: `(settings, event_size) -> (distribution, DensityModel)`, the model not yet compiled.
         paper: the published figure in nats, or None.
         source: where that figure stands.
         target: the test NLL in nats that the case must not exceed.
@@ -118,7 +118,7 @@ class LikelihoodCase:
     title: str
     data: str
     settings: Settings
-    build: Callable[[Settings, int], Any]
+    build: Callable[[Settings, int], tuple[Any, Any]]
     paper: float | None
     source: str
     target: float

@@ -93,12 +93,12 @@ def _print() -> int:
 
 
 def _write() -> int:
-    write()
+    write(README)
     return 0
 
 
 def _check() -> int:
-    difference = check()
+    difference = check(README)
     print(difference or "The README shows what the results say.")
     return 1 if difference else 0
 

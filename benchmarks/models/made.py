@@ -48,14 +48,14 @@ def build_distribution(event_size: int, hidden_units: Sequence[int], **arguments
     )
 
 
-def build_model(settings: Settings, event_size: int) -> Any:
-    """The `DensityModel` of a likelihood case."""
+def build_model(settings: Settings, event_size: int) -> tuple[Any, Any]:
+    """The distribution of a likelihood case and the `DensityModel` that trains it."""
     import tfar
 
     names = ("activation", "direct_connections", "order", "degrees", "num_masks", "num_eval_masks", "seed")
     arguments = {name: getattr(settings, name) for name in names}
     dist = build_distribution(event_size, settings.hidden_units, **arguments)
-    return tfar.training.DensityModel(dist, seed=settings.seed)
+    return dist, tfar.training.DensityModel(dist, seed=settings.seed)
 
 
 def build_ours(event_size: int, hidden_units: Sequence[int], batch_size: int, **arguments: Any) -> Contestant:
