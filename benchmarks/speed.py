@@ -26,7 +26,7 @@ class Effort:
     """How long to measure: rounds, seconds for each operation, and whether to measure memory."""
 
     rounds: int = 40
-    budget_s: float = 20.0
+    budget_s: float = 45.0
     with_memory: bool = True
 
 

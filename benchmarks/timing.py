@@ -10,7 +10,7 @@ import numpy as np
 
 Call = Callable[[], object]
 
-SETTLE_S = 0.004
+SETTLE_S = 0.1
 BURST_S = 0.02
 MAX_BURST = 20
 MIN_ROUNDS = 3
@@ -31,7 +31,8 @@ def alternate(calls: Mapping[str, Call], *, rounds: int = 30, budget_s: float = 
     """Times `calls` round-robin: a short burst of each in every round, the first of the round moving on by one.
 
     A machine that slows down for a while slows everybody. Before each burst there is a pause, so that worker threads
-    of the library before, which spin while they wait for work, have gone to sleep, and one call that is not counted.
+    of the library before, which spin while they wait for work, have gone to sleep (after a pause of 4 ms they still
+    made PyTorch ten times slower, after 50 ms nothing was left), and one call that is not counted.
 
     Args:
         calls: name to a call that returns when its result is ready.

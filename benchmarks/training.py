@@ -39,21 +39,27 @@ def train(case: LikelihoodCase, splits: Splits, folder: pathlib.Path) -> tuple[A
     dist, model = case.build(settings, splits.train.shape[1])
     model.compile(optimizer=make_optimizer(settings))
     finished = folder / TRAINED
-    if not finished.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        model.fit(
-            splits.train,
-            validation_data=splits.valid,
-            epochs=settings.max_epochs,
-            batch_size=settings.batch_size,
-            callbacks=make_callbacks(settings, folder),
-            verbose=0,
-        )
+    if finished.exists():
+        model.optimizer.build(model.trainable_variables)
+        model.load_weights(finished)
+    else:
+        _fit(model, splits, settings, folder)
         partial = folder / f"partial.{TRAINED}"
         model.save_weights(partial)
         os.replace(partial, finished)
-    model.load_weights(finished)
     return dist, read_progress(folder)
+
+
+def _fit(model: Any, splits: Splits, settings: Settings, folder: pathlib.Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    model.fit(
+        splits.train,
+        validation_data=splits.valid,
+        epochs=settings.max_epochs,
+        batch_size=settings.batch_size,
+        callbacks=make_callbacks(settings, folder),
+        verbose=0,
+    )
 
 
 def make_optimizer(settings: Settings) -> Any:

@@ -25,11 +25,14 @@ class IndependentBits(keras.Model):
     def log_prob(self, x):
         return -tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(x, self.logits + tf.zeros_like(x)), -1)
 
+    def fit(self, x, **kwargs):
+        return super().fit(x, shuffle=False, **kwargs)
+
     def train_step(self, batch):
         with tf.GradientTape() as tape:
             loss = -tf.reduce_mean(self.log_prob(batch))
         self.optimizer.apply(tape.gradient(loss, [self.logits.value]), [self.logits])
-        return {"loss": loss}
+        return {"objective": loss}
 
     def test_step(self, batch):
         return {"nll": -tf.reduce_mean(self.log_prob(batch))}
@@ -42,7 +45,7 @@ def build(settings, event_size):
 
 @pytest.fixture
 def case(monkeypatch):
-    stop = keras.callbacks.EarlyStopping(monitor="val_nll", patience=50)
+    stop = keras.callbacks.EarlyStopping(monitor="val_nll", mode="min", patience=50)
     monkeypatch.setattr(training, "make_stopper", lambda folder, settings: stop)
     return LikelihoodCase("bits", "independent bits", "dna", SETTINGS, build, 3.0, "the paper's: none", 3.6)
 
@@ -88,7 +91,7 @@ def test_killed_run_goes_on_where_it_stopped(case, splits, tmp_path, monkeypatch
             likelihood.run_case(case, splits, tmp_path / "parts", "command")
     resumed = likelihood.run_case(case, splits, tmp_path / "parts", "command")
     assert resumed.figures["epochs"] == 4
-    assert resumed.figures["test_nll"] == pytest.approx(whole.figures["test_nll"], abs=5e-3)
+    assert resumed.figures["test_nll"] == pytest.approx(whole.figures["test_nll"], rel=1e-5)
 
 
 def killer(make_progress, epoch):
@@ -118,7 +121,7 @@ def test_other_settings_have_another_folder(case, splits, tmp_path):
 @pytest.mark.parametrize("model", ["made"])
 def test_optimizers_of_all_cases_exist(model):
     for case in load_cases(model).likelihood:
-        assert training.make_optimizer(case.settings).name == case.settings.optimizer
+        assert type(training.make_optimizer(case.settings)).__name__.lower() == case.settings.optimizer
 
 
 def test_select_keeps_the_paper_widths_apart():
