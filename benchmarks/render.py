@@ -67,9 +67,8 @@ def speed_report(result: Result) -> str:
         for operation, values in figures["operations"].items():
             rows.append([name, operation, values["mode"], f"{values['first_s']:.2f}", str(values["count"]), peak])
     details = markdown_table(("", "operation", "mode", "first call, s", "calls", "peak memory (imports), MiB"), rows)
-    return "\n\n".join(
-        [f"## {result.case}", markdown_table(SPEED_HEADER, speed_rows(result)), details, targets_table(result), ""]
-    )
+    blocks = [f"## {result.case}", markdown_table(SPEED_HEADER, speed_rows(result)), details]
+    return "\n\n".join([*blocks, *([targets_table(result)] if result.targets else []), ""])
 
 
 def targets_table(result: Result) -> str:

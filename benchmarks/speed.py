@@ -30,7 +30,7 @@ class Effort:
     with_memory: bool = True
 
 
-FULL, QUICK = Effort(), Effort(rounds=5, budget_s=1.0, with_memory=False)
+FULL, QUICK = Effort(), Effort(rounds=4, budget_s=2.0, with_memory=False)
 
 
 def run_case(model: str, case: SpeedCase, effort: Effort, command: str, *, peers_only: bool = False) -> results.Result:

@@ -38,7 +38,8 @@ def test_alternate_takes_turns_and_ranks():
     assert fastest(timings) == "fast"
     assert timings["slow"].median_ms == pytest.approx(30, rel=0.5)
     assert timings["slow"].count == 3
-    changes = [name for index, name in enumerate(seen[4:]) if index == 0 or name != seen[4:][index - 1]]
+    rounds = seen[8:]  # after the first call of each, and three that find the length of a burst
+    changes = [name for index, name in enumerate(rounds) if index == 0 or name != rounds[index - 1]]
     assert changes == ["slow", "fast", "slow", "fast"]
 
 
@@ -68,7 +69,7 @@ def test_quick_command_over_the_peers(tmp_path, capsys, monkeypatch):
     (path,) = tmp_path.glob("*.json")
     result = results.read(path)
     assert set(result.figures["contestants"]["TFP"]["operations"]) == {"log_prob", "sample", "train_step"}
-    assert all(target["met"] is None for target in result.targets)
+    assert set(result.figures["skipped"]) >= {"tfar"}
     assert str(tmp_path) not in json.dumps(result.command)
 
 
