@@ -34,7 +34,8 @@ def measure(call: Callable[[], object], seconds: float) -> tuple[float, float]:
     """Seconds of the first call, and the median of the others in milliseconds."""
     start = time.perf_counter()
     call()
-    first, times = time.perf_counter() - start, []
+    first = time.perf_counter() - start
+    times: list[float] = []
     stop = time.perf_counter() + seconds
     while not times or time.perf_counter() < stop:
         start = time.perf_counter()

@@ -9,6 +9,7 @@ import platform
 import resource
 import subprocess
 import sys
+import time
 from typing import Any
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -61,6 +62,33 @@ def commit() -> str | None:
     if head is None:
         return None
     return head + ("+changes" if _git("status", "--porcelain", "--untracked-files=no", "--", *_BUT_RESULTS) else "")
+
+
+class OtherLoad:
+    """Measures what other processes take of the processors: `share`, from 0 to 1, of a `with` block (None: unknown).
+
+    On a busy machine threads wait for each other, and everybody's times are wrong, some by far more than others.
+    """
+
+    share: float | None = None
+
+    def __enter__(self) -> OtherLoad:
+        self._start = self._read()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        busy, own, now = (end - start for start, end in zip(self._start, self._read(), strict=True))
+        if busy and now:
+            self.share = round(max(busy - own, 0.0) / (now * (os.cpu_count() or 1)), 3)
+
+    @staticmethod
+    def _read() -> tuple[float, float, float]:
+        """Busy seconds of all processors (0 if unknown), of this process, and the clock."""
+        stat, busy = pathlib.Path("/proc/stat"), 0.0
+        if stat.exists():
+            user, nice, system, _, _, interrupt, soft, steal = map(int, stat.read_text().split("\n")[0].split()[1:9])
+            busy = (user + nice + system + interrupt + soft + steal) / os.sysconf("SC_CLK_TCK")
+        return busy, time.process_time(), time.perf_counter()
 
 
 def peak_memory_mib() -> float:

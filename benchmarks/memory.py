@@ -18,10 +18,11 @@ REPEATS = 3
 
 
 def measure(model: str, case: str, contestant: str, timeout_s: float = 600.0) -> dict[str, float] | None:
-    """Runs a contestant in a fresh process; None if that process failed."""
+    """Runs a contestant in a fresh process; None, with its last line on stderr, if that process failed."""
     command = [sys.executable, "-m", "benchmarks.memory", model, case, contestant]
     done = subprocess.run(command, cwd=machine.ROOT, capture_output=True, text=True, timeout=timeout_s)
     if done.returncode:
+        print(f"No memory figure for {contestant}: {(done.stderr.splitlines() or ['?'])[-1]}", file=sys.stderr)
         return None
     return json.loads(done.stdout.splitlines()[-1])
 

@@ -12,6 +12,7 @@ NOT_RUN = "not run"
 SPEED_HEADER = ("", "log_prob, ms", "train step, ms", "sample, ms", "sample / log_prob", "TFP's sample / sample")
 LIKELIHOOD_HEADER = ("data", "model", "tfar, nats", "published, nats", "target", "")
 TFP = "TFP"
+BUSY = 0.03
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -68,6 +69,9 @@ def speed_report(result: Result) -> str:
             rows.append([name, operation, values["mode"], f"{values['first_s']:.2f}", str(values["count"]), peak])
     details = markdown_table(("", "operation", "mode", "first call, s", "calls", "peak memory (imports), MiB"), rows)
     blocks = [f"## {result.case}", markdown_table(SPEED_HEADER, speed_rows(result)), details]
+    load = result.figures["other_load"]
+    if load is not None and load > BUSY:
+        blocks.append(f"NOT QUIET: other processes took {load:.0%} of the processors. Measure again.")
     return "\n\n".join([*blocks, *([targets_table(result)] if result.targets else []), ""])
 
 

@@ -36,7 +36,8 @@ FULL, QUICK = Effort(), Effort(rounds=4, budget_s=2.0, with_memory=False)
 def run_case(model: str, case: SpeedCase, effort: Effort, command: str, *, peers_only: bool = False) -> results.Result:
     """Measures one case and checks its targets."""
     contestants, skipped = _build(case, peers_only=peers_only)
-    timings = {operation: _time(contestants, operation, effort) for operation in ORDER}
+    with machine.OtherLoad() as others:
+        timings = {operation: _time(contestants, operation, effort) for operation in ORDER}
     figures = {name: _figures(name, contestants[name], timings) for name in contestants}
     if effort.with_memory:
         for name in figures:
@@ -49,7 +50,7 @@ def run_case(model: str, case: SpeedCase, effort: Effort, command: str, *, peers
         seed=case.seed,
         data={"name": "random bits", "note": "fair coins with a fixed seed; weights as initialised"},
         settings={**case.settings, "threads": machine.NUM_THREADS, "timing": TIMING_NOTE, "memory": memory.NOTE},
-        figures={"contestants": figures, "skipped": skipped},
+        figures={"contestants": figures, "skipped": skipped, "other_load": others.share},
         paper={},
         targets=[target.check(medians) for target in case.targets],
     )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
+from typing import TypeVar
 
 import numpy as np
 
 Call = Callable[[], object]
+Name = TypeVar("Name", bound=Hashable)
 
 SETTLE_S = 0.1
 BURST_S = 0.02
@@ -28,7 +30,7 @@ class Timing:
     first_s: float
 
 
-def alternate(calls: Mapping[str, Call], *, rounds: int = 30, budget_s: float = 30.0) -> dict[str, Timing]:
+def alternate(calls: Mapping[Name, Call], *, rounds: int = 30, budget_s: float = 30.0) -> dict[Name, Timing]:
     """Times `calls` round-robin: a short burst of each in every round, the first of the round moving on by one.
 
     A machine that slows down for a while slows everybody. Before each burst there is a pause, so that worker threads
@@ -45,7 +47,7 @@ def alternate(calls: Mapping[str, Call], *, rounds: int = 30, budget_s: float = 
     """
     first = {name: _elapsed(call) for name, call in calls.items()}
     bursts = {name: _burst_length(call) for name, call in calls.items()}
-    times: dict[str, list[float]] = {name: [] for name in calls}
+    times: dict[Name, list[float]] = {name: [] for name in calls}
     names = list(calls)
     start = time.perf_counter()
     for index in range(rounds):

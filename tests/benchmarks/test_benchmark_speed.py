@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from benchmarks import memory, ratios, results, speed
+from benchmarks import machine, memory, ratios, results, speed
 from benchmarks.cases import Contestant, SpeedCase, Target, Unavailable
 from benchmarks.timing import alternate, fastest
 
@@ -82,3 +82,11 @@ def test_memory_is_measured_in_a_fresh_process():
 def test_unknown_case_is_an_error():
     with pytest.raises(ValueError, match="Expected a speed case out of"):
         memory.find_case("made", "made-2")
+
+
+def test_other_load_leaves_out_this_process():
+    with machine.OtherLoad() as others:
+        stop = time.perf_counter() + 0.3
+        while time.perf_counter() < stop:
+            pass
+    assert others.share is None or 0 <= others.share <= 1

@@ -39,6 +39,7 @@ def speed_result(case):
                 "TFP": {"operations": {"log_prob": operation(1.5), "sample": operation(440.0)}},
             },
             "skipped": {"PyTorch": "not installed"},
+            "other_load": 0.4,
         },
         paper={},
         targets=[check("tfar: sample / log_prob", "<=", 8.0, 4.0), check("none", "<=", 1.0, None)],
@@ -98,6 +99,7 @@ def test_report_says_pass_and_not_measured(folder):
     assert "| tfar: sample / log_prob | <= 8 | 4 | pass |" in report
     assert "| none | <= 1 |  | not measured |" in report
     assert "700 (500)" in report
+    assert "other processes took 40%" in report
 
 
 def test_written_readme_passes_the_check(readme, folder):
