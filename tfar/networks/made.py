@@ -13,7 +13,6 @@ from tfar.networks.base import condition_size, flatten_condition
 from tfar.networks.connectivity import Connectivity, ConnectivityDraw, Members
 from tfar.networks.made_steps import MADESteps
 
-
 # The first of the random streams that drop hidden units.
 DROPOUT = 100
 
