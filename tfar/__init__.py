@@ -1,6 +1,6 @@
 """Neural autoregressive density estimation on TensorFlow."""
 
-from tfar import data, distributions, heads, layers, masks, networks, orders, random, samplers, training
+from tfar import data, distributions, heads, layers, masks, networks, orders, random, samplers, serving, training
 from tfar.distributions import MADE, Autoregressive
 from tfar.training import load
 
@@ -19,5 +19,6 @@ __all__ = [
     "orders",
     "random",
     "samplers",
+    "serving",
     "training",
 ]
