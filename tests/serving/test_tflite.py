@@ -38,7 +38,9 @@ def test_weights_are_not_stored_for_each_signature(dist, plain):
     assert plain.stat().st_size < 2 * size + 300_000
 
 
-@pytest.mark.parametrize(("quantize", "tolerance"), [("float16", 2e-3), ("dynamic", 5e-2)])
+@pytest.mark.parametrize(
+    ("quantize", "tolerance"), [("float16", 2e-3), pytest.param("dynamic", 5e-2, marks=pytest.mark.slow)]
+)
 def test_rounded_weights_give_a_smaller_file_and_nearly_the_same_density(dist, plain, quantize, tolerance, tmp_path):
     path = tfar.serving.export_tflite(dist, tmp_path / "small.tflite", quantize=quantize)
     assert path.stat().st_size < plain.stat().st_size
