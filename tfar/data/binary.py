@@ -1,0 +1,76 @@
+"""The tables of bits on which NADE and MADE were compared, from one .npz file each."""
+
+import os
+import pathlib
+import zipfile
+
+import numpy as np
+
+from tfar.data.checks import DATA_DIR_VARIABLE, data_folder
+from tfar.data.sources import ArraySource
+from tfar.data.splits import SPLIT_NAMES, DataSplits
+
+BINARY_SETS = {
+    "adult": "the census table as 123 bits",
+    "connect4": "positions of Connect Four as 126 bits",
+    "dna": "DNA splice junctions as 180 bits",
+    "mushrooms": "mushroom descriptions as 112 bits",
+}
+
+
+def load_binary(name: str, *, data_dir: str | os.PathLike[str] | None = None, batch_size: int = 100) -> DataSplits:
+    """Loads `<folder>/<name>.npz`, which holds the arrays train, valid and test of bits `[N, D]`.
+
+    Args:
+        name: str, one of `BINARY_SETS`.
+        data_dir: path of the folder. By default the environment variable TFAR_DATA_DIR.
+        batch_size: int.
+
+    Returns:
+        A `DataSplits` of `(D,)` bits.
+
+    Raises:
+        FileNotFoundError: no such folder or file; names the one that was looked for.
+        ValueError: an array is missing, is not a table, or holds something else than bits.
+
+    References:
+        Larochelle and Murray. The neural autoregressive distribution estimator. AISTATS 2011, section 6.
+    """
+    folder = data_folder(data_dir)
+    if folder is None:
+        raise FileNotFoundError(
+            f"{name} is read from a file {name}.npz (arrays train, valid and test of bits), and no folder is named: "
+            f"pass data_dir=… or set the environment variable {DATA_DIR_VARIABLE}"
+        )
+    path = folder / f"{name}.npz"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{name} was looked for in the folder {folder}, which has no file {path.name}. Put a file there that holds "
+            f"the arrays train, valid and test of bits, or name another folder by data_dir=… or {DATA_DIR_VARIABLE}"
+        )
+    return DataSplits.from_sources(
+        name,
+        {k: ArraySource(v) for k, v in _read_bits(path).items()},
+        batch_size=batch_size,
+        head="Bernoulli",
+        head_config={},
+        description=f"{BINARY_SETS[name]}, from {path.name}",
+    )
+
+
+def _read_bits(path: pathlib.Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path) as file:
+            missing = [k for k in SPLIT_NAMES if k not in file.files]
+            if missing:
+                raise ValueError(f"expected the arrays {', '.join(SPLIT_NAMES)}; received {', '.join(file.files)}")
+            arrays = {k: file[k] for k in SPLIT_NAMES}
+        width = arrays["train"].shape[1:]
+        for key, x in arrays.items():
+            if x.ndim != 2 or x.shape[1:] != width:
+                raise ValueError(f"expected tables [N, D] of one width; array {key} has shape {x.shape}")
+            if not np.isin(x, (0, 1)).all():
+                raise ValueError(f"expected bits; array {key} holds {x[~np.isin(x, (0, 1))][0]}")
+    except (ValueError, zipfile.BadZipFile, EOFError) as error:
+        raise ValueError(f"{path}: {error}") from error
+    return {k: v.astype(np.uint8) for k, v in arrays.items()}

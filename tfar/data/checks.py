@@ -1,0 +1,89 @@
+"""Small validations that every loader shares: arguments, folders, optional packages."""
+
+import importlib
+import math
+import numbers
+import os
+import pathlib
+from types import ModuleType
+from typing import Any
+
+DATA_DIR_VARIABLE = "TFAR_DATA_DIR"
+
+
+def require(module: str) -> ModuleType:
+    """Imports an optional package, or says how to get it.
+
+    Args:
+        module: str. Dotted name, as `import` takes it.
+
+    Returns:
+        The module.
+
+    Raises:
+        ImportError: the package is not installed.
+
+    Example:
+        >>> require("json").dumps([1])
+        '[1]'
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ImportError(
+            f'{module} could not be imported ({error}). It comes with: pip install "tfar[data]"'
+        ) from error
+
+
+def data_folder(data_dir: str | os.PathLike[str] | None) -> pathlib.Path | None:
+    """Returns the folder of data sets: `data_dir`, else the one the environment names, else None."""
+    if data_dir is not None:
+        return pathlib.Path(data_dir).expanduser()
+    named = os.environ.get(DATA_DIR_VARIABLE)
+    return pathlib.Path(named).expanduser() if named else None
+
+
+def check_count(name: str, value: Any, minimum: int = 1) -> int:
+    """Returns `value` as an int that is at least `minimum`.
+
+    Raises:
+        ValueError: it is not an integer, or too small.
+
+    Example:
+        >>> check_count("batch_size", 8)
+        8
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < minimum:
+        raise ValueError(f"{name} must be an integer of at least {minimum}; received {value!r}")
+    return int(value)
+
+
+def check_seed(value: Any) -> int:
+    """Returns `value` as a non-negative int.
+
+    Raises:
+        ValueError: it is not one.
+    """
+    return check_count("seed", value, minimum=0)
+
+
+def check_fractions(valid_fraction: Any, test_fraction: Any) -> tuple[float, float]:
+    """Returns both fractions as floats that leave something to train on.
+
+    Raises:
+        ValueError: one is not in [0, 1), or their sum reaches 1.
+    """
+    for name, value in (("valid_fraction", valid_fraction), ("test_fraction", test_fraction)):
+        if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= float(value) < 1:
+            raise ValueError(f"{name} must be a number in [0, 1); received {value!r}")
+    if valid_fraction + test_fraction >= 1:
+        raise ValueError(
+            "valid_fraction + test_fraction must be below 1, so that rows remain to train on; "
+            f"received {valid_fraction} + {test_fraction}"
+        )
+    return float(valid_fraction), float(test_fraction)
+
+
+def row_bytes(event_shape: tuple[int, ...], itemsize: int) -> int:
+    """Returns the bytes of one row of that shape."""
+    return math.prod(event_shape) * itemsize
