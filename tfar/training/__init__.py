@@ -3,5 +3,6 @@
 from tfar.training.batches import Batches
 from tfar.training.callbacks import Backup, ResumableEarlyStopping
 from tfar.training.density_model import DensityModel, load
+from tfar.training.logs import MetricsLog, SampleGrid
 
-__all__ = ["Backup", "Batches", "DensityModel", "ResumableEarlyStopping", "load"]
+__all__ = ["Backup", "Batches", "DensityModel", "MetricsLog", "ResumableEarlyStopping", "SampleGrid", "load"]
