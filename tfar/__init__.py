@@ -1,6 +1,6 @@
 """Neural autoregressive density estimation on TensorFlow."""
 
-from tfar import distributions, heads, layers, masks, networks, orders, random, samplers, training
+from tfar import data, distributions, heads, layers, masks, networks, orders, random, samplers, training
 from tfar.distributions import MADE, Autoregressive
 from tfar.training import load
 
@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 __all__ = [
     "MADE",
     "Autoregressive",
+    "data",
     "distributions",
     "heads",
     "layers",

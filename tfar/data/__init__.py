@@ -1,8 +1,7 @@
-"""Data sets by name, the user's own files, and batches whose order a resumed run draws again."""
+"""Data sets by name and the user's own files."""
 
-from tfar.data.batches import Batches
 from tfar.data.files import from_files
 from tfar.data.load import load, names
 from tfar.data.splits import DataSplits
 
-__all__ = ["Batches", "DataSplits", "from_files", "load", "names"]
+__all__ = ["DataSplits", "from_files", "load", "names"]

@@ -19,7 +19,7 @@ class DataSplits:
     """Train, validation and test rows of one data set, with what a model must know about them.
 
     The datasets give float32 batches `[B, *event_shape]` in the order of the files. Nothing is shuffled here: an order
-    is a function of (seed, epoch), and is drawn while fitting (`tfar.data.Batches(splits.arrays("train"), …)`).
+    is a function of (seed, epoch), and is drawn while fitting (`DensityModel.fit` on `arrays("train")`).
 
     Args:
         name: str.

@@ -131,6 +131,11 @@ class Autoregressive(tfd.Distribution):
         return self.network.conditional_shape
 
     @property
+    def bound_condition(self) -> Any:
+        """The condition that `given` bound, or None."""
+        return self._condition
+
+    @property
     def variables(self) -> tuple[tf.Variable, ...]:
         """All variables, as tf.Variables."""
         return tuple(v.value for v in [*self.network.variables, *self.head.variables])

@@ -1,0 +1,65 @@
+"""The order of batches is a function of (seed, epoch) alone, through `fit` as well."""
+
+import numpy as np
+import pytest
+
+import tfar
+from tfar.training import Batches
+
+ROWS = np.arange(10, dtype=np.float32)
+
+
+def one_pass(batches: Batches) -> np.ndarray:
+    return np.concatenate([batches[i] for i in range(len(batches))])
+
+
+@pytest.mark.parametrize("epoch", [0, 1, 7])
+def test_order_is_the_permutation_of_seed_and_epoch(epoch):
+    batches = Batches(ROWS, 4, seed=3)
+    batches.epoch = epoch
+    np.testing.assert_array_equal(one_pass(batches), ROWS[np.random.default_rng([3, epoch]).permutation(10)])
+
+
+def test_without_shuffle_the_rows_keep_their_order():
+    np.testing.assert_array_equal(one_pass(Batches(ROWS, 4, shuffle=False)), ROWS)
+
+
+def test_dicts_keep_rows_together():
+    batches = Batches({"value": ROWS, "conditional_input": {"a": ROWS * 2}}, 3)
+    batch = batches[1]
+    np.testing.assert_array_equal(batch["conditional_input"]["a"], batch["value"] * 2)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "batch_size", "message"),
+    [
+        ({"value": ROWS, "sample_weight": ROWS[:3]}, 2, r"one length .* \[3, 10\]"),
+        (ROWS[:0], 2, r"\[0\]"),
+        (ROWS, 0, "`batch_size` of at least 1; received 0"),
+    ],
+)
+def test_bad_arrays_are_refused(arrays, batch_size, message):
+    with pytest.raises(ValueError, match=message):
+        Batches(arrays, batch_size)
+
+
+def test_fit_draws_the_order_of_each_epoch():
+    """Rows are told apart by their condition; a first run of two epochs equals the second epoch of a run begun at 1."""
+
+    class Recorder(tfar.training.DensityModel):
+        def train_step(self, data):
+            seen.append(data["sample_weight"])
+            return super().train_step(data)
+
+    def fit(**kwargs):
+        model = Recorder(tfar.MADE(event_shape=[2], hidden_units=[2]))
+        model.compile(optimizer="sgd", run_eagerly=True, jit_compile=False)
+        model.fit(np.zeros([10, 2]), sample_weight=ROWS, batch_size=4, verbose=0, **kwargs)
+        return [float(w) for batch in seen for w in batch]
+
+    seen: list = []
+    both = fit(epochs=2)
+    assert both[:10] == ROWS[np.random.default_rng([0, 0]).permutation(10)].tolist()
+    assert both[10:] == ROWS[np.random.default_rng([0, 1]).permutation(10)].tolist()
+    seen.clear()
+    assert fit(epochs=2, initial_epoch=1) == both[10:]

@@ -1,0 +1,6 @@
+"""Serving: distributions as SavedModels for TF Serving and as TFLite files for phones."""
+
+from tfar.serving.saved_model import export_saved_model
+from tfar.serving.tflite import export_tflite
+
+__all__ = ["export_saved_model", "export_tflite"]

@@ -1,0 +1,119 @@
+"""Replays an export before it is declared good: every signature, against the distribution that it was made from."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from tfar import random
+from tfar.distributions import Autoregressive
+from tfar.serving.signatures import Signature
+
+ROWS = 3
+Batch = dict[str, NDArray]
+Run = Callable[[str, Batch], NDArray]
+
+
+class ExportError(RuntimeError):
+    """What was written does not do what the distribution does."""
+
+
+def example_batch(dist: Autoregressive, specs: Mapping[str, tf.TensorSpec], seed: int = 0) -> Batch:
+    """Rows that every signature accepts: draws of the distribution, and a pattern that its order allows.
+
+    Args:
+        dist: the distribution.
+        specs: the inputs of all signatures together.
+        seed: int.
+
+    Returns:
+        An array of `ROWS` rows for each input.
+    """
+    seeds = random.row_seeds(seed, ROWS)
+    rng = np.random.default_rng(seed)
+    batch = {name: rng.normal(size=(ROWS, *s.shape[1:])).astype(np.float32) for name, s in specs.items()}
+    batch["seed"] = seeds.numpy()
+    batch["noise"] = dist.density.noise(seeds).numpy()
+    batch["member_noise"] = dist.density.member_noise(seeds).numpy()
+    batch["observed"] = _first_half(dist)
+    return batch
+
+
+def _first_half(dist: Autoregressive) -> NDArray[np.float32]:
+    """Marks the first half of the sites in an order that all members share, or nothing if they share none."""
+    network, order = dist.network, dist.density.order
+    marks = np.zeros([ROWS, network.num_sites], np.float32)
+    orders = network.orders if order is None else np.asarray(order)[None]
+    if len(orders) == 1 or dist.density.allows_any_order:
+        marks[:, orders[0][: network.num_sites // 2]] = 1.0
+    size = int(np.prod(dist.head.site_shape, dtype=int))
+    return np.repeat(marks, size, axis=1).reshape(ROWS, *network.event_shape)
+
+
+def replay(
+    dist: Autoregressive, signatures: Mapping[str, Signature], live: Run, written: Run, relative: float | None = 1e-5
+) -> None:
+    """Runs every signature twice and compares.
+
+    A draw that lies on the edge between two values may fall on either side by rounding, so a second batch decides where the
+    first differs.
+
+    Args:
+        dist: the distribution that was exported.
+        signatures: its signatures.
+        live: runs a signature on the distribution itself.
+        written: runs a signature of what was written.
+        relative: float, the difference allowed; None if the weights were rounded, which only asks for finite numbers.
+
+    Raises:
+        ExportError: If a signature fails or gives something else.
+        ValueError: If the distribution itself gives NaN.
+    """
+    specs = {name: spec for s in signatures.values() for name, spec in s.inputs.items()}
+    differing = set(signatures)
+    for seed in (0, 1):
+        batch = example_batch(dist, specs, seed)
+        batch["value"] = live("sample", {name: batch[name] for name in signatures["sample"].inputs})
+        _refuse_nan(dist, batch["value"])
+        for name in sorted(differing):
+            inputs = {key: batch[key] for key in signatures[name].inputs}
+            if _agree(name, _run(written, name, inputs), live(name, inputs), relative):
+                differing.discard(name)
+        if not differing:
+            return
+    raise ExportError(f"The export differs from the distribution in {sorted(differing)}; it was removed.")
+
+
+def _run(written: Run, name: str, inputs: Batch) -> NDArray:
+    try:
+        return written(name, inputs)
+    except Exception as error:
+        raise ExportError(f"Signature {name!r} of the export fails: {error}") from error
+
+
+def _refuse_nan(dist: Autoregressive, value: NDArray) -> None:
+    if np.isnan(value).any():
+        raise ValueError(
+            f"Expected a distribution whose draws are numbers; {dist.name} draws NaN. Are its weights finite?"
+        )
+
+
+def _agree(name: str, got: NDArray, expected: NDArray, relative: float | None) -> bool:
+    if got.shape != expected.shape or got.dtype != expected.dtype:
+        return False
+    if relative is None:
+        return bool(np.isfinite(got).all())
+    scores = name in ("serving_default", "log_prob", "site_log_probs")
+    return bool(np.allclose(got, expected, rtol=relative, atol=1e-6 if scores else 1e-5, equal_nan=False))
+
+
+def numpy_runner(functions: Mapping[str, Any], signatures: Mapping[str, Signature]) -> Run:
+    """A runner of TensorFlow functions that take and give named tensors."""
+
+    def run(name: str, inputs: Batch) -> NDArray:
+        outputs = functions[name](**{key: tf.constant(value) for key, value in inputs.items()})
+        return outputs[signatures[name].output].numpy()
+
+    return run
