@@ -9,6 +9,7 @@ from tfar.cli import complete, demo, evaluate, export, sample, train
 app = typer.Typer(
     name="tfar",
     no_args_is_help=True,
+    add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

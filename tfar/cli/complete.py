@@ -14,8 +14,8 @@ from tfar.cli.quiet import load_tensorflow
 
 HELP = """Draw the missing values of rows from those that are observed.
 
-The order of the model must put the observed values first: order "natural" completes from the top, "reverse" from the bottom;
-a model with --order random --num-masks fresh completes any pattern.
+The order of the model must put the observed values first: order "natural" completes from the top, "reverse" from the \
+bottom; a model with --order random --num-masks fresh completes any pattern.
 
 [bold]Examples[/]
 

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from click.core import ParameterSource
 from rich.console import Console
 
 from tfar.cli import runs
@@ -15,8 +14,8 @@ from tfar.cli.settings import MODELS, Settings, parse_masks, parse_units, resume
 
 HELP = """Train a model and keep everything in one folder.
 
-The folder gets config.json, model.keras, best.weights.h5, metrics.csv, tensorboard/, pictures/ of samples if the events are
-images, and backup/, from which --resume goes on after a kill: the result is that of an unbroken run.
+The folder gets config.json, model.keras, best.weights.h5, metrics.csv, tensorboard/, pictures/ of samples if the events \
+are images, and backup/, from which --resume goes on after a kill: the result is that of an unbroken run.
 
 [bold]Examples[/]
 
@@ -33,7 +32,7 @@ tfar train made --out runs/digits --resume
 @reports_errors
 def train(
     context: typer.Context,
-    model: Annotated[str, typer.Argument(help=f"The model: {', '.join(MODELS)}.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help=f"The model: {', '.join(MODELS)}.")],
     out: Annotated[Path, typer.Option("--out", help="Folder of the run.")],
     data: Annotated[str | None, typer.Option("--data", help=DATA_HELP)] = None,
     hidden_units: Annotated[
@@ -69,9 +68,14 @@ def train(
             "data_dir": None if data_dir is None else str(data_dir),
         }
     )
-    given = {n for n in values if context.get_parameter_source(n) is ParameterSource.COMMANDLINE}
+    given = {n for n in values if _was_given(context, n)}
     settings = _settings(now, given & set(Settings.__dataclass_fields__), out, resume)
     run(settings, out, resume=resume, console=Console())
+
+
+def _was_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _settings(now: Settings, given: set[str], out: Path, resume: bool) -> Settings:
@@ -82,7 +86,7 @@ def _settings(now: Settings, given: set[str], out: Path, resume: bool) -> Settin
     return now
 
 
-def run(settings: Settings, out: Path, *, resume: bool, console: Console) -> Any:
+def run(settings: Settings, out: Path, *, resume: bool, console: Console, hints: bool = True) -> Any:
     """Trains in a new folder, or goes on in that of a run.
 
     Returns:
@@ -110,7 +114,9 @@ def run(settings: Settings, out: Path, *, resume: bool, console: Console) -> Any
         raise
     runs.finish(model)
     model.save(out / runs.MODEL)
-    _report(model, splits, settings, out, console)
+    _report(model, splits, console)
+    if hints:
+        _hint(settings, out, console)
     return model
 
 
@@ -145,20 +151,23 @@ def _callbacks(settings: Settings, splits: Any, out: Path, monitor: str) -> list
     callbacks += [
         training.ResumableEarlyStopping(out, monitor=monitor, patience=settings.patience),
         training.MetricsLog(out / runs.METRICS),
-        keras.callbacks.TensorBoard(str(board), write_graph=False),
+        training.BoardLog(board),
     ]
     if is_image(splits.event_shape):
         callbacks.append(training.SampleGrid(board, seed=settings.seed, pictures=out / "pictures"))
     return callbacks
 
 
-def _report(model: Any, splits: Any, settings: Settings, out: Path, console: Console) -> None:
+def _report(model: Any, splits: Any, console: Console) -> None:
     if splits.valid is not None:
         nll = model.evaluate(splits.valid, verbose=0, return_dict=True)
         console.print(
             f"Validation: [bold]{nll['nll']:.3f}[/] nats, [bold]{nll['bits_per_dim']:.4f}[/] bits per dimension, "
             "with the best weights."
         )
+
+
+def _hint(settings: Settings, out: Path, console: Console) -> None:
     console.print(f"The run lies in [bold]{out}[/]. Next:")
     console.print(f"  tfar evaluate {out} --data {settings.data}", highlight=False)
     console.print(f"  tfar sample {out} --out samples.npy", highlight=False)

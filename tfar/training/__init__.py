@@ -3,6 +3,6 @@
 from tfar.training.batches import Batches
 from tfar.training.callbacks import Backup, ResumableEarlyStopping
 from tfar.training.density_model import DensityModel, load
-from tfar.training.logs import MetricsLog, SampleGrid
+from tfar.training.logs import BoardLog, MetricsLog, SampleGrid
 
-__all__ = ["Backup", "Batches", "DensityModel", "MetricsLog", "ResumableEarlyStopping", "SampleGrid", "load"]
+__all__ = ["Backup", "Batches", "BoardLog", "DensityModel", "MetricsLog", "ResumableEarlyStopping", "SampleGrid", "load"]

@@ -52,6 +52,35 @@ class MetricsLog(keras.callbacks.Callback):
             writer.writerows(self.rows)
 
 
+class BoardLog(keras.callbacks.Callback):
+    """Writes the metrics of every epoch for TensorBoard, in the runs `train` and `validation` of a folder.
+
+    The TensorBoard package is needed to look at them, not to write them.
+
+    Args:
+        log_dir: folder of TensorBoard.
+    """
+
+    def __init__(self, log_dir: Any) -> None:
+        super().__init__()
+        self.log_dir = Path(log_dir)
+        self._writers: dict[str, Any] = {}
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        for name, value in (logs or {}).items():
+            run = "validation" if name.startswith("val_") else "train"
+            if run not in self._writers:
+                self._writers[run] = tf.summary.create_file_writer(str(self.log_dir / run))
+            with self._writers[run].as_default(step=epoch):
+                write_scalar(name.removeprefix("val_"), float(value))
+            self._writers[run].flush()
+
+    def on_train_end(self, logs: Any = None) -> None:
+        for writer in self._writers.values():
+            writer.close()
+        self._writers = {}
+
+
 class SampleGrid(keras.callbacks.Callback):
     """Draws a grid of samples after an epoch: for TensorBoard, and as PNG files if a folder is given.
 
@@ -91,17 +120,34 @@ class SampleGrid(keras.callbacks.Callback):
         image = grid(np.asarray(dist.sample(self.num_samples, seed=self.seed)), top)
         if self._writer is None:
             self._writer = tf.summary.create_file_writer(str(self.log_dir / "samples"))
+        png = tf.io.encode_png(image).numpy()
         with self._writer.as_default(step=epoch):
-            tf.summary.image("samples", image[None])
+            write_image("samples", png, image.shape)
         self._writer.flush()
         if self.pictures is not None:
             with files.replacing(self.pictures / f"epoch-{epoch + 1:04d}.png") as temporary:
-                temporary.write_bytes(tf.io.encode_png(image).numpy())
+                temporary.write_bytes(png)
 
     def on_train_end(self, logs: Any = None) -> None:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
+
+
+def write_scalar(tag: str, value: float) -> None:
+    """As `tf.summary.scalar` into the default writer, without the TensorBoard package."""
+    tf.summary.write(tag, tf.constant(value, tf.float32), metadata=_metadata("scalars", "DATA_CLASS_SCALAR"))
+
+
+def write_image(tag: str, png: bytes, shape: tuple[int, ...]) -> None:
+    """As `tf.summary.image` of one encoded image `[H, W, ...]`, without the TensorBoard package."""
+    content = tf.stack([str(shape[1]), str(shape[0]), png])
+    tf.summary.write(tag, content, metadata=_metadata("images", "DATA_CLASS_BLOB_SEQUENCE"))
+
+
+def _metadata(plugin: str, data_class: str) -> Any:
+    plugin_data = tf.compat.v1.SummaryMetadata.PluginData(plugin_name=plugin)
+    return tf.compat.v1.SummaryMetadata(plugin_data=plugin_data, data_class=data_class)
 
 
 def is_image(shape: Any) -> bool:
