@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint typecheck wheel tables clean
+.PHONY: help demo test test-slow test-all lint typecheck wheel tables clean
 
 help:
 	@echo "make demo       train MADE on scikit-learn's digits, draw, export and read back (about two minutes)"
@@ -29,8 +29,10 @@ demo: $(VENV)/.demo
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -m "not slow"
 
-test-all: $(VENV)/.dev
-	$(BIN)/python -m pytest
+test-slow: $(VENV)/.dev
+	$(BIN)/python -m pytest -m slow
+
+test-all: test test-slow
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -6,6 +6,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfar.layers import staircase
+
 
 @keras.saving.register_keras_serializable("tfar")
 class MaskedDense(keras.layers.Dense):
@@ -71,6 +73,7 @@ class MaskedDense(keras.layers.Dense):
                 f"received shape {tuple(input_shape)}."
             )
         super().build(input_shape)
+        self._staircase = staircase.blocks(self.in_degrees, self.out_degrees, self.strict)
         self.connectivity_kernel = None
         if self.use_connectivity_kernel:
             self.connectivity_kernel = self.add_weight(
@@ -98,7 +101,10 @@ class MaskedDense(keras.layers.Dense):
 
     def call(self, inputs: Any, in_degrees: Any = None, out_degrees: Any = None, training: Any = None) -> tf.Tensor:
         """Applies the layer; int tensors `in_degrees` and `out_degrees` replace the constructor's."""
-        outputs = keras.ops.matmul(inputs, self._masked(self.full_kernel, in_degrees, out_degrees))
+        if self._staircase and in_degrees is None and out_degrees is None:
+            outputs = staircase.matmul(inputs, self.full_kernel, self._staircase)
+        else:
+            outputs = keras.ops.matmul(inputs, self._masked(self.full_kernel, in_degrees, out_degrees))
         if self.connectivity_kernel is not None:
             visible = self._masked(self.connectivity_kernel, in_degrees, out_degrees)
             outputs = outputs + tf.reduce_sum(visible, axis=0)

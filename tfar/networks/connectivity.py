@@ -102,8 +102,9 @@ class Members:
             draws = [drawing.draw(seeds[k]) for k in range(num_members)]
             hidden = [np.stack([np.asarray(d.hidden[i]) for d in draws]) for i in range(len(drawing.hidden_units))]
             positions = np.stack([np.asarray(d.positions) for d in draws]).astype(np.int32)
-        if num_members == 1 and drawing.evenly:
-            hidden = [degrees[None] for degrees in drawing.even()]
+        if num_members == 1:
+            # Which unit has which degree is of no matter to a single member: sorted ones make the masks staircases.
+            hidden = [np.sort(degrees) for degrees in hidden]
         self.size = num_members
         self.positions = positions if drawing.positions is None else positions[:1]
         self.hidden: list[NDArray[np.int32]] = hidden

@@ -98,6 +98,14 @@ class MADENetwork(MADESteps):
         hidden = [degrees[member] for degrees in self._members.hidden]
         return masks.connectivity(positions + 1, hidden, direct_connections=self.direct_connections)
 
+    @property
+    def _in_steps(self) -> bool:
+        """Whether the kernels hold the sites in the order of the steps, which makes their masks staircases.
+
+        So it is with a single mask; otherwise they hold the sites in raster order, as no order fits all masks.
+        """
+        return self.num_masks == 1
+
     def _connectivity(self, member: Any, order: Any, seed: Any) -> Connectivity:
         if seed is not None and self.num_masks is None:
             connectivity = self._drawing.draw(seed)
@@ -105,13 +113,13 @@ class MADENetwork(MADESteps):
             noise = random.uniform(seed[None], 1, stream=random.MEMBER)[0, 0]
             connectivity = self._members.connectivity(select_member(noise, self.num_members))
         else:
-            connectivity = self._members.connectivity(0 if self.num_members == 1 else member)
+            connectivity = self._members.connectivity(member)
         return connectivity if order is None else connectivity._replace(positions=tf.argsort(order))
 
     # Layers ----------------------------------------------------------------------------------------------------------
 
     def _make_layers(self) -> None:
-        site_degrees = self._members.positions[0] + 1
+        site_degrees = np.arange(1, self.num_sites + 1) if self._in_steps else self._members.positions[0] + 1
         inputs = previous = np.repeat(site_degrees, self._inputs_per_site)
         outputs = np.repeat(site_degrees, self._params_size)
         self.hidden_layers, self.condition_layers, self.direct_layer = [], [], None
@@ -172,20 +180,42 @@ class MADENetwork(MADESteps):
         training: Any = None,
     ) -> tf.Tensor:
         """See the base; `seed`, int32 `[2]`, selects a member at random, or draws fresh masks if `num_masks` is None."""
-        connectivity = self._connectivity(member, order, seed)
-        encoded = self._encode(tf.reshape(x, [-1, self.num_sites, *self.site_shape]))
-        hidden = inputs = tf.reshape(encoded, [-1, self.num_sites * self._inputs_per_site])
-        degrees = input_degrees = self._repeat(connectivity.positions + 1, self._inputs_per_site)
-        output_degrees = self._repeat(connectivity.positions + 1, self._params_size)
+        sites = tf.reshape(x, [-1, self.num_sites, *self.site_shape])
+        if self._in_steps:
+            params = self._forward(self._permuted(sites, self.orders[0]), conditional_input, None)
+            return self._permuted(params, self._members.positions[0])
+        return self._forward(sites, conditional_input, self._connectivity(member, order, seed))
+
+    @staticmethod
+    def _permuted(values: tf.Tensor, order: NDArray[np.int32]) -> tf.Tensor:
+        if np.array_equal(order, np.arange(len(order))):
+            return values
+        return tf.gather(values, tf.constant(order), axis=1)
+
+    def _forward(self, sites: tf.Tensor, conditional_input: Any, connectivity: Connectivity | None) -> tf.Tensor:
+        """The perceptron under a connectivity, or None for that of the layers."""
+        hidden = inputs = tf.reshape(self._encode(sites), [-1, self.num_sites * self._inputs_per_site])
+        degrees = self._degrees(connectivity)
         for i, layer in enumerate(self.hidden_layers):
-            hidden = layer(hidden, degrees, connectivity.hidden[i])
+            hidden = layer(hidden, degrees[i], degrees[i + 1])
             if self.condition_layers:
                 hidden += self.condition_layers[i](flatten_condition(conditional_input, self.conditional_shape))
-            hidden, degrees = self.activation(hidden), connectivity.hidden[i]
-        params = self.output_layer(hidden, degrees, output_degrees)
+            hidden = self.activation(hidden)
+        params = self.output_layer(hidden, degrees[-2], degrees[-1])
         if self.direct_layer is not None:
-            params += self.direct_layer(inputs, input_degrees, output_degrees)
+            params += self.direct_layer(inputs, degrees[0], degrees[-1])
         return tf.reshape(params, [-1, self.num_sites, self._params_size])
+
+    def _degrees(self, connectivity: Connectivity | None) -> list[tf.Tensor | None]:
+        """Degrees of the inputs, of each hidden layer and of the outputs; None for those of the layers."""
+        if connectivity is None:
+            return [None] * (len(self.hidden_units) + 2)
+        site_degrees = connectivity.positions + 1
+        return [
+            self._repeat(site_degrees, self._inputs_per_site),
+            *connectivity.hidden,
+            self._repeat(site_degrees, self._params_size),
+        ]
 
     @staticmethod
     def _repeat(degrees: tf.Tensor, times: int) -> tf.Tensor:

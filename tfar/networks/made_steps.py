@@ -90,7 +90,7 @@ class MADESteps(AutoregressiveNetwork, abc.ABC):
         state = self._add_previous(dict(state), index, x_previous, weights)
         for layer in range(1, len(self.hidden_units) + 1):
             state = self._finish_units(layer, state, index, weights)
-        site = self.sites_at(state, index)
+        site = self._slot(state, index)
         if "order" in state:
             outputs = tf.reshape(state["outputs"], [-1, self.num_sites, self.params_size])
             return tf.gather(outputs, site, batch_dims=1), state
@@ -101,10 +101,14 @@ class MADESteps(AutoregressiveNetwork, abc.ABC):
             params += _pull(state["inputs"], weights["pull_direct"], columns)
         return params, state
 
+    def _slot(self, state: State, index: tf.Tensor) -> tf.Tensor:
+        """Where the kernels hold the site that step `index` decides."""
+        return index if self._in_steps else self.sites_at(state, index)
+
     def _add_previous(self, state: State, index: tf.Tensor, x_previous: tf.Tensor, weights: Weights) -> State:
         """Adds the site decided by the step before to the sums of the first layer, and to the outputs."""
         started = tf.cast(index > 0, tf.float32)
-        site = self.sites_at(state, tf.maximum(index - 1, 0))
+        site = self._slot(state, tf.maximum(index - 1, 0))
         inputs = self._encode(tf.cast(x_previous, tf.float32)) * started
         state["sums_1"] += _push(inputs, tf.gather(weights["push_1"], site))
         if self.connectivity_weights:
@@ -142,6 +146,11 @@ class MADESteps(AutoregressiveNetwork, abc.ABC):
             new = tf.where(fresh, values, tf.zeros_like(values))
             state[target] += _push(new, tf.gather(weights[f"push_{layer + 1}"], columns))
         return state
+
+    @property
+    @abc.abstractmethod
+    def _in_steps(self) -> bool:
+        """Whether the kernels hold the sites in the order of the steps."""
 
     @abc.abstractmethod
     def _encode(self, values: tf.Tensor) -> tf.Tensor:

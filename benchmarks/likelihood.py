@@ -1,0 +1,108 @@
+"""Likelihood beside the papers: `python -m benchmarks.likelihood made [--data NAME ...] [--paper-width] [--quick]`.
+
+Each case trains with early stopping on the validation set, evaluates the best weights on the test set, prints its row
+and writes its result file. A killed run goes on where it stopped: checkpoints lie in `--folder`, by default in the
+user's cache, under a name that depends on settings and data. `--fresh` forgets them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import pathlib
+import shutil
+from collections.abc import Sequence
+
+import numpy as np
+
+from benchmarks import data, machine, render, results, training
+from benchmarks.cases import LikelihoodCase, check, load_cases, model_names
+
+QUICK_ROWS = 500
+
+
+def run_case(
+    case: LikelihoodCase, splits: data.Splits, folder: pathlib.Path, command: str, *, fresh: bool = False
+) -> results.Result:
+    """Trains and evaluates one case."""
+    place = training.case_folder(folder, case, splits)
+    if fresh:
+        shutil.rmtree(place, ignore_errors=True)
+    dist, epochs = training.train(case, splits, place)
+    valid, _ = training.evaluate(dist.log_prob, splits.valid)
+    test, error = training.evaluate(dist.log_prob, splits.test)
+    figures = {"test_nll": round(test, 4), "standard_error": round(error, 4), "valid_nll": round(valid, 4)}
+    figures |= {"epochs": len(epochs), "train_seconds": round(sum(epoch["seconds"] for epoch in epochs), 1)}
+    figures["parameters"] = int(sum(np.prod(v.shape) for v in dist.trainable_variables))
+    return results.make(
+        kind="likelihood",
+        case=case.name,
+        command=command,
+        seed=case.settings.seed,
+        data=splits.describe(),
+        settings=dataclasses.asdict(case.settings) | {"hidden_units": list(case.settings.hidden_units)},
+        figures=figures,
+        paper={} if case.paper is None else {"test_nll": case.paper, "source": case.source},
+        targets=[check("test NLL, nats", "<=", case.target, figures["test_nll"])],
+    )
+
+
+def quick_case(case: LikelihoodCase) -> LikelihoodCase:
+    """A narrow version of a case that trains for two epochs."""
+    hidden_units = tuple(min(units, 32) for units in case.settings.hidden_units)
+    settings = dataclasses.replace(case.settings, hidden_units=hidden_units, max_epochs=2)
+    return dataclasses.replace(case, name=f"{case.name}-quick", settings=settings)
+
+
+def select(cases: Sequence[LikelihoodCase], options: argparse.Namespace) -> list[LikelihoodCase]:
+    """The cases that the command line asks for."""
+    chosen = [case for case in cases if case.paper_width == options.paper_width]
+    if options.data:
+        chosen = [case for case in chosen if case.data in options.data]
+    if options.case:
+        chosen = [case for case in cases if case.name in options.case]
+    if not chosen:
+        raise ValueError(f"Expected cases out of {[case.name for case in cases]}. Received: {vars(options)}")
+    return [quick_case(case) for case in chosen] if options.quick else chosen
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the cases one after the other."""
+    options = _parse(arguments)
+    machine.set_threads(options.threads)
+    cases = select(load_cases(options.model).likelihood, options)
+    folder = options.json or (None if options.quick else results.FOLDER)
+    found = []
+    for case in cases:
+        splits = data.load(case.data)
+        splits = splits.head(QUICK_ROWS) if options.quick else splits
+        print(f"{case.name}: {case.settings}", flush=True)
+        found.append(run_case(case, splits, options.folder, _command(options, case), fresh=options.fresh))
+        if folder is not None:
+            results.write(found[-1], folder)
+        print(render.likelihood_table([case], found[-1:]), flush=True)
+    print("\n" + render.likelihood_table(cases, found))
+    return 0
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser("python -m benchmarks.likelihood", description=__doc__)
+    parser.add_argument("model", choices=model_names())
+    parser.add_argument("--data", nargs="+", choices=sorted(data.NOTES), help="only these data sets")
+    parser.add_argument("--case", nargs="+", help="only these cases, by name")
+    parser.add_argument("--paper-width", action="store_true", help="the paper's own widths: hours")
+    parser.add_argument("--quick", action="store_true", help="narrow models, two epochs, a few rows; writes no result")
+    parser.add_argument("--folder", type=pathlib.Path, default=training.DEFAULT_FOLDER, help="where checkpoints lie")
+    parser.add_argument("--fresh", action="store_true", help="start again instead of resuming")
+    parser.add_argument("--threads", type=int, default=machine.NUM_THREADS)
+    parser.add_argument("--json", type=pathlib.Path, metavar="FOLDER", help="where to write the results")
+    return parser.parse_args(arguments)
+
+
+def _command(options: argparse.Namespace, case: LikelihoodCase) -> str:
+    flags = " --quick" if options.quick else ""
+    return f"python -m benchmarks.likelihood {options.model} --case {case.name.removesuffix('-quick')}{flags}"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

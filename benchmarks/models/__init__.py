@@ -1,0 +1,1 @@
+"""Cases, one module for each model; a new module is found by its name."""

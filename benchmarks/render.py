@@ -1,0 +1,136 @@
+"""Results as Markdown: what the commands print and what the README shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from benchmarks.cases import LikelihoodCase, SpeedCase
+from benchmarks.results import Result
+
+NOT_RUN = "not run"
+SPEED_HEADER = ("", "log_prob, ms", "train step, ms", "sample, ms", "sample / log_prob", "TFP's sample / sample")
+LIKELIHOOD_HEADER = ("data", "model", "tfar, nats", "published, nats", "target", "")
+TFP = "TFP"
+BUSY = 0.03
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table whose first column is text and whose other columns are aligned to the right."""
+    lines = [header, [":--"] + ["--:"] * (len(header) - 1), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def speed_table(cases: Sequence[SpeedCase], found: Sequence[Result | None]) -> str:
+    """One table for all cases; a case without a result says so."""
+    blocks = []
+    for case, result in zip(cases, found, strict=True):
+        title = f"**{case.name}**, batch {case.settings['batch_size']}"
+        if result is None:
+            blocks.append(f"{title}: {NOT_RUN} (`python -m benchmarks.speed` writes it)")
+            continue
+        blocks.append(f"{title}\n\n{markdown_table(SPEED_HEADER, speed_rows(result))}\n\n{_conditions(result)}")
+    return "\n\n".join(blocks)
+
+
+def speed_rows(result: Result) -> list[list[str]]:
+    """A row for each contestant, and one for each further sampler."""
+    contestants = result.figures["contestants"]
+    reference = _median(contestants.get(TFP, {}), "sample")
+    rows = []
+    for name, figures in contestants.items():
+        for sampler in [op for op in figures["operations"] if op.startswith("sample")] or ["sample"]:
+            rows.append(_speed_row(name, figures, sampler, reference))
+    rows += [[name, *["skipped: " + reason], *[""] * 4] for name, reason in result.figures["skipped"].items()]
+    return rows
+
+
+def _speed_row(name: str, figures: dict[str, Any], sampler: str, reference: float | None) -> list[str]:
+    log_prob, sample = _median(figures, "log_prob"), _median(figures, sampler)
+    plain = sampler == "sample"
+    label = name if plain else f"{name}: {sampler.split(', ', 1)[1]}"
+    return [
+        label,
+        milliseconds(log_prob if plain else None),
+        milliseconds(_median(figures, "train_step") if plain else None),
+        milliseconds(sample),
+        ratio(sample, log_prob),
+        ratio(reference, sample),
+    ]
+
+
+def speed_report(result: Result) -> str:
+    """What `benchmarks.speed` prints for one case: the table, first calls and memory, modes, targets."""
+    rows = []
+    for name, figures in result.figures["contestants"].items():
+        memory = figures.get("memory")
+        peak = "" if memory is None else f"{memory['peak_mib']} ({memory['imports_mib']})"
+        for operation, values in figures["operations"].items():
+            rows.append([name, operation, values["mode"], f"{values['first_s']:.2f}", str(values["count"]), peak])
+    details = markdown_table(("", "operation", "mode", "first call, s", "calls", "peak memory (imports), MiB"), rows)
+    blocks = [f"## {result.case}", markdown_table(SPEED_HEADER, speed_rows(result)), details]
+    load = result.figures["other_load"]
+    if load is not None and load > BUSY:
+        blocks.append(f"NOT QUIET: other processes took {load:.0%} of the processors. Measure again.")
+    return "\n\n".join([*blocks, *([targets_table(result)] if result.targets else []), ""])
+
+
+def targets_table(result: Result) -> str:
+    """Every target with what was measured."""
+    verdict = {True: "pass", False: "FAIL", None: "not measured"}
+    rows = []
+    for target in result.targets:
+        value = "" if target["value"] is None else f"{target['value']:.3g}"
+        rows.append([target["name"], f"{target['relation']} {target['limit']:g}", value, verdict[target["met"]]])
+    return markdown_table(("target", "limit", "measured", ""), rows)
+
+
+def likelihood_table(cases: Sequence[LikelihoodCase], found: Sequence[Result | None]) -> str:
+    """Our test negative log-likelihoods beside the published ones; a case without a result says so."""
+    rows, notes = [], {}
+    for case, result in zip(cases, found, strict=True):
+        rows.append(_likelihood_row(case, result))
+        if result is not None:
+            notes[case.data] = f"{case.data}: {result.data['note']}."
+    return "\n\n".join([markdown_table(LIKELIHOOD_HEADER, rows), *notes.values()])
+
+
+def _likelihood_row(case: LikelihoodCase, result: Result | None) -> list[str]:
+    paper = "" if case.paper is None else f"{case.paper:.2f} ({case.source.split(':')[0]})"
+    if result is None:
+        return [case.data, case.title, NOT_RUN, paper, f"<= {case.target:.2f}", ""]
+    figures, target = result.figures, result.targets[0]
+    measured = f"{figures['test_nll']:.2f} ± {figures['standard_error']:.2f}"
+    return [
+        case.data,
+        case.title,
+        measured,
+        paper,
+        f"{target['relation']} {target['limit']:.2f}",
+        "met" if target["met"] else "missed",
+    ]
+
+
+def milliseconds(value: float | None) -> str:
+    """Three digits, or nothing."""
+    return "" if value is None else f"{value:.3g}" if value < 1000 else f"{value:.0f}"
+
+
+def ratio(numerator: float | None, denominator: float | None) -> str:
+    """A quotient with two digits below ten, or nothing."""
+    if numerator is None or denominator is None:
+        return ""
+    quotient = numerator / denominator
+    return f"{quotient:.1f}" if quotient < 100 else f"{quotient:.0f}"
+
+
+def _median(figures: dict[str, Any], operation: str) -> float | None:
+    return figures.get("operations", {}).get(operation, {}).get("median_ms")
+
+
+def _conditions(result: Result) -> str:
+    found = result.versions
+    return (
+        f"{result.machine['cpu']}, {result.settings['threads']} threads, TensorFlow {found['tensorflow']}, "
+        f"TFP {found['tensorflow-probability']}, PyTorch {found['torch'] or 'none'}, {result.date}."
+    )

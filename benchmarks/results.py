@@ -1,0 +1,115 @@
+"""One JSON file for each case: what was run, where, with what, and what came out."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+import os
+import pathlib
+from typing import Any
+
+from benchmarks import machine
+
+FOLDER = pathlib.Path(__file__).resolve().parent / "results"
+SCHEMA = 1
+KINDS = ("speed", "likelihood")
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """A measured case.
+
+    Args:
+        kind: str. "speed" or "likelihood".
+        case: str. Name of the case.
+        command: str. The command that gives the figures again.
+        seed: int.
+        data: name, sizes, sha256 of the arrays, note.
+        settings: everything that was chosen.
+        figures: what was measured.
+        paper: published figures and their source; empty if there are none.
+        targets: limits, values and whether they are met.
+        date: str. ISO date, UTC.
+        machine: processor, cores, memory.
+        versions: of Python, the libraries, tfar and its commit.
+        schema: int. Version of this layout.
+    """
+
+    kind: str
+    case: str
+    command: str
+    seed: int
+    data: dict[str, Any]
+    settings: dict[str, Any]
+    figures: dict[str, Any]
+    paper: dict[str, Any]
+    targets: list[dict[str, Any]]
+    date: str
+    machine: dict[str, Any]
+    versions: dict[str, Any]
+    schema: int = SCHEMA
+
+    def __post_init__(self) -> None:
+        if self.schema != SCHEMA:
+            raise ValueError(f"Expected a result of schema {SCHEMA}. Received: {self.schema}")
+        if self.kind not in KINDS:
+            raise ValueError(f"Expected a kind out of {KINDS}. Received: {self.kind!r}")
+        for name, value in self.__dict__.items():
+            kind = _TYPES[name]
+            if not isinstance(value, kind):
+                raise ValueError(f"Expected {name} of a result to be {kind.__name__}. Received: {value!r}")
+
+
+_TYPES: dict[str, type] = {
+    **dict.fromkeys(("kind", "case", "command", "date"), str),
+    **dict.fromkeys(("seed", "schema"), int),
+    **dict.fromkeys(("data", "settings", "figures", "paper", "machine", "versions"), dict),
+    "targets": list,
+}
+
+
+def make(**fields: Any) -> Result:
+    """A result of this machine, today."""
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    return Result(date=today, machine=machine.machine(), versions=machine.versions(), **fields)
+
+
+def path_of(kind: str, case: str, folder: pathlib.Path = FOLDER) -> pathlib.Path:
+    """Where the result of a case lies."""
+    return folder / f"{kind}-{case}.json"
+
+
+def write(result: Result, folder: pathlib.Path = FOLDER) -> pathlib.Path:
+    """Writes the result beside its place and renames it, so that a file is whole or absent."""
+    path = path_of(result.kind, result.case, folder)
+    write_json(dataclasses.asdict(result), path)
+    return path
+
+
+def write_json(content: Any, path: pathlib.Path) -> None:
+    """Writes JSON in one step, as a reader sees it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+    os.replace(temporary, path)
+
+
+def read(path: pathlib.Path) -> Result:
+    """Reads and checks a result.
+
+    Raises:
+        ValueError: if a field is missing, unknown or of the wrong type.
+    """
+    content = json.loads(path.read_text())
+    fields = {field.name for field in dataclasses.fields(Result)}
+    if set(content) != fields:
+        missing, unknown = sorted(fields - set(content)), sorted(set(content) - fields)
+        raise ValueError(f"Expected the fields of a result in {path.name}. Missing: {missing}. Unknown: {unknown}")
+    return Result(**content)
+
+
+def find(kind: str, case: str, folder: pathlib.Path = FOLDER) -> Result | None:
+    """The result of a case, or None if it was not run."""
+    path = path_of(kind, case, folder)
+    return read(path) if path.exists() else None

@@ -1,0 +1,107 @@
+"""The README's tables from the result files: `python -m benchmarks.tables [--write | --check]`.
+
+A table stands between `<!-- table:NAME -->` and `<!-- /table -->`; NAME is "likelihood" or "speed". `--write` puts the
+tables in, `--check` fails with a diff where the README differs, and neither prints them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import pathlib
+import re
+import sys
+from collections.abc import Callable, Sequence
+
+from benchmarks import machine, render, results
+from benchmarks.cases import load_cases, model_names
+
+README = machine.ROOT / "README.md"
+HEADINGS = {"likelihood": "## Likelihood", "speed": "## Speed"}
+OPENING = re.compile(r"<!-- table:(.*?) -->")
+BLOCK = re.compile(r"(<!-- table:([\w-]+) -->\n).*?(<!-- /table -->)", re.DOTALL)
+
+
+def tables(folder: pathlib.Path = results.FOLDER) -> dict[str, str]:
+    """Every table by its name."""
+    models = [load_cases(model) for model in model_names()]
+    speed = [case for model in models for case in model.speed if not case.quick]
+    likelihood = [case for model in models for case in model.likelihood]
+    return {
+        "likelihood": render.likelihood_table(
+            likelihood, [results.find("likelihood", c.name, folder) for c in likelihood]
+        ),
+        "speed": render.speed_table(speed, [results.find("speed", case.name, folder) for case in speed]),
+    }
+
+
+def fill(text: str, rendered: dict[str, str]) -> str:
+    """Puts the tables between their markers.
+
+    Raises:
+        ValueError: if a marker names no table or is not closed, or if a heading has lost its marker.
+    """
+    check_markers(text, rendered)
+    return BLOCK.sub(lambda match: f"{match[1]}{rendered[match[2]]}\n{match[3]}", text)
+
+
+def check_markers(text: str, rendered: dict[str, str]) -> None:
+    """Raises ValueError unless every table has its place; see `fill`."""
+    opened, closed = OPENING.findall(text), [match[2] for match in BLOCK.finditer(text)]
+    unknown = sorted(set(opened) - set(rendered))
+    if unknown:
+        raise ValueError(f"Expected tables out of {sorted(rendered)}. Received the markers: {unknown}")
+    if opened != closed or len(opened) != text.count("<!-- /table -->") or len(set(opened)) != len(opened):
+        raise ValueError(f"Expected each of {opened} once, with its own <!-- /table -->.")
+    for name, heading in HEADINGS.items():
+        if re.search(rf"^{heading}\b", text, re.MULTILINE) and name not in opened:
+            raise ValueError(f"Expected <!-- table:{name} --> in a README that has the heading {heading!r}.")
+
+
+def check(readme: pathlib.Path = README, folder: pathlib.Path = results.FOLDER) -> str:
+    """The difference between the README and what the results say: empty if there is none."""
+    text = readme.read_text()
+    expected = fill(text, tables(folder))
+    lines = (text.splitlines(keepends=True), expected.splitlines(keepends=True))
+    return "".join(difflib.unified_diff(*lines, readme.name, f"{readme.name} from the results"))
+
+
+def write(readme: pathlib.Path = README, folder: pathlib.Path = results.FOLDER) -> None:
+    """Puts the tables into the README."""
+    readme.write_text(fill(readme.read_text(), tables(folder)))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prints, writes or checks."""
+    parser = argparse.ArgumentParser("python -m benchmarks.tables", description=__doc__)
+    action = parser.add_mutually_exclusive_group()
+    action.add_argument("--write", action="store_true", help="put the tables into the README")
+    action.add_argument("--check", action="store_true", help="exit with 1 if the README differs from the results")
+    options = parser.parse_args(arguments)
+    run: Callable[[], int] = _write if options.write else _check if options.check else _print
+    try:
+        return run()
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _print() -> int:
+    for name, table in tables().items():
+        print(f"{HEADINGS[name]}\n\n{table}\n")
+    return 0
+
+
+def _write() -> int:
+    write(README)
+    return 0
+
+
+def _check() -> int:
+    difference = check(README)
+    print(difference or "The README shows what the results say.")
+    return 1 if difference else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,58 @@
+"""Our side of a speed case: what a user calls, timed as a user gets it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmarks.cases import Contestant
+from benchmarks.peers.masks import random_bits
+from benchmarks.timing import Call
+
+NUM_BATCHES = 10
+
+
+def contestant(dist: Any, event_size: int, batch_size: int, *, methods: Sequence[str] = ("ancestral",)) -> Contestant:
+    """`log_prob`, `sample` (the default method), one `sample, <method>` for each other method, and `train_step`.
+
+    Args:
+        dist: a tfar distribution over `event_size` bits.
+        event_size: int. D.
+        batch_size: int. B, of every operation.
+        methods: samplers; the first is the one called `sample`.
+    """
+    import tensorflow as tf
+
+    x = random_bits(NUM_BATCHES * batch_size, event_size, seed=0)
+    batch = tf.constant(x[:batch_size])
+    operations: dict[str, dict[str, Call]] = {"log_prob": {"eager call": lambda: dist.log_prob(batch).numpy()}}
+    for index, method in enumerate(methods):
+        name = "sample" if index == 0 else f"sample, {method}"
+        operations[name] = {"eager call": sample_call(dist, batch_size, method)}
+    operations["train_step"] = {"fit's step": train_step_call(dist, x, batch_size)}
+    return Contestant(operations, parameters=int(sum(np.prod(v.shape) for v in dist.trainable_variables)))
+
+
+def sample_call(dist: Any, batch_size: int, method: str) -> Call:
+    """A batch of samples, `[B, D]`."""
+    return lambda: dist.sample(batch_size, seed=1, method=method).numpy()
+
+
+def train_step_call(dist: Any, x: np.ndarray, batch_size: int) -> Call:
+    """One step of the function that `DensityModel.fit` runs, on a cached data set, with its metrics."""
+    import keras
+    import tensorflow as tf
+
+    import tfar
+
+    model = tfar.training.DensityModel(dist, seed=0)
+    model.compile(optimizer=keras.optimizers.Adam(1e-3))
+    iterator = iter(tf.data.Dataset.from_tensor_slices(x).batch(batch_size).cache().repeat().prefetch(2))
+
+    def call() -> float:
+        model.make_train_function()  # makes it at the first call only, as `fit` does
+        return float(model.train_function(iterator)["loss"])
+
+    return call

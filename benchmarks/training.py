@@ -1,0 +1,137 @@
+"""Training of a likelihood case: early stopping on the validation set, in a folder that survives a kill."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+import time
+from typing import Any
+
+import numpy as np
+
+from benchmarks import results
+from benchmarks.cases import LikelihoodCase, Settings
+from benchmarks.data import Splits
+
+TRAINED = "trained.weights.h5"
+PROGRESS = "progress.json"
+DEFAULT_FOLDER = (
+    pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "tfar" / "benchmarks"
+)
+
+
+def case_folder(base: pathlib.Path, case: LikelihoodCase, splits: Splits) -> pathlib.Path:
+    """The folder of one case: other settings or other data go elsewhere, and are never resumed by mistake."""
+    identity = json.dumps([dataclasses.asdict(case.settings), splits.describe()], sort_keys=True)
+    return base / f"{case.name}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+
+
+def train(case: LikelihoodCase, splits: Splits, folder: pathlib.Path) -> tuple[Any, list[dict[str, float]]]:
+    """Trains a case, or goes on where an earlier call was stopped, or loads what it finished.
+
+    Returns:
+        The distribution with its best weights, and a record of every epoch: losses, and seconds with validation.
+    """
+    settings = case.settings
+    dist, model = case.build(settings, splits.train.shape[1])
+    model.compile(optimizer=make_optimizer(settings))
+    finished = folder / TRAINED
+    if finished.exists():
+        model.optimizer.build(model.trainable_variables)
+        model.load_weights(finished)
+    else:
+        _fit(model, splits, settings, folder)
+        partial = folder / f"partial.{TRAINED}"
+        model.save_weights(partial)
+        os.replace(partial, finished)
+    return dist, read_progress(folder)
+
+
+def _fit(model: Any, splits: Splits, settings: Settings, folder: pathlib.Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    model.fit(
+        splits.train,
+        validation_data=splits.valid,
+        epochs=settings.max_epochs,
+        batch_size=settings.batch_size,
+        callbacks=make_callbacks(settings, folder),
+        verbose=0,
+    )
+
+
+def make_optimizer(settings: Settings) -> Any:
+    """The Keras optimiser that the settings describe; Adam with weight decay is AdamW."""
+    import keras
+
+    average = {} if settings.ema_momentum is None else {"use_ema": True, "ema_momentum": settings.ema_momentum}
+    return keras.optimizers.get(
+        {
+            "class_name": settings.optimizer,
+            "config": {"learning_rate": settings.learning_rate, "weight_decay": settings.weight_decay, **average},
+        }
+    )
+
+
+def make_callbacks(settings: Settings, folder: pathlib.Path) -> list[Any]:
+    """Backup, averaged weights if asked for, early stopping with the best weights, and the record of epochs.
+
+    The backup comes first: it must hold the weights that training goes on with, not their average.
+    """
+    import keras
+
+    callbacks = [
+        keras.callbacks.BackupAndRestore(str(folder / "backup"), double_checkpoint=True, delete_checkpoint=False)
+    ]
+    if settings.ema_momentum is not None:
+        callbacks.append(keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
+    return [*callbacks, make_stopper(folder, settings), make_progress(folder, settings)]
+
+
+def make_stopper(folder: pathlib.Path, settings: Settings) -> Any:
+    """Early stopping that keeps its best weights and its patience in the folder."""
+    import tfar
+
+    return tfar.training.ResumableEarlyStopping(str(folder / "best"), patience=settings.patience)
+
+
+def make_progress(folder: pathlib.Path, settings: Settings) -> Any:
+    """A callback that writes the losses and the seconds of every epoch as soon as it ends."""
+    import keras
+
+    class Progress(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+            self.start = time.perf_counter()
+
+        def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+            record = {"epoch": epoch, "seconds": round(time.perf_counter() - self.start, 3)}
+            record |= {name: float(value) for name, value in (logs or {}).items()}
+            results.write_json([*read_progress(folder)[:epoch], record], folder / PROGRESS)
+            print(f"epoch {epoch + 1}/{settings.max_epochs}: {record}", flush=True)
+
+    return Progress()
+
+
+def read_progress(folder: pathlib.Path) -> list[dict[str, float]]:
+    """The records of the epochs so far."""
+    path = folder / PROGRESS
+    return json.loads(path.read_text()) if path.exists() else []
+
+
+def evaluate(log_prob: Any, x: np.ndarray, batch_size: int = 500) -> tuple[float, float]:
+    """Mean negative log-likelihood of the rows of `x` in nats, and its standard error.
+
+    Every batch has the same shape (the last is filled up with its first row), so that there is one compilation.
+    """
+    import tensorflow as tf
+
+    batch_size = min(batch_size, len(x))
+    found = []
+    for start in range(0, len(x), batch_size):
+        rows = x[start : start + batch_size]
+        padded = np.concatenate([rows, np.repeat(rows[:1], batch_size - len(rows), axis=0)])
+        found.append(np.asarray(log_prob(tf.constant(padded)), np.float64)[: len(rows)])
+    nll = -np.concatenate(found)
+    return float(nll.mean()), float(nll.std(ddof=1) / np.sqrt(len(nll)))

@@ -1,0 +1,163 @@
+"""The likelihood command: its data, its evaluation, and a run that is killed and goes on."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from benchmarks import data, likelihood, results, training
+from benchmarks.cases import LikelihoodCase, Settings, load_cases
+
+EVENT_SIZE = 5
+SETTINGS = Settings(max_epochs=4, batch_size=10, learning_rate=0.1)
+
+
+class IndependentBits(keras.Model):
+    """A density of independent bits that trains as a DensityModel does: the least that a case can build."""
+
+    def __init__(self, event_size):
+        super().__init__()
+        self.logits = self.add_weight(shape=(event_size,), initializer="zeros", name="logits")
+        self.built = True
+
+    def log_prob(self, x):
+        return -tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(x, self.logits + tf.zeros_like(x)), -1)
+
+    def fit(self, x, **kwargs):
+        return super().fit(x, shuffle=False, **kwargs)
+
+    def train_step(self, batch):
+        with tf.GradientTape() as tape:
+            loss = -tf.reduce_mean(self.log_prob(batch))
+        self.optimizer.apply(tape.gradient(loss, [self.logits.value]), [self.logits])
+        return {"objective": loss}
+
+    def test_step(self, batch):
+        return {"nll": -tf.reduce_mean(self.log_prob(batch))}
+
+
+def build(settings, event_size):
+    model = IndependentBits(event_size)
+    return model, model
+
+
+@pytest.fixture
+def case(monkeypatch):
+    stop = keras.callbacks.EarlyStopping(monitor="val_nll", mode="min", patience=50)
+    monkeypatch.setattr(training, "make_stopper", lambda folder, settings: stop)
+    return LikelihoodCase("bits", "independent bits", "dna", SETTINGS, build, 3.0, "the paper's: none", 3.6)
+
+
+@pytest.fixture
+def splits():
+    rng = np.random.default_rng(0)
+    parts = [(rng.random((rows, EVENT_SIZE)) < 0.1).astype(np.float32) for rows in (100, 30, 43)]
+    return data.Splits("bits", *parts, "drawn here")
+
+
+def test_evaluate_counts_every_row_once():
+    x = np.arange(23, dtype=np.float32)[:, None]
+    mean, error = training.evaluate(lambda rows: -rows[:, 0], x, batch_size=10)
+    assert mean == pytest.approx(11.0)
+    assert error == pytest.approx(np.arange(23).std(ddof=1) / np.sqrt(23))
+
+
+def test_run_gives_a_whole_result(case, splits, tmp_path):
+    result = likelihood.run_case(case, splits, tmp_path, "python -m benchmarks.likelihood bits")
+    results.write(result, tmp_path)
+    assert result.figures["epochs"] == 4
+    assert 1.5 < result.figures["test_nll"] < 5 * np.log(2)
+    assert result.targets[0]["met"]
+    assert result.data["sizes"] == {"train": 100, "valid": 30, "test": 43}
+    assert result.settings["learning_rate"] == 0.1
+    assert str(tmp_path) not in str(result)
+
+
+def test_second_run_reads_what_the_first_finished(case, splits, tmp_path, monkeypatch):
+    first = likelihood.run_case(case, splits, tmp_path, "command")
+    monkeypatch.setattr(IndependentBits, "fit", lambda *args, **kwargs: pytest.fail("trained again"))
+    assert likelihood.run_case(case, splits, tmp_path, "command").figures == first.figures
+
+
+@pytest.mark.parametrize("momentum", [None, 0.9], ids=["plain", "averaged"])
+def test_killed_run_goes_on_where_it_stopped(case, splits, tmp_path, monkeypatch, momentum):
+    case = dataclasses.replace(case, settings=dataclasses.replace(SETTINGS, ema_momentum=momentum))
+    whole = likelihood.run_case(case, splits, tmp_path / "whole", "command")
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "make_progress", killer(training.make_progress, epoch=2))
+        with pytest.raises(KeyboardInterrupt):
+            likelihood.run_case(case, splits, tmp_path / "parts", "command")
+    resumed = likelihood.run_case(case, splits, tmp_path / "parts", "command")
+    assert resumed.figures["epochs"] == 4
+    assert resumed.figures["test_nll"] == pytest.approx(whole.figures["test_nll"], rel=1e-5)
+
+
+def killer(make_progress, epoch):
+    """Makes the usual record of epochs, and dies at the start of one of them."""
+
+    def make(folder, settings):
+        progress = make_progress(folder, settings)
+        start = progress.on_epoch_begin
+
+        def on_epoch_begin(index, logs=None):
+            if index == epoch:
+                raise KeyboardInterrupt
+            start(index, logs)
+
+        progress.on_epoch_begin = on_epoch_begin
+        return progress
+
+    return make
+
+
+def test_other_settings_have_another_folder(case, splits, tmp_path):
+    other = dataclasses.replace(case, settings=dataclasses.replace(SETTINGS, seed=1))
+    assert training.case_folder(tmp_path, case, splits) != training.case_folder(tmp_path, other, splits)
+    assert training.case_folder(tmp_path, case, splits) != training.case_folder(tmp_path, case, splits.head(10))
+
+
+@pytest.mark.parametrize("model", ["made"])
+def test_optimizers_of_all_cases_exist(model):
+    for case in load_cases(model).likelihood:
+        assert type(training.make_optimizer(case.settings)).__name__.lower() == case.settings.optimizer
+
+
+def test_select_keeps_the_paper_widths_apart():
+    cases = load_cases("made").likelihood
+    usual = likelihood.select(cases, likelihood._parse(["made"]))
+    wide = likelihood.select(cases, likelihood._parse(["made", "--paper-width"]))
+    assert {max(case.settings.hidden_units) for case in wide} == {8000}
+    assert {case.data for case in usual} == set(data.NOTES)
+    assert len(usual) + len(wide) == len(cases)
+    quick = likelihood.select(cases, likelihood._parse(["made", "--quick", "--data", "dna"]))
+    assert [case.settings.max_epochs for case in quick] == [2, 2]
+
+
+def test_missing_data_says_where_it_is_looked_for(monkeypatch):
+    monkeypatch.delenv("TFAR_DATA_DIR", raising=False)
+    with pytest.raises(ValueError, match=r"TFAR_DATA_DIR to name a folder with dna\.npz"):
+        data.load("dna")
+
+
+def test_mnist_is_binarised_once(tmp_path, monkeypatch):
+    pixels = np.zeros((data.NUM_VALID + 20, 2, 2), np.uint8)
+    pixels[:, 0, 0], pixels[:, 0, 1] = 255, 51
+    np.savez(tmp_path / "mnist.npz", x_train=pixels, x_test=pixels[:10])
+    monkeypatch.setenv("TFAR_DATA_DIR", str(tmp_path))
+    splits = data.load("mnist")
+    assert (len(splits.train), len(splits.valid), len(splits.test)) == (20, data.NUM_VALID, 10)
+    assert splits.valid.mean(0) == pytest.approx([1, 0.2, 0, 0], abs=0.02)
+    assert data.load("mnist").describe() == splits.describe()
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", sorted(data.NOTES))
+def test_real_data_are_bits(name):
+    try:
+        splits = data.load(name)
+    except ValueError as reason:
+        pytest.skip(str(reason))
+    for part in (splits.train, splits.valid, splits.test):
+        assert set(np.unique(part)) == {0.0, 1.0}

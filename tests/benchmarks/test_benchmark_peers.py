@@ -1,0 +1,92 @@
+"""The peers compute what they claim: their log-likelihoods equal a NumPy evaluation of the same weights."""
+
+import numpy as np
+import pytest
+
+from benchmarks.peers import tfp_made, torch_made
+from benchmarks.peers.masks import made_masks, random_bits
+
+EVENT_SIZE, HIDDEN, BATCH = 12, (16, 20), 7
+
+
+def numpy_log_prob(kernels, biases, x):
+    """Bernoulli log-probabilities of a ReLU network with kernels `[in, out]`, in float64."""
+    hidden = x.astype(np.float64)
+    for kernel, bias in zip(kernels[:-1], biases[:-1], strict=True):
+        hidden = np.maximum(hidden @ kernel + bias, 0)
+    logits = hidden @ kernels[-1] + biases[-1]
+    return (x * logits - np.logaddexp(0, logits)).sum(-1)
+
+
+def connections(kernels):
+    """Which outputs depend on which inputs, `[in, out]`."""
+    paths = np.eye(len(kernels[0]))
+    for kernel in kernels:
+        paths = paths @ (np.abs(kernel) > 0)
+    return paths > 0
+
+
+@pytest.mark.parametrize("order", ["natural", "random"])
+def test_masks_are_autoregressive_and_connect(order):
+    masks = made_masks(EVENT_SIZE, (200,), np.random.default_rng(0), order)
+    paths = connections([mask.T for mask in masks])
+    assert paths.sum() == EVENT_SIZE * (EVENT_SIZE - 1) // 2
+    assert not (paths & paths.T).any()
+    assert order == "random" or not np.tril(paths).any()
+
+
+@pytest.mark.parametrize("mode", ["tf.function", "XLA"])
+def test_tfp_log_prob_equals_numpy(mode):
+    dist, network = tfp_made.make_distribution(EVENT_SIZE, HIDDEN)
+    x = random_bits(BATCH, EVENT_SIZE, seed=1)
+    weights = network.get_weights()
+    kernels = weights[::2]
+    assert not np.tril(connections(kernels)).any()
+    found = tfp_made.log_prob_calls(dist, x)[mode]()
+    np.testing.assert_allclose(found, numpy_log_prob(kernels, weights[1::2], x), rtol=1e-5)
+
+
+@pytest.mark.parametrize("mode", ["tf.function", "XLA"])
+def test_tfp_train_step_keeps_the_order_and_lowers_the_loss(mode):
+    dist, network = tfp_made.make_distribution(EVENT_SIZE, HIDDEN)
+    x = np.repeat(random_bits(1, EVENT_SIZE, seed=1), 20, axis=0)
+    step = tfp_made.train_step_calls(dist, network, x, 10)[mode]
+    losses = [step() for _ in range(30)]
+    assert losses[-1] < losses[0]
+    assert not np.tril(connections(network.get_weights()[::2])).any()
+
+
+def test_tfp_samples_are_bits():
+    dist, _ = tfp_made.make_distribution(EVENT_SIZE, HIDDEN)
+    samples = tfp_made.sample_call(dist, BATCH)()
+    assert samples.shape == (BATCH, EVENT_SIZE)
+    assert set(np.unique(samples)) == {0.0, 1.0}
+
+
+@pytest.mark.parametrize("num_masks", [1, 3])
+def test_torch_log_prob_equals_numpy(num_masks):
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    network, masks = torch_made.make_network(EVENT_SIZE, HIDDEN, num_masks=num_masks, order="random")
+    x = random_bits(BATCH, EVENT_SIZE, seed=1)
+    members = []
+    for member in masks:
+        kernels = [(layer.weight * mask).detach().numpy().T for layer, mask in zip(network, member, strict=True)]
+        biases = [layer.bias.detach().numpy() for layer in network]
+        members.append(numpy_log_prob(kernels, biases, x))
+    found = torch_made.log_prob_calls(network, masks, x)["eager"]()
+    np.testing.assert_allclose(found, np.logaddexp.reduce(members) - np.log(num_masks), rtol=1e-5)
+
+
+def test_torch_train_step_lowers_the_loss():
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    network, masks = torch_made.make_network(EVENT_SIZE, HIDDEN)
+    x = np.repeat(random_bits(1, EVENT_SIZE, seed=1), 20, axis=0)
+    step = torch_made.train_step_calls(network, masks, x, 10)["eager"]
+    losses = [step() for _ in range(30)]
+    assert losses[-1] < losses[0]
+
+
+def test_peers_are_of_one_size():
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    torch = torch_made.build(EVENT_SIZE, HIDDEN, BATCH, use_compile=False)
+    assert torch.parameters == tfp_made.build(EVENT_SIZE, HIDDEN, BATCH).parameters

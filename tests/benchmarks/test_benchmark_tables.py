@@ -1,0 +1,169 @@
+"""The README's tables: rendered from results, and guarded against edits."""
+
+import json
+
+import pytest
+
+from benchmarks import data, machine, render, results, tables
+from benchmarks.cases import check, load_cases, model_names
+
+README = """# tfar
+
+## Likelihood
+
+<!-- table:likelihood -->
+<!-- /table -->
+
+<!-- table:speed -->
+old
+<!-- /table -->
+"""
+
+
+def operation(median_ms):
+    return {"mode": "XLA", "median_ms": median_ms, "count": 9, "first_s": 0.5, "modes_ms": {"XLA": median_ms}}
+
+
+def speed_result(case):
+    ours = {"log_prob": operation(1.0), "sample": operation(4.0), "sample, fixed_point": operation(20.0)}
+    return results.make(
+        kind="speed",
+        case=case.name,
+        command="python -m benchmarks.speed made",
+        seed=0,
+        data={},
+        settings={**case.settings, "threads": 2},
+        figures={
+            "contestants": {
+                "tfar": {"operations": ours, "memory": {"peak_mib": 700, "imports_mib": 500}},
+                "TFP": {"operations": {"log_prob": operation(1.5), "sample": operation(440.0)}},
+            },
+            "skipped": {"PyTorch": "not installed"},
+            "other_load": 0.4,
+        },
+        paper={},
+        targets=[check("tfar: sample / log_prob", "<=", 8.0, 4.0), check("none", "<=", 1.0, None)],
+    )
+
+
+def likelihood_result(case, nll=13.1234):
+    return results.make(
+        kind="likelihood",
+        case=case.name,
+        command="python -m benchmarks.likelihood made",
+        seed=0,
+        data={"name": case.data, "note": data.NOTES[case.data]},
+        settings={},
+        figures={"test_nll": nll, "standard_error": 0.0321},
+        paper={"test_nll": case.paper, "source": case.source},
+        targets=[check("test NLL, nats", "<=", case.target, nll)],
+    )
+
+
+@pytest.fixture
+def folder(tmp_path):
+    cases = load_cases("made")
+    results.write(speed_result(cases.speed[0]), tmp_path)
+    results.write(likelihood_result(cases.likelihood[0]), tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def readme(folder):
+    path = folder / "README.md"
+    path.write_text(README)
+    tables.write(path, folder)
+    return path
+
+
+def test_every_case_has_its_row(folder):
+    cases = load_cases("made")
+    rendered = tables.tables(folder)
+    assert rendered["likelihood"].count("\n| ") == len(cases.likelihood) + 1
+    assert rendered["likelihood"].count(render.NOT_RUN) == len(cases.likelihood) - 1
+    assert "| 13.12 ± 0.03 | 13.12 (the paper's) |" in rendered["likelihood"]
+    assert data.NOTES["adult"] in rendered["likelihood"]
+    assert "**made-784-500-500**, batch 100: not run" in rendered["speed"]
+
+
+def test_speed_rows_show_ratios_and_who_was_skipped(folder):
+    table = tables.tables(folder)["speed"]
+    assert "| tfar | 1 |  | 4 | 4.0 | 110 |" in table
+    assert "| tfar: fixed_point |  |  | 20 | 20.0 | 22.0 |" in table
+    assert "| PyTorch | skipped: not installed |" in table
+    assert "quick" not in table
+
+
+def test_report_says_pass_and_not_measured(folder):
+    report = render.speed_report(speed_result(load_cases("made").speed[0]))
+    assert "| tfar: sample / log_prob | <= 8 | 4 | pass |" in report
+    assert "| none | <= 1 |  | not measured |" in report
+    assert "700 (500)" in report
+    assert "other processes took 40%" in report
+
+
+def test_written_readme_passes_the_check(readme, folder):
+    assert tables.check(readme, folder) == ""
+
+
+def test_check_detects_an_edited_number(readme, folder):
+    text = readme.read_text()
+    assert "13.12 ± 0.03" in text
+    readme.write_text(text.replace("13.12 ± 0.03", "13.02 ± 0.03"))
+    difference = tables.check(readme, folder)
+    assert "-| adult | MADE 500 | 13.02" in difference
+    assert "+| adult | MADE 500 | 13.12" in difference
+
+
+def test_check_detects_a_changed_result(readme, folder):
+    path = results.path_of("likelihood", "made-adult-one-mask", folder)
+    content = json.loads(path.read_text())
+    content["figures"]["test_nll"] = 12.0
+    path.write_text(json.dumps(content))
+    assert "12.00" in tables.check(readme, folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("## Likelihood\n\nsoon\n", "Expected <!-- table:likelihood -->"),
+        ("## Speed\n", "Expected <!-- table:speed -->"),
+        ("<!-- table:size -->\n<!-- /table -->\n", "Received the markers"),
+        ("<!-- table:speed -->\n", "with its own"),
+        ("<!-- table:speed -->\n<!-- table:likelihood -->\n<!-- /table -->\n", "with its own"),
+        ("<!-- table:speed -->\n<!-- /table -->\n<!-- table:speed -->\n<!-- /table -->\n", "once"),
+    ],
+)
+def test_lost_markers_are_errors(text, message):
+    with pytest.raises(ValueError, match=message):
+        tables.fill(text, {"likelihood": "a", "speed": "b"})
+
+
+def test_a_readme_without_the_sections_is_left_alone():
+    assert tables.fill("# tfar\n", {"likelihood": "a", "speed": "b"}) == "# tfar\n"
+
+
+def test_command_reports_lost_markers(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "README.md"
+    path.write_text("## Likelihood\n")
+    monkeypatch.setattr(tables, "README", path)
+    assert tables.main(["--check"]) == 1
+    assert "table:likelihood" in capsys.readouterr().err
+
+
+def test_the_repository_readme_shows_the_results():
+    assert tables.check(machine.ROOT / "README.md") == ""
+
+
+def test_case_names_are_unique():
+    models = [load_cases(model) for model in model_names()]
+    for kind in ("speed", "likelihood"):
+        names = [case.name for model in models for case in getattr(model, kind)]
+        assert len(names) == len(set(names))
+
+
+def test_result_files_belong_to_cases():
+    models = [load_cases(model) for model in model_names()]
+    known = {f"{kind}-{case.name}.json" for model in models for kind in results.KINDS for case in getattr(model, kind)}
+    found = {path.name for path in results.FOLDER.glob("*.json")}
+    assert found <= known

@@ -1,0 +1,86 @@
+"""Product with a masked kernel that skips the blocks which the mask leaves empty.
+
+If the degrees of inputs and units are sorted, the mask is a staircase: a block of units sees a prefix of the inputs. Computing
+a few such blocks does three fifths of the work of the full product, forwards and backwards, and masks three fifths of the
+kernel.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+NUM_BLOCKS = 4
+# Below this number of weights the full product is as fast.
+SMALLEST = 2**16
+
+
+class Block(NamedTuple):
+    """Units `first .. last - 1` of a staircase, which see the inputs `0 .. num_inputs - 1` through `mask`."""
+
+    first: int
+    last: int
+    num_inputs: int
+    mask: np.ndarray
+
+
+def blocks(in_degrees: Sequence[int], out_degrees: Sequence[int], strict: bool) -> list[Block]:
+    """The blocks of a kernel, or none if the degrees are not sorted or the kernel is small.
+
+    Example:
+        >>> [block[:3] for block in blocks(range(512), range(512), strict=False)]
+        [(0, 128, 128), (128, 256, 256), (256, 384, 384), (384, 512, 512)]
+    """
+    inputs, units = np.asarray(in_degrees), np.asarray(out_degrees)
+    if inputs.size * units.size < SMALLEST or np.any(np.diff(inputs) < 0) or np.any(np.diff(units) < 0):
+        return []
+    found = []
+    for chunk in np.array_split(np.arange(len(units)), NUM_BLOCKS):
+        first, last = int(chunk[0]), int(chunk[-1]) + 1
+        seen = int(np.searchsorted(inputs, units[last - 1], side="left" if strict else "right"))
+        left, right = inputs[:seen, None], units[None, first:last]
+        found.append(Block(first, last, seen, left < right if strict else left <= right))
+    return found
+
+
+def matmul(inputs: tf.Tensor, kernel: Any, staircase: Sequence[Block]) -> tf.Tensor:
+    """`inputs @ (kernel * mask)` by blocks, with a gradient by blocks.
+
+    Args:
+        inputs: float tensor `[..., N]`.
+        kernel: float tensor `[N, M]`.
+        staircase: what `blocks` returned.
+
+    Returns:
+        float tensor `[..., M]`.
+    """
+    num_inputs = kernel.shape[0]
+
+    def masked(weights: tf.Tensor) -> list[tf.Tensor]:
+        return [weights[: b.num_inputs, b.first : b.last] * tf.cast(tf.constant(b.mask), weights.dtype) for b in staircase]
+
+    @tf.custom_gradient
+    def product(x: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, Any]:
+        outputs = [tf.matmul(x[:, : b.num_inputs], w) for b, w in zip(staircase, masked(weights), strict=True)]
+
+        def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            parts = [upstream[:, b.first : b.last] for b in staircase]
+            to_inputs = [
+                tf.pad(tf.matmul(part, w, transpose_b=True), [[0, 0], [0, num_inputs - b.num_inputs]])
+                for part, b, w in zip(parts, staircase, masked(weights), strict=True)
+            ]
+            to_weights = [
+                tf.pad(
+                    tf.matmul(x[:, : b.num_inputs], part, transpose_a=True) * tf.cast(tf.constant(b.mask), x.dtype),
+                    [[0, num_inputs - b.num_inputs], [0, 0]],
+                )
+                for part, b in zip(parts, staircase, strict=True)
+            ]
+            return tf.add_n(to_inputs), tf.concat(to_weights, axis=1)
+
+        return tf.concat(outputs, axis=1), gradient
+
+    flat = tf.reshape(inputs, [-1, num_inputs])
+    outputs = product(flat, tf.convert_to_tensor(kernel))
+    return tf.reshape(outputs, tf.concat([tf.shape(inputs)[:-1], [kernel.shape[1]]], 0))
