@@ -38,9 +38,9 @@ QUICK = dataclasses.replace(SETTINGS, hidden_units=(32,), epochs=2)
 
 @reports_errors
 def demo(
-    out: Annotated[Path, typer.Option("--out", help="Folder for everything; an earlier demo there is replaced.")] = Path(
-        "demo"
-    ),
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder for everything; an earlier demo there is replaced.")
+    ] = Path("demo"),
     quick: Annotated[bool, typer.Option("--quick", hidden=True)] = False,
 ) -> None:
     console, began = Console(), time.monotonic()
@@ -90,11 +90,11 @@ def _compare(dist: Any, splits: Any, sizes: tuple[int, ...], console: Console) -
         )
     log_probs = {
         "independent Bernoullis": baselines.fit_independent(rows["train"]).log_prob(rows["test"]),
-        f"mixture of {count} Bernoulli products": mixture.log_prob(rows["test"]),
+        f"mixture of {count} such": mixture.log_prob(rows["test"]),
         "MADE": np.asarray(dist.log_prob(splits.arrays("test")), np.float64),
     }
     table = Table(title=f"Test: {len(rows['test'])} digits the models have not seen", title_justify="left")
-    for heading in ("model", "nats", "standard error", "bits per dimension"):
+    for heading in ("model", "nats", "std error", "bits/dim"):
         table.add_column(heading, justify="left" if heading == "model" else "right")
     for name, values in log_probs.items():
         nll, error = -values.mean(), values.std(ddof=1) / math.sqrt(len(values))
@@ -125,7 +125,7 @@ def _draw(dist: Any, test: np.ndarray, folder: Path, console: Console) -> dict[s
         # The most ordinary digits, then the most surprising.
         ranks = np.argsort(-shares.sum(axis=1))
         shown = np.concatenate([ranks[:8], ranks[-8:]])
-        title = "Which pixels surprise: the 8 likeliest digits of the test set, the 8 least likely"
+        title = "What surprises: the likeliest test digits, then the least likely"
         plots.surprise_map(test[shown], shares[shown], paths["surprise"], title=title, limits=(0.0, 1.0))
     for path in paths.values():
         console.print(f"  {path}", highlight=False)

@@ -58,5 +58,3 @@ def one_line(error: BaseException) -> str:
     else:
         message = str(error)
     return " ".join(message.split()) or type(error).__name__
-
-

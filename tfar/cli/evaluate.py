@@ -83,7 +83,10 @@ def _log_prob(dist: Any, batch: np.ndarray, first: int) -> Any:
 
 def table(scores: np.ndarray, dist: Any, title: str) -> Table:
     """The summary of scores `[N]`."""
-    nll, error = -float(scores.mean()), float(scores.std(ddof=1) / math.sqrt(len(scores))) if len(scores) > 1 else math.nan
+    nll, error = (
+        -float(scores.mean()),
+        float(scores.std(ddof=1) / math.sqrt(len(scores))) if len(scores) > 1 else math.nan,
+    )
     dims = math.prod(dist.event_shape)
     result = Table(title=title, title_justify="left", show_header=False)
     result.add_row("rows", str(len(scores)))

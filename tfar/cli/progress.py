@@ -5,11 +5,11 @@ from typing import Any
 
 import keras
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 
 class EpochBar(keras.callbacks.Callback):
-    """One bar over the batches of all epochs, with the loss, the monitored metric and its best value.
+    """One bar over the batches of all epochs, with the monitored metric and its best value.
 
     Args:
         epochs: int. Most epochs of the run.
@@ -34,13 +34,11 @@ class EpochBar(keras.callbacks.Callback):
             self.progress.advance(self.task, 1.0 / steps)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        logs = logs or {}
-        value = float(logs.get(self.monitor, math.nan))
+        value = float((logs or {}).get(self.monitor, math.nan))
         self.best = min(self.best, value)
-        note = f"epoch {epoch + 1}/{self.epochs}  loss {float(logs.get('loss', math.nan)):.3f}"
-        if self.monitor != "loss":
-            note += f"  {self.monitor} {value:.3f}"
-        self.progress.update(self.task, completed=epoch + 1, note=f"{note}  best {self.best:.3f}")
+        name = self.monitor.removeprefix("val_")
+        note = f"epoch {epoch + 1}/{self.epochs}  {name} {value:.3f}  best {self.best:.3f}"
+        self.progress.update(self.task, completed=epoch + 1, note=note)
 
     def on_train_end(self, logs: Any = None) -> None:
         task = self.progress.tasks[self.task]
@@ -52,9 +50,8 @@ class EpochBar(keras.callbacks.Callback):
 def bar(console: Console) -> Progress:
     """A progress bar with a note at its end, in the one style of all commands."""
     return Progress(
-        SpinnerColumn(),
         TextColumn("[bold]{task.description}"),
-        BarColumn(bar_width=24),
+        BarColumn(bar_width=16),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}", style="dim"),

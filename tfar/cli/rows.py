@@ -73,7 +73,9 @@ def observed_mask(text: str, event_shape: tuple[int, ...]) -> np.ndarray:
     """
     if text in OBSERVED:
         if len(event_shape) < 2:
-            raise ValueError(f"--observed {text} needs images; the model takes events of shape {event_shape}: give a .npy file")
+            raise ValueError(
+                f"--observed {text} needs images; the model takes events of shape {event_shape}: give a .npy file"
+            )
         axis = 0 if text in ("top", "bottom") else 1
         index = np.arange(event_shape[axis])
         half = index < len(index) // 2 if text in ("top", "left") else index >= len(index) - len(index) // 2
@@ -109,7 +111,9 @@ def check_out(path: Path, suffixes: tuple[str, ...], event_shape: tuple[int, ...
         from tfar.training.logs import is_image
 
         if not is_image(event_shape):
-            raise ValueError(f"{path}: a picture needs events of shape (H, W) or (H, W, C); the model's are {event_shape}")
+            raise ValueError(
+                f"{path}: a picture needs events of shape (H, W) or (H, W, C); the model's are {event_shape}"
+            )
 
 
 def write_array(path: Path, values: np.ndarray, discrete: bool) -> None:

@@ -65,7 +65,10 @@ def build(config: dict[str, Any]) -> Any:
     )
     model = tfar.training.DensityModel(dist, seed=settings.seed)
     averages = {} if settings.ema is None else {"use_ema": True, "ema_momentum": settings.ema}
-    model.compile(keras.optimizers.AdamW(settings.learning_rate, weight_decay=settings.weight_decay, **averages))
+    optimizer = keras.optimizers.AdamW(settings.learning_rate, weight_decay=settings.weight_decay, **averages)
+    # A bias is how a value that hardly ever occurs gets its probability: nothing should pull it back.
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    model.compile(optimizer)
     model.optimizer.build(model.trainable_variables)
     return model
 
@@ -83,7 +86,9 @@ def check_new(folder: Path) -> None:
         FileExistsError: If there is something already.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        what = "go on with it by --resume, or give another --out" if (folder / CONFIG).exists() else "give another --out"
+        what = (
+            "go on with it by --resume, or give another --out" if (folder / CONFIG).exists() else "give another --out"
+        )
         raise FileExistsError(f"{folder} exists: {what}")
 
 
@@ -100,12 +105,17 @@ def check_same_data(folder: Path, config: dict[str, Any]) -> None:
         ("the head", _head(before), _head(config)),
     ):
         if was != came:
-            raise ValueError(f"the data have changed since {folder} was started: expected {what} {was}; received {came}")
+            raise ValueError(
+                f"the data have changed since {folder} was started: expected {what} {was}; received {came}"
+            )
 
 
 def _head(config: dict[str, Any]) -> dict[str, Any]:
     named = ("name", "dtype")
-    return {"head": config["head"]["class_name"], **{k: v for k, v in config["head"]["config"].items() if k not in named}}
+    return {
+        "head": config["head"]["class_name"],
+        **{k: v for k, v in config["head"]["config"].items() if k not in named},
+    }
 
 
 def read_config(folder: Path) -> dict[str, Any]:

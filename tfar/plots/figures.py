@@ -63,7 +63,9 @@ def check_images(name: str, images: Any) -> NDArray[Any]:
     if images.ndim == 3:
         images = images[..., None]
     if images.ndim != 4 or images.shape[-1] not in (1, 3) or not images.size:
-        raise ValueError(f"Expected `{name}` of shape [N, H, W], [N, H, W, 1] or [N, H, W, 3]; received {images.shape}.")
+        raise ValueError(
+            f"Expected `{name}` of shape [N, H, W], [N, H, W, 1] or [N, H, W, 3]; received {images.shape}."
+        )
     return images
 
 

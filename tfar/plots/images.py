@@ -48,7 +48,11 @@ def image_grid(
     for name, group in groups.items():
         array = figures.check_images("images", group)
         across = columns or math.ceil(math.sqrt(len(array)))
-        panels[name] = (figures.mosaic(figures.paint(figures.levels(array, limits)), across)[0], array.shape[1:3], across)
+        panels[name] = (
+            figures.mosaic(figures.paint(figures.levels(array, limits)), across)[0],
+            array.shape[1:3],
+            across,
+        )
     sizes = {name: _inches(*panel) for name, panel in panels.items()}
     heading = (HEADING if title else 0.0) + (HEADING if any(panels) else 0.0)
     width = sum(w for w, _ in sizes.values()) + MARGIN * (2 + 2 * (len(sizes) - 1))

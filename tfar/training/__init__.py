@@ -5,4 +5,13 @@ from tfar.training.callbacks import Backup, ResumableEarlyStopping
 from tfar.training.density_model import DensityModel, load
 from tfar.training.logs import BoardLog, MetricsLog, SampleGrid
 
-__all__ = ["Backup", "Batches", "BoardLog", "DensityModel", "MetricsLog", "ResumableEarlyStopping", "SampleGrid", "load"]
+__all__ = [
+    "Backup",
+    "Batches",
+    "BoardLog",
+    "DensityModel",
+    "MetricsLog",
+    "ResumableEarlyStopping",
+    "SampleGrid",
+    "load",
+]

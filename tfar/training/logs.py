@@ -97,7 +97,9 @@ class SampleGrid(keras.callbacks.Callback):
         ValueError: If a number is below 1; in `fit`, if the events are not images `(H, W)` or `(H, W, C)` with 1 or 3 channels.
     """
 
-    def __init__(self, log_dir: Any, num_samples: int = 16, every: int = 1, seed: int = 0, pictures: Any = None) -> None:
+    def __init__(
+        self, log_dir: Any, num_samples: int = 16, every: int = 1, seed: int = 0, pictures: Any = None
+    ) -> None:
         super().__init__()
         if num_samples < 1 or every < 1:
             raise ValueError(
@@ -110,7 +112,9 @@ class SampleGrid(keras.callbacks.Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         shape = self.model.dist.network.event_shape
         if not is_image(shape):
-            raise ValueError(f"Expected events of shape (H, W) or (H, W, C) with 1 or 3 channels; received {tuple(shape)}.")
+            raise ValueError(
+                f"Expected events of shape (H, W) or (H, W, C) with 1 or 3 channels; received {tuple(shape)}."
+            )
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if (epoch + 1) % self.every:
