@@ -49,7 +49,9 @@ def resolve(order: Order, num_sites: int, seed: int = 0) -> NDArray[np.int32]:
     if isinstance(order, str):
         if order not in NAMES:
             raise ValueError(f"Expected `order` to be one of {NAMES} or a permutation; received {order!r}.")
-        return {"natural": natural, "reverse": reverse}[order](num_sites) if order != "random" else random(num_sites, seed)
+        return (
+            {"natural": natural, "reverse": reverse}[order](num_sites) if order != "random" else random(num_sites, seed)
+        )
     return check(order, num_sites)
 
 

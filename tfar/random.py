@@ -66,7 +66,11 @@ def as_seed(seed: Any = None) -> tf.Tensor:
         tensor = tf.convert_to_tensor(seed)
     except (TypeError, ValueError) as error:
         raise ValueError(f"Expected `seed` to be None, an int or an integer tensor; received {seed!r}.") from error
-    if not tensor.dtype.is_integer or tensor.shape.rank not in (0, 1) or (tensor.shape.rank == 1 and tensor.shape[0] != 2):
+    if (
+        not tensor.dtype.is_integer
+        or tensor.shape.rank not in (0, 1)
+        or (tensor.shape.rank == 1 and tensor.shape[0] != 2)
+    ):
         raise ValueError(
             f"Expected `seed` to be integers of shape [] or [2]; received {tensor.dtype.name} of shape {tensor.shape}."
         )
@@ -112,7 +116,9 @@ def uniform(seeds: tf.Tensor, size: int | tf.Tensor, stream: int = NOISE) -> tf.
     """
     half = (size + 1) // 2
     counter = tf.cast(tf.range(half), tf.uint32)[None]
-    words = threefry(tf.cast(seeds, tf.uint32)[:, None, :], (counter, tf.fill(tf.shape(counter), tf.constant(stream, tf.uint32))))
+    words = threefry(
+        tf.cast(seeds, tf.uint32)[:, None, :], (counter, tf.fill(tf.shape(counter), tf.constant(stream, tf.uint32)))
+    )
     bits = tf.concat(words, axis=1)[:, :size]
     top = tf.bitwise.right_shift(bits, tf.constant(9, tf.uint32))
     return (tf.cast(top, tf.float32) + 0.5) * (2.0**-23)

@@ -317,7 +317,9 @@ class Autoregressive(tfd.Distribution):
 
     # Draws -----------------------------------------------------------------------------------------------------------
 
-    def _sample_n(self, n: Any, seed: Any = None, conditional_input: Any = None, method: str = "ancestral") -> tf.Tensor:
+    def _sample_n(
+        self, n: Any, seed: Any = None, conditional_input: Any = None, method: str = "ancestral"
+    ) -> tf.Tensor:
         if method not in METHODS:
             raise ValueError(f"Expected `method` to be one of {METHODS}; received {method!r}.")
         seeds, condition, lead = self._sample_rows(n, seed, conditional_input)

@@ -65,7 +65,9 @@ class Density:
         """
         x, valid = self._supported(x, observed)
         if self.allows_any_order:
-            return _nan_unless(valid, self._log_mean_exp(lambda k: self._walk_log_prob(x, observed, conditional_input, k)))
+            return _nan_unless(
+                valid, self._log_mean_exp(lambda k: self._walk_log_prob(x, observed, conditional_input, k))
+            )
         total = self._log_mean_exp(lambda k: self._prefix_log_prob(x, observed, conditional_input, k))
         return _nan_unless(tf.logical_and(valid, self.is_prefix(observed)), total)
 

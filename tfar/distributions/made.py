@@ -41,6 +41,7 @@ class MADE(Autoregressive):
         direct_connections: bool. Connect inputs to outputs.
         connectivity_weights: bool. Let the units know the masks by weights of their own (section 4.3).
         activation: of the hidden units.
+        dropout_rate: float in [0, 1). Share of the hidden units that training drops; `log_prob` drops none.
         conditional_shape: shape of the conditional input of one row, a dict of shapes, or None.
         one_hot_inputs: bool or None. Feed each class of a Categorical site as an input of its own; None: up to 32 classes.
             Otherwise the value is scaled to -1 .. 1.
@@ -78,6 +79,7 @@ class MADE(Autoregressive):
         direct_connections: bool = True,
         connectivity_weights: bool = False,
         activation: Any = "relu",
+        dropout_rate: float = 0.0,
         conditional_shape: Any = None,
         one_hot_inputs: bool | None = None,
         kernel_initializer: Any = "glorot_uniform",
@@ -91,6 +93,8 @@ class MADE(Autoregressive):
             raise ValueError(f"Expected `degrees` to be 'even' or 'random'; received {degrees!r}.")
         if not isinstance(head, Head):
             raise ValueError(f"Expected `head` to be a tfar.heads.Head; received {head!r}.")
+        if not 0.0 <= dropout_rate < 1.0:
+            raise ValueError(f"Expected `dropout_rate` in [0, 1); received {dropout_rate!r}.")
         num_classes = head.num_classes if isinstance(head, Categorical) else None
         if one_hot_inputs is None:
             one_hot_inputs = num_classes is not None and num_classes <= ONE_HOT_CLASSES
@@ -106,6 +110,7 @@ class MADE(Autoregressive):
             direct_connections=direct_connections,
             connectivity_weights=connectivity_weights,
             activation=activation,
+            dropout_rate=dropout_rate,
             conditional_shape=_conditional_shape(conditional_shape),
             num_classes=num_classes,
             one_hot=one_hot_inputs,
@@ -116,8 +121,23 @@ class MADE(Autoregressive):
 
     def get_config(self) -> dict[str, Any]:
         network = self.network.get_config()
-        shared = ("event_shape", "hidden_units", "order", "num_masks", "num_eval_masks", "degrees", "direct_connections")
-        others = ("connectivity_weights", "activation", "conditional_shape", "kernel_initializer", "seed")
+        shared = (
+            "event_shape",
+            "hidden_units",
+            "order",
+            "num_masks",
+            "num_eval_masks",
+            "degrees",
+            "direct_connections",
+        )
+        others = (
+            "connectivity_weights",
+            "activation",
+            "dropout_rate",
+            "conditional_shape",
+            "kernel_initializer",
+            "seed",
+        )
         return {
             **{name: network[name] for name in shared + others},
             "one_hot_inputs": network["one_hot"],

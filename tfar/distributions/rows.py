@@ -19,7 +19,9 @@ def as_float(value: Any, name: str) -> tf.Tensor:
     try:
         tensor = tf.convert_to_tensor(value)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"Expected `{name}` to be numbers of one shape; received {type(value).__name__}: {error}") from error
+        raise ValueError(
+            f"Expected `{name}` to be numbers of one shape; received {type(value).__name__}: {error}"
+        ) from error
     if not (tensor.dtype.is_floating or tensor.dtype.is_integer or tensor.dtype.is_bool):
         raise ValueError(f"Expected `{name}` to be real numbers; received dtype {tensor.dtype.name}.")
     return tf.cast(tensor, tf.float32)
@@ -139,7 +141,9 @@ class RowFunctions:
         if size != count:
             flat = [tf.concat([t, tf.repeat(t[:1], size - count, axis=0)], 0) for t in flat]
         outputs = self._compiled(key, function, rows, flat, static)(*flat)
-        return outputs if size == count else keras.tree.map_structure(lambda t: t[:count] if t.shape.rank else t, outputs)
+        return (
+            outputs if size == count else keras.tree.map_structure(lambda t: t[:count] if t.shape.rank else t, outputs)
+        )
 
     def _padded_size(self, count: int, sizes: set[int]) -> int:
         if count in sizes or count == 0:

@@ -58,7 +58,9 @@ def matmul(inputs: tf.Tensor, kernel: Any, staircase: Sequence[Block]) -> tf.Ten
     num_inputs = kernel.shape[0]
 
     def masked(weights: tf.Tensor) -> list[tf.Tensor]:
-        return [weights[: b.num_inputs, b.first : b.last] * tf.cast(tf.constant(b.mask), weights.dtype) for b in staircase]
+        return [
+            weights[: b.num_inputs, b.first : b.last] * tf.cast(tf.constant(b.mask), weights.dtype) for b in staircase
+        ]
 
     @tf.custom_gradient
     def product(x: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, Any]:

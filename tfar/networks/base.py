@@ -148,7 +148,9 @@ def num_sites(event_shape: tuple[int, ...], site_shape: tuple[int, ...]) -> int:
         raise ValueError(f"Expected the axes of `event_shape` to be ints of at least 1; received {event_shape}.")
     lead = len(event_shape) - len(site_shape)
     if lead < 0 or event_shape[lead:] != site_shape:
-        raise ValueError(f"Expected `event_shape` to end with the head's site shape {site_shape}; received {event_shape}.")
+        raise ValueError(
+            f"Expected `event_shape` to end with the head's site shape {site_shape}; received {event_shape}."
+        )
     return int(np.prod(event_shape[:lead], dtype=np.int64))
 
 

@@ -13,6 +13,9 @@ from tfar.networks.base import condition_size, flatten_condition
 from tfar.networks.connectivity import Connectivity, ConnectivityDraw, Members
 from tfar.networks.made_steps import MADESteps
 
+# The first of the random streams that drop hidden units.
+DROPOUT = 100
+
 
 @keras.saving.register_keras_serializable("tfar")
 class MADENetwork(MADESteps):
@@ -29,8 +32,8 @@ class MADENetwork(MADESteps):
         site_shape: shape of the value of one site.
         num_classes: None, or the number of classes of a site: its values are then scaled to -1 .. 1.
         one_hot: bool. Feed each class of a site as an input of its own.
-        order, num_masks, num_eval_masks, degrees, direct_connections, connectivity_weights, activation, conditional_shape,
-        kernel_initializer, seed: see `tfar.MADE`.
+        order, num_masks, num_eval_masks, degrees, direct_connections, connectivity_weights, activation, dropout_rate,
+        conditional_shape, kernel_initializer, seed: see `tfar.MADE`.
 
     References:
         Germain et al. MADE: Masked Autoencoder for Distribution Estimation. ICML 2015, section 4.
@@ -51,6 +54,7 @@ class MADENetwork(MADESteps):
         direct_connections: bool = True,
         connectivity_weights: bool = False,
         activation: Any = "relu",
+        dropout_rate: float = 0.0,
         conditional_shape: Any = None,
         num_classes: int | None = None,
         one_hot: bool = False,
@@ -65,7 +69,7 @@ class MADENetwork(MADESteps):
         self.degrees, self.direct_connections = degrees, direct_connections
         self.connectivity_weights, self.seed = connectivity_weights, seed
         self.num_classes, self.one_hot = num_classes, bool(one_hot and num_classes)
-        self.activation = keras.activations.get(activation)
+        self.activation, self.dropout_rate = keras.activations.get(activation), float(dropout_rate)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self._site_size = int(np.prod(self.site_shape, dtype=int))
         self._inputs_per_site = self._site_size * (num_classes if self.one_hot and num_classes else 1)
@@ -179,12 +183,13 @@ class MADENetwork(MADESteps):
         seed: Any = None,
         training: Any = None,
     ) -> tf.Tensor:
-        """See the base; `seed`, int32 `[2]`, selects a member at random, or draws fresh masks if `num_masks` is None."""
+        """See the base; `seed`, int32 `[2]`, selects a member at random, or draws fresh masks if `num_masks` is None,
+        and drops units."""
         sites = tf.reshape(x, [-1, self.num_sites, *self.site_shape])
         if self._in_steps:
-            params = self._forward(self._permuted(sites, self.orders[0]), conditional_input, None)
+            params = self._forward(self._permuted(sites, self.orders[0]), conditional_input, None, seed)
             return self._permuted(params, self._members.positions[0])
-        return self._forward(sites, conditional_input, self._connectivity(member, order, seed))
+        return self._forward(sites, conditional_input, self._connectivity(member, order, seed), seed)
 
     @staticmethod
     def _permuted(values: tf.Tensor, order: NDArray[np.int32]) -> tf.Tensor:
@@ -192,19 +197,28 @@ class MADENetwork(MADESteps):
             return values
         return tf.gather(values, tf.constant(order), axis=1)
 
-    def _forward(self, sites: tf.Tensor, conditional_input: Any, connectivity: Connectivity | None) -> tf.Tensor:
-        """The perceptron under a connectivity, or None for that of the layers."""
+    def _forward(
+        self, sites: tf.Tensor, conditional_input: Any, connectivity: Connectivity | None, seed: tf.Tensor | None
+    ) -> tf.Tensor:
+        """The perceptron under a connectivity, or None for that of the layers; with dropout if there is a seed."""
         hidden = inputs = tf.reshape(self._encode(sites), [-1, self.num_sites * self._inputs_per_site])
         degrees = self._degrees(connectivity)
         for i, layer in enumerate(self.hidden_layers):
             hidden = layer(hidden, degrees[i], degrees[i + 1])
             if self.condition_layers:
                 hidden += self.condition_layers[i](flatten_condition(conditional_input, self.conditional_shape))
-            hidden = self.activation(hidden)
+            hidden = self._drop(self.activation(hidden), seed, stream=DROPOUT + i)
         params = self.output_layer(hidden, degrees[-2], degrees[-1])
         if self.direct_layer is not None:
             params += self.direct_layer(inputs, degrees[0], degrees[-1])
         return tf.reshape(params, [-1, self.num_sites, self._params_size])
+
+    def _drop(self, hidden: tf.Tensor, seed: tf.Tensor | None, stream: int) -> tf.Tensor:
+        if seed is None or self.dropout_rate == 0.0:
+            return hidden
+        noise = random.uniform(random.row_seeds(seed, tf.shape(hidden)[0]), hidden.shape[-1], stream)
+        kept = tf.cast(noise >= self.dropout_rate, hidden.dtype)
+        return hidden * kept / (1.0 - self.dropout_rate)
 
     def _degrees(self, connectivity: Connectivity | None) -> list[tf.Tensor | None]:
         """Degrees of the inputs, of each hidden layer and of the outputs; None for those of the layers."""
@@ -234,7 +248,15 @@ class MADENetwork(MADESteps):
 
     def get_config(self) -> dict[str, Any]:
         order = self.order if isinstance(self.order, str) else np.asarray(self.order).tolist()
-        names = ("params_size", "num_masks", "num_eval_masks", "degrees", "direct_connections", "connectivity_weights")
+        names = (
+            "params_size",
+            "num_masks",
+            "num_eval_masks",
+            "degrees",
+            "direct_connections",
+            "connectivity_weights",
+            "dropout_rate",
+        )
         return {
             **super().get_config(),
             **{name: getattr(self, name) for name in (*names, "num_classes", "one_hot", "seed")},

@@ -73,7 +73,9 @@ class WholePassNetwork(AutoregressiveNetwork):
         member: Any = None,
     ) -> State:
         if order is not None:
-            raise ValueError(f"Expected no `order`: {self.network.name!r} respects one order alone; received {order!r}.")
+            raise ValueError(
+                f"Expected no `order`: {self.network.name!r} respects one order alone; received {order!r}."
+            )
         state = {"values": tf.zeros([batch_size, self.num_sites, *self.site_shape])}
         if isinstance(conditional_input, dict):
             state.update({f"conditional_{name}": value for name, value in conditional_input.items()})

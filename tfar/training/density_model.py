@@ -62,7 +62,9 @@ class DensityModel(keras.Model):
         value, condition, observed, _ = self._unpack(inputs)
         return self._log_prob(value, condition, observed)
 
-    def compile(self, optimizer: Any = "adam", loss: Any = None, jit_compile: bool | str = "auto", **kwargs: Any) -> None:
+    def compile(
+        self, optimizer: Any = "adam", loss: Any = None, jit_compile: bool | str = "auto", **kwargs: Any
+    ) -> None:
         """As `keras.Model.compile`, without a loss. "auto" compiles with XLA unless there are several replicas."""
         if loss is not None:
             raise ValueError(f"Expected no `loss`: the distribution has its own training objective; received {loss!r}.")
@@ -115,7 +117,9 @@ class DensityModel(keras.Model):
         """Value, condition, observed and weight of a batch in any of the forms of the data."""
         x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
         if y is not None:
-            raise ValueError("Expected no targets: a density model learns from `x`, or `(x, None, sample_weight)`; received y.")
+            raise ValueError(
+                "Expected no targets: a density model learns from `x`, or `(x, None, sample_weight)`; received y."
+            )
         parts = _checked_dict(x) if isinstance(x, dict) else {"value": x}
         weight = parts.get("sample_weight", weight)
         weight = None if weight is None else tf.reshape(tf.cast(weight, tf.float32), [-1])
@@ -222,7 +226,9 @@ def load(path: Any, compile: bool = False) -> Autoregressive:
     try:
         model = keras.saving.load_model(path, compile=compile)
     except (ValueError, TypeError, KeyError, OSError) as error:
-        raise ValueError(f"Expected a .keras file that DensityModel.save wrote; could not read {path}: {error}") from error
+        raise ValueError(
+            f"Expected a .keras file that DensityModel.save wrote; could not read {path}: {error}"
+        ) from error
     if not isinstance(model, DensityModel):
         raise ValueError(f"Expected {path} to hold a DensityModel; it holds a {type(model).__name__}.")
     return model.dist
