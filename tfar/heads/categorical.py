@@ -42,7 +42,7 @@ class Categorical(Head):
 
     def _log_prob(self, params: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         classes = tf.range(self.num_classes, dtype=tf.float32)
-        chosen = tf.cast(tf.equal(x[..., None], classes), tf.float32)
+        chosen = tf.cast(tf.equal(tf.expand_dims(x, -1), classes), tf.float32)
         return tf.reduce_sum(tf.nn.log_softmax(params) * chosen, axis=-1)
 
     def _sample(self, params: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:

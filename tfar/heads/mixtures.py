@@ -51,13 +51,15 @@ class LocationScaleMixture(Head):
 
     def _log_prob(self, params: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         logits, loc, scale = self.components(params)
-        z = (x[..., None] - loc) / scale
+        z = (tf.expand_dims(x, -1) - loc) / scale
         return logsumexp(tf.nn.log_softmax(logits) + self._standard_log_prob(z) - tf.math.log(scale))
 
     def _sample(self, params: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
         logits, loc, scale = self.components(params)
         component = select_class(logits, noise[..., 0])
-        chosen = tf.cast(tf.equal(component[..., None], tf.range(self.num_components, dtype=tf.float32)), tf.float32)
+        chosen = tf.cast(
+            tf.equal(tf.expand_dims(component, -1), tf.range(self.num_components, dtype=tf.float32)), tf.float32
+        )
         quantile = self._standard_quantile(noise[..., 1])
         return tf.reduce_sum(chosen * loc, axis=-1) + tf.reduce_sum(chosen * scale, axis=-1) * quantile
 

@@ -33,7 +33,7 @@ def select_class(logits: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
         float tensor `[...]`: the class k with cdf(k - 1) <= noise < cdf(k), as a float in `0 .. K - 1`.
     """
     cdf = tf.cumsum(tf.nn.softmax(logits), axis=-1)
-    return tf.reduce_sum(tf.cast(noise[..., None] >= cdf[..., :-1], tf.float32), axis=-1)
+    return tf.reduce_sum(tf.cast(tf.expand_dims(noise, -1) >= cdf[..., :-1], tf.float32), axis=-1)
 
 
 def normal_quantile(p: tf.Tensor) -> tf.Tensor:

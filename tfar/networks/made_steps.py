@@ -132,18 +132,17 @@ class MADESteps(AutoregressiveNetwork, abc.ABC):
         if layer > 1 and self._pulls(layer, state):
             sums += _pull(state[f"hidden_{layer - 1}"], weights[f"pull_{layer}"], units)
         values, columns = self.activation(sums), units
-        # A smaller group repeats its first unit, which must be pushed once.
+        # A smaller group repeats its first unit, which must count once: TFLite adds what is written to one place twice.
         fresh = tf.logical_and(exists, tf.concat([exists[..., :1], units[..., 1:] != units[..., :1]], -1))
         if self.connectivity_weights:
             columns = tf.concat([units, units + self.hidden_units[layer - 1]], -1)
             values = tf.concat([values, tf.ones_like(values)], -1)
-            exists, fresh = tf.concat([exists, exists], -1), tf.concat([fresh, fresh], -1)
+            fresh = tf.concat([fresh, fresh], -1)
+        new = tf.where(fresh, values, tf.zeros_like(values))
         if self._pulls(layer + 1, state):
-            hidden = state[f"hidden_{layer}"]
-            state[f"hidden_{layer}"] = _write(hidden, columns, tf.where(exists, values, _columns(hidden, columns)))
+            state[f"hidden_{layer}"] = _add(state[f"hidden_{layer}"], columns, new)
         else:
             target = "outputs" if layer == len(self.hidden_units) else f"sums_{layer + 1}"
-            new = tf.where(fresh, values, tf.zeros_like(values))
             state[target] += _push(new, tf.gather(weights[f"push_{layer + 1}"], columns))
         return state
 
@@ -180,6 +179,16 @@ def _push(values: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
 
 def _write(state: tf.Tensor, columns: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
     """Writes `values [B, G]` into the columns `[G]` or `[B, G]` of `state [B, N]`."""
+    return tf.tensor_scatter_nd_update(state, _cells(columns, values), values)
+
+
+def _add(state: tf.Tensor, columns: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+    """Adds `values [B, G]` to the columns `[G]` or `[B, G]` of `state [B, N]`; a column may come twice."""
+    return tf.tensor_scatter_nd_add(state, _cells(columns, values), values)
+
+
+def _cells(columns: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+    """Row and column of each of `values`, `[B, G, 2]`."""
     columns = tf.broadcast_to(columns, tf.shape(values))
     rows = tf.broadcast_to(tf.range(tf.shape(values)[0])[:, None], tf.shape(values))
-    return tf.tensor_scatter_nd_update(state, tf.stack([rows, columns], axis=-1), values)
+    return tf.stack([rows, columns], axis=-1)

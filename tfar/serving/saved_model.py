@@ -22,9 +22,9 @@ _PYTHON_OPS = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
 def export_saved_model(dist: Autoregressive, base_path: str | os.PathLike[str], version: int | None = None) -> Path:
     """Writes `base_path/<version>/`, which TF Serving serves as it is.
 
-    The folder is written under a hidden name, read back, run and compared with the distribution, and only then renamed: a
-    server that watches `base_path` never sees half a version, and what fails leaves nothing. Signatures, in which B is the
-    batch and a conditional model takes `conditional_input` or `conditional_<name>` besides:
+    The folder is written under a hidden name, read back, run and compared with the distribution, and only then renamed:
+    a server that watches `base_path` never sees half a version, and what fails leaves nothing. The signatures, where B
+    is the batch and a conditional model takes `conditional_input` or `conditional_<name>` besides:
 
         serving_default, log_prob   value [B, *event]                                -> log_prob [B]
         site_log_probs              value [B, *event]                                -> site_log_probs [B, sites]
@@ -33,8 +33,8 @@ def export_saved_model(dist: Autoregressive, base_path: str | os.PathLike[str], 
         complete                    value, observed [B, *event], seed int32 [B, 2]   -> value [B, *event]
 
     All but seeds are float32; `observed` too, 1 where observed and 0 elsewhere, which every client can send.
-    `member_noise` is an input of ensembles alone. A row that is outside the support, NaN, or observed in a pattern that the
-    order forbids is NaN in the output. `assets.extra/tfar.json` says what was exported and with which versions, and
+    `member_noise` is an input of ensembles alone. A row that is outside the support, NaN, or observed in a pattern that
+    the order forbids is NaN in the output. `assets.extra/tfar.json` says what was exported and with which versions, and
     `assets.extra/tf_serving_warmup_requests` makes the server run every signature before it takes requests.
 
     Args:
@@ -118,8 +118,8 @@ def _check_operations(folder: Path) -> None:
     compiled = sorted(f.signature.name for f in graph.library.function if f.attr["_XlaMustCompile"].b)
     if compiled or any(node.attr["_XlaMustCompile"].b for node in nodes):
         raise ExportError(
-            f"The network holds functions with jit_compile=True ({', '.join(compiled)}), which TF Serving cannot run as it "
-            "disables XLA: leave the compilation to the callers."
+            f"The network holds functions with jit_compile=True ({', '.join(compiled)}), which TF Serving cannot run, "
+            "as it disables XLA: leave the compilation to the callers."
         )
 
 

@@ -1,7 +1,7 @@
 """The signatures of an exported model: what a request holds and what it gets back.
 
-The batch is the first axis of every input and output, and a row's result does not depend on the rows beside it, so that a
-server may batch requests. A row that holds something impossible is NaN, and only that row.
+The batch is the first axis of every input and output, and a row's result does not depend on the rows beside it, so that
+a server may batch requests. A row that holds something impossible is NaN, and only that row.
 """
 
 import math
@@ -60,7 +60,7 @@ def signatures(dist: Autoregressive) -> dict[str, Signature]:
         raise ValueError(f"Expected a tfar distribution; received {type(dist).__name__}.")
     if dist.bound_condition is not None:
         raise ValueError(
-            "Expected a distribution whose condition is not bound, as the condition is an input of every signature: export "
+            "Expected a distribution whose condition is not bound, as it is an input of every signature: export "
             "the distribution that `given` was called on, and send the condition with each request."
         )
     parts = _Parts(dist)

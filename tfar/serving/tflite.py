@@ -22,9 +22,8 @@ QUANTIZE = (None, "float16", "dynamic")
 def export_tflite(dist: Autoregressive, path: str | os.PathLike[str], quantize: str | None = None) -> Path:
     """Writes one TFLite file with the signatures of `export_saved_model`.
 
-    Only built-in operations are used, so that the plain runtime runs it; the batch size is that of the inputs
-    (`resize_input_tensor`, or a signature runner, which does it by itself). The file is run and compared with the distribution
-    before it takes its name.
+    Only built-in operations are used, so that the plain runtime runs it; the batch size is that of the inputs, which a
+    signature runner sees to by itself. The file is run and compared with the distribution before it takes its name.
 
     Args:
         dist: a distribution whose condition is not bound: the condition is an input.
@@ -37,7 +36,7 @@ def export_tflite(dist: Autoregressive, path: str | os.PathLike[str], quantize: 
 
     Raises:
         ValueError: If the distribution cannot be exported, or `path` or `quantize` is not one.
-        ExportError: If the network needs operations that TFLite does not have, or the file differs from the distribution.
+        ExportError: If the network needs operations that TFLite lacks, or the file differs from the distribution.
         OSError: If it could not be written, for example to a full disk.
 
     Example:
@@ -74,6 +73,8 @@ def _convert(dist: Autoregressive, functions: Mapping[str, Any], quantize: str |
     with tempfile.TemporaryDirectory(prefix="tfar-") as folder:
         saved_model._write(dist, functions, Path(folder))
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=sorted(functions))
+        # Otherwise the converter drops the activation that follows a product with a computed kernel without bias.
+        converter.unfold_batchmatmul = True
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         if quantize is not None:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -103,5 +104,5 @@ def _interpreter(content: bytes) -> Any:
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:
-        Interpreter = tf.lite.Interpreter  # noqa: N806
+        Interpreter = tf.lite.Interpreter
     return Interpreter(model_content=content)

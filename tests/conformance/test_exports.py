@@ -1,0 +1,256 @@
+"""Every distribution's exports, read where tfar is not installed: the C++ runtime, TensorFlow's Python, and TFLite.
+
+All exports are written first and then read by one process for each runtime.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+
+import tfar
+from tfar.serving.signatures import signatures
+
+try:
+    from tests.registry import CASES
+except ImportError:
+
+    @dataclass(frozen=True)
+    class Case:
+        name: str
+        make: Any
+        event_shape: tuple[int, ...]
+        support: Any = None
+        conditional_shape: Any = None
+
+    HEADS = tfar.heads
+    CASES = [
+        Case("made", lambda: tfar.MADE([4], [8], seed=1), (4,)),
+        Case("ensemble", lambda: tfar.MADE([4], [8], num_masks=3, seed=1), (4,)),
+        Case("orders", lambda: tfar.MADE([4], [8, 8], order="random", num_masks=3, seed=1), (4,)),
+        Case(
+            "agnostic",
+            lambda: tfar.MADE(
+                [4], [8], order="random", num_masks=None, num_eval_masks=3, connectivity_weights=True, seed=1
+            ),
+            (4,),
+        ),
+        Case(
+            "with_order",
+            lambda: tfar.MADE([4], [8], order="random", num_masks=None, seed=1).with_order("reverse"),
+            (4,),
+        ),
+        Case(
+            "condition",
+            lambda: tfar.MADE([3], [8], HEADS.NormalMixture(2), conditional_shape=[2], seed=1),
+            (3,),
+            None,
+            (2,),
+        ),
+        Case(
+            "conditions",
+            lambda: tfar.MADE([2, 2], [8], HEADS.Categorical(3), conditional_shape={"a": [2], "b": [1]}, seed=1),
+            (2, 2),
+            None,
+            {"a": (2,), "b": (1,)},
+        ),
+        Case("laplace", lambda: tfar.MADE([3], [8], HEADS.LaplaceMixture(2), num_masks=2, seed=1), (3,)),
+    ]
+
+RUNTIMES = ("cpp", "python", "tflite")
+ROWS = 5
+BAD_ROWS = (1, 3)
+SERVING = Path(__file__).parent.parent / "serving"
+# The main cases stand for all: an export takes seconds.
+PARAMETERS = [
+    pytest.param(case, id=case.name, marks=[] if getattr(case, "main", True) else [pytest.mark.slow]) for case in CASES
+]
+
+
+class Exports:
+    """Writes the exports of a case, and what the live distribution gives for the same batches."""
+
+    def __init__(self, case: Any, folder: Path) -> None:
+        self.dist = case.make()
+        rng = np.random.default_rng(1)
+        for variable in self.dist.trainable_variables:
+            variable.assign_add(rng.normal(scale=0.3, size=variable.shape))
+        self.folder = folder
+        self.signatures = signatures(self.dist)
+        self.batches = {"good": self._good(rng)}
+        self.batches["bad"] = self._bad(self.batches["good"])
+        self.batches["single"] = {name: rows[2:3] for name, rows in self.batches["good"].items()}
+        self.runs = [(name, batch) for name in self.signatures for batch in self.batches]
+
+    def _good(self, rng: Any) -> dict[str, np.ndarray]:
+        specs = {name: spec for s in self.signatures.values() for name, spec in s.inputs.items()}
+        batch = {name: rng.normal(size=(ROWS, *spec.shape[1:])).astype(np.float32) for name, spec in specs.items()}
+        batch["seed"] = tfar.random.row_seeds(7, ROWS).numpy()
+        batch["noise"] = self.dist.density.noise(batch["seed"] + 1).numpy()
+        batch["member_noise"] = self.dist.density.member_noise(batch["seed"] + 1).numpy()
+        batch["observed"] = self._observed()
+        batch["value"] = self._eager("sample", batch)
+        return batch
+
+    def _observed(self) -> np.ndarray:
+        """Row i observes the first i sites of an order that all members share, or nothing."""
+        network, order = self.dist.network, self.dist.density.order
+        marks, size = (
+            np.zeros([ROWS, network.num_sites], np.float32),
+            int(np.prod(self.dist.head.site_shape, dtype=int)),
+        )
+        orders = network.orders if order is None else np.asarray(order)[None]
+        if len(orders) == 1 or self.dist.density.allows_any_order:
+            for row in range(ROWS):
+                marks[row, orders[0][:row]] = 1.0
+        return np.repeat(marks, size, axis=1).reshape(ROWS, *network.event_shape)
+
+    def _bad(self, good: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        bad = {name: rows.copy() for name, rows in good.items()}
+        impossible = (
+            np.float32(np.inf) if self.dist.head.num_classes is None else np.float32(self.dist.head.num_classes)
+        )
+        for name in ("value", "noise"):
+            rows = bad[name].reshape(ROWS, -1)
+            rows[BAD_ROWS[0], -1], rows[BAD_ROWS[1], 0] = np.nan, impossible
+        bad["observed"][:] = 1.0
+        return bad
+
+    def _eager(self, name: str, batch: dict[str, np.ndarray]) -> np.ndarray:
+        part = self.signatures[name]
+        return part.function(**{key: tf.constant(batch[key]) for key in part.inputs})[part.output].numpy()
+
+    def expected(self, name: str, batch: str) -> np.ndarray:
+        """What the distribution itself gives, operation by operation."""
+        return self._eager(name, self.batches[batch])
+
+    def write(self) -> None:
+        self.path = tfar.serving.export_saved_model(self.dist, self.folder / "made")
+        tfar.serving.export_tflite(self.dist, self.folder / "made.tflite")
+        inputs = {f"{batch}/{name}": rows for batch, b in self.batches.items() for name, rows in b.items()}
+        np.savez(self.folder / "inputs.npz", **inputs)
+
+    def job(self, runtime: str) -> dict[str, Any]:
+        return {
+            "saved_model": str(self.path),
+            "tflite": str(self.folder / "made.tflite"),
+            "signatures": tensor_names(self.path),
+            "inputs": str(self.folder / "inputs.npz"),
+            "runs": self.runs,
+            "outputs": str(self.folder / f"{runtime}.npz"),
+        }
+
+    def outputs(self, runtime: str) -> dict[str, np.ndarray]:
+        return dict(np.load(self.folder / f"{runtime}.npz"))
+
+
+def tensor_names(path: Path) -> dict[str, Any]:
+    """The tensors of each signature: what a server reads in the folder."""
+    model = saved_model_pb2.SavedModel()
+    model.ParseFromString((path / "saved_model.pb").read_bytes())
+    return {
+        name: {"inputs": {k: t.name for k, t in s.inputs.items()}, "outputs": {k: t.name for k, t in s.outputs.items()}}
+        for name, s in model.meta_graphs[0].signature_def.items()
+        if not name.startswith("__")
+    }
+
+
+def read(runtime: str, jobs: list[dict[str, Any]], folder: Path) -> None:
+    """Runs all jobs in one process that does not see tfar."""
+    (folder / f"{runtime}.json").write_text(json.dumps(jobs))
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    command = [sys.executable, str(SERVING / "read_exports.py"), runtime, str(folder / f"{runtime}.json")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{runtime} failed: {done.stderr[-2000:]}")
+
+
+@pytest.fixture(scope="module")
+def exports(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Name -> the exports of the cases that were selected, or the error that stopped them."""
+    folder = tmp_path_factory.mktemp("exports")
+    items = [i for i in request.session.items if i.module is request.module]
+    selected = {i.callspec.params["case"].name: i.callspec.params["case"] for i in items if "case" in i.callspec.params}
+    made: dict[str, Any] = {}
+    for name, case in selected.items():
+        (folder / name).mkdir()
+        try:
+            made[name] = Exports(case, folder / name)
+            made[name].write()
+        except Exception as error:
+            made[name] = error
+    for runtime in RUNTIMES:
+        read(runtime, [e.job(runtime) for e in made.values() if isinstance(e, Exports)], folder)
+    return made
+
+
+@pytest.fixture
+def export(exports: dict[str, Any], case: Any) -> Exports:
+    """The exports of one case."""
+    if isinstance(exports[case.name], Exception):
+        raise exports[case.name]
+    return exports[case.name]
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("case", PARAMETERS)
+class TestExports:
+    def test_every_signature_gives_what_the_distribution_gives(self, export, case, runtime):
+        outputs = export.outputs(runtime)
+        errors = {key: str(value) for key, value in outputs.items() if key.startswith("error/")}
+        assert not errors
+        for name, batch in export.runs:
+            got, expected = outputs[f"{name}/{batch}"], export.expected(name, batch)
+            # Few rows: none may differ by a draw on the edge of two values.
+            tolerance = {"rtol": 1e-5, "atol": 1e-6} if export.signatures[name].output != "value" else {"atol": 1e-4}
+            np.testing.assert_allclose(got, expected, **tolerance, err_msg=f"{name}, batch {batch}")
+
+    def test_a_bad_value_makes_its_own_row_nan(self, export, case, runtime):
+        outputs = export.outputs(runtime)
+        for name in ("serving_default", "site_log_probs", "sample_from_noise"):
+            bad = np.isnan(outputs[f"{name}/bad"]).reshape(ROWS, -1)
+            assert bad.all(axis=1).tolist() == [row in BAD_ROWS for row in range(ROWS)], name
+            assert bad.any(axis=1).tolist() == [row in BAD_ROWS for row in range(ROWS)], name
+            good = [row for row in range(ROWS) if row not in BAD_ROWS]
+            np.testing.assert_allclose(
+                outputs[f"{name}/bad"][good], outputs[f"{name}/good"][good], rtol=1e-5, atol=1e-6
+            )
+
+    def test_a_row_does_not_depend_on_its_neighbours(self, export, case, runtime):
+        outputs = export.outputs(runtime)
+        for name in export.signatures:
+            np.testing.assert_allclose(outputs[f"{name}/single"], outputs[f"{name}/good"][2:3], rtol=1e-5, atol=1e-5)
+
+    def test_a_completion_keeps_what_is_observed(self, export, case, runtime):
+        observed, value = export.batches["good"]["observed"], export.batches["good"]["value"]
+        completed = export.outputs(runtime)["complete/good"]
+        np.testing.assert_array_equal(completed[observed > 0], value[observed > 0])
+
+
+@pytest.mark.parametrize("case", PARAMETERS)
+def test_the_batch_is_the_first_axis_of_every_input_and_output(export, case):
+    model = saved_model_pb2.SavedModel()
+    model.ParseFromString((export.path / "saved_model.pb").read_bytes())
+    definitions = {n: s for n, s in model.meta_graphs[0].signature_def.items() if not n.startswith("__")}
+    assert set(definitions) == set(export.signatures)
+    for definition in definitions.values():
+        for info in [*definition.inputs.values(), *definition.outputs.values()]:
+            assert info.tensor_shape.dim[0].size == -1
+            assert all(d.size > 0 for d in info.tensor_shape.dim[1:])
+
+
+@pytest.mark.parametrize("case", PARAMETERS[:1])
+def test_the_distribution_itself_samples_what_is_served(export, case):
+    served = export.outputs("cpp")["sample/good"]
+    np.testing.assert_array_equal(export.dist.sample(ROWS, seed=7), served)
+    np.testing.assert_allclose(
+        export.dist.log_prob(export.batches["good"]["value"]), export.outputs("cpp")["log_prob/good"], rtol=1e-5
+    )

@@ -1,0 +1,104 @@
+"""TFLite files: what is written and what is refused."""
+
+import os
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+
+import tfar
+from tfar.serving import replay, tflite
+
+
+@pytest.fixture(scope="module")
+def dist():
+    dist = tfar.MADE([64], [128], seed=1)
+    rng = np.random.default_rng(0)
+    for variable in dist.trainable_variables:
+        variable.assign_add(rng.normal(scale=0.05, size=variable.shape))
+    return dist
+
+
+@pytest.fixture(scope="module")
+def plain(dist, tmp_path_factory):
+    return tfar.serving.export_tflite(dist, tmp_path_factory.mktemp("plain") / "made.tflite")
+
+
+def run(path, signature, **inputs):
+    (output,) = Interpreter(model_path=str(path)).get_signature_runner(signature)(**inputs).values()
+    return np.array(output)
+
+
+def test_weights_are_not_stored_for_each_signature(dist, plain):
+    size = sum(4 * int(np.prod(v.shape)) for v in dist.variables)
+    # Kernels lie there twice, as the pass and as the steps read them; one copy a signature would be six times.
+    assert plain.stat().st_size < 2 * size + 300_000
+
+
+@pytest.mark.parametrize(("quantize", "tolerance"), [("float16", 2e-3), ("dynamic", 5e-2)])
+def test_rounded_weights_give_a_smaller_file_and_nearly_the_same_density(dist, plain, quantize, tolerance, tmp_path):
+    path = tfar.serving.export_tflite(dist, tmp_path / "small.tflite", quantize=quantize)
+    assert path.stat().st_size < plain.stat().st_size
+    value = dist.sample(5, seed=1).numpy()
+    np.testing.assert_allclose(run(path, "log_prob", value=value), dist.log_prob(value), rtol=tolerance)
+    drawn = run(path, "sample", seed=tfar.random.row_seeds(1, 5).numpy())
+    assert set(np.unique(drawn)) <= {0.0, 1.0}
+
+
+def test_large_logits_do_not_overflow(tmp_path):
+    dist = tfar.MADE([2], [4])
+    bias = next(v for v in dist.trainable_variables if v.shape == [2])
+    bias.assign([200.0, -200.0])
+    path = tfar.serving.export_tflite(dist, tmp_path / "made.tflite")
+    value = np.array([[1, 0], [0, 1]], np.float32)
+    np.testing.assert_allclose(run(path, "log_prob", value=value), dist.log_prob(value), rtol=1e-5, atol=1e-6)
+
+
+def test_what_cannot_be_exported_is_refused(dist, tmp_path):
+    (tmp_path / "folder.tflite").mkdir()
+    for path, message in (
+        ("made.tfl", ".tflite"),
+        (None, "path of a file"),
+        (tmp_path / "folder.tflite", "is a folder"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            tfar.serving.export_tflite(dist, path)
+    with pytest.raises(ValueError, match="quantize"):
+        tfar.serving.export_tflite(dist, tmp_path / "made.tflite", quantize="int4")
+
+
+def test_a_full_disk_leaves_the_file_that_was_there(dist, monkeypatch, tmp_path):
+    path = tmp_path / "made.tflite"
+    path.write_bytes(b"before")
+    monkeypatch.setattr(tflite, "_convert", lambda *args: b"after")
+    monkeypatch.setattr(tflite, "_runner", lambda *args: None)
+    monkeypatch.setattr(tflite, "replay", lambda *args: None)
+
+    def full(self, content):
+        with open(self, "wb") as file:
+            file.write(content[:2])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(type(path), "write_bytes", full)
+    with pytest.raises(OSError, match=r"could not write .*made.tflite: No space left"):
+        tfar.serving.export_tflite(dist, path)
+    assert path.read_bytes() == b"before"
+    assert os.listdir(tmp_path) == ["made.tflite"]
+
+
+@keras.saving.register_keras_serializable("tests")
+class Erf(tfar.layers.MaskedDense):
+    """A network with an operation that TFLite does not have."""
+
+    def call(self, inputs, training=None):
+        return tf.math.erfinv(tf.tanh(super().call(inputs)) * 0.5)
+
+
+def test_an_operation_that_tflite_lacks_is_named(tmp_path):
+    network = Erf(3, [1, 2, 3], [1, 2, 3], strict=True)
+    dist = tfar.Autoregressive(network, tfar.heads.Bernoulli(), event_shape=[3])
+    with pytest.raises(replay.ExportError, match=r"(?i)erfinv"):
+        tfar.serving.export_tflite(dist, tmp_path / "made.tflite")
+    assert os.listdir(tmp_path) == []
