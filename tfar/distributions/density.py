@@ -241,7 +241,7 @@ class Density:
 
     def is_prefix(self, observed: tf.Tensor) -> tf.Tensor:
         """Whether the observed sites `[B, num_sites]` come first in the order of every member, bool `[B]`."""
-        orders = tf.constant(self.network.orders if self.order is None else [self.order])
+        orders = tf.constant(self.network.orders if self.order is None else self.order[None])
         by_step = tf.gather(tf.cast(observed, tf.int32), orders, axis=1)
         return tf.reduce_all(by_step[..., :-1] >= by_step[..., 1:], axis=[1, 2])
 
