@@ -212,7 +212,7 @@ def test_config_round_trip(name):
     )
 
 
-# The elementary functions ------------------------------------------------------------------------------------------------
+# The elementary functions ---------------------------------------------------------------------------------------------
 
 
 def test_normal_quantile_against_scipy():
