@@ -1,6 +1,6 @@
 """Neural autoregressive density estimation on TensorFlow."""
 
-from tfar import distributions, heads, layers, masks, networks, orders, random, samplers, training
+from tfar import distributions, heads, layers, masks, networks, orders, random, samplers, testing, training
 from tfar.distributions import MADE, Autoregressive
 from tfar.training import load
 
@@ -18,5 +18,6 @@ __all__ = [
     "orders",
     "random",
     "samplers",
+    "testing",
     "training",
 ]
