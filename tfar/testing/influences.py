@@ -25,8 +25,8 @@ def check_autoregressive(
 
     With the weights as they are no site may have an influence that is not declared. With random positive weights, put
     in for the time of the check, the influences must equal the declared ones: no leak and no dead connection. They are
-    measured by finite changes of each site and by gradients, at several values and for every member. A declared influence
-    must come from an earlier step, and no row of a batch may depend on another.
+    measured by finite changes of each site and by gradients, at several values and for every member. A declared
+    influence must come from an earlier step, and no row of a batch may depend on another.
 
     Args:
         dist: the distribution.
