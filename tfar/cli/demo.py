@@ -15,7 +15,6 @@ from rich.table import Table
 from tfar import files
 from tfar.cli import baselines, export, readback, train
 from tfar.cli.errors import reports_errors
-from tfar.cli.quiet import load_tensorflow
 from tfar.cli.rows import observed_mask
 from tfar.cli.settings import Settings
 

@@ -32,6 +32,5 @@ def load_tensorflow() -> None:
     with silenced():
         import tensorflow as tf
 
-        import tfar.training
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     tf.get_logger().setLevel(logging.ERROR)
