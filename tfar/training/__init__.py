@@ -3,5 +3,6 @@
 from tfar.training.batches import Batches
 from tfar.training.callbacks import Backup, ResumableEarlyStopping
 from tfar.training.density_model import DensityModel, load
+from tfar.training.multi_worker import fit_multi_worker
 
-__all__ = ["Backup", "Batches", "DensityModel", "ResumableEarlyStopping", "load"]
+__all__ = ["Backup", "Batches", "DensityModel", "ResumableEarlyStopping", "fit_multi_worker", "load"]
