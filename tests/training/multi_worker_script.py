@@ -1,4 +1,4 @@
-"""One worker: `python multi_worker_script.py RESULT [BACKUP] [EPOCHS]`, with TF_CONFIG in the environment or without."""
+"""One worker: `python multi_worker_script.py RESULT [BACKUP] [EPOCHS]`, on a cluster if TF_CONFIG names one."""
 
 import json
 import os
@@ -17,7 +17,7 @@ GLOBAL_BATCH = 8
 
 
 def make_dataset(context, epoch):
-    """Global batches of 8, 8, 8 and 2 rows, dealt to the workers in blocks; the last worker has no share of the last."""
+    """Global batches of 8, 8, 8 and 2 rows, dealt to the workers in blocks: the last worker has none of the last."""
     order = np.random.default_rng([5, epoch]).permutation(len(ROWS))
     data = tf.data.Dataset.from_tensor_slices(ROWS[order]).batch(context.get_per_replica_batch_size(GLOBAL_BATCH))
     return data.shard(context.num_input_pipelines, context.input_pipeline_id)
@@ -39,4 +39,6 @@ history = tfar.training.fit_multi_worker(
 )
 weights = {str(i): np.asarray(v) for i, v in enumerate(history.model.dist.variables)}
 log_prob = history.model.dist.log_prob(ROWS).numpy()
-np.savez(result, log_prob=log_prob, history=json.dumps(history.history), replicas=strategy.num_replicas_in_sync, **weights)
+np.savez(
+    result, log_prob=log_prob, history=json.dumps(history.history), replicas=strategy.num_replicas_in_sync, **weights
+)
