@@ -163,7 +163,8 @@ class Autoregressive(tfd.Distribution):
     def _batch_shape(self) -> tf.TensorShape:
         if self._condition is None:
             return tf.TensorShape([])
-        return tf.TensorShape(rows.lead_shape(rows.condition_items(self._condition, self.conditional_shape)))
+        lead = rows.lead_shape(rows.condition_items(self._condition, self.conditional_shape))
+        return tf.TensorShape(lead if isinstance(lead, tuple) else [None] * lead.shape[0])
 
     def _batch_shape_tensor(self) -> tf.Tensor:
         if self._condition is None:
