@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tfar import files
 from tfar.cli.settings import Settings, versions
 
 CONFIG, MODEL, BEST, METRICS = "config.json", "model.keras", "best.weights.h5", "metrics.csv"
