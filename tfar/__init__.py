@@ -6,7 +6,21 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tfar import distributions, heads, layers, masks, networks, orders, random, samplers, training
+    from tfar import (
+        data,
+        distributions,
+        heads,
+        layers,
+        masks,
+        networks,
+        orders,
+        plots,
+        random,
+        samplers,
+        serving,
+        testing,
+        training,
+    )
     from tfar.distributions import MADE, Autoregressive
     from tfar.training import load
 
@@ -15,6 +29,7 @@ __version__ = "0.1.0"
 __all__ = [
     "MADE",
     "Autoregressive",
+    "data",
     "distributions",
     "heads",
     "layers",
@@ -22,8 +37,11 @@ __all__ = [
     "masks",
     "networks",
     "orders",
+    "plots",
     "random",
     "samplers",
+    "serving",
+    "testing",
     "training",
 ]
 

@@ -28,7 +28,7 @@ Takes about two minutes on two cores and needs no network: pip install "tfar\\[d
 tfar demo --out demo
 """
 MARK = "demo.json"
-COMPONENTS = (8, 16, 32, 64, 128)
+COMPONENTS = (8, 16, 32, 64)
 # The natural order, so that the top half of a digit can be completed; the strong weight decay and the average are for 1297
 # rows.
 SETTINGS = Settings(
@@ -132,9 +132,9 @@ def _draw(dist: Any, test: np.ndarray, folder: Path, console: Console) -> dict[s
         shares = np.asarray(dist.site_log_probs(test))
         # The most ordinary digits, then the most surprising.
         ranks = np.argsort(-shares.sum(axis=1))
-        shown = np.concatenate([ranks[:8], ranks[-8:]])
+        picked = np.concatenate([ranks[:8], ranks[-8:]])
         title = "What surprises: the likeliest test digits, then the least likely"
-        plots.surprise_map(test[shown], shares[shown], paths["surprise"], title=title, limits=(0.0, 1.0))
+        plots.surprise_map(test[picked], shares[picked], paths["surprise"], title=title, limits=(0.0, 1.0))
     for path in paths.values():
         console.print(f"  {shown(path)}")
     return paths

@@ -295,7 +295,7 @@ class Autoregressive(tfd.Distribution):
         bad = np.asarray(tf.logical_not(self.head.in_support(sites)))
         if observed is not None:
             self._refuse_patterns(observed)
-            bad &= np.asarray(observed)
+            bad = bad & np.asarray(observed)
         if bad.any():
             row, site = (int(i) for i in np.argwhere(bad)[0])
             raise ValueError(

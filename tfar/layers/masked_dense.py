@@ -113,7 +113,7 @@ class MaskedDense(keras.layers.Dense):
         return outputs if self.activation is None else self.activation(outputs)
 
     def save_own_variables(self, store: Any) -> None:
-        """Saves all weights as they are; Dense would save `kernel`, which is masked, and no other kernel."""
+        """Stores the weights before masking; Dense would store its `kernel`, in which what one mask hides is lost."""
         keras.layers.Layer.save_own_variables(self, store)
 
     def load_own_variables(self, store: Any) -> None:
