@@ -14,7 +14,7 @@ import pytest
 
 import tfar
 
-TRAIN = ("--hidden-units", "16", "--epochs", "10", "--patience", "3", "--ema", "0.9", "--num-masks", "4")
+TRAIN = ("--hidden-units", "16", "--epochs", "7", "--patience", "3", "--ema", "0.9", "--num-masks", "4")
 
 
 def command(*arguments: Any) -> list[str]:

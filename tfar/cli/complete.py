@@ -5,11 +5,11 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from rich.console import Console
 
 from tfar.cli import rows, runs
 from tfar.cli.errors import reports_errors
 from tfar.cli.options import DATA_HELP, DataDir, RunOrModel, Seed
+from tfar.cli.printing import make_console, shown
 from tfar.cli.quiet import load_tensorflow
 
 HELP = """Draw the missing values of rows from those that are observed.
@@ -46,7 +46,7 @@ def complete(
     seed: Seed = 0,
     data_dir: DataDir = None,
 ) -> None:
-    console = Console()
+    console = make_console()
     runs.find(run_or_model)
     rows.check_out(out, (".npy", ".csv", ".png"))
     load_tensorflow()
@@ -62,7 +62,7 @@ def complete(
     with console.status(f"Completing {len(values)} rows"):
         drawn = np.asarray(dist.complete(values, mask, num_samples=num_samples, seed=seed))
     _write(out, values, mask, drawn, dist)
-    console.print(f"{num_samples} completion(s) of {len(values)} rows lie in [bold]{out}[/].", highlight=False)
+    console.print(f"{num_samples} completion(s) of {len(values)} rows lie in [bold]{shown(out)}[/].")
 
 
 def _first(batches: Any, count: int | None) -> np.ndarray:

@@ -15,6 +15,7 @@ from rich.table import Table
 from tfar import files
 from tfar.cli import baselines, export, readback, train
 from tfar.cli.errors import reports_errors
+from tfar.cli.printing import make_console, shown
 from tfar.cli.rows import observed_mask
 from tfar.cli.settings import Settings
 
@@ -27,10 +28,18 @@ Takes about two minutes on two cores and needs no network: pip install "tfar\\[d
 tfar demo --out demo
 """
 MARK = "demo.json"
-COMPONENTS = (8, 16, 32, 64, 128)
-# The natural order, so that the top half of a digit can be completed; the strong weight decay is for 1297 rows.
+COMPONENTS = (8, 16, 32, 64)
+# The natural order, so that the top half of a digit can be completed; the strong weight decay and the average are for 1297
+# rows.
 SETTINGS = Settings(
-    data="digits", hidden_units=(500,), batch_size=50, learning_rate=2e-3, weight_decay=0.2, epochs=60, patience=8
+    data="digits",
+    hidden_units=(500,),
+    batch_size=50,
+    learning_rate=1e-2,
+    weight_decay=0.3,
+    ema=0.99,
+    epochs=70,
+    patience=10,
 )
 QUICK = dataclasses.replace(SETTINGS, hidden_units=(32,), epochs=2)
 
@@ -42,7 +51,7 @@ def demo(
     ] = Path("demo"),
     quick: Annotated[bool, typer.Option("--quick", hidden=True)] = False,
 ) -> None:
-    console, began = Console(), time.monotonic()
+    console, began = make_console(), time.monotonic()
     _clear(out)
     console.rule("1. A model and two baselines")
     settings = QUICK if quick else SETTINGS
@@ -123,11 +132,11 @@ def _draw(dist: Any, test: np.ndarray, folder: Path, console: Console) -> dict[s
         shares = np.asarray(dist.site_log_probs(test))
         # The most ordinary digits, then the most surprising.
         ranks = np.argsort(-shares.sum(axis=1))
-        shown = np.concatenate([ranks[:8], ranks[-8:]])
+        picked = np.concatenate([ranks[:8], ranks[-8:]])
         title = "What surprises: the likeliest test digits, then the least likely"
-        plots.surprise_map(test[shown], shares[shown], paths["surprise"], title=title, limits=(0.0, 1.0))
+        plots.surprise_map(test[picked], shares[picked], paths["surprise"], title=title, limits=(0.0, 1.0))
     for path in paths.values():
-        console.print(f"  {path}", highlight=False)
+        console.print(f"  {shown(path)}")
     return paths
 
 
@@ -149,4 +158,4 @@ def _say_where(
         f"tfar evaluate {out / 'run'} --data digits --out scores.csv",
         "tfar train made --data YOUR.csv --out runs/yours",
     ):
-        console.print(f"  {line}", highlight=False, soft_wrap=True)
+        console.print(f"  {shown(line)}")

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
+
+from tfar.cli.printing import make_console, shown
 
 USER_ERRORS = (ValueError, OSError, ImportError, NotImplementedError)
 INTERRUPTED = 130
@@ -41,7 +41,7 @@ def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
 
 def complain(message: str) -> None:
     """Prints an error on stderr, in one line however long."""
-    Console(stderr=True, soft_wrap=True, highlight=False).print(f"[bold red]error:[/] {escape(message)}")
+    make_console(stderr=True).print(f"[bold red]error:[/] {shown(message)}")
 
 
 def one_line(error: BaseException) -> str:

@@ -13,6 +13,7 @@ from rich.table import Table
 from tfar.cli import rows, runs
 from tfar.cli.errors import reports_errors
 from tfar.cli.options import DATA_HELP, DataDir, RunOrModel
+from tfar.cli.printing import make_console, shown
 from tfar.cli.quiet import load_tensorflow
 
 HELP = """Score data: negative log-likelihood in nats with its standard error, and bits per dimension.
@@ -39,7 +40,7 @@ def evaluate(
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Rows scored at once.")] = 100,
     data_dir: DataDir = None,
 ) -> None:
-    console = Console()
+    console = make_console()
     runs.find(run_or_model)
     if out is not None:
         rows.check_out(out, (".csv",))
@@ -53,9 +54,9 @@ def evaluate(
             pass
     else:
         rows.write_table(out, ["row", "log_prob"], scored)
-    console.print(table(np.concatenate(scores), dist, f"{run_or_model} on {data} ({split})"))
+    console.print(table(np.concatenate(scores), dist, shown(f"{run_or_model} on {data} ({split})")))
     if out is not None:
-        console.print(f"The log_prob of each row lies in [bold]{out}[/].")
+        console.print(f"The log_prob of each row lies in [bold]{shown(out)}[/].")
 
 
 def _score(

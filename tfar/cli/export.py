@@ -10,6 +10,7 @@ from rich.console import Console
 from tfar.cli import runs
 from tfar.cli.errors import reports_errors
 from tfar.cli.options import RunOrModel
+from tfar.cli.printing import make_console, shown
 from tfar.cli.quiet import load_tensorflow, silenced
 
 HELP = """Export a model: a SavedModel with its signatures for TF Serving, a TFLite file for a phone, or both.
@@ -38,12 +39,12 @@ def export(
     out: Annotated[Path, typer.Option("--out", help="Folder for the exported model.")],
     format: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.saved_model,
 ) -> None:
-    console = Console()
+    console = make_console()
     runs.find(run_or_model)
     load_tensorflow()
     dist = runs.load_dist(run_or_model)
     for what, path in write(dist, out, format, console).items():
-        console.print(f"{what}: [bold]{path}[/]", highlight=False)
+        console.print(f"{what}: [bold]{shown(path)}[/]")
 
 
 def write(dist: Any, out: Path, format: Format, console: Console) -> dict[str, Path]:

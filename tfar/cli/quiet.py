@@ -32,5 +32,6 @@ def load_tensorflow() -> None:
     with silenced():
         import tensorflow as tf
 
+        import tfar.training  # noqa: F401 - registers the classes that a saved model holds
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     tf.get_logger().setLevel(logging.ERROR)

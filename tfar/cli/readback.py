@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from tfar.cli.printing import shown
+
 READERS = {"SavedModel": "read_saved_model.py", "TFLite": "read_tflite.py"}
 RUNTIMES = {"SavedModel": "tensorflow", "TFLite": "ai_edge_litert"}
 
@@ -36,9 +38,7 @@ def compare(dist: Any, written: dict[str, Path], rows: np.ndarray, console: Cons
         with console.status(f"Reading the {what}"):
             differences[what] = float(np.abs(read(what, path, rows) - expected).max())
         console.print(
-            f"{what}: {path}, log_prob of {len(rows)} rows differs by at most [bold]{differences[what]:.1e}[/] nats",
-            highlight=False,
-            soft_wrap=True,
+            f"{what}: {shown(path)}, log_prob of {len(rows)} rows differs by at most [bold]{differences[what]:.1e}[/] nats",
         )
     return differences
 

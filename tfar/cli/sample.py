@@ -5,11 +5,11 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from rich.console import Console
 
 from tfar.cli import rows, runs
 from tfar.cli.errors import reports_errors
 from tfar.cli.options import RunOrModel, Seed
+from tfar.cli.printing import make_console, shown
 from tfar.cli.quiet import load_tensorflow
 
 HELP = """Draw samples, as an array, a table or a picture.
@@ -34,7 +34,7 @@ def sample(
         str, typer.Option("--method", help="ancestral, fixed_point or naive: the same samples, at another speed.")
     ] = "ancestral",
 ) -> None:
-    console = Console()
+    console = make_console()
     runs.find(run_or_model)
     rows.check_out(out, (".npy", ".csv", ".png"))
     load_tensorflow()
@@ -48,4 +48,4 @@ def sample(
         plots.image_grid(samples, out, limits=runs.limits(dist))
     else:
         rows.write_array(out, samples, dist.head.discrete)
-    console.print(f"{num_samples} samples of shape {tuple(dist.event_shape)} lie in [bold]{out}[/].", highlight=False)
+    console.print(f"{num_samples} samples of shape {tuple(dist.event_shape)} lie in [bold]{shown(out)}[/].")

@@ -6,9 +6,11 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from tfar import files
 from tfar.cli import runs
 from tfar.cli.errors import reports_errors
 from tfar.cli.options import DATA_HELP, DataDir
+from tfar.cli.printing import make_console, shown
 from tfar.cli.quiet import load_tensorflow
 from tfar.cli.settings import MODELS, Settings, parse_masks, parse_units, resumed
 
@@ -70,7 +72,7 @@ def train(
     )
     given = {n for n in values if _was_given(context, n)}
     settings = _settings(now, given & set(Settings.__dataclass_fields__), out, resume)
-    run(settings, out, resume=resume, console=Console())
+    run(settings, out, resume=resume, console=make_console())
 
 
 def _was_given(context: typer.Context, name: str) -> bool:
@@ -105,12 +107,12 @@ def run(settings: Settings, out: Path, *, resume: bool, console: Console, hints:
     config = runs.describe(settings, splits)
     if resume:
         runs.check_same_data(out, config)
-    runs.files.write_json(out / runs.CONFIG, config)
+    files.write_json(out / runs.CONFIG, config)
     model = runs.build(config)
     try:
         _fit(model, settings, splits, out, console)
     except KeyboardInterrupt:
-        console.print(f"Stopped. Go on with: [bold]tfar train {settings.model} --out {out} --resume[/]")
+        console.print(f"Stopped. Go on with: [bold]tfar train {settings.model} --out {shown(out)} --resume[/]")
         raise
     runs.finish(model)
     model.save(out / runs.MODEL)
@@ -168,7 +170,7 @@ def _report(model: Any, splits: Any, console: Console) -> None:
 
 
 def _hint(settings: Settings, out: Path, console: Console) -> None:
-    console.print(f"The run lies in [bold]{out}[/]. Next:")
-    console.print(f"  tfar evaluate {out} --data {settings.data}", highlight=False)
-    console.print(f"  tfar sample {out} --out samples.npy", highlight=False)
-    console.print(f"  tensorboard --logdir {out / 'tensorboard'}", highlight=False)
+    console.print(f"The run lies in [bold]{shown(out)}[/]. Next:")
+    console.print(f"  tfar evaluate {shown(out)} --data {shown(settings.data)}")
+    console.print(f"  tfar sample {shown(out)} --out samples.npy")
+    console.print(f"  tensorboard --logdir {shown(out / 'tensorboard')}")
