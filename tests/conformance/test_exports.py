@@ -163,14 +163,19 @@ def tensor_names(path: Path) -> dict[str, Any]:
     }
 
 
-def read(runtime: str, jobs: list[dict[str, Any]], folder: Path) -> None:
-    """Runs all jobs in one process that does not see tfar."""
+def start(runtime: str, jobs: list[dict[str, Any]], folder: Path) -> subprocess.Popen:
+    """Starts one process that runs all jobs and does not see tfar."""
     (folder / f"{runtime}.json").write_text(json.dumps(jobs))
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     command = [sys.executable, str(SERVING / "read_exports.py"), runtime, str(folder / f"{runtime}.json")]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{runtime} failed: {done.stderr[-2000:]}")
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=folder, env=environment)
+
+
+def finish(runtime: str, process: subprocess.Popen) -> None:
+    """Waits for it, and raises RuntimeError if it failed."""
+    _, errors = process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"{runtime} failed with {process.returncode}: {errors[-2000:]}")
 
 
 @pytest.fixture(scope="module")
@@ -187,8 +192,10 @@ def exports(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
             made[name].write()
         except Exception as error:
             made[name] = error
-    for runtime in RUNTIMES:
-        read(runtime, [e.job(runtime) for e in made.values() if isinstance(e, Exports)], folder)
+    written = [e for e in made.values() if isinstance(e, Exports)]
+    readers = [(runtime, start(runtime, [e.job(runtime) for e in written], folder)) for runtime in RUNTIMES]
+    for runtime, process in readers:
+        finish(runtime, process)
     return made
 
 

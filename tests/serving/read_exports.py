@@ -16,9 +16,7 @@ import numpy as np
 def cpp(job):
     import savedmodel_runtime
 
-    global _library
-    _library = globals().get("_library") or savedmodel_runtime.library()
-    model = savedmodel_runtime.SavedModel(_library, job["saved_model"])
+    model = savedmodel_runtime.SavedModel(savedmodel_runtime.library(), job["saved_model"])
 
     def run(signature, inputs):
         names = job["signatures"][signature]

@@ -4,6 +4,7 @@ What cannot run here cannot run in TF Serving, however well it loads in Python. 
 """
 
 import ctypes
+import functools
 import importlib.util
 from ctypes import byref, c_char_p, c_int, c_int64, c_size_t, c_void_p
 from pathlib import Path
@@ -42,6 +43,7 @@ class Port(ctypes.Structure):
     _fields_ = [("operation", c_void_p), ("index", c_int)]
 
 
+@functools.cache
 def library() -> ctypes.CDLL:
     """The C++ runtime of the installed TensorFlow, with XLA disabled."""
     folder = Path(importlib.util.find_spec("tensorflow").origin).parent

@@ -1,6 +1,7 @@
 """Serving: distributions as SavedModels for TF Serving and as TFLite files for phones."""
 
+from tfar.serving.errors import ExportError
 from tfar.serving.saved_model import export_saved_model
 from tfar.serving.tflite import export_tflite
 
-__all__ = ["export_saved_model", "export_tflite"]
+__all__ = ["ExportError", "export_saved_model", "export_tflite"]

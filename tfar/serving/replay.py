@@ -9,15 +9,12 @@ from numpy.typing import NDArray
 
 from tfar import random
 from tfar.distributions import Autoregressive
+from tfar.serving.errors import ExportError
 from tfar.serving.signatures import Signature
 
 ROWS = 3
 Batch = dict[str, NDArray]
 Run = Callable[[str, Batch], NDArray]
-
-
-class ExportError(RuntimeError):
-    """What was written does not do what the distribution does."""
 
 
 def example_batch(dist: Autoregressive, specs: Mapping[str, tf.TensorSpec], seed: int = 0) -> Batch:
@@ -105,7 +102,7 @@ def _written(written: Run, signature: Signature, name: str, batch: Batch) -> NDA
 
 
 def _agree(got: NDArray, expected: NDArray, relative: float | None, scale: NDArray | None) -> bool:
-    """Whether results are equal to rounding: scores relative to `scale`, what their row sums up; draws to a thousandth."""
+    """Whether results are equal to rounding: scores relative to the `scale` of their row, draws to a thousandth."""
     if got.shape != expected.shape or got.dtype != expected.dtype:
         return False
     if relative is None:

@@ -12,7 +12,8 @@ from tfar import files
 from tfar.distributions import Autoregressive
 from tfar.heads.base import check_positive_int
 from tfar.serving import metadata, warmup
-from tfar.serving.replay import ExportError, example_batch, numpy_runner, replay
+from tfar.serving.errors import ExportError, os_error
+from tfar.serving.replay import example_batch, numpy_runner, replay
 from tfar.serving.signatures import Signature, signatures
 
 # Operations that TF Serving has no kernel for: they call back into Python.
@@ -58,9 +59,9 @@ def export_saved_model(dist: Autoregressive, base_path: str | os.PathLike[str], 
     """
     parts = signatures(dist)
     path = _version_path(base_path, version)
-    functions = _trace(parts)
+    functions = trace(parts)
     with files.replacing(path) as temporary:
-        _write(dist, functions, temporary)
+        write(dist, functions, temporary)
         _check_operations(temporary)
         loaded = tf.saved_model.load(temporary)
         replay(dist, parts, numpy_runner(functions, parts), numpy_runner(loaded.signatures, parts))
@@ -84,20 +85,20 @@ def _version_path(base_path: str | os.PathLike[str], version: int | None) -> Pat
     return path
 
 
-def _trace(parts: Mapping[str, Signature]) -> dict[str, Any]:
+def trace(parts: Mapping[str, Signature]) -> dict[str, Any]:
     """A concrete function for each signature; those that are one signature share it."""
     traced = {id(part): part.concrete() for part in {id(p): p for p in parts.values()}.values()}
     return {name: traced[id(part)] for name, part in parts.items()}
 
 
-def _write(dist: Autoregressive, functions: Mapping[str, Any], folder: Path) -> None:
+def write(dist: Autoregressive, functions: Mapping[str, Any], folder: Path) -> None:
     """Saves the functions; the module holds raw tf.Variables, as the C++ runtime does not find those of Keras."""
     module = tf.Module(name="tfar")
     module.weights = list(dist.variables)
     try:
         tf.saved_model.save(module, folder, signatures=dict(functions))
     except tf.errors.OpError as error:
-        raise OSError(f"could not write the SavedModel: {error.message}") from error
+        raise os_error(error) from error
 
 
 def _check_operations(folder: Path) -> None:

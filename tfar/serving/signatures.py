@@ -27,13 +27,13 @@ class Signature:
         function: takes the inputs by name, returns `{output: tensor}`; plain operations alone.
         inputs: specification of each input, its first axis None.
         output: name of the output.
-        meanings: what each input and the output is, for the reader of an exported model.
+        meanings: what each of the `inputs` and `outputs` is, for the reader of an exported model.
     """
 
     function: Callable[..., dict[str, tf.Tensor]]
     inputs: dict[str, tf.TensorSpec]
     output: str
-    meanings: dict[str, str]
+    meanings: dict[str, dict[str, str]]
 
     def concrete(self) -> Any:
         """Traces the function for any batch size."""

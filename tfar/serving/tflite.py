@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from tfar import files
 from tfar.distributions import Autoregressive
 from tfar.serving import saved_model
-from tfar.serving.replay import Batch, ExportError, numpy_runner, replay
+from tfar.serving.errors import ExportError
+from tfar.serving.replay import Batch, numpy_runner, replay
 from tfar.serving.signatures import Signature, signatures
 
 QUANTIZE = (None, "float16", "dynamic")
@@ -47,11 +48,11 @@ def export_tflite(dist: Autoregressive, path: str | os.PathLike[str], quantize: 
     path = _checked_path(path)
     if quantize not in QUANTIZE:
         raise ValueError(f"Expected `quantize` to be one of {QUANTIZE}; received {quantize!r}.")
-    functions = saved_model._trace(parts)
-    content = _convert(dist, functions, quantize)
+    functions = saved_model.trace(parts)
     relative = 1e-5 if quantize is None else None
-    replay(dist, parts, numpy_runner(functions, parts), _runner(content, parts), relative)
     with files.replacing(path, ".tflite") as temporary:
+        content = _convert(dist, functions, quantize)
+        replay(dist, parts, numpy_runner(functions, parts), _runner(content, parts), relative)
         temporary.write_bytes(content)
     return path
 
@@ -71,7 +72,7 @@ def _checked_path(path: str | os.PathLike[str]) -> Path:
 def _convert(dist: Autoregressive, functions: Mapping[str, Any], quantize: str | None) -> bytes:
     """Converts by way of a SavedModel, as only that keeps several signatures and their names."""
     with tempfile.TemporaryDirectory(prefix="tfar-") as folder:
-        saved_model._write(dist, functions, Path(folder))
+        saved_model.write(dist, functions, Path(folder))
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=sorted(functions))
         # Otherwise the converter drops the activation that follows a product with a computed kernel without bias.
         converter.unfold_batchmatmul = True

@@ -13,6 +13,8 @@ from collections.abc import Iterable
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from tfar.serving.errors import os_error
+
 
 def write_requests(
     path: str | os.PathLike[str], model_name: str, requests: Iterable[tuple[str, dict[str, NDArray]]]
@@ -27,7 +29,7 @@ def write_requests(
             for signature, inputs in requests:
                 writer.write(prediction_log(model_name, signature, inputs))
     except tf.errors.OpError as error:
-        raise OSError(f"could not write {path}: {error.message}") from error
+        raise os_error(error) from error
 
 
 def prediction_log(model_name: str, signature: str, inputs: dict[str, NDArray]) -> bytes:

@@ -3,12 +3,13 @@
 from tfar.training.batches import Batches
 from tfar.training.callbacks import Backup, ResumableEarlyStopping
 from tfar.training.density_model import DensityModel, load
-from tfar.training.logs import MetricsLog, SampleGrid
+from tfar.training.logs import BoardLog, MetricsLog, SampleGrid
 from tfar.training.multi_worker import fit_multi_worker
 
 __all__ = [
     "Backup",
     "Batches",
+    "BoardLog",
     "DensityModel",
     "MetricsLog",
     "ResumableEarlyStopping",
