@@ -76,7 +76,7 @@ class SpeedCase:
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """How one likelihood case is trained. Dropout is never used; `ema_momentum` None means plain weights.
+    """How one likelihood case is trained; `ema_momentum` None means plain weights.
 
     `num_masks` None draws fresh masks at every update and averages `num_eval_masks` of them at test.
     """
@@ -88,6 +88,7 @@ class Settings:
     degrees: str = "even"
     num_masks: int | None = 1
     num_eval_masks: int = 16
+    dropout_rate: float = 0.0
     optimizer: str = "adam"
     learning_rate: float = 1e-3
     weight_decay: float | None = None

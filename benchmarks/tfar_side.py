@@ -27,7 +27,13 @@ def contestant(dist: Any, event_size: int, batch_size: int, *, methods: Sequence
 
     x = random_bits(NUM_BATCHES * batch_size, event_size, seed=0)
     batch = tf.constant(x[:batch_size])
-    operations: dict[str, dict[str, Call]] = {"log_prob": {"eager call": lambda: dist.log_prob(batch).numpy()}}
+    in_graph = tf.function(dist.log_prob, jit_compile=True)
+    operations: dict[str, dict[str, Call]] = {
+        "log_prob": {
+            "eager call": lambda: dist.log_prob(batch).numpy(),
+            "XLA": lambda: in_graph(batch).numpy(),
+        }
+    }
     for index, method in enumerate(methods):
         name = "sample" if index == 0 else f"sample, {method}"
         operations[name] = {"eager call": sample_call(dist, batch_size, method)}

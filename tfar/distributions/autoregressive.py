@@ -163,7 +163,8 @@ class Autoregressive(tfd.Distribution):
     def _batch_shape(self) -> tf.TensorShape:
         if self._condition is None:
             return tf.TensorShape([])
-        return tf.TensorShape(rows.lead_shape(rows.condition_items(self._condition, self.conditional_shape)))
+        lead = rows.lead_shape(rows.condition_items(self._condition, self.conditional_shape))
+        return tf.TensorShape(lead if isinstance(lead, tuple) else [None] * lead.shape[0])
 
     def _batch_shape_tensor(self) -> tf.Tensor:
         if self._condition is None:
@@ -295,7 +296,7 @@ class Autoregressive(tfd.Distribution):
         bad = np.asarray(tf.logical_not(self.head.in_support(sites)))
         if observed is not None:
             self._refuse_patterns(observed)
-            bad &= np.asarray(observed)
+            bad = bad & np.asarray(observed)
         if bad.any():
             row, site = (int(i) for i in np.argwhere(bad)[0])
             raise ValueError(

@@ -139,19 +139,26 @@ class RowFunctions:
         count = len(flat[0])
         size = self._padded_size(count, self._sizes.setdefault(key, set()))
         if size != count:
-            flat = [tf.concat([t, tf.repeat(t[:1], size - count, axis=0)], 0) for t in flat]
+            flat = [tf.concat([t, self._filler(t, size - count)], 0) for t in flat]
         outputs = self._compiled(key, function, rows, flat, static)(*flat)
         return (
             outputs if size == count else keras.tree.map_structure(lambda t: t[:count] if t.shape.rank else t, outputs)
         )
 
     def _padded_size(self, count: int, sizes: set[int]) -> int:
-        if count in sizes or count == 0:
+        if count == 0:
+            return 1
+        if count in sizes:
             return count
         if len(sizes) < self.exact_sizes:
             sizes.add(count)
             return count
         return 1 << (count - 1).bit_length()
+
+    @staticmethod
+    def _filler(rows: tf.Tensor, count: int) -> tf.Tensor:
+        """Rows to compute and throw away: the first one again, or zeros where there is none."""
+        return tf.repeat(rows[:1], count, axis=0) if len(rows) else tf.zeros([count, *rows.shape[1:]], rows.dtype)
 
     def _compiled(self, key: Any, function: Callable, rows: Any, flat: list[tf.Tensor], static: dict[str, Any]) -> Any:
         """One compiled function for each function and shapes of its rows."""

@@ -22,8 +22,8 @@ class Categorical(Head):
         ValueError: If `num_classes` is less than 2.
 
     Example:
-        >>> Categorical(4).log_prob(tf.zeros([2, 4]), [0.0, 3.0]).numpy().round(4).tolist()
-        [-1.3863, -1.3863]
+        >>> round(float(Categorical(4).log_prob(tf.zeros([1, 4]), [3.0])[0]), 4)
+        -1.3863
     """
 
     discrete = True

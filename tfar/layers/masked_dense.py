@@ -112,6 +112,14 @@ class MaskedDense(keras.layers.Dense):
             outputs = outputs + self.bias
         return outputs if self.activation is None else self.activation(outputs)
 
+    def save_own_variables(self, store: Any) -> None:
+        """Stores the weights before masking; Dense would store its `kernel`, in which what one mask hides is lost."""
+        keras.layers.Layer.save_own_variables(self, store)
+
+    def load_own_variables(self, store: Any) -> None:
+        """The inverse of `save_own_variables`."""
+        keras.layers.Layer.load_own_variables(self, store)
+
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),

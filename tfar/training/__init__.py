@@ -3,5 +3,17 @@
 from tfar.training.batches import Batches
 from tfar.training.callbacks import Backup, ResumableEarlyStopping
 from tfar.training.density_model import DensityModel, load
+from tfar.training.logs import BoardLog, MetricsLog, SampleGrid
+from tfar.training.multi_worker import fit_multi_worker
 
-__all__ = ["Backup", "Batches", "DensityModel", "ResumableEarlyStopping", "load"]
+__all__ = [
+    "Backup",
+    "Batches",
+    "BoardLog",
+    "DensityModel",
+    "MetricsLog",
+    "ResumableEarlyStopping",
+    "SampleGrid",
+    "fit_multi_worker",
+    "load",
+]

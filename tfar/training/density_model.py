@@ -86,7 +86,7 @@ class DensityModel(keras.Model):
             scaled = self.optimizer.scale_loss(loss)
         variables = self.trainable_weights
         self.optimizer.apply_gradients(zip(tape.gradient(scaled, variables), variables, strict=True))
-        self._loss_tracker.update_state(total / count, sample_weight=count)
+        self._loss_tracker.update_state(tf.math.divide_no_nan(total, count), sample_weight=count)
         return {"loss": self._loss_tracker.result()}
 
     def test_step(self, data: Any) -> dict[str, Any]:

@@ -1,0 +1,45 @@
+"""Two logical CPUs for the whole run, for strategies with two replicas, and the cases of the registry as arguments."""
+
+import contextlib
+from typing import Any
+
+import keras
+import pytest
+import tensorflow as tf
+
+from tests.registry import CASES, Case
+
+with contextlib.suppress(RuntimeError):
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Runs a test with an argument `case` on all cases; with `heavy_case` the cases that are not main are slow."""
+    if "case" in metafunc.fixturenames:
+        metafunc.parametrize("case", CASES, ids=lambda case: case.name)
+    if "heavy_case" in metafunc.fixturenames:
+        marked = [case if case.main else pytest.param(case, marks=pytest.mark.slow) for case in CASES]
+        metafunc.parametrize("heavy_case", marked, ids=[case.name for case in CASES])
+
+
+@pytest.fixture
+def dtype_policy() -> Any:
+    """Sets a global dtype policy for one test: call it with the name."""
+    before = keras.config.dtype_policy()
+    yield keras.config.set_dtype_policy
+    keras.config.set_dtype_policy(before)
+
+
+@pytest.fixture(scope="session")
+def distributions() -> Any:
+    """Returns the distribution of a case, made once; tests that change weights make their own."""
+    made: dict[str, Any] = {}
+
+    def get(case: Case) -> Any:
+        if case.name not in made:
+            made[case.name] = case.make()
+        return made[case.name]
+
+    return get

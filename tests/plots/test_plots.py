@@ -1,0 +1,101 @@
+"""Pictures: right sizes, visible content, clear refusals, and no trace in matplotlib's global state."""
+
+import builtins
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tfar import plots
+from tfar.plots import figures
+
+RNG = np.random.default_rng(0)
+BITS = RNG.integers(0, 2, [6, 8, 8])
+
+
+def pixels(path: Path) -> np.ndarray:
+    from matplotlib.image import imread
+
+    return imread(path)
+
+
+def assert_picture(path: Path) -> None:
+    picture = pixels(path)
+    assert min(picture.shape[:2]) > 60
+    assert len(np.unique(picture.reshape([-1, picture.shape[-1]]), axis=0)) >= 3
+    assert not [p for p in path.parent.iterdir() if p.name.startswith(".")]
+
+
+@pytest.mark.parametrize("shape", [(6, 8, 8), (1, 28, 28, 1), (5, 12, 9, 3)])
+def test_image_grid(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    path = tmp_path / "new" / "grid.png"
+    plots.image_grid(RNG.random(shape), path, title="Random")
+    assert_picture(path)
+
+
+def test_groups_stand_side_by_side(tmp_path: Path) -> None:
+    one = plots.image_grid(BITS, tmp_path / "one.png").get_size_inches()
+    two = plots.image_grid({"left": BITS, "right": BITS}, tmp_path / "two.png").get_size_inches()
+    assert two[0] == pytest.approx(2 * one[0])
+    assert_picture(tmp_path / "two.png")
+
+
+def test_ink_is_where_the_image_is_one(tmp_path: Path) -> None:
+    image = np.zeros([1, 4, 4])
+    image[0, 0, 0] = 1.0
+    picture, _, _ = figures.mosaic(figures.paint(figures.levels(figures.check_images("images", image), None)), 1)
+    np.testing.assert_allclose(picture[0, 0], figures.rgb(figures.INK))
+    np.testing.assert_allclose(picture[-1, -1], figures.rgb(figures.PAPER))
+
+
+@pytest.mark.parametrize("num_samples", [None, 3])
+def test_completions(tmp_path: Path, num_samples: int | None) -> None:
+    observed = np.zeros([8, 8], bool)
+    observed[:4] = True
+    completed = np.where(observed, BITS, 1)
+    completed = completed if num_samples is None else np.stack([completed] * num_samples)
+    plots.completions(BITS, observed, completed, tmp_path / "completions.png", title="Halves")
+    assert_picture(tmp_path / "completions.png")
+    colors = np.rint(pixels(tmp_path / "completions.png")[..., :3] * 255)
+    for color in (figures.INK, figures.DRAWN, figures.UNKNOWN):
+        assert (colors == np.rint(figures.rgb(color) * 255)).all(axis=-1).any()
+
+
+@pytest.mark.parametrize(("shape", "sites"), [((4, 8, 8), 64), ((4, 5, 8, 3), 120), ((2, 5, 8, 3), 40)])
+def test_surprise_map(tmp_path: Path, shape: tuple[int, ...], sites: int) -> None:
+    plots.surprise_map(RNG.random(shape), -RNG.gamma(1.0, size=[shape[0], sites]), tmp_path / "map.png", title="Map")
+    assert_picture(tmp_path / "map.png")
+
+
+@pytest.mark.parametrize("images", [np.zeros([8, 8]), np.zeros([2, 8, 8, 2]), np.zeros([0, 8, 8])])
+def test_what_is_no_image_is_refused(images: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=r"Expected `images` of shape .* received \("):
+        plots.image_grid(images)
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"\[6, 64\] for 6 images of 8 x 8.*received \(6, 63\)"):
+        plots.surprise_map(BITS, np.zeros([6, 63]))
+    with pytest.raises(ValueError, match=r"Expected `completed` of shape \(6, 8, 8\).*received \(5, 8, 8\)"):
+        plots.completions(BITS, True, BITS[:5])
+
+
+def test_pyplot_is_left_alone(tmp_path: Path) -> None:
+    before = "matplotlib.pyplot" in sys.modules
+    plots.image_grid(BITS, tmp_path / "grid.png")
+    assert ("matplotlib.pyplot" in sys.modules) == before
+
+
+def test_a_missing_matplotlib_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def without(name: str, *args: Any, **kwargs: Any) -> Any:
+        if name.startswith("matplotlib"):
+            raise ImportError("No module named 'matplotlib'")
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(ImportError, match=r'pip install "tfar\[plots\]"'):
+        plots.image_grid(BITS)

@@ -1,0 +1,156 @@
+"""One small case of every public distribution and its variants: what the conformance suite runs over."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+import tfar
+
+
+@dataclass(frozen=True)
+class Case:
+    """A small distribution with random weights under which every path is alive.
+
+    Attributes:
+        name: str. Id of the case; starts with the name of the class.
+        make: makes the distribution, the same at every call.
+        event_shape: shape of one event.
+        support: number of values of a dimension, or None if they are real numbers.
+        conditional_shape: as the distribution takes it.
+        main: bool. Whether expensive checks run on the case by default; on the others they are slow.
+    """
+
+    name: str
+    make: Callable[[], tfar.Autoregressive]
+    event_shape: tuple[int, ...]
+    support: int | None = 2
+    conditional_shape: Any = None
+    main: bool = False
+
+    @property
+    def enumerable(self) -> bool:
+        """Whether all events can be enumerated, or the density integrated on a grid."""
+        dims = int(np.prod(self.event_shape))
+        return dims <= 2 if self.support is None else self.support**dims <= tfar.testing.support.MAX_EVENTS
+
+    def values(self, num_rows: int, seed: int = 0) -> np.ndarray:
+        """Random events, `[num_rows, *event_shape]`."""
+        generator = np.random.default_rng([seed, 7])
+        shape = (num_rows, *self.event_shape)
+        if self.support is None:
+            return generator.normal(size=shape).astype(np.float32)
+        return generator.integers(self.support, size=shape).astype(np.float32)
+
+    def condition(self, num_rows: int, seed: int = 0) -> Any:
+        """Random conditions, `[num_rows, *conditional_shape]`, a dict of them, or None."""
+        generator = np.random.default_rng([seed, 8])
+        shape = self.conditional_shape
+        if isinstance(shape, dict):
+            return {key: generator.normal(size=(num_rows, *s)).astype(np.float32) for key, s in shape.items()}
+        return None if shape is None else generator.normal(size=(num_rows, *shape)).astype(np.float32)
+
+
+def randomize(dist: tfar.Autoregressive, seed: int = 1, scale: float = 0.6) -> tfar.Autoregressive:
+    """Gives all trainable variables seeded normal values."""
+    generator = np.random.default_rng(seed)
+    for variable in dist.trainable_variables:
+        variable.assign(generator.normal(0.0, scale, size=variable.shape))
+    return dist
+
+
+def made(name: str, event_shape: Any = (5,), head: Any = None, main: bool = False, **kwargs: Any) -> Case:
+    """A case of MADE; `head` makes the head, so that no two distributions share one."""
+    event_shape = tuple(event_shape)
+    kwargs = {"hidden_units": [11], **kwargs}
+    head = head or tfar.heads.Bernoulli
+
+    def make() -> tfar.MADE:
+        return randomize(tfar.MADE(event_shape=event_shape, head=head(), **kwargs))
+
+    return Case(f"MADE-{name}", make, event_shape, head().num_classes, kwargs.get("conditional_shape"), main)
+
+
+def own_network(conditional: bool = False) -> Case:
+    """A Keras model without `start` and `step`, as users bring them."""
+
+    def make() -> tfar.Autoregressive:
+        degrees, units = [1, 2, 3, 4], [1, 1, 2, 2, 3, 3]
+        x = keras.Input([4])
+        inputs = [x, keras.Input([3])] if conditional else x
+        hidden = tfar.layers.MaskedDense(6, degrees, units)(x)
+        if conditional:
+            hidden = hidden + keras.layers.Dense(6)(inputs[1])
+        outputs = tfar.layers.MaskedDense(4, units, degrees, strict=True)(keras.ops.tanh(hidden))
+        network = TwoInputs(keras.Model(inputs, outputs)) if conditional else keras.Model(inputs, outputs)
+        shape = (3,) if conditional else None
+        return randomize(tfar.Autoregressive(network, tfar.heads.Bernoulli(), [4], shape))
+
+    name = "Autoregressive-keras-network" + ("-conditional" if conditional else "")
+    return Case(name, make, (4,), 2, (3,) if conditional else None, main=not conditional)
+
+
+@keras.saving.register_keras_serializable("tests")
+class TwoInputs(keras.layers.Layer):
+    """A network called as `f(x, conditional_input)` around a model of a list of inputs."""
+
+    def __init__(self, model: keras.Model, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.model = model
+
+    def call(self, x: Any, conditional_input: Any) -> Any:
+        return self.model([x, conditional_input])
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "model": keras.saving.serialize_keras_object(self.model)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "TwoInputs":
+        return cls(**{**config, "model": keras.saving.deserialize_keras_object(config["model"])})
+
+
+def categorical() -> tfar.heads.Categorical:
+    return tfar.heads.Categorical(3)
+
+
+def normals() -> tfar.heads.NormalMixture:
+    return tfar.heads.NormalMixture(2, min_scale=0.3)
+
+
+def laplaces() -> tfar.heads.LaplaceMixture:
+    return tfar.heads.LaplaceMixture(2, min_scale=0.3)
+
+
+CASES = (
+    made("bernoulli", main=True),
+    made("reverse", order="reverse"),
+    made("random-order", order="random", seed=3),
+    made("given-order", order=[2, 0, 4, 1, 3]),
+    made("masks-3", num_masks=3),
+    made("masks-3-random-orders", order="random", num_masks=3, main=True),
+    made("agnostic", order="random", num_masks=None, num_eval_masks=3, main=True),
+    made("agnostic-masks", num_masks=None, num_eval_masks=2),
+    made("random-degrees", degrees="random", hidden_units=[9, 7]),
+    made("random-degrees-masks-2", degrees="random", num_masks=2, hidden_units=[9, 7]),
+    made("no-direct", direct_connections=False),
+    made("connectivity-weights", connectivity_weights=True, num_masks=2),
+    made("deep", hidden_units=[10, 8], activation="tanh"),
+    made("deep-connectivity-weights", hidden_units=[8, 7], connectivity_weights=True, order="random", num_masks=2),
+    made("conditional", conditional_shape=(3,), main=True),
+    made("conditional-dict", conditional_shape={"speaker": (2,), "features": (2, 2)}, num_masks=2, order="random"),
+    made("event-2d", event_shape=(2, 3)),
+    made("event-3d", event_shape=(2, 2, 2), order="random"),
+    made("one-site", event_shape=(1,)),
+    made("one-site-conditional", event_shape=(1,), conditional_shape=(2,)),
+    made("categorical-one-hot", event_shape=(4,), head=categorical, main=True),
+    made("categorical-scaled", event_shape=(4,), head=categorical, one_hot_inputs=False),
+    made("categorical-one-hot-masks-2", event_shape=(4,), head=categorical, num_masks=2, order="random"),
+    made("normals", event_shape=(2,), head=normals, hidden_units=[12], main=True),
+    made("normals-masks-2", event_shape=(4,), head=normals, order="random", num_masks=2),
+    made("laplaces", event_shape=(2,), head=laplaces, order="reverse"),
+    made("laplaces-one-site", event_shape=(1,), head=laplaces),
+    own_network(),
+    own_network(conditional=True),
+)

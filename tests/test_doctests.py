@@ -1,0 +1,31 @@
+"""Every example of every module of the package runs."""
+
+import doctest
+import importlib
+import pkgutil
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfar
+
+MODULES = ["tfar", *sorted(m.name for m in pkgutil.walk_packages(tfar.__path__, "tfar.") if "__main__" not in m.name)]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    module = importlib.import_module(name)
+    names = {"tf": tf, "np": np, "keras": keras, "tfar": tfar}
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    result = doctest.testmod(module, extraglobs=names, optionflags=flags)
+    assert result.failed == 0, f"{result.failed} of {result.attempted} examples of {name} failed; see the output."
+
+
+def test_there_are_examples():
+    assert "tfar.distributions.made" in MODULES
+    finder = doctest.DocTestFinder(exclude_empty=True)
+    modules = [importlib.import_module(name) for name in MODULES]
+    assert sum(bool(test.examples) for module in modules for test in finder.find(module)) >= 15

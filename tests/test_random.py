@@ -1,0 +1,134 @@
+"""Threefry against published vectors and a transcription; seeds in every form."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy import stats
+
+from tfar import random
+
+# key, counter, output: the kat vectors of Random123 for threefry2x32 with 20 rounds.
+KNOWN_ANSWERS = [
+    ((0, 0), (0, 0), (0x6B200159, 0x99BA4EFE)),
+    ((0xFFFFFFFF, 0xFFFFFFFF), (0xFFFFFFFF, 0xFFFFFFFF), (0x1CB996FC, 0xBB002BE7)),
+    ((0x13198A2E, 0x03707344), (0x243F6A88, 0x85A308D3), (0xC4923A9C, 0x483DF7A0)),
+]
+
+
+def threefry_in_python(key, counter):
+    """Salmon et al. 2011, with Python's integers."""
+    word = 0xFFFFFFFF
+    schedule = [*key, key[0] ^ key[1] ^ 0x1BD11BDA]
+    x = [(counter[0] + key[0]) & word, (counter[1] + key[1]) & word]
+    for i in range(20):
+        rotation = (13, 15, 26, 6, 17, 29, 16, 24)[i % 8]
+        x[0] = (x[0] + x[1]) & word
+        x[1] = (((x[1] << rotation) | (x[1] >> (32 - rotation))) & word) ^ x[0]
+        if i % 4 == 3:
+            s = i // 4 + 1
+            x = [(x[0] + schedule[s % 3]) & word, (x[1] + schedule[(s + 1) % 3] + s) & word]
+    return tuple(x)
+
+
+def words(*values):
+    return tf.constant(np.array(values, np.uint32))
+
+
+@pytest.mark.parametrize("key, counter, answer", KNOWN_ANSWERS)
+@pytest.mark.parametrize("jit_compile", [None, False, True])
+def test_known_answers(key, counter, answer, jit_compile):
+    function = random.threefry if jit_compile is None else tf.function(random.threefry, jit_compile=jit_compile)
+    out = function(words(*key), (words(counter[0])[0], words(counter[1])[0]))
+    assert tuple(int(w) for w in out) == answer == threefry_in_python(key, counter)
+
+
+def test_row_seeds_and_uniforms_against_a_transcription():
+    seeds = random.row_seeds(-3, 4).numpy()
+    key = tuple(int(w) for w in random.as_seed(-3).numpy().astype(np.uint32))
+    assert [tuple(int(w) for w in row.astype(np.uint32)) for row in seeds] == [
+        threefry_in_python(key, (i, 0)) for i in range(4)
+    ]
+    drawn = random.uniform(tf.constant(seeds), 5, stream=2).numpy()
+    for row, seed in zip(drawn, seeds, strict=True):
+        pairs = [threefry_in_python(tuple(int(w) for w in seed.astype(np.uint32)), (i, 2)) for i in range(3)]
+        bits = [p[0] for p in pairs] + [p[1] for p in pairs]
+        np.testing.assert_array_equal(row, [((b >> 9) + 0.5) / 2**23 for b in bits[:5]])
+
+
+def test_uniforms_lie_in_the_open_interval_and_are_uniform():
+    """KS and lag-1 correlation of 100,000 numbers; p > 1e-4 fails for one seed in 10,000."""
+    drawn = random.uniform(random.row_seeds(11, 100), 1000).numpy()
+    assert drawn.dtype == np.float32
+    assert drawn.min() > 0.0 and drawn.max() < 1.0
+    assert (drawn.astype(np.float64) * 2**24 % 2 == 1).all()
+    assert stats.kstest(drawn.ravel(), "uniform").pvalue > 1e-4
+    assert stats.pearsonr(drawn[:, :-1].ravel(), drawn[:, 1:].ravel()).pvalue > 1e-4
+    assert stats.pearsonr(drawn[:-1].ravel(), drawn[1:].ravel()).pvalue > 1e-4
+
+
+def test_the_extreme_bits_stay_inside(monkeypatch):
+    for bits in (0, 0xFFFFFFFF):
+        fill = lambda key, counter, bits=bits: (tf.fill([1, 2], words(bits)[0]),) * 2  # noqa: E731
+        monkeypatch.setattr(random, "threefry", fill)
+        drawn = random.uniform(tf.zeros([1, 2], tf.int32), 4).numpy()
+        assert (drawn > 0.0).all() and (drawn < 1.0).all()
+
+
+@pytest.mark.parametrize("seed", [0, 5, tf.constant([3, 4])])
+def test_row_i_does_not_depend_on_the_number_of_rows(seed):
+    many = random.row_seeds(seed, 17).numpy()
+    assert len({tuple(row) for row in many}) == 17
+    for n in (0, 1, 16):
+        np.testing.assert_array_equal(random.row_seeds(seed, n), many[:n])
+    np.testing.assert_array_equal(random.row_seeds(seed, tf.constant(3)), many[:3])
+
+
+def test_streams_and_sizes():
+    seeds = random.row_seeds(0, 3)
+    streams = [random.uniform(seeds, 8, stream=s).numpy() for s in range(4)]
+    assert all((a != b).all() for i, a in enumerate(streams) for b in streams[:i])
+    np.testing.assert_array_equal(random.uniform(seeds, tf.constant(8)), streams[0])
+
+
+@pytest.mark.parametrize(
+    "seed, expected",
+    [
+        (0, [0, 0]),
+        (7, [0, 7]),
+        (-1, [-1, -1]),
+        (2**31, [0, -(2**31)]),
+        (5 * 2**32 + 9, [5, 9]),
+        (np.int64(7), [0, 7]),
+        (np.array([1, 2]), [1, 2]),
+        ([1, 2], [1, 2]),
+        (tf.constant(7, tf.int64), [0, 7]),
+        (tf.constant([-5, 6], tf.int32), [-5, 6]),
+        (tf.Variable([8, 9]), [8, 9]),
+        (True, [0, 1]),
+    ],
+    ids=repr,
+)
+def test_as_seed(seed, expected):
+    result = random.as_seed(seed)
+    assert result.dtype == tf.int32 and result.shape == [2]
+    assert result.numpy().tolist() == expected
+
+
+@pytest.mark.parametrize("seed", [1.5, "a", [1, 2, 3], [[1, 2]], tf.constant([1.0, 2.0]), object(), {}, []], ids=repr)
+def test_as_seed_refuses(seed):
+    with pytest.raises(ValueError, match="Expected `seed`"):
+        random.as_seed(seed)
+
+
+@pytest.mark.parametrize("jit_compile", [None, False])
+def test_none_differs_at_each_call(jit_compile):
+    draw = random.as_seed if jit_compile is None else tf.function(random.as_seed, jit_compile=jit_compile)
+    seeds = {tuple(draw(None).numpy().tolist()) for _ in range(8)}
+    assert len(seeds) == 8
+
+
+def test_none_follows_the_global_seed():
+    tf.random.set_seed(1)
+    first = random.as_seed(None).numpy()
+    tf.random.set_seed(1)
+    np.testing.assert_array_equal(random.as_seed(None), first)

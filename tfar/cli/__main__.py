@@ -1,0 +1,5 @@
+"""`python -m tfar.cli`, the same as `tfar`."""
+
+from tfar.cli import main
+
+main()

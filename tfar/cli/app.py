@@ -1,0 +1,39 @@
+"""The commands of `tfar`, put together; each imports TensorFlow only once its options are known to be right."""
+
+import sys
+
+import typer
+
+from tfar.cli import complete, demo, evaluate, export, sample, train
+
+app = typer.Typer(
+    name="tfar",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Neural autoregressive density estimation on TensorFlow: train a model, score, sample, complete and export it.",
+    epilog="See it work: [bold]tfar demo[/]. Options and examples of a command: [bold]tfar train --help[/].",
+)
+
+app.command("train", help=train.HELP, no_args_is_help=True)(train.train)
+app.command("evaluate", help=evaluate.HELP, no_args_is_help=True)(evaluate.evaluate)
+app.command("sample", help=sample.HELP, no_args_is_help=True)(sample.sample)
+app.command("complete", help=complete.HELP, no_args_is_help=True)(complete.complete)
+app.command("export", help=export.HELP, no_args_is_help=True)(export.export)
+app.command("demo", help=demo.HELP)(demo.demo)
+
+
+@app.callback(invoke_without_command=True)
+def _options(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
+    if version:
+        import tfar
+
+        typer.echo(f"tfar {tfar.__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """The entry point of the `tfar` command: exit code 0, 1 for what went wrong, 2 for options that cannot be."""
+    app(args=sys.argv[1:], prog_name="tfar")

@@ -1,0 +1,135 @@
+"""Rows to score or to complete, and where results are written."""
+
+import csv
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfar import files
+
+SPLITS = ("train", "valid", "test", "all")
+OBSERVED = ("top", "bottom", "left", "right")
+
+
+def read_rows(
+    data: str, event_shape: tuple[int, ...], split: str | None, data_dir: Path | None, batch_size: int
+) -> tuple[Iterable[np.ndarray], int | None, str]:
+    """Opens rows of a data set or of a file.
+
+    Args:
+        data: name or path.
+        event_shape: what the model takes; rows of as many values in another shape are reshaped.
+        split: "train", "valid", "test", "all" (of a file), or None: the test rows of a named set, all rows of a file.
+        data_dir: folder of data sets, or None.
+        batch_size: int.
+
+    Returns:
+        Batches float32 `[B, *event_shape]`, the number of rows if it is known, and the split that was taken.
+
+    Raises:
+        ValueError: If there is no such split, or the rows have another number of values.
+    """
+    import tfar.data
+    from tfar.data.files import SUFFIXES
+
+    is_file = Path(data).suffix.lower() in SUFFIXES
+    split = split or ("all" if is_file else "test")
+    if split not in SPLITS:
+        raise ValueError(f"unknown split {split!r}: expected one of {', '.join(SPLITS)}")
+    if split == "all" and not is_file:
+        raise ValueError(f"expected --split train, valid or test of {data}; only a file has 'all'")
+    options = {"valid_fraction": 0.0, "test_fraction": 0.0} if split == "all" else {}
+    splits = tfar.data.load(data, data_dir=data_dir, batch_size=batch_size, **options)
+    names = [split] if split != "all" else [name for name in SPLITS[:3] if getattr(splits, name) is not None]
+    if getattr(splits, names[0]) is None:
+        raise ValueError(f"{data} has no {split} rows")
+    if np.prod(splits.event_shape) != np.prod(event_shape):
+        raise ValueError(f"expected rows of shape {event_shape}, as the model takes; {data} has {splits.event_shape}")
+    sizes = [getattr(splits, f"num_{name}") for name in names]
+    return _batches(splits, names, event_shape), None if None in sizes else sum(sizes), split
+
+
+def _batches(splits: Any, names: list[str], event_shape: tuple[int, ...]) -> Iterator[np.ndarray]:
+    for name in names:
+        for batch in getattr(splits, name).as_numpy_iterator():
+            yield batch.reshape([-1, *event_shape])
+
+
+def observed_mask(text: str, event_shape: tuple[int, ...]) -> np.ndarray:
+    """Which values are observed, bool `[*event_shape]` or, from a file, `[N, *event_shape]`.
+
+    Args:
+        text: "top", "bottom", "left" or "right" half of an image, or a .npy file of booleans.
+        event_shape: of the model.
+
+    Raises:
+        ValueError: If it is neither, or the shape does not fit.
+
+    Example:
+        >>> observed_mask("left", (1, 5)).astype(int).tolist()
+        [[1, 1, 0, 0, 0]]
+    """
+    if text in OBSERVED:
+        if len(event_shape) < 2:
+            raise ValueError(
+                f"--observed {text} needs images; the model takes events of shape {event_shape}: give a .npy file"
+            )
+        axis = 0 if text in ("top", "bottom") else 1
+        index = np.arange(event_shape[axis])
+        half = index < len(index) // 2 if text in ("top", "left") else index >= len(index) - len(index) // 2
+        shape = [-1 if a == axis else 1 for a in range(len(event_shape))]
+        return np.broadcast_to(half.reshape(shape), event_shape)
+    if Path(text).suffix != ".npy":
+        raise ValueError(f"expected --observed {', '.join(OBSERVED)} or a .npy file of booleans; received {text!r}")
+    try:
+        mask = np.load(text, allow_pickle=False)
+    except ValueError as error:
+        raise ValueError(f"{text}: expected an array of booleans: {error}") from error
+    if mask.shape[-len(event_shape) :] != tuple(event_shape) or mask.ndim > len(event_shape) + 1:
+        raise ValueError(f"{text}: expected shape {event_shape} or (N, {str(event_shape)[1:]}; received {mask.shape}")
+    if not np.isin(mask, (0, 1)).all():
+        raise ValueError(f"{text}: expected booleans, True where a value is observed; received {mask.dtype} numbers")
+    return mask.astype(bool)
+
+
+def check_out(path: Path, suffixes: tuple[str, ...], event_shape: tuple[int, ...] | None = None) -> None:
+    """Checks where a result is to be written, before it is computed.
+
+    Raises:
+        ValueError: If the suffix is another, or a picture is asked for of events that are no images.
+    """
+    if path.suffix not in suffixes:
+        raise ValueError(f"expected --out to end with {', '.join(suffixes)}; received {path}")
+    if path.suffix == ".png":
+        import tfar.plots  # noqa: F401 - says early what is missing
+        from tfar.plots.figures import require_matplotlib
+
+        require_matplotlib()
+    if path.suffix == ".png" and event_shape is not None:
+        from tfar.training.logs import is_image
+
+        if not is_image(event_shape):
+            raise ValueError(
+                f"{path}: a picture needs events of shape (H, W) or (H, W, C); the model's are {event_shape}"
+            )
+
+
+def write_array(path: Path, values: np.ndarray, discrete: bool) -> None:
+    """Writes rows `[N, ...]` as .npy (the shape kept) or .csv (one flat row a line, with a header)."""
+    if path.suffix == ".npy":
+        with files.replacing(path, ".npy") as temporary:
+            np.save(temporary, values)
+        return
+    flat = values.reshape([len(values), -1])
+    rows = flat.astype(np.int64).tolist() if discrete else flat.tolist()
+    write_table(path, [f"x{i}" for i in range(flat.shape[1])], rows)
+
+
+def write_table(path: Path, header: list[str], rows: Iterable[Iterable[Any]]) -> None:
+    """Writes a CSV file as its rows come, beside and renamed."""
+    with files.replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)

@@ -1,0 +1,176 @@
+"""`tfar train`: a run folder from a data set and a model."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from tfar import files
+from tfar.cli import runs
+from tfar.cli.errors import reports_errors
+from tfar.cli.options import DATA_HELP, DataDir
+from tfar.cli.printing import make_console, shown
+from tfar.cli.quiet import load_tensorflow
+from tfar.cli.settings import MODELS, Settings, parse_masks, parse_units, resumed
+
+HELP = """Train a model and keep everything in one folder.
+
+The folder gets config.json, model.keras, best.weights.h5, metrics.csv, tensorboard/, pictures/ of samples if the events \
+are images, and backup/, from which --resume goes on after a kill: the result is that of an unbroken run.
+
+[bold]Examples[/]
+
+tfar train made --data digits --out runs/digits
+
+tfar train made --data mnist_binarized --out runs/mnist --hidden-units 500,500 --num-masks 32 --order random
+
+tfar train made --data wine.csv --out runs/wine --head NormalMixture:5 --epochs 200
+
+tfar train made --out runs/digits --resume
+"""
+
+
+@reports_errors
+def train(
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(metavar="MODEL", help=f"The model: {', '.join(MODELS)}.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the run.")],
+    data: Annotated[str | None, typer.Option("--data", help=DATA_HELP)] = None,
+    hidden_units: Annotated[
+        list[str], typer.Option("--hidden-units", help="Units of the hidden layers: 500,500, or once for each layer.")
+    ] = ["500,500"],  # noqa: B006
+    order: Annotated[str, typer.Option("--order", help="Order of the sites: natural, reverse or random.")] = "natural",
+    num_masks: Annotated[
+        str, typer.Option("--num-masks", help="Masks that share the weights, or 'fresh' ones at every update.")
+    ] = "1",
+    head: Annotated[
+        str | None, typer.Option("--head", help="Head such as NormalMixture:5. Default: the one that suits the data.")
+    ] = None,
+    epochs: Annotated[int, typer.Option("--epochs", help="Most epochs; --resume may raise it.")] = 100,
+    batch_size: Annotated[int, typer.Option("--batch-size", help="Rows of an update.")] = 100,
+    learning_rate: Annotated[float, typer.Option("--learning-rate", help="Of AdamW.")] = 1e-3,
+    weight_decay: Annotated[float, typer.Option("--weight-decay", help="Of AdamW.")] = 1e-4,
+    patience: Annotated[
+        int, typer.Option("--patience", help="Epochs without a better validation before the run stops.")
+    ] = 10,
+    ema: Annotated[
+        float | None, typer.Option("--ema", help="Keep a moving average of the weights with this momentum: 0.999.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of weights, masks and shuffling.")] = 0,
+    data_dir: DataDir = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that the folder holds.")] = False,
+) -> None:
+    values = dict(context.params)
+    now = Settings(
+        **{
+            **{name: values[name] for name in Settings.__dataclass_fields__},
+            "hidden_units": parse_units(hidden_units),
+            "num_masks": parse_masks(num_masks),
+            "data_dir": None if data_dir is None else str(data_dir),
+        }
+    )
+    given = {n for n in values if _was_given(context, n)}
+    settings = _settings(now, given & set(Settings.__dataclass_fields__), out, resume)
+    run(settings, out, resume=resume, console=make_console())
+
+
+def _was_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _settings(now: Settings, given: set[str], out: Path, resume: bool) -> Settings:
+    if resume:
+        return resumed(Settings.from_json(runs.read_config(out)["settings"]), now, given, out)
+    if now.data is None:
+        raise typer.BadParameter("a new run needs data: a name such as digits, or a file", param_hint="--data")
+    return now
+
+
+def run(settings: Settings, out: Path, *, resume: bool, console: Console, hints: bool = True) -> Any:
+    """Trains in a new folder, or goes on in that of a run.
+
+    Returns:
+        The trained `DensityModel`, with its best weights.
+
+    Raises:
+        FileExistsError: If the folder of a new run exists.
+        ValueError: If the data of a resumed run have changed.
+    """
+    if not resume:
+        runs.check_new(out)
+    load_tensorflow()
+    import tfar.data
+
+    splits = tfar.data.load(settings.data, data_dir=settings.data_dir, batch_size=settings.batch_size)
+    config = runs.describe(settings, splits)
+    if resume:
+        runs.check_same_data(out, config)
+    files.write_json(out / runs.CONFIG, config)
+    model = runs.build(config)
+    try:
+        _fit(model, settings, splits, out, console)
+    except KeyboardInterrupt:
+        console.print(f"Stopped. Go on with: [bold]tfar train {settings.model} --out {shown(out)} --resume[/]")
+        raise
+    runs.finish(model)
+    model.save(out / runs.MODEL)
+    _report(model, splits, console)
+    if hints:
+        _hint(settings, out, console)
+    return model
+
+
+def _fit(model: Any, settings: Settings, splits: Any, out: Path, console: Console) -> None:
+    from tfar.cli.progress import EpochBar
+
+    train_rows, valid_rows = splits.arrays("train"), splits.arrays("valid")
+    if train_rows is None:
+        console.print("The rows do not fit into memory: they are read in the order of the file, and not shuffled.")
+    valid = splits.valid if valid_rows is None else valid_rows
+    monitor = "loss" if valid is None else "val_nll"
+    model.fit(
+        splits.train if train_rows is None else train_rows,
+        batch_size=None if train_rows is None else settings.batch_size,
+        validation_data=valid,
+        epochs=settings.epochs,
+        verbose=0,
+        callbacks=[*_callbacks(settings, splits, out, monitor), EpochBar(settings.epochs, monitor, console)],
+    )
+
+
+def _callbacks(settings: Settings, splits: Any, out: Path, monitor: str) -> list[Any]:
+    import keras
+
+    from tfar import training
+    from tfar.training.logs import is_image
+
+    board = out / "tensorboard"
+    callbacks = [training.Backup(out / "backup")]
+    if settings.ema is not None:
+        callbacks.append(keras.callbacks.SwapEMAWeights())
+    callbacks += [
+        training.ResumableEarlyStopping(out, monitor=monitor, patience=settings.patience),
+        training.MetricsLog(out / runs.METRICS),
+        training.BoardLog(board),
+    ]
+    if is_image(splits.event_shape):
+        callbacks.append(training.SampleGrid(board, seed=settings.seed, pictures=out / "pictures"))
+    return callbacks
+
+
+def _report(model: Any, splits: Any, console: Console) -> None:
+    if splits.valid is not None:
+        nll = model.evaluate(splits.valid, verbose=0, return_dict=True)
+        console.print(
+            f"Validation: [bold]{nll['nll']:.3f}[/] nats, [bold]{nll['bits_per_dim']:.4f}[/] bits per dimension, "
+            "with the best weights."
+        )
+
+
+def _hint(settings: Settings, out: Path, console: Console) -> None:
+    console.print(f"The run lies in [bold]{shown(out)}[/]. Next:")
+    console.print(f"  tfar evaluate {shown(out)} --data {shown(settings.data)}")
+    console.print(f"  tfar sample {shown(out)} --out samples.npy")
+    console.print(f"  tensorboard --logdir {shown(out / 'tensorboard')}")

@@ -1,0 +1,122 @@
+"""Figures that touch no global state of matplotlib, and mosaics of images to put on them."""
+
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tfar import files
+
+INK, PAPER, PAGE, DRAWN, UNKNOWN = "#1f2a44", "#f4f1ea", "#ffffff", "#d1495b", "#dcd7cc"
+TEXT = "#333333"
+DPI = 160
+TILE_INCHES = 0.62
+GAP = 0.09
+MARGIN = 0.18
+
+Limits = tuple[float, float] | None
+RGB = NDArray[np.float64]
+
+
+def require_matplotlib() -> Any:
+    """Imports matplotlib, or says how to get it.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+    """
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise ImportError(
+            f'matplotlib could not be imported ({error}). It comes with: pip install "tfar[plots]"'
+        ) from error
+    return matplotlib
+
+
+def new_figure(width: float, height: float) -> Any:
+    """An empty figure of that size in inches, drawn by Agg, that pyplot does not know."""
+    require_matplotlib()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=DPI, facecolor=PAGE)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def finished(figure: Any, path: str | os.PathLike[str] | None) -> Any:
+    """Writes a figure beside and renamed, if there is a path, and returns it."""
+    if path is not None:
+        with files.replacing(path) as temporary:
+            figure.savefig(temporary, format=os.fspath(path).rpartition(".")[2] or "png", dpi=DPI)
+    return figure
+
+
+def check_images(name: str, images: Any) -> NDArray[Any]:
+    """Images as an array `[N, H, W, C]`.
+
+    Raises:
+        ValueError: If they are not `[N, H, W]`, `[N, H, W, 1]` or `[N, H, W, 3]`, or there are none.
+    """
+    images = np.asarray(images, np.float64)
+    if images.ndim == 3:
+        images = images[..., None]
+    if images.ndim != 4 or images.shape[-1] not in (1, 3) or not images.size:
+        raise ValueError(
+            f"Expected `{name}` of shape [N, H, W], [N, H, W, 1] or [N, H, W, 3]; received {images.shape}."
+        )
+    return images
+
+
+def levels(images: NDArray[Any], limits: Limits) -> NDArray[Any]:
+    """Scales values to 0 .. 1: `limits`, or the range of the values, widened to hold 0 and 1."""
+    low, high = limits or (min(0.0, float(images.min())), max(1.0, float(images.max())))
+    return np.clip((images - low) / max(high - low, 1e-12), 0.0, 1.0)
+
+
+def paint(shades: NDArray[Any], ink: str = INK) -> RGB:
+    """Colours of shades `[N, H, W, C]` in 0 .. 1: one channel is ink on paper, three stay as they are."""
+    if shades.shape[-1] == 3:
+        return shades
+    return rgb(PAPER) * (1.0 - shades) + rgb(ink) * shades
+
+
+def rgb(color: str) -> RGB:
+    """The colour as three numbers in 0 .. 1."""
+    return np.array([int(color[i : i + 2], 16) / 255.0 for i in (1, 3, 5)])
+
+
+def mosaic(tiles: RGB, columns: int) -> tuple[RGB, int, int]:
+    """Puts tiles `[N, H, W, 3]` in rows, with gaps of the page's colour.
+
+    Returns:
+        The picture `[..., ..., 3]`, and the height and width in its pixels from one tile to the next.
+    """
+    zoom = max(1, round(64 / max(tiles.shape[1:3])))
+    tiles = tiles.repeat(zoom, axis=1).repeat(zoom, axis=2)
+    count, height, width, _ = tiles.shape
+    gap = max(1, round(GAP * max(height, width)))
+    rows = -(-count // columns)
+    canvas = np.broadcast_to(rgb(PAGE), (rows * (height + gap) - gap, columns * (width + gap) - gap, 3)).copy()
+    for i, tile in enumerate(tiles):
+        y, x = (i // columns) * (height + gap), (i % columns) * (width + gap)
+        canvas[y : y + height, x : x + width] = tile
+    return canvas, height + gap, width + gap
+
+
+def place(figure: Any, picture: RGB, left: float, top: float, width: float, height: float) -> Any:
+    """Shows a picture on a rectangle of the figure, in inches from its upper left corner, and returns the axes."""
+    total_width, total_height = figure.get_size_inches()
+    axes = figure.add_axes(
+        (left / total_width, 1.0 - (top + height) / total_height, width / total_width, height / total_height)
+    )
+    axes.imshow(picture, interpolation="nearest", aspect="auto")
+    axes.set_axis_off()
+    return axes
+
+
+def write(figure: Any, x: float, y: float, text: str, **options: Any) -> None:
+    """Writes text at a place in inches from the upper left corner of the figure."""
+    width, height = figure.get_size_inches()
+    figure.text(x / width, 1.0 - y / height, text, **{"color": TEXT, "fontsize": 9, **options})

@@ -1,0 +1,192 @@
+"""Grids of images, completions beside their originals, and maps of what surprises."""
+
+import math
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tfar.plots import figures
+from tfar.plots.figures import MARGIN, TILE_INCHES, Limits
+
+Path = str | os.PathLike[str] | None
+HEADING = 0.26
+
+
+def image_grid(
+    images: ArrayLike | Mapping[str, ArrayLike],
+    path: Path = None,
+    columns: int | None = None,
+    title: str | None = None,
+    limits: Limits = None,
+) -> Any:
+    """Draws images in a near square; several named groups stand side by side.
+
+    Args:
+        images: `[N, H, W]`, `[N, H, W, 1]` or `[N, H, W, 3]`, or a dict of such arrays by their headings.
+        path: where to save the picture, or None.
+        columns: int or None. Images in a row of a group.
+        title: str or None.
+        limits: the values of paper and ink (of black and full colour, with three channels). None: 0 and 1, or the range of
+            the values where they lie outside.
+
+    Returns:
+        A matplotlib Figure.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+        ValueError: If the images have another shape.
+
+    Example:
+        >>> image_grid(np.eye(8)[None].repeat(6, 0)).get_size_inches().round(1).tolist()
+        [2.4, 1.7]
+    """
+    groups = dict(images) if isinstance(images, Mapping) else {"": images}
+    panels = {}
+    for name, group in groups.items():
+        array = figures.check_images("images", group)
+        across = columns or math.ceil(math.sqrt(len(array)))
+        panels[name] = (
+            figures.mosaic(figures.paint(figures.levels(array, limits)), across)[0],
+            array.shape[1:3],
+            across,
+        )
+    sizes = {name: _inches(*panel) for name, panel in panels.items()}
+    heading = (HEADING if title else 0.0) + (HEADING if any(panels) else 0.0)
+    width = sum(w for w, _ in sizes.values()) + MARGIN * (2 + 2 * (len(sizes) - 1))
+    figure = figures.new_figure(width, max(h for _, h in sizes.values()) + 2 * MARGIN + heading)
+    if title:
+        figures.write(figure, MARGIN, MARGIN + 0.08, title, fontsize=11, fontweight="bold", va="center")
+    left = MARGIN
+    for name, (picture, _, _) in panels.items():
+        figures.write(figure, left, MARGIN + heading - 0.08, name, va="bottom")
+        figures.place(figure, picture, left, MARGIN + heading, *sizes[name])
+        left += sizes[name][0] + 2 * MARGIN
+    return figures.finished(figure, path)
+
+
+def completions(
+    original: ArrayLike,
+    observed: ArrayLike,
+    completed: ArrayLike,
+    path: Path = None,
+    title: str | None = None,
+    limits: Limits = None,
+) -> Any:
+    """Draws a column for each image: the original, what is observed of it, and completions, their drawn part in red.
+
+    Args:
+        original: `[N, H, W]`, `[N, H, W, 1]` or `[N, H, W, 3]`.
+        observed: bool that broadcasts to the shape of `original`.
+        completed: as `original`, or several completions `[S, N, H, W, ...]`.
+        path: where to save the picture, or None.
+        title: str or None.
+        limits: as those of `image_grid`.
+
+    Returns:
+        A matplotlib Figure.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+        ValueError: If the shapes do not fit.
+    """
+    plain = np.shape(original)
+    images = figures.check_images("original", original)
+    drawn = np.asarray(completed, np.float64)
+    drawn = drawn[None] if drawn.shape == plain else drawn
+    if drawn.shape[1:] != plain:
+        raise ValueError(f"Expected `completed` of shape {plain} or [S, *{plain}]; received {np.shape(completed)}.")
+    known = np.broadcast_to(np.asarray(observed, bool), plain).reshape(images.shape).all(axis=-1, keepdims=True)
+    together = np.concatenate([images[None], drawn.reshape([-1, *images.shape])])
+    shades = figures.levels(together, limits)
+    rows = [figures.paint(shades[0]), np.where(known, figures.paint(shades[0]), figures.rgb(figures.UNKNOWN))]
+    rows += [np.where(known, figures.paint(s), figures.paint(s, figures.DRAWN)) for s in shades[1:]]
+    labels = ["original", "observed", *(["completed"] + [""] * (len(rows) - 3))]
+    return figures.finished(_labelled_rows(rows, labels, title, images.shape[1:3]), path)
+
+
+def _labelled_rows(rows: list[NDArray[Any]], labels: list[str], title: str | None, shape: tuple[int, int]) -> Any:
+    columns = len(rows[0])
+    picture, step, _ = figures.mosaic(np.concatenate(rows), columns)
+    width, height = _inches(picture, shape, columns)
+    label, heading = 0.85, HEADING if title else 0.0
+    figure = figures.new_figure(width + label + 2 * MARGIN, height + 2 * MARGIN + heading)
+    if title:
+        figures.write(figure, MARGIN, MARGIN + 0.08, title, fontsize=11, fontweight="bold", va="center")
+    figures.place(figure, picture, MARGIN + label, MARGIN + heading, width, height)
+    for i, text in enumerate(labels):
+        middle = MARGIN + heading + (i + 0.47) * step * height / len(picture)
+        figures.write(figure, MARGIN + label - 0.12, middle, text, ha="right", va="center")
+    return figure
+
+
+def surprise_map(
+    images: ArrayLike,
+    site_log_probs: ArrayLike,
+    path: Path = None,
+    columns: int = 4,
+    title: str | None = None,
+    limits: Limits = None,
+) -> Any:
+    """Draws each image beside `-log p` of its pixels, in nats: what the model did not expect, and where.
+
+    Args:
+        images: `[N, H, W]`, `[N, H, W, 1]` or `[N, H, W, 3]`.
+        site_log_probs: `[N, sites]` of `dist.site_log_probs`; the channels of a pixel are added.
+        path: where to save the picture, or None.
+        columns: int. Pairs in a row.
+        title: str or None.
+        limits: as those of `image_grid`.
+
+    Returns:
+        A matplotlib Figure.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+        ValueError: If the sites are not the pixels of the images, or their channels.
+    """
+    matplotlib = figures.require_matplotlib()
+    array = figures.check_images("images", images)
+    count, height, width, _ = array.shape
+    surprise = -np.asarray(site_log_probs, np.float64)
+    if surprise.shape[:1] != (count,) or surprise.size % (count * height * width):
+        raise ValueError(
+            f"Expected `site_log_probs` of shape [{count}, {height * width}] for {count} images of {height} x {width}, or "
+            f"that times the channels; received {surprise.shape}."
+        )
+    surprise = surprise.reshape([count, height, width, -1]).sum(axis=-1)
+    top = max(float(np.quantile(surprise, 0.998)), 1e-6)
+    heat = matplotlib.colormaps["magma"](np.clip(surprise / top, 0.0, 1.0))[..., :3]
+    pairs = np.stack([figures.paint(figures.levels(array, limits)), heat], axis=1).reshape([-1, height, width, 3])
+    columns = min(columns, count)
+    picture, _, _ = figures.mosaic(pairs, 2 * columns)
+    return figures.finished(_with_scale(picture, (height, width), 2 * columns, top, title), path)
+
+
+def _with_scale(picture: NDArray[Any], shape: tuple[int, int], columns: int, top: float, title: str | None) -> Any:
+    width, height = _inches(picture, shape, columns)
+    heading, scale = HEADING if title else 0.0, 0.75
+    figure = figures.new_figure(width + scale + 2 * MARGIN, height + 2 * MARGIN + heading)
+    if title:
+        figures.write(figure, MARGIN, MARGIN + 0.08, title, fontsize=11, fontweight="bold", va="center")
+    figures.place(figure, picture, MARGIN, MARGIN + heading, width, height)
+    ramp = figures.require_matplotlib().colormaps["magma"](np.linspace(1.0, 0.0, 256))[:, None, :3]
+    axes = figures.place(figure, ramp, width + 2 * MARGIN, MARGIN + heading, 0.12, height)
+    axes.set_axis_on()
+    axes.set_xticks([])
+    axes.set_yticks([0, 255], [f"{top:.1f}", "0"], fontsize=8, color=figures.TEXT)
+    axes.yaxis.tick_right()
+    axes.tick_params(length=0, pad=3)
+    axes.spines[:].set_visible(False)
+    axes.yaxis.set_label_position("right")
+    axes.set_ylabel("-log p, nats", fontsize=8, color=figures.TEXT, labelpad=-6)
+    return figure
+
+
+def _inches(picture: NDArray[Any], shape: tuple[int, int], columns: int) -> tuple[float, float]:
+    """Width and height at which a mosaic of that many columns is shown; small images get one size, large ones more."""
+    tile = TILE_INCHES * max(1.0, max(shape) / 40.0)
+    inches = tile * shape[1] / max(shape) * (columns * (1.0 + figures.GAP) - figures.GAP)
+    return inches, inches * picture.shape[0] / picture.shape[1]

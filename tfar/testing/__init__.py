@@ -1,0 +1,21 @@
+"""Checks that a distribution is what it says: for your own networks and heads, and for tfar's own test suite.
+
+Every check returns None or raises `CheckError`, an AssertionError that names what is wrong and where. What a check
+cannot do, such as enumerating images, is a ValueError.
+"""
+
+from tfar.testing.errors import CheckError
+from tfar.testing.influences import check_autoregressive
+from tfar.testing.normalization import check_normalized
+from tfar.testing.samples import check_samplers_agree, check_samples, equal_samples
+from tfar.testing.steps import check_steps
+
+__all__ = [
+    "CheckError",
+    "check_autoregressive",
+    "check_normalized",
+    "check_samplers_agree",
+    "check_samples",
+    "check_steps",
+    "equal_samples",
+]

@@ -1,0 +1,238 @@
+"""Checks that samples follow `log_prob` and that the samplers agree."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from tfar import random
+from tfar.distributions import Autoregressive
+from tfar.testing import support
+from tfar.testing.errors import CheckError
+
+Array = NDArray[Any]
+METHODS = ("naive", "ancestral", "fixed_point")
+# A draw may differ between two ways of computing it if its noise is this close to the edge between two values.
+EDGE = 1e-5
+# Rows whose draws may differ so; of a small batch, one.
+EDGE_FRACTION = 1e-3
+# Continuous values count as equal within this, relative to the larger of 1 and the value.
+VALUE_RTOL = 1e-4
+MIN_EXPECTED = 8.0
+BINS = 16
+
+
+class Differences(NamedTuple):
+    """How two batches of samples differ.
+
+    Attributes:
+        rows: int `[N]`. Rows that are not equal.
+        sites: int `[N]`. The site of each at which they first differ, in the order of the row's member.
+        explained: bool `[N]`. Whether |noise - cdf| < 1e-5 there.
+    """
+
+    rows: Array
+    sites: Array
+    explained: Array
+
+
+def check_samples(
+    dist: Autoregressive,
+    num_samples: int = 20_000,
+    seed: int = 0,
+    method: str = "ancestral",
+    significance: float = 1e-4,
+    conditional_input: Any = None,
+) -> None:
+    """Checks by a chi-square test that samples follow `log_prob`.
+
+    A discrete support is enumerated; rare events are joined.
+    A density of one or two dimensions is integrated over bins.
+
+    Args:
+        dist: the distribution.
+        num_samples: int.
+        seed: int. Seed of the samples.
+        method: the sampler; see `tfar.Autoregressive.sample`.
+        significance: float. The rate at which the test rejects a right sampler.
+        conditional_input: None for a random one, or the condition of one row.
+
+    Raises:
+        CheckError: If a sample is outside the support or the test rejects.
+        ValueError: If the support is too large, or continuous with more than two dimensions.
+
+    Example:
+        >>> tfar.testing.check_samples(tfar.MADE(event_shape=[4], hidden_units=[8]), num_samples=2000)
+    """
+    condition = support.condition_rows(dist, conditional_input, 1, seed)
+    condition = support.take(condition, 0)
+    samples = np.asarray(dist.sample(num_samples, seed=seed, conditional_input=condition, method=method))
+    samples = samples.reshape(num_samples, -1)
+    if dist.head.discrete:
+        probs, counts = _event_counts(dist, samples, conditional_input, seed)
+    else:
+        probs, counts = _bin_counts(dist, samples, conditional_input, seed)
+    statistic, freedom, p_value = chi_square(counts, probs * num_samples)
+    if not p_value >= significance:
+        raise CheckError(
+            f"Expected samples that follow log_prob; chi-square {statistic:.1f} with {freedom} degrees of freedom has "
+            f"p = {p_value:.2g}, below {significance:g} ({method}, {num_samples} samples)."
+        )
+
+
+def chi_square(counts: Array, expected: Array) -> tuple[float, int, float]:
+    """Pearson's test: the statistic, the degrees of freedom and the p-value; rare cells are joined."""
+    ranking = np.argsort(-expected, kind="stable")
+    counts, expected = counts[ranking].astype(np.float64), expected[ranking].astype(np.float64)
+    rest = np.cumsum(expected[::-1])[::-1]
+    common = int(max(1, np.sum((expected >= MIN_EXPECTED) & (rest - expected >= MIN_EXPECTED))))
+    counts = np.append(counts[:common], counts[common:].sum())
+    expected = np.append(expected[:common], expected[common:].sum())
+    statistic = float(((counts - expected) ** 2 / np.maximum(expected, 1e-12)).sum())
+    return statistic, common, float(tf.math.igammac(tf.constant(common / 2.0, tf.float64), statistic / 2.0))
+
+
+def _event_counts(dist: Autoregressive, samples: Array, conditional_input: Any, seed: int) -> tuple[Array, Array]:
+    """Probabilities of all events and how often each was drawn."""
+    events = support.enumerate_events(dist)
+    classes = dist.head.num_classes
+    inside = (samples >= 0) & (samples < classes) & (samples == np.floor(samples))
+    if not inside.all():
+        row, dim = (int(i) for i in np.argwhere(~inside)[0])
+        raise CheckError(
+            f"Expected samples in 0 .. {classes - 1}; sample {row} has {samples[row, dim]} at dimension {dim}."
+        )
+    codes = samples.astype(np.int64) @ (classes ** np.arange(samples.shape[1] - 1, -1, -1, dtype=np.int64))
+    counts = np.bincount(codes, minlength=len(events))
+    return np.exp(support.log_probs(dist, events, conditional_input, seed)), counts
+
+
+def _bin_counts(dist: Autoregressive, samples: Array, conditional_input: Any, seed: int) -> tuple[Array, Array]:
+    """Probabilities of bins that the samples fill evenly, the outside included, and the samples in each."""
+    grid = support.grid_density(dist, conditional_input, seed)
+    cells, edges = grid.density, []
+    for dim, axis in enumerate(grid.axes):
+        shares = np.quantile(samples[:, dim], np.linspace(0.0, 1.0, BINS + 1)[1:-1])
+        cuts = np.unique(np.clip(np.searchsorted(axis, shares), 1, len(axis) - 2))
+        means = 0.5 * (np.take(cells, range(1, len(axis)), dim) + np.take(cells, range(len(axis) - 1), dim))
+        cells = np.add.reduceat(means, np.append(0, cuts), axis=dim) * (axis[1] - axis[0])
+        edges.append(axis[cuts])
+    indices = [np.searchsorted(edge, samples[:, dim]) for dim, edge in enumerate(edges)]
+    counts = np.bincount(np.ravel_multi_index(indices, cells.shape), minlength=cells.size)
+    return cells.ravel() / cells.sum(), counts
+
+
+def check_samplers_agree(
+    dist: Autoregressive, num_samples: int = 1000, seed: int = 0, conditional_input: Any = None
+) -> None:
+    """Checks that the naive, the ancestral and the fixed-point sampler give equal samples from the same noise.
+
+    Equal is defined by `equal_samples`.
+
+    Args:
+        dist: the distribution.
+        num_samples: int.
+        seed: int. Seed of the noise.
+        conditional_input: None for a random one, or the condition of one row.
+
+    Raises:
+        CheckError: If two differ, with the row and the site.
+
+    Example:
+        >>> tfar.testing.check_samplers_agree(tfar.MADE(event_shape=[4], hidden_units=[8]), num_samples=100)
+    """
+    rows = support.condition_rows(dist, conditional_input, num_samples, seed)
+    condition = support.take(rows, 0)
+    draws = {
+        method: np.asarray(dist.sample(num_samples, seed=seed, conditional_input=condition, method=method))
+        for method in METHODS
+    }
+    seeds = random.row_seeds(seed, num_samples)
+    noise, member_noise = dist.density.noise(seeds), dist.density.member_noise(seeds)
+    for method in METHODS[1:]:
+        found = differences(dist, draws[METHODS[0]], draws[method], noise, rows, member_noise)
+        if not _acceptable(found, num_samples):
+            worst = int(np.argmin(found.explained))
+            raise CheckError(
+                f"Expected {method} to give the samples of {METHODS[0]}; {len(found.rows)} of {num_samples} rows "
+                f"differ, {int((~found.explained).sum())} of them without a draw at an edge: row "
+                f"{found.rows[worst]} at site {found.sites[worst]}."
+            )
+
+
+def equal_samples(
+    dist: Autoregressive, a: Any, b: Any, noise: Any, conditional_input: Any = None, member_noise: Any = None
+) -> bool:
+    """Whether two batches of samples of the same noise are equal as far as float sums allow.
+
+    Rows are equal if all their sites are (continuous ones within 1e-4), or if at the first difference, in the order of
+    the sites, the noise is within 1e-5 of the distribution function's edge; of such rows there may be one, or 0.1 %.
+
+    Args:
+        dist: the distribution.
+        a, b: samples `[B, *event_shape]`.
+        noise: `[B, num_sites, noise_size]`, the noise of both.
+        conditional_input: `[B, *conditional_shape]` or a dict, if the model has one.
+        member_noise: `[B]`, if the model is an ensemble.
+
+    Returns:
+        bool.
+
+    Example:
+        >>> dist = tfar.MADE(event_shape=[4], hidden_units=[8])
+        >>> noise = dist.density.noise(tfar.random.row_seeds(1, 5))
+        >>> tfar.testing.equal_samples(dist, dist.sample(5, seed=1), dist.density.sample_from_noise(noise), noise)
+        True
+    """
+    return _acceptable(differences(dist, a, b, noise, conditional_input, member_noise), len(a))
+
+
+def _acceptable(found: Differences, num_rows: int) -> bool:
+    return bool(found.explained.all()) and len(found.rows) <= max(1, int(EDGE_FRACTION * num_rows))
+
+
+def differences(
+    dist: Autoregressive, a: Any, b: Any, noise: Any, conditional_input: Any = None, member_noise: Any = None
+) -> Differences:
+    """Which rows of two batches of samples differ; see `equal_samples`."""
+    sites_a, sites_b = (np.asarray(v, np.float64).reshape(len(v), dist.num_sites, -1) for v in (a, b))
+    limit = 0.0 if dist.head.discrete else VALUE_RTOL * np.maximum(1.0, np.abs(sites_a))
+    unequal = ~(np.abs(sites_a - sites_b) <= limit).all(axis=-1)
+    rows = np.flatnonzero(unequal.any(axis=1))
+    members = _members(dist, member_noise, len(sites_a))[rows]
+    if dist.density.order is not None:
+        orders = np.tile(dist.density.order, (len(rows), 1))
+    else:
+        orders = np.asarray(dist.network.row_orders(tf.constant(members)))
+    sites = orders[np.arange(len(rows)), np.take_along_axis(unequal[rows], orders, 1).argmax(axis=1)]
+    conditions = [support.take(conditional_input, slice(row, row + 1)) for row in rows]
+    explained = np.array(
+        [
+            _explained(dist, np.asarray(a)[row], sites_b[row, site], np.asarray(noise)[row, site], site, member, c)
+            for row, site, member, c in zip(rows, sites, members, conditions, strict=True)
+        ],
+        bool,
+    )
+    return Differences(rows, sites, explained)
+
+
+def _members(dist: Autoregressive, member_noise: Any, num_rows: int) -> NDArray[np.int32]:
+    count = dist.network.num_members
+    if count == 1:
+        return np.zeros(num_rows, np.int32)
+    if member_noise is None:
+        raise ValueError("Expected `member_noise`, as each row of an ensemble draws a member; received None.")
+    return np.asarray(dist.density._uniform_member(tf.constant(member_noise)), np.int32)
+
+
+def _explained(
+    dist: Autoregressive, event: Array, value: Array, noise: Array, site: int, member: int, condition: Any
+) -> bool:
+    """Whether moving the noise of a site by less than 1e-5 gives the other value, up to rounding."""
+    params = dist.network(event[None], condition, member=int(member), order=dist.density.order)[0, site]
+    moves = np.stack(np.meshgrid(*[[-EDGE, 0.0, EDGE]] * len(noise), indexing="ij"), -1).reshape(-1, len(noise))
+    moved = np.clip(noise + moves, 2.0**-24, 1.0 - 2.0**-24)
+    draws = np.asarray(dist.head.sample(tf.tile(params[None], [len(moved), 1]), moved)).reshape(len(moved), -1)
+    slack = 0.0 if dist.head.discrete else VALUE_RTOL * np.maximum(1.0, np.abs(value))
+    return bool((draws.min(0) - slack <= value).all() and (value <= draws.max(0) + slack).all())
