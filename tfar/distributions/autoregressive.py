@@ -92,6 +92,7 @@ class Autoregressive(tfd.Distribution):
             parameters=parameters,
             name=name,
         )
+        self._network, self._head = network, head  # Where tf.train.Checkpoint finds the weights.
         if isinstance(network, WholePassNetwork):
             self._first_pass()
 

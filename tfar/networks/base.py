@@ -129,6 +129,12 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
         orders = tf.constant(self.orders)
         return tf.gather(orders, member if len(self.orders) > 1 else tf.zeros_like(member))
 
+    def _trackable_children(self, save_type: str = "checkpoint", **kwargs: Any) -> dict[str, Any]:
+        """What `tf.train.Checkpoint` follows: all layers, as Keras hides from it those that are held in lists."""
+        children = super()._trackable_children(save_type, **kwargs)
+        layers = self._flatten_layers(include_self=False) if save_type == "checkpoint" else []
+        return {**children, **{f"layer_{i}": layer for i, layer in enumerate(layers)}}
+
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
