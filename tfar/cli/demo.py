@@ -98,7 +98,7 @@ def _compare(dist: Any, splits: Any, sizes: tuple[int, ...], console: Console) -
         )
     log_probs = {
         "independent Bernoullis": baselines.fit_independent(rows["train"]).log_prob(rows["test"]),
-        f"mixture of {count} such": mixture.log_prob(rows["test"]),
+        f"mixture of {count} products": mixture.log_prob(rows["test"]),
         "MADE": np.asarray(dist.log_prob(splits.arrays("test")), np.float64),
     }
     table = Table(title=f"Test: {len(rows['test'])} digits the models have not seen", title_justify="left")
