@@ -396,7 +396,7 @@ def test_tfp_finds_samples_and_log_prob_consistent(real):
 
     centre = tf.reduce_mean(real.sample(2000, seed=1), axis=0)
     Helper().run_test_sample_consistent_log_prob(
-        lambda x: None if x is None else x.numpy(),
+        lambda x: None if x is None else tf.nest.map_structure(np.asarray, x),
         real,
         num_samples=20_000,
         radius=2.0,

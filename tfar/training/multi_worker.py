@@ -28,26 +28,26 @@ def fit_multi_worker(
 ) -> keras.callbacks.History:
     """Trains a distribution under a `tf.distribute` strategy with a loop of its own.
 
-    Keras's `fit` fails under `MultiWorkerMirroredStrategy`. Every worker calls this function with the same arguments, and
-    every worker ends with the same weights. An update is that of the whole global batch: the loss is summed over all
-    replicas and divided by the number of rows in all of them, so that workers may have batches of different sizes, or none
-    at the end.
+    Keras's `fit` fails under `MultiWorkerMirroredStrategy`. Every worker calls this function with the same arguments,
+    and every worker ends with the same weights. An update is that of the whole global batch: the loss is summed over
+    all replicas and divided by the number of rows in all of them, so that workers may have batches of different sizes,
+    or none at the end.
 
     All randomness of training is a function of (seed, `optimizer.iterations`), as in `DensityModel`.
 
     Args:
         make_dist: makes the distribution; called once, in the scope of the strategy.
-        make_dataset: `(input_context, epoch) -> tf.data.Dataset`: the batches of one worker in one epoch, in any form that
-            `DensityModel` takes. The context holds `input_pipeline_id`, `num_input_pipelines` and
+        make_dataset: `(input_context, epoch) -> tf.data.Dataset`: the batches of one worker in one epoch, in any form
+            that `DensityModel` takes. The context holds `input_pipeline_id`, `num_input_pipelines` and
             `get_per_replica_batch_size`. A shuffle that is a function of the epoch is repeated by a resumed run.
         strategy: made before any other call of TensorFlow, as `MultiWorkerMirroredStrategy` demands.
         epochs: int.
         optimizer: a name, or an optimiser, of which a copy is made in the scope.
         seed: int.
-        backup_dir: None, or a folder that all workers can read. The first worker alone writes to it, after every epoch; a
-            run that is started again goes on from there.
-        callbacks: Keras callbacks, told of the training and of its epochs on every worker. Let those that write do so on
-            the first worker alone.
+        backup_dir: None, or a folder that all workers can read. The first worker alone writes to it, after every epoch;
+            a run that is started again goes on from there.
+        callbacks: Keras callbacks, told of the training and of its epochs on every worker. Let those that write do so
+            on the first worker alone.
 
     Returns:
         A `keras.callbacks.History`: `history["loss"]`, the loss of each epoch that ran, and `model`, the trained
