@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,53 +16,8 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 import tfar
+from tests.registry import CASES
 from tfar.serving.signatures import signatures
-
-try:
-    from tests.registry import CASES
-except ImportError:
-
-    @dataclass(frozen=True)
-    class Case:
-        name: str
-        make: Any
-        event_shape: tuple[int, ...]
-        support: Any = None
-        conditional_shape: Any = None
-
-    HEADS = tfar.heads
-    CASES = [
-        Case("made", lambda: tfar.MADE([4], [8], seed=1), (4,)),
-        Case("ensemble", lambda: tfar.MADE([4], [8], num_masks=3, seed=1), (4,)),
-        Case("orders", lambda: tfar.MADE([4], [8, 8], order="random", num_masks=3, seed=1), (4,)),
-        Case(
-            "agnostic",
-            lambda: tfar.MADE(
-                [4], [8], order="random", num_masks=None, num_eval_masks=3, connectivity_weights=True, seed=1
-            ),
-            (4,),
-        ),
-        Case(
-            "with_order",
-            lambda: tfar.MADE([4], [8], order="random", num_masks=None, seed=1).with_order("reverse"),
-            (4,),
-        ),
-        Case(
-            "condition",
-            lambda: tfar.MADE([3], [8], HEADS.NormalMixture(2), conditional_shape=[2], seed=1),
-            (3,),
-            None,
-            (2,),
-        ),
-        Case(
-            "conditions",
-            lambda: tfar.MADE([2, 2], [8], HEADS.Categorical(3), conditional_shape={"a": [2], "b": [1]}, seed=1),
-            (2, 2),
-            None,
-            {"a": (2,), "b": (1,)},
-        ),
-        Case("laplace", lambda: tfar.MADE([3], [8], HEADS.LaplaceMixture(2), num_masks=2, seed=1), (3,)),
-    ]
 
 RUNTIMES = ("cpp", "python", "tflite")
 ROWS = 5
