@@ -57,14 +57,14 @@ def walk(
     weights = network.step_weights()
     state = network.start(batch_size, conditional_input, order=order, member=member)
     noise = tf.transpose(_to_steps(network, state, noise), [1, 0, 2])
-    if given is not None:
+    if given is not None and observed is not None:
         given = tf.transpose(_to_steps(network, state, given), [1, 0, *range(2, 2 + rank)])
         observed = tf.transpose(_to_steps(network, state, observed), [1, 0])
 
     def body(index: tf.Tensor, x: tf.Tensor, values: tf.Tensor, log_prob: tf.Tensor, *flat: tf.Tensor) -> tuple:
         params, new_state = network.step(dict(zip(names, flat, strict=True)), index, x, weights)
         x = head.sample(params, noise[index])
-        if given is not None:
+        if given is not None and observed is not None:
             is_given = tf.reshape(observed[index], [-1] + [1] * rank)
             x = tf.where(is_given, given[index], x)
             log_prob += tf.where(observed[index], head.log_prob(params, x), tf.zeros_like(log_prob))

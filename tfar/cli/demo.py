@@ -61,10 +61,10 @@ def demo(
     splits = tfar.data.load("digits")
     scores = _compare(model.dist, splits, COMPONENTS[:2] if quick else COMPONENTS, console)
     console.rule("2. Pictures")
-    pictures = _draw(model.dist, splits.arrays("test").astype(np.float32), out / "pictures", console)
+    pictures = _draw(model.dist, np.asarray(splits.arrays("test"), np.float32), out / "pictures", console)
     console.rule("3. Exports, read back in fresh processes")
     written = export.write(model.dist, out / "exported", export.Format.both, console)
-    differences = readback.compare(model.dist, written, splits.arrays("test").astype(np.float32), console)
+    differences = readback.compare(model.dist, written, np.asarray(splits.arrays("test"), np.float32), console)
     results = {"test_nll": scores, "largest_difference_of_log_prob": differences}
     files.write_json(out / MARK, results)
     _say_where(out, pictures, written, time.monotonic() - began, console)

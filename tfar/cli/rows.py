@@ -40,7 +40,7 @@ def read_rows(
         raise ValueError(f"unknown split {split!r}: expected one of {', '.join(SPLITS)}")
     if split == "all" and not is_file:
         raise ValueError(f"expected --split train, valid or test of {data}; only a file has 'all'")
-    options = {"valid_fraction": 0.0, "test_fraction": 0.0} if split == "all" else {}
+    options: dict[str, Any] = {"valid_fraction": 0.0, "test_fraction": 0.0} if split == "all" else {}
     splits = tfar.data.load(data, data_dir=data_dir, batch_size=batch_size, **options)
     names = [split] if split != "all" else [name for name in SPLITS[:3] if getattr(splits, name) is not None]
     if getattr(splits, names[0]) is None:

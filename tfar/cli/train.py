@@ -103,7 +103,7 @@ def run(settings: Settings, out: Path, *, resume: bool, console: Console, hints:
     load_tensorflow()
     import tfar.data
 
-    splits = tfar.data.load(settings.data, data_dir=settings.data_dir, batch_size=settings.batch_size)
+    splits = tfar.data.load(str(settings.data), data_dir=settings.data_dir, batch_size=settings.batch_size)
     config = runs.describe(settings, splits)
     if resume:
         runs.check_same_data(out, config)

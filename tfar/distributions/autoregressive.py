@@ -18,7 +18,7 @@ tfd = tfp.distributions
 
 
 @keras.saving.register_keras_serializable("tfar")
-class Autoregressive(tfd.Distribution):
+class Autoregressive(tfd.Distribution):  # type: ignore[name-defined]
     """Distribution of events whose sites are decided one after the other by a network.
 
         log p(x) = sum_t log p(x[order[t]] | x[order[0]], ..., x[order[t - 1]])

@@ -24,7 +24,7 @@ class Head(keras.layers.Layer, abc.ABC):
     site_shape: tuple[int, ...] = ()
     noise_size: int = 1
     discrete: bool = False
-    num_classes: int | None = None
+    num_classes: Any = None
 
     @property
     @abc.abstractmethod

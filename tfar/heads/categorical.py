@@ -27,6 +27,7 @@ class Categorical(Head):
     """
 
     discrete = True
+    num_classes: int
 
     def __init__(self, num_classes: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)

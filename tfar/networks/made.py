@@ -174,7 +174,7 @@ class MADENetwork(MADESteps):
     def training_params(self, x: Any, conditional_input: Any, seed: tf.Tensor) -> tf.Tensor:
         return self(x, conditional_input, seed=seed, training=True)
 
-    def call(
+    def call(  # type: ignore[override]
         self,
         x: Any,
         conditional_input: Any = None,

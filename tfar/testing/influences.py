@@ -48,7 +48,7 @@ def check_autoregressive(
     condition = support.condition_rows(dist, conditional_input, NUM_ROWS, seed)
     for member in range(network.num_members):
         _check_declared(network, member)
-    weights = [("the weights as they are", contextlib.nullcontext(), False)]
+    weights: list[Any] = [("the weights as they are", contextlib.nullcontext(), False)]
     if randomize:
         weights.append(("random weights", _random_weights(network, seed), exact))
     for name, context, both_ways in weights:

@@ -44,7 +44,7 @@ def check_normalized(
 
 def integrate(grid: support.Grid) -> float:
     """The integral of a density on a grid, by the trapezoid rule."""
-    total = grid.density
+    total: Any = grid.density
     for axis in reversed(grid.axes):
         total = np.trapezoid(total, axis, axis=-1)
     return float(total)

@@ -86,7 +86,7 @@ def chi_square(counts: Array, expected: Array) -> tuple[float, int, float]:
     ranking = np.argsort(-expected, kind="stable")
     counts, expected = counts[ranking].astype(np.float64), expected[ranking].astype(np.float64)
     rest = np.cumsum(expected[::-1])[::-1]
-    common = int(max(1, np.sum((expected >= MIN_EXPECTED) & (rest - expected >= MIN_EXPECTED))))
+    common = max(1, int(np.sum((expected >= MIN_EXPECTED) & (rest - expected >= MIN_EXPECTED))))
     counts = np.append(counts[:common], counts[common:].sum())
     expected = np.append(expected[:common], expected[common:].sum())
     statistic = float(((counts - expected) ** 2 / np.maximum(expected, 1e-12)).sum())
@@ -198,7 +198,7 @@ def differences(
     """Which rows of two batches of samples differ; see `equal_samples`."""
     sites_a, sites_b = (np.asarray(v, np.float64).reshape(len(v), dist.num_sites, -1) for v in (a, b))
     limit = 0.0 if dist.head.discrete else VALUE_RTOL * np.maximum(1.0, np.abs(sites_a))
-    unequal = ~(np.abs(sites_a - sites_b) <= limit).all(axis=-1)
+    unequal: Any = ~(np.abs(sites_a - sites_b) <= limit).all(axis=-1)
     rows = np.flatnonzero(unequal.any(axis=1))
     members = _members(dist, member_noise, len(sites_a))[rows]
     if dist.density.order is not None:
