@@ -44,7 +44,7 @@ def build(settings, event_size):
 
 
 @pytest.fixture
-def case(monkeypatch):
+def toy(monkeypatch):
     stop = keras.callbacks.EarlyStopping(monitor="val_nll", mode="min", patience=50)
     monkeypatch.setattr(training, "make_stopper", lambda folder, settings: stop)
     return LikelihoodCase("bits", "independent bits", "dna", SETTINGS, build, 3.0, "the paper's: none", 3.6)
@@ -64,8 +64,8 @@ def test_evaluate_counts_every_row_once():
     assert error == pytest.approx(np.arange(23).std(ddof=1) / np.sqrt(23))
 
 
-def test_run_gives_a_whole_result(case, splits, tmp_path):
-    result = likelihood.run_case(case, splits, tmp_path, "python -m benchmarks.likelihood bits")
+def test_run_gives_a_whole_result(toy, splits, tmp_path):
+    result = likelihood.run_case(toy, splits, tmp_path, "python -m benchmarks.likelihood bits")
     results.write(result, tmp_path)
     assert result.figures["epochs"] == 4
     assert 1.5 < result.figures["test_nll"] < 5 * np.log(2)
@@ -75,21 +75,21 @@ def test_run_gives_a_whole_result(case, splits, tmp_path):
     assert str(tmp_path) not in str(result)
 
 
-def test_second_run_reads_what_the_first_finished(case, splits, tmp_path, monkeypatch):
-    first = likelihood.run_case(case, splits, tmp_path, "command")
+def test_second_run_reads_what_the_first_finished(toy, splits, tmp_path, monkeypatch):
+    first = likelihood.run_case(toy, splits, tmp_path, "command")
     monkeypatch.setattr(IndependentBits, "fit", lambda *args, **kwargs: pytest.fail("trained again"))
-    assert likelihood.run_case(case, splits, tmp_path, "command").figures == first.figures
+    assert likelihood.run_case(toy, splits, tmp_path, "command").figures == first.figures
 
 
 @pytest.mark.parametrize("momentum", [None, 0.9], ids=["plain", "averaged"])
-def test_killed_run_goes_on_where_it_stopped(case, splits, tmp_path, monkeypatch, momentum):
-    case = dataclasses.replace(case, settings=dataclasses.replace(SETTINGS, ema_momentum=momentum))
-    whole = likelihood.run_case(case, splits, tmp_path / "whole", "command")
+def test_killed_run_goes_on_where_it_stopped(toy, splits, tmp_path, monkeypatch, momentum):
+    toy = dataclasses.replace(toy, settings=dataclasses.replace(SETTINGS, ema_momentum=momentum))
+    whole = likelihood.run_case(toy, splits, tmp_path / "whole", "command")
     with monkeypatch.context() as patch:
         patch.setattr(training, "make_progress", killer(training.make_progress, epoch=2))
         with pytest.raises(KeyboardInterrupt):
-            likelihood.run_case(case, splits, tmp_path / "parts", "command")
-    resumed = likelihood.run_case(case, splits, tmp_path / "parts", "command")
+            likelihood.run_case(toy, splits, tmp_path / "parts", "command")
+    resumed = likelihood.run_case(toy, splits, tmp_path / "parts", "command")
     assert resumed.figures["epochs"] == 4
     assert resumed.figures["test_nll"] == pytest.approx(whole.figures["test_nll"], rel=1e-5)
 
@@ -112,10 +112,10 @@ def killer(make_progress, epoch):
     return make
 
 
-def test_other_settings_have_another_folder(case, splits, tmp_path):
-    other = dataclasses.replace(case, settings=dataclasses.replace(SETTINGS, seed=1))
-    assert training.case_folder(tmp_path, case, splits) != training.case_folder(tmp_path, other, splits)
-    assert training.case_folder(tmp_path, case, splits) != training.case_folder(tmp_path, case, splits.head(10))
+def test_other_settings_have_another_folder(toy, splits, tmp_path):
+    other = dataclasses.replace(toy, settings=dataclasses.replace(SETTINGS, seed=1))
+    assert training.case_folder(tmp_path, toy, splits) != training.case_folder(tmp_path, other, splits)
+    assert training.case_folder(tmp_path, toy, splits) != training.case_folder(tmp_path, toy, splits.head(10))
 
 
 @pytest.mark.parametrize("model", ["made"])
