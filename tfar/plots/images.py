@@ -41,7 +41,7 @@ def image_grid(
 
     Example:
         >>> image_grid(np.eye(8)[None].repeat(6, 0)).get_size_inches().round(1).tolist()
-        [2.4, 1.7]
+        [2.3, 1.7]
     """
     groups = dict(images) if isinstance(images, Mapping) else {"": images}
     panels = {}
