@@ -106,6 +106,18 @@ class MaskedDense(keras.layers.Dense):
             outputs = outputs + self.bias
         return outputs if self.activation is None else self.activation(outputs)
 
+    def save_own_variables(self, store: Any) -> None:
+        """As Dense, which knows its kernel and bias alone, and the connectivity kernel."""
+        super().save_own_variables(store)
+        if self.built and self.connectivity_kernel is not None:
+            store["connectivity_kernel"] = self.connectivity_kernel
+
+    def load_own_variables(self, store: Any) -> None:
+        """As Dense, and the connectivity kernel."""
+        super().load_own_variables(store)
+        if self.built and self.connectivity_kernel is not None:
+            self.connectivity_kernel.assign(store["connectivity_kernel"])
+
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
