@@ -240,7 +240,7 @@ class MADENetwork(MADESteps):
         lead = tf.shape(values)[: values.shape.rank - len(self.site_shape)]
         values = tf.reshape(values, tf.concat([lead, [self._site_size]], 0))
         if self.one_hot:
-            is_class = tf.equal(tf.expand_dims(values, -1), tf.range(self.num_classes, dtype=values.dtype))
+            is_class = tf.equal(tf.expand_dims(values, -1), tf.cast(tf.range(self.num_classes), values.dtype))
             return tf.reshape(tf.cast(is_class, values.dtype), tf.concat([lead, [self._inputs_per_site]], 0))
         if self.num_classes and self.num_classes > 2:
             return values * (2.0 / (self.num_classes - 1)) - 1.0
