@@ -70,6 +70,11 @@ class DensityModel(keras.Model):
             jit_compile = self.distribute_strategy.num_replicas_in_sync == 1
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
 
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """The inverse of `get_compile_config`, so that a file brings the optimiser and its state back."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
     # One step --------------------------------------------------------------------------------------------------------
 
     def train_step(self, data: Any) -> dict[str, Any]:
