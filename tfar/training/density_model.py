@@ -83,13 +83,15 @@ class DensityModel(keras.Model):
         with tf.GradientTape() as tape:
             losses = self.dist.training_loss(value, condition, observed=observed, seed=seed)
             total, count = tf.reduce_sum(_weighted(losses, weight)), tf.cast(tf.shape(losses)[0], tf.float32)
-            loss = total / self._global_sum(count)
+            sums = self._global_sum(tf.stop_gradient(tf.stack([total, count])))
+            loss = total / sums[1]
             if self.losses:
                 loss += tf.add_n(self.losses) / self.distribute_strategy.num_replicas_in_sync
             scaled = self.optimizer.scale_loss(loss)
         variables = self.trainable_weights
         self.optimizer.apply_gradients(zip(tape.gradient(scaled, variables), variables, strict=True))
-        self._loss_tracker.update_state(tf.math.divide_no_nan(total, count), sample_weight=count)
+        # The mean over all replicas on each of them, as Keras reports the plain mean of what the replicas return.
+        self._loss_tracker.update_state(sums[0] / sums[1], sample_weight=sums[1])
         return {"loss": self._loss_tracker.result()}
 
     def test_step(self, data: Any) -> dict[str, Any]:
@@ -111,10 +113,10 @@ class DensityModel(keras.Model):
             return self.dist.log_prob(value, conditional_input=condition)
         return self.dist.log_prob(value, conditional_input=condition, observed=observed)
 
-    def _global_sum(self, count: tf.Tensor) -> tf.Tensor:
+    def _global_sum(self, values: tf.Tensor) -> tf.Tensor:
         if self.distribute_strategy.num_replicas_in_sync == 1:
-            return count
-        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, count)
+            return values
+        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, values)
 
     def _unpack(self, data: Any) -> tuple[Any, Any, Any, tf.Tensor | None]:
         """Value, condition, observed and weight of a batch in any of the forms of the data."""
