@@ -153,6 +153,8 @@ class DensityModel(keras.Model):
             x, validation_data = _split(x, validation_split)
         elif isinstance(validation_data, tuple):
             validation_data = _pack(*keras.utils.unpack_x_y_sample_weight(validation_data))
+        else:
+            validation_data = _lists_as_arrays(validation_data)
         callbacks = list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks] if callbacks else []
         if _is_arrays(x):
             x, batch_size = Batches(x, batch_size or 32, seed=self.seed, shuffle=shuffle), None
@@ -250,20 +252,26 @@ def _checked_dict(parts: dict[str, Any]) -> dict[str, Any]:
 
 def _is_arrays(x: Any) -> bool:
     parts = keras.tree.flatten(x) if isinstance(x, dict) else [x]
-    return all(isinstance(part, np.ndarray | tf.Tensor | list) for part in parts) if parts else False
+    return all(isinstance(part, np.ndarray | tf.Tensor) for part in parts) if parts else False
 
 
 def _pack(x: Any, y: Any, weight: Any) -> Any:
     """Joins arrays and their weights in a dict, as Keras drops weights that come without targets."""
     if y is not None:
         raise ValueError("Expected no targets: a density model learns from `x` alone; received y.")
-    if isinstance(x, dict):
-        x = _checked_dict(x)
+    x, weight = _lists_as_arrays(_checked_dict(x) if isinstance(x, dict) else x), _lists_as_arrays(weight)
     if weight is None:
         return x
     if not _is_arrays(x):
         raise ValueError("Expected `sample_weight` beside arrays; a dataset holds its own: (x, None, sample_weight).")
     return {**(x if isinstance(x, dict) else {"value": x}), "sample_weight": weight}
+
+
+def _lists_as_arrays(x: Any) -> Any:
+    """Turns lists of numbers into arrays, in dicts too: elsewhere a list would be a structure."""
+    if isinstance(x, dict):
+        return {name: _lists_as_arrays(part) for name, part in x.items()}
+    return np.asarray(x) if isinstance(x, list) else x
 
 
 def _split(x: Any, fraction: float) -> tuple[Any, Any]:
