@@ -72,6 +72,11 @@ class DensityModel(keras.Model):
             jit_compile = self.distribute_strategy.num_replicas_in_sync == 1
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
 
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """The inverse of `get_compile_config`, so that a file brings the optimiser and its state back."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
     # One step --------------------------------------------------------------------------------------------------------
 
     def train_step(self, data: Any) -> dict[str, Any]:
@@ -80,13 +85,15 @@ class DensityModel(keras.Model):
         with tf.GradientTape() as tape:
             losses = self.dist.training_loss(value, condition, observed=observed, seed=seed)
             total, count = tf.reduce_sum(_weighted(losses, weight)), tf.cast(tf.shape(losses)[0], tf.float32)
-            loss = total / self._global_sum(count)
+            sums = self._global_sum(tf.stop_gradient(tf.stack([total, count])))
+            loss = total / sums[1]
             if self.losses:
                 loss += tf.add_n(self.losses) / self.distribute_strategy.num_replicas_in_sync
             scaled = self.optimizer.scale_loss(loss)
         variables = self.trainable_weights
         self.optimizer.apply_gradients(zip(tape.gradient(scaled, variables), variables, strict=True))
-        self._loss_tracker.update_state(tf.math.divide_no_nan(total, count), sample_weight=count)
+        # The mean over all replicas on each of them, as Keras reports the plain mean of what the replicas return.
+        self._loss_tracker.update_state(sums[0] / sums[1], sample_weight=sums[1])
         return {"loss": self._loss_tracker.result()}
 
     def test_step(self, data: Any) -> dict[str, Any]:
@@ -108,10 +115,10 @@ class DensityModel(keras.Model):
             return self.dist.log_prob(value, conditional_input=condition)
         return self.dist.log_prob(value, conditional_input=condition, observed=observed)
 
-    def _global_sum(self, count: tf.Tensor) -> tf.Tensor:
+    def _global_sum(self, values: tf.Tensor) -> tf.Tensor:
         if self.distribute_strategy.num_replicas_in_sync == 1:
-            return count
-        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, count)
+            return values
+        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, values)
 
     def _unpack(self, data: Any) -> tuple[Any, Any, Any, tf.Tensor | None]:
         """Value, condition, observed and weight of a batch in any of the forms of the data."""
@@ -150,6 +157,8 @@ class DensityModel(keras.Model):
             x, validation_data = _split(x, validation_split)
         elif isinstance(validation_data, tuple):
             validation_data = _pack(*keras.utils.unpack_x_y_sample_weight(validation_data))
+        else:
+            validation_data = _lists_as_arrays(validation_data)
         callbacks = list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks] if callbacks else []
         if _is_arrays(x):
             x, batch_size = Batches(x, batch_size or 32, seed=self.seed, shuffle=shuffle), None
@@ -249,20 +258,26 @@ def _checked_dict(parts: dict[str, Any]) -> dict[str, Any]:
 
 def _is_arrays(x: Any) -> bool:
     parts = keras.tree.flatten(x) if isinstance(x, dict) else [x]
-    return all(isinstance(part, np.ndarray | tf.Tensor | list) for part in parts) if parts else False
+    return all(isinstance(part, np.ndarray | tf.Tensor) for part in parts) if parts else False
 
 
 def _pack(x: Any, y: Any, weight: Any) -> Any:
     """Joins arrays and their weights in a dict, as Keras drops weights that come without targets."""
     if y is not None:
         raise ValueError("Expected no targets: a density model learns from `x` alone; received y.")
-    if isinstance(x, dict):
-        x = _checked_dict(x)
+    x, weight = _lists_as_arrays(_checked_dict(x) if isinstance(x, dict) else x), _lists_as_arrays(weight)
     if weight is None:
         return x
     if not _is_arrays(x):
         raise ValueError("Expected `sample_weight` beside arrays; a dataset holds its own: (x, None, sample_weight).")
     return {**(x if isinstance(x, dict) else {"value": x}), "sample_weight": weight}
+
+
+def _lists_as_arrays(x: Any) -> Any:
+    """Turns lists of numbers into arrays, in dicts too: elsewhere a list would be a structure."""
+    if isinstance(x, dict):
+        return {name: _lists_as_arrays(part) for name, part in x.items()}
+    return np.asarray(x) if isinstance(x, list) else x
 
 
 def _split(x: Any, fraction: float) -> tuple[Any, Any]:

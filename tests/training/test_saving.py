@@ -1,0 +1,118 @@
+"""Files: what is read back, what a failure leaves, what is refused."""
+
+import os
+import re
+
+import keras
+import numpy as np
+import pytest
+
+import tfar
+from tfar.training import DensityModel
+
+CASES = {
+    "plain": {},
+    "members": {"num_masks": 3, "order": "random", "degrees": "random", "connectivity_weights": True},
+    "agnostic": {"num_masks": None, "num_eval_masks": 2, "order": "random"},
+    "conditional": {"conditional_shape": {"a": [2]}, "head": tfar.heads.NormalMixture(2)},
+}
+
+
+def make(**kwargs):
+    model = DensityModel(tfar.MADE([6], [8, 8], jit_compile=False, **kwargs), seed=7)
+    rng = np.random.default_rng(0)
+    for variable in model.dist.variables:
+        variable.assign(rng.normal(0.0, 0.5, variable.shape))
+    model.compile(keras.optimizers.Adam(0.01), jit_compile=False)
+    return model
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_save_and_load(name, tmp_path, rows):
+    model = make(**CASES[name])
+    path = tmp_path / "model.keras"
+    model.save(path)
+    assert os.listdir(tmp_path) == ["model.keras"]
+    dist = tfar.load(path)
+    assert type(dist) is tfar.MADE and dist.get_config() == model.dist.get_config()
+    c = {"a": rows[:, :2]} if name == "conditional" else None
+    np.testing.assert_array_equal(
+        dist.log_prob(rows, conditional_input=c), model.dist.log_prob(rows, conditional_input=c)
+    )
+    for a, b in zip(dist.variables, model.dist.variables, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("through", ["keras", "weights"])
+def test_training_goes_on_from_a_file(through, tmp_path, rows):
+    """Every weight, hidden by a mask or not, the optimiser's state and the iterations come back."""
+    unbroken, first = make(**CASES["members"]), make(**CASES["members"])
+    unbroken.fit(rows, epochs=2, verbose=0)
+    first.fit(rows, epochs=1, verbose=0)
+    if through == "keras":
+        first.save(tmp_path / "model.keras")
+        second = keras.saving.load_model(tmp_path / "model.keras")
+    else:
+        first.save_weights(tmp_path / "a.weights.h5")
+        second = make(**CASES["members"])
+        second.optimizer.build(second.trainable_variables)
+        second.load_weights(tmp_path / "a.weights.h5")
+    assert second.seed == 7 and int(second.optimizer.iterations) == 3
+    second.fit(rows, epochs=2, initial_epoch=1, verbose=0)
+    for a, b in zip(second.dist.variables, unbroken.dist.variables, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+@pytest.mark.parametrize("method, name", [("save", "m.keras"), ("save_weights", "m.weights.h5")])
+def test_a_failure_leaves_the_old_file_and_no_rest(method, name, tmp_path, monkeypatch):
+    model, path = make(), tmp_path / name
+    getattr(model, method)(path)
+    before = path.read_bytes()
+    real = getattr(keras.Model, method)
+
+    def fail(self, target, *args, **kwargs):
+        real(self, target, *args, **kwargs)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(keras.Model, method, fail)
+    with pytest.raises(OSError, match=f"could not write {re.escape(str(path))}"):
+        getattr(model, method)(path)
+    assert path.read_bytes() == before and os.listdir(tmp_path) == [name]
+
+
+def test_overwrite_and_names(tmp_path):
+    model = make()
+    with pytest.raises(ValueError, match="ends with '.keras'"):
+        model.save(tmp_path / "model.h5")
+    for method, name in (("save", "m.keras"), ("save_weights", "m.weights.h5")):
+        getattr(model, method)(tmp_path / name)
+        with pytest.raises(FileExistsError):
+            getattr(model, method)(tmp_path / name, overwrite=False)
+
+
+def test_load_refuses(tmp_path):
+    with pytest.raises(FileNotFoundError, match="none at"):
+        tfar.load(tmp_path / "missing.keras")
+    for content in (b"", b"no zip", os.urandom(1000)):
+        (tmp_path / "bad.keras").write_bytes(content)
+        with pytest.raises(ValueError, match=r"could not read .*bad\.keras"):
+            tfar.load(tmp_path / "bad.keras")
+    (tmp_path / "bad.txt").write_text("text")
+    with pytest.raises(ValueError, match=r"bad\.txt"):
+        tfar.load(tmp_path / "bad.txt")
+    keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(tmp_path / "other.keras")
+    with pytest.raises(ValueError, match="it holds a Sequential"):
+        tfar.load(tmp_path / "other.keras")
+    model = make()
+    model.save(tmp_path / "half.keras")
+    content = (tmp_path / "half.keras").read_bytes()
+    (tmp_path / "half.keras").write_bytes(content[: len(content) // 2])
+    with pytest.raises(ValueError, match=r"half\.keras"):
+        tfar.load(tmp_path / "half.keras")
+
+
+def test_weights_of_another_architecture_are_refused(tmp_path):
+    make().save_weights(tmp_path / "a.weights.h5")
+    other = DensityModel(tfar.MADE([6], [9, 8], jit_compile=False))
+    with pytest.raises(ValueError, match="could not be loaded"):
+        other.load_weights(tmp_path / "a.weights.h5")
