@@ -106,17 +106,20 @@ class MaskedDense(keras.layers.Dense):
             outputs = outputs + self.bias
         return outputs if self.activation is None else self.activation(outputs)
 
+    def _own_variables(self) -> dict[str, Any]:
+        named = {"kernel": self.full_kernel, "bias": self.bias, "connectivity_kernel": self.connectivity_kernel}
+        return {name: variable for name, variable in named.items() if variable is not None}
+
     def save_own_variables(self, store: Any) -> None:
-        """As Dense, which knows its kernel and bias alone, and the connectivity kernel."""
-        super().save_own_variables(store)
-        if self.built and self.connectivity_kernel is not None:
-            store["connectivity_kernel"] = self.connectivity_kernel
+        """Stores the weights before masking, where Dense would store what one mask leaves of them."""
+        for name, variable in (self._own_variables() if self.built else {}).items():
+            store[name] = variable
 
     def load_own_variables(self, store: Any) -> None:
-        """As Dense, and the connectivity kernel."""
-        super().load_own_variables(store)
-        if self.built and self.connectivity_kernel is not None:
-            self.connectivity_kernel.assign(store["connectivity_kernel"])
+        """The inverse of `save_own_variables`."""
+        self._check_load_own_variables(store)
+        for name, variable in (self._own_variables() if self.built else {}).items():
+            variable.assign(store[name])
 
     def get_config(self) -> dict[str, Any]:
         return {
