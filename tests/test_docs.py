@@ -1,0 +1,32 @@
+"""The code that README and CONTRIBUTING show runs as it stands there."""
+
+import pathlib
+import re
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+def blocks(name: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_contributing_shows_a_network_of_ones_own(tmp_path, monkeypatch, capsys):
+    (code,) = blocks("CONTRIBUTING.md")
+    assert len([line for line in code.splitlines() if line.strip()]) <= 15
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "CONTRIBUTING.md", "exec"), {})
+    assert "(3,)" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_readme_trains_scores_samples_completes_and_exports(tmp_path, monkeypatch):
+    (code,) = blocks("README.md")
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    exec(compile(code, "README.md", "exec"), names)
+    assert names["samples"].shape == (16, 8, 8)
+    assert (names["lower_halves"].numpy()[:, :4] == names["x"][:, :4]).all()
+    assert (tmp_path / "exported" / "made" / "1" / "saved_model.pb").exists()
+    assert (tmp_path / "made.tflite").stat().st_size > 0
