@@ -11,6 +11,7 @@ import tensorflow_probability as tfp
 from tfar import orders, random
 from tfar.distributions import rows
 from tfar.distributions.density import METHODS, Density
+from tfar.distributions.refusals import refuse_bad_rows
 from tfar.heads import Head
 from tfar.networks import AutoregressiveNetwork, WholePassNetwork
 
@@ -263,59 +264,20 @@ class Autoregressive(tfd.Distribution):  # type: ignore[name-defined]
         condition = self._bound_condition(conditional_input)
         items = [(value, self.network.event_shape), *rows.condition_items(condition, self.conditional_shape)]
         if observed is not None:
-            items.append((self._observed_sites(observed), (self.num_sites,)))
+            items.append((rows.observed_sites(observed, self.network.event_shape, self.num_sites), (self.num_sites,)))
         lead = rows.lead_shape(items)
         flat = rows.flatten(items, lead)
         x, pattern = flat[0], [] if observed is None else [flat.pop()]
-        result = self._rows(function, x, *pattern, self._rebuild_condition(flat[1:]))
+        condition = rows.pack_condition(flat[1:], self.conditional_shape)
+        result = self._rows(function, x, *pattern, condition)
         if tf.executing_eagerly():
-            self._refuse_bad_values(result, x, *pattern)
+            refuse_bad_rows(self._density, result, x, *(pattern or [None]), condition)
         return rows.unflatten(result, lead)
 
     def _bound_condition(self, conditional_input: Any) -> Any:
         if conditional_input is None:
             conditional_input = self._condition
         return rows.condition(conditional_input, self.conditional_shape)
-
-    def _rebuild_condition(self, flat: list[tf.Tensor]) -> Any:
-        if isinstance(self.conditional_shape, dict):
-            return dict(zip(self.conditional_shape, flat, strict=True))
-        return flat[0] if flat else None
-
-    def _observed_sites(self, observed: Any) -> tf.Tensor:
-        """Which sites are observed, bool `[..., num_sites]`: those whose values all are."""
-        observed = rows.check_trailing(rows.as_float(observed, "observed"), self.network.event_shape, "observed")
-        lead = observed.shape.rank - len(self.network.event_shape)
-        values = tf.reshape(observed, tf.concat([tf.shape(observed)[:lead], [self.num_sites, -1]], 0)) > 0.0
-        return tf.ensure_shape(tf.reduce_all(values, axis=-1), [*observed.shape[:lead], self.num_sites])
-
-    def _refuse_bad_values(self, result: tf.Tensor, x: tf.Tensor, observed: tf.Tensor | None = None) -> None:
-        """Raises ValueError where a result is NaN because of the input; in a graph such a row stays NaN."""
-        if not bool(tf.reduce_any(tf.math.is_nan(result))):
-            return
-        sites = tf.reshape(x, [-1, self.num_sites, *self.head.site_shape])
-        bad = np.asarray(tf.logical_not(self.head.in_support(sites)))
-        if observed is not None:
-            self._refuse_patterns(observed)
-            bad = bad & np.asarray(observed)
-        if bad.any():
-            row, site = (int(i) for i in np.argwhere(bad)[0])
-            raise ValueError(
-                f"Expected values in the support of {type(self.head).__name__}"
-                f"{f' (0 .. {self.head.num_classes - 1})' if self.head.num_classes else ' (finite numbers)'}; "
-                f"received {np.asarray(sites)[row, site]} at row {row}, site {site}."
-            )
-
-    def _refuse_patterns(self, observed: tf.Tensor) -> None:
-        if self._density.allows_any_order:
-            return
-        prefix = np.asarray(self._density.is_prefix(observed))
-        if not prefix.all():
-            raise ValueError(
-                "Expected the observed sites to come first in the order of the model; row "
-                f"{int(np.argmin(prefix))} observes others. Make the model with an `order` that puts them first, or with "
-                "order='random' and num_masks=None, which allows any pattern."
-            )
 
     # Draws -----------------------------------------------------------------------------------------------------------
 
@@ -325,7 +287,10 @@ class Autoregressive(tfd.Distribution):  # type: ignore[name-defined]
         if method not in METHODS:
             raise ValueError(f"Expected `method` to be one of {METHODS}; received {method!r}.")
         seeds, condition, lead = self._sample_rows(n, seed, conditional_input)
-        return rows.unflatten(self._rows(self._density.sample, seeds, condition, method=method), lead)
+        result = self._rows(self._density.sample, seeds, condition, method=method)
+        if condition is not None and tf.executing_eagerly():
+            refuse_bad_rows(self._density, result, conditional_input=condition)
+        return rows.unflatten(result, lead)
 
     def sample_fixed_point(
         self, num_samples: int, seed: Any = None, conditional_input: Any = None
@@ -357,7 +322,7 @@ class Autoregressive(tfd.Distribution):  # type: ignore[name-defined]
             count = tf.reduce_prod(lead)
         full = [tf.broadcast_to(t, tf.concat([lead, tf.constant(s, tf.int32)], 0)) for t, s in items]
         flat = [tf.reshape(t, [-1, *s]) for t, (_, s) in zip(full, items, strict=True)]
-        return random.row_seeds(seed, count), self._rebuild_condition(flat), lead
+        return random.row_seeds(seed, count), rows.pack_condition(flat, self.conditional_shape), lead
 
     def _set_sample_static_shape(self, x: tf.Tensor, sample_shape: Any, **kwargs: Any) -> tf.Tensor:
         if kwargs.get("conditional_input") is not None:
@@ -395,18 +360,18 @@ class Autoregressive(tfd.Distribution):  # type: ignore[name-defined]
         items = [
             (value, self.network.event_shape),
             *rows.condition_items(condition, self.conditional_shape),
-            (self._observed_sites(observed), (self.num_sites,)),
+            (rows.observed_sites(observed, self.network.event_shape, self.num_sites), (self.num_sites,)),
         ]
         lead = rows.lead_shape(items)
         if num_samples is not None:
             lead = (num_samples, *lead) if isinstance(lead, tuple) else tf.concat([[num_samples], lead], 0)
         full = [tf.broadcast_to(t, tf.concat([lead, tf.constant(s, tf.int32)], 0)) for t, s in items]
         x, *flat = [tf.reshape(t, [-1, *s]) for t, (_, s) in zip(full, items, strict=True)]
-        pattern = flat.pop()
+        pattern, condition = flat.pop(), rows.pack_condition(flat, self.conditional_shape)
         seeds = random.row_seeds(seed, tf.shape(x)[0])
-        result = self._rows(self._density.complete, x, pattern, seeds, self._rebuild_condition(flat))
+        result = self._rows(self._density.complete, x, pattern, seeds, condition)
         if tf.executing_eagerly():
-            self._refuse_bad_values(result, x, pattern)
+            refuse_bad_rows(self._density, result, x, pattern, condition)
         return rows.unflatten(result, lead)
 
     # Configuration ---------------------------------------------------------------------------------------------------

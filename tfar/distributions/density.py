@@ -13,6 +13,7 @@ from tfar import random, samplers
 from tfar.heads import Head
 from tfar.heads.numerics import logaddexp
 from tfar.networks import AutoregressiveNetwork
+from tfar.networks.base import flatten_condition
 
 METHODS = ("ancestral", "fixed_point", "naive")
 
@@ -35,7 +36,7 @@ class Density:
 
     def log_prob(self, x: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
         """Log-probability `[B]`: of an ensemble, the mean of the members' probabilities of the whole event."""
-        x, valid = self._supported(x)
+        x, valid = self._supported(x, conditional_input)
         total = self._log_mean_exp(lambda k: tf.reduce_sum(self._member_log_probs(x, conditional_input, k), axis=-1))
         return _nan_unless(valid, total)
 
@@ -46,7 +47,7 @@ class Density:
         common past: there it is their average, weighted with the members' probabilities given the row, and what the sum lacks
         is spread evenly.
         """
-        x, valid = self._supported(x)
+        x, valid = self._supported(x, conditional_input)
         if self.network.num_members == 1:
             shares = self._member_log_probs(x, conditional_input, 0)
         elif self._shared_order() is not None:
@@ -63,7 +64,7 @@ class Density:
             observed: bool `[B, num_sites]`.
             conditional_input: as the network takes it.
         """
-        x, valid = self._supported(x, observed)
+        x, valid = self._supported(x, conditional_input, observed)
         if self.allows_any_order:
             return _nan_unless(
                 valid, self._log_mean_exp(lambda k: self._walk_log_prob(x, observed, conditional_input, k))
@@ -73,7 +74,7 @@ class Density:
 
     def training_loss(self, x: tf.Tensor, conditional_input: Any, seed: tf.Tensor) -> tf.Tensor:
         """Negative log-probability `[B]` under the masks that `seed`, int32 `[2]`, draws."""
-        x, valid = self._supported(x)
+        x, valid = self._supported(x, conditional_input)
         params = self.network.training_params(x, conditional_input, seed)
         return _nan_unless(valid, -tf.reduce_sum(self.head.log_prob(params, self._sites(x)), axis=-1))
 
@@ -155,7 +156,7 @@ class Density:
             sites = samplers.naive(self.network, self.head, noise, conditional_input, member=member, order=self.order)
         else:
             sites = self._walk(noise, conditional_input, member).sites
-        return self._event(sites)
+        return self._event(self._nan_unless_finite(conditional_input, sites))
 
     def fixed_point(
         self, noise: tf.Tensor, conditional_input: Any = None, member_noise: Any = None
@@ -165,7 +166,7 @@ class Density:
         sites, passes = samplers.fixed_point(
             self.network, self.head, noise, conditional_input, member=member, order=self.order
         )
-        return self._event(sites), passes
+        return self._event(self._nan_unless_finite(conditional_input, sites)), passes
 
     def complete(self, x: tf.Tensor, observed: tf.Tensor, seeds: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
         """Draws the sites that are not observed given those that are, `[B, *event_shape]`.
@@ -173,7 +174,7 @@ class Density:
         The law is that of an order which puts the observed sites first. A member of an ensemble is drawn with its probability
         given the observed sites. A row whose pattern the order does not allow is NaN.
         """
-        x, valid = self._supported(x, observed)
+        x, valid = self._supported(x, conditional_input, observed)
         member = self._posterior_member(x, observed, conditional_input, self.member_noise(seeds))
         sites = self._walk(self.noise(seeds), conditional_input, member, self._sites(x), observed).sites
         if not self.allows_any_order:
@@ -261,14 +262,31 @@ class Density:
     def _event(self, sites: tf.Tensor) -> tf.Tensor:
         return tf.reshape(sites, [-1, *self.network.event_shape])
 
-    def _supported(self, x: tf.Tensor, observed: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor]:
+    def _supported(
+        self, x: tf.Tensor, conditional_input: Any, observed: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Values with 0 in place of what is not observed or not in the support, and whether each row is in it, `[B]`."""
         sites = self._sites(x)
         supported = self.head.in_support(sites)
         keep = supported if observed is None else tf.logical_and(supported, observed)
         valid = supported if observed is None else tf.logical_or(supported, tf.logical_not(observed))
         keep = tf.reshape(keep, [-1, self.network.num_sites] + [1] * len(self.head.site_shape))
-        return self._event(tf.where(keep, sites, tf.zeros_like(sites))), tf.reduce_all(valid, axis=-1)
+        valid = tf.reduce_all(valid, axis=-1)
+        for row_is_finite in self._finite_rows(conditional_input):
+            valid = tf.logical_and(valid, row_is_finite)
+        return self._event(tf.where(keep, sites, tf.zeros_like(sites))), valid
+
+    def _finite_rows(self, conditional_input: Any) -> list[tf.Tensor]:
+        """Whether each row of the condition is made of finite numbers, bool `[B]`; nothing without a condition."""
+        if conditional_input is None:
+            return []
+        features = flatten_condition(conditional_input, self.network.conditional_shape)
+        return [tf.reduce_all(tf.abs(features) <= tf.float32.max, axis=-1)]
+
+    def _nan_unless_finite(self, conditional_input: Any, sites: tf.Tensor) -> tf.Tensor:
+        for row_is_finite in self._finite_rows(conditional_input):
+            sites = _nan_unless(tf.reshape(row_is_finite, [-1] + [1] * (sites.shape.rank - 1)), sites)
+        return sites
 
 
 def _nan_unless(valid: tf.Tensor, values: tf.Tensor) -> tf.Tensor:

@@ -76,6 +76,21 @@ def condition_items(value: Any, shape: Any) -> list[tuple[tf.Tensor, Shape]]:
     return [(value, tuple(shape))]
 
 
+def pack_condition(flat: Sequence[tf.Tensor], shape: Any) -> Any:
+    """The inverse of `condition_items`: a conditional input of its tensors."""
+    if isinstance(shape, Mapping):
+        return dict(zip(shape, flat, strict=True))
+    return flat[0] if flat else None
+
+
+def observed_sites(observed: Any, event_shape: Shape, num_sites: int) -> tf.Tensor:
+    """Which sites are observed, bool `[..., num_sites]` for `[..., *event_shape]`: those whose values all are."""
+    observed = check_trailing(as_float(observed, "observed"), event_shape, "observed")
+    lead = observed.shape.rank - len(event_shape)
+    values = tf.reshape(observed, tf.concat([tf.shape(observed)[:lead], [num_sites, -1]], 0)) > 0.0
+    return tf.ensure_shape(tf.reduce_all(values, axis=-1), [*observed.shape[:lead], num_sites])
+
+
 def lead_shape(items: Sequence[tuple[tf.Tensor, Shape]]) -> Any:
     """The broadcast of the leading axes: a tuple of ints if they are known, else an int32 tensor."""
     static = [tensor.shape[: tensor.shape.rank - len(shape)] for tensor, shape in items]
