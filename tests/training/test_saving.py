@@ -82,7 +82,7 @@ def test_a_failure_leaves_the_old_file_and_no_rest(method, name, tmp_path, monke
 
 def test_overwrite_and_names(tmp_path):
     model = make()
-    with pytest.raises(ValueError, match="ends with '.keras'"):
+    with pytest.raises(ValueError, match=r"ends with '\.keras'"):
         model.save(tmp_path / "model.h5")
     for method, name in (("save", "m.keras"), ("save_weights", "m.weights.h5")):
         getattr(model, method)(tmp_path / name)
