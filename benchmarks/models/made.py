@@ -153,7 +153,7 @@ def likelihood_cases() -> list[LikelihoodCase]:
         if sampling is not None:
             settings = MASK_SAMPLING[data]
             masks = "fresh masks" if settings.num_masks is None else f"{settings.num_masks} masks"
-            name, title = f"made-{data}-mask-sampling", f"MADE 500, {masks}"
+            name, title = f"made-{data}-{masks.replace(' ', '-')}", f"MADE 500, {masks}"
             cases.append(_case(name, title, data, settings, papers[1], VECTORS, sampling))
     cases.append(_case("made-mnist-one-mask", "MADE 2500", "mnist", IMAGE, 88.40, f"{MNIST}, 8000 units", MNIST_TARGET))
     wide = (("8000", "MADE 8000", PAPER_WIDTH, 88.40), ("8000-8000-32", "MADE 2x8000, 32 masks", PAPER_WIDTH_32, 86.64))
