@@ -114,7 +114,11 @@ def test_as_seed(seed, expected):
     assert result.numpy().tolist() == expected
 
 
-@pytest.mark.parametrize("seed", [1.5, "a", [1, 2, 3], [[1, 2]], tf.constant([1.0, 2.0]), object(), {}, []], ids=lambda seed: type(seed).__name__)
+@pytest.mark.parametrize(
+    "seed",
+    [1.5, "a", [1, 2, 3], [[1, 2]], tf.constant([1.0, 2.0]), object(), {}, []],
+    ids=lambda seed: type(seed).__name__,
+)
 def test_as_seed_refuses(seed):
     with pytest.raises(ValueError, match="Expected `seed`"):
         random.as_seed(seed)

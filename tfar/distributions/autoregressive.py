@@ -271,7 +271,7 @@ class Autoregressive(tfd.Distribution):  # type: ignore[name-defined]
         condition = rows.pack_condition(flat[1:], self.conditional_shape)
         result = self._rows(function, x, *pattern, condition)
         if tf.executing_eagerly():
-            refuse_bad_rows(self._density, result, x, *(pattern or [None]), condition)
+            refuse_bad_rows(self._density, result, x, pattern[0] if pattern else None, condition)
         return rows.unflatten(result, lead)
 
     def _bound_condition(self, conditional_input: Any) -> Any:
