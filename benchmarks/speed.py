@@ -25,8 +25,8 @@ ORDER = ("log_prob", "sample", "train_step")
 class Effort:
     """How long to measure: rounds, seconds for each operation, and whether to measure memory."""
 
-    rounds: int = 40
-    budget_s: float = 45.0
+    rounds: int = 20
+    budget_s: float = 20.0
     with_memory: bool = True
 
 

@@ -19,13 +19,14 @@ ALLOWED = {
     "masks": {"orders"},
     "random": set(),
     "files": set(),
+    "version": set(),
     "heads": set(),
     "layers": {"orders", "masks"},
     "networks": NETWORKS,
     "samplers": NETWORKS | {"heads"},
     "distributions": DENSITIES,
-    **{top: DENSITIES | {"files"} for top in TOPS},
-    "cli": DENSITIES | TOPS | {"files"},
+    **{top: DENSITIES | {"files", "version"} for top in TOPS},
+    "cli": DENSITIES | TOPS | {"files", "version"},
 }
 
 

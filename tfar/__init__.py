@@ -5,6 +5,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from tfar.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from tfar import (
         data,
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
     )
     from tfar.distributions import MADE, Autoregressive
     from tfar.training import load
-
-__version__ = "0.1.0"
 
 __all__ = [
     "MADE",

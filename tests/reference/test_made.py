@@ -54,6 +54,8 @@ def member_log_prob(dist: tfar.MADE, sites: np.ndarray, condition: Any, member: 
     """log p_k(x) of one event under one member of the ensemble."""
     network, size = dist.network, dist.head.params_size
     degrees = np.argsort(network.orders[min(member, len(network.orders) - 1)]) + 1
+    if network.num_masks == 1:  # its kernels hold the sites in the order of the steps
+        sites, degrees = sites[network.orders[0]], np.sort(degrees)
     inputs = inputs_of(sites, dist.head, network.one_hot)
     params = made.parameters(
         inputs,

@@ -11,6 +11,7 @@ import numpy as np
 
 from tfar.distributions import Autoregressive
 from tfar.serving.signatures import Signature
+from tfar.version import __version__
 
 _PACKAGES = ("tensorflow", "keras", "tensorflow-probability", "numpy")
 
@@ -26,7 +27,6 @@ def describe(dist: Autoregressive, signatures: Mapping[str, Signature], folder: 
     Returns:
         Plain JSON.
     """
-    from tfar import __version__
 
     network = dist.network
     return {
