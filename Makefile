@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 # Two processes, each with whole files, as fixtures of a file are shared.
+TESTS ?=
 PARALLEL ?= --numprocesses 2 --dist loadfile
 
 .DEFAULT_GOAL := help
@@ -32,7 +33,7 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest -m "not slow" $(PARALLEL)
 
 test-slow: $(VENV)/.dev
-	$(BIN)/python -m pytest -m slow $(PARALLEL)
+	$(BIN)/python -m pytest -m slow $(PARALLEL) $(TESTS)
 
 test-all: test test-slow
 
