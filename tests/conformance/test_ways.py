@@ -24,8 +24,8 @@ def test_samplers_agree_compiled(heavy_case: Case, distributions: Any) -> None:
     testing.check_samplers_agree(distributions(heavy_case))
 
 
-def test_log_prob_eager_graph_xla_and_vectorized_map_agree(case: Case, distributions: Any) -> None:
-    dist, x, condition = distributions(case), case.values(5), case.condition(5)
+def test_log_prob_eager_graph_xla_and_vectorized_map_agree(heavy_case: Case, distributions: Any) -> None:
+    dist, x, condition = distributions(heavy_case), heavy_case.values(5), heavy_case.condition(5)
 
     def score(value: Any, condition: Any) -> tf.Tensor:
         return dist.log_prob(value, conditional_input=condition)
@@ -82,10 +82,10 @@ def test_train_step_compiled_equals_uncompiled(heavy_case: Case) -> None:
 
 
 @pytest.mark.parametrize("lead", [(), (4,), (2, 3)])
-def test_leading_axes(case: Case, distributions: Any, lead: tuple[int, ...]) -> None:
-    dist, count = distributions(case).copy(jit_compile=False), int(np.prod(lead))
-    x, condition = case.values(count), case.condition(count)
-    shaped = x.reshape(*lead, *case.event_shape)
+def test_leading_axes(heavy_case: Case, distributions: Any, lead: tuple[int, ...]) -> None:
+    dist, count = distributions(heavy_case).copy(jit_compile=False), int(np.prod(lead))
+    x, condition = heavy_case.values(count), heavy_case.condition(count)
+    shaped = x.reshape(*lead, *heavy_case.event_shape)
     reshape = lambda t: t.reshape(*lead, *t.shape[1:])  # noqa: E731
     bound = None if condition is None else tf.nest.map_structure(reshape, condition)
     result = dist.log_prob(shaped, conditional_input=bound)
