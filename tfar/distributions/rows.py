@@ -84,11 +84,18 @@ def pack_condition(flat: Sequence[tf.Tensor], shape: Any) -> Any:
 
 
 def observed_sites(observed: Any, event_shape: Shape, num_sites: int) -> tf.Tensor:
-    """Which sites are observed, bool `[..., num_sites]` for `[..., *event_shape]`: those whose values all are."""
-    observed = check_trailing(as_float(observed, "observed"), event_shape, "observed")
-    lead = observed.shape.rank - len(event_shape)
+    """Which sites are observed, bool `[..., num_sites]`: those whose values all are. Broadcasts to `[..., *event_shape]`."""
+    observed = as_float(observed, "observed")
+    lead = max(0, observed.shape.rank - len(event_shape))
+    given, trailing = observed.shape[:lead], observed.shape[lead:]
+    ends = zip(reversed(trailing), reversed(event_shape), strict=False)
+    if not all(own in (None, 1, expected) for own, expected in ends):
+        raise ValueError(
+            f"Expected `observed` to broadcast to shape [..., {_listed(event_shape)}]; received {observed.shape.as_list()}."
+        )
+    observed = tf.broadcast_to(observed, tf.concat([tf.shape(observed)[:lead], list(event_shape)], 0))
     values = tf.reshape(observed, tf.concat([tf.shape(observed)[:lead], [num_sites, -1]], 0)) > 0.0
-    return tf.ensure_shape(tf.reduce_all(values, axis=-1), [*observed.shape[:lead], num_sites])
+    return tf.ensure_shape(tf.reduce_all(values, axis=-1), [*given, num_sites])
 
 
 def lead_shape(items: Sequence[tuple[tf.Tensor, Shape]]) -> Any:
