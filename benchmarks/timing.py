@@ -13,8 +13,8 @@ Call = Callable[[], object]
 Name = TypeVar("Name", bound=Hashable)
 
 SETTLE_S = 0.1
-BURST_S = 0.02
-MAX_BURST = 20
+BURST_S = 0.3
+MAX_BURST = 500
 SLOW_S = 0.2
 MIN_ROUNDS = 3
 
@@ -31,11 +31,13 @@ class Timing:
 
 
 def alternate(calls: Mapping[Name, Call], *, rounds: int = 30, budget_s: float = 30.0) -> dict[Name, Timing]:
-    """Times `calls` round-robin: a short burst of each in every round, the first of the round moving on by one.
+    """Times `calls` round-robin: a burst of each in every round, the first of the round moving on by one.
 
     A machine that slows down for a while slows everybody. Before each burst there is a pause, so that worker threads
     of the library before, which spin while they wait for work, have gone to sleep (after a pause of 4 ms they still
-    made PyTorch ten times slower, after 50 ms nothing was left), and one call that is not counted.
+    made PyTorch ten times slower, after 50 ms nothing was left). The first half of a burst is not counted: what is
+    compared are loops that go on, as in training and scoring, and for some 50 ms after a pause the two threads of a
+    library may still share a core, which costs TensorFlow up to half its speed and PyTorch a tenth.
 
     Args:
         calls: name to a call that returns when its result is ready.
@@ -71,17 +73,18 @@ def _elapsed(call: Call) -> float:
 
 
 def _burst_length(call: Call) -> int:
-    """How many calls fill a burst; the second call after compilation can still be slow, so the next count too."""
+    """How many calls fill the counted half of a burst, by the third call: the second after compilation can still be slow."""
     seconds = _elapsed(call)
     if seconds < SLOW_S:
         seconds = min(seconds, _elapsed(call), _elapsed(call))
-    return int(np.clip(BURST_S / max(seconds, 1e-9), 1, MAX_BURST))
+    return int(np.clip(BURST_S / 2 / max(seconds, 1e-9), 1, MAX_BURST))
 
 
 def _burst(call: Call, length: int) -> list[float]:
     time.sleep(SETTLE_S)
     if length > 1:
-        call()
+        for _ in range(length):
+            call()
     return [_elapsed(call) for _ in range(length)]
 
 
