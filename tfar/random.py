@@ -7,6 +7,7 @@ product and a shift because TFLite has no built-in left shift.
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
@@ -60,8 +61,10 @@ def as_seed(seed: Any = None) -> tf.Tensor:
     """
     if seed is None:
         return tf.random.uniform([2], tf.int32.min, tf.int32.max, tf.int32)
-    if isinstance(seed, int):
-        return tf.constant([_signed(seed >> 32), _signed(seed)], tf.int32)
+    if isinstance(seed, int | np.integer):
+        seed = int(seed)
+        high = 0 if -(1 << 31) <= seed < 1 << 32 else seed >> 32
+        return tf.constant([_signed(high), _signed(seed)], tf.int32)
     try:
         tensor = tf.convert_to_tensor(seed)
     except (TypeError, ValueError) as error:

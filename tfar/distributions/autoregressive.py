@@ -320,9 +320,8 @@ class Autoregressive(tfd.Distribution):  # type: ignore[name-defined]
         else:
             lead = tf.concat([[n], tf.convert_to_tensor(batch, tf.int32)], 0)
             count = tf.reduce_prod(lead)
-        full = [tf.broadcast_to(t, tf.concat([lead, tf.constant(s, tf.int32)], 0)) for t, s in items]
-        flat = [tf.reshape(t, [-1, *s]) for t, (_, s) in zip(full, items, strict=True)]
-        return random.row_seeds(seed, count), rows.pack_condition(flat, self.conditional_shape), lead
+        condition = rows.pack_condition(rows.flatten(items, lead), self.conditional_shape)
+        return random.row_seeds(seed, count), condition, lead
 
     def _set_sample_static_shape(self, x: tf.Tensor, sample_shape: Any, **kwargs: Any) -> tf.Tensor:
         if kwargs.get("conditional_input") is not None:
@@ -365,8 +364,7 @@ class Autoregressive(tfd.Distribution):  # type: ignore[name-defined]
         lead = rows.lead_shape(items)
         if num_samples is not None:
             lead = (num_samples, *lead) if isinstance(lead, tuple) else tf.concat([[num_samples], lead], 0)
-        full = [tf.broadcast_to(t, tf.concat([lead, tf.constant(s, tf.int32)], 0)) for t, s in items]
-        x, *flat = [tf.reshape(t, [-1, *s]) for t, (_, s) in zip(full, items, strict=True)]
+        x, *flat = rows.flatten(items, lead)
         pattern, condition = flat.pop(), rows.pack_condition(flat, self.conditional_shape)
         seeds = random.row_seeds(seed, tf.shape(x)[0])
         result = self._rows(self._density.complete, x, pattern, seeds, condition)

@@ -116,10 +116,11 @@ def lead_shape(items: Sequence[tuple[tf.Tensor, Shape]]) -> Any:
 
 def flatten(items: Sequence[tuple[tf.Tensor, Shape]], lead: Any) -> list[tf.Tensor]:
     """Broadcasts the leading axes of every tensor to `lead` and joins them into one batch axis."""
-    flat = []
+    flat, lead_rank = [], len(lead) if isinstance(lead, tuple) else lead.shape[0]
     for tensor, shape in items:
         own = tensor.shape[: tensor.shape.rank - len(shape)]
-        if not (own.is_fully_defined() and isinstance(lead, tuple) and tuple(own) == lead) and len(items) > 1:
+        is_lead = own.is_fully_defined() and isinstance(lead, tuple) and tuple(own) == lead
+        if not (is_lead or (len(items) == 1 and own.rank == lead_rank)):
             tensor = tf.broadcast_to(tensor, tf.concat([lead, list(shape)], 0) if shape else lead)
         flat.append(tf.reshape(tensor, [-1, *shape]) if tensor.shape.rank != len(shape) + 1 else tensor)
     return flat
