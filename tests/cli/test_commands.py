@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -150,13 +151,23 @@ def test_export_asks_the_serving_package(
 
     calls = []
     monkeypatch.setattr(serving, "export_saved_model", lambda dist, path: calls.append(path) or path / "1")
-    monkeypatch.setattr(serving, "export_tflite", lambda dist, path: calls.append(path) or path)
+    monkeypatch.setattr(serving, "export_tflite", lambda dist, path, quantize: calls.append(path) or path)
     output = invoke("export", digits_run, "--out", tmp_path / "exported", "--format", "both").output
     assert calls == [tmp_path / "exported", tmp_path / "exported" / "model.tflite"]
     assert "SavedModel" in output and "TFLite" in output
     calls.clear()
     invoke("export", digits_run, "--out", tmp_path, "--format", export.Format.tflite.value)
     assert calls == [tmp_path / "model.tflite"]
+
+
+def test_export_says_what_rounding_costs(invoke: Any, digits_run: Path, tmp_path: Path) -> None:
+    output = invoke("export", digits_run, "--out", tmp_path, "--format", "tflite", "--quantize", "float16").output
+    assert re.search(r"On test rows of digits: log_prob differs by [\d.e-]+ nats", " ".join(output.split()))
+    result = invoke("export", digits_run, "--out", tmp_path, "--quantize", "dynamic", code=1)
+    assert "--format tflite" in result.output
+    model = digits_run / "model.keras"
+    output = invoke("export", model, "--out", tmp_path, "--format", "tflite", "--quantize", "dynamic").output
+    assert "Give --data" in output
 
 
 @pytest.mark.parametrize(

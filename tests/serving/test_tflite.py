@@ -10,7 +10,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 import tfar
 from tfar import serving
-from tfar.serving import tflite
+from tfar.serving import rounding, tflite
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +50,56 @@ def test_rounded_weights_give_a_smaller_file_and_nearly_the_same_density(dist, p
     assert set(np.unique(drawn)) <= {0.0, 1.0}
 
 
+@pytest.fixture(scope="module")
+def digits():
+    """A distribution that knows something of the digits, and digits that it has not seen."""
+    splits = tfar.data.load("digits")
+    dist = tfar.MADE(splits.event_shape, [64], seed=0)
+    model = tfar.training.DensityModel(dist)
+    model.compile(keras.optimizers.Adam(0.01))
+    model.fit(splits.train, epochs=3, verbose=0)
+    return dist, np.concatenate(list(splits.test.as_numpy_iterator()))
+
+
+@pytest.mark.parametrize(("quantize", "limit"), [(None, 1e-4), ("float16", 0.02), ("dynamic", 1.0)])
+def test_the_error_of_rounded_weights_on_real_data(digits, quantize, limit, tmp_path):
+    dist, rows = digits
+    path = tfar.serving.export_tflite(dist, tmp_path / "digits.tflite", quantize=quantize)
+    error = tfar.serving.log_prob_error(dist, path, rows)
+    expected = dist.log_prob(rows).numpy().astype(np.float64)
+    difference = run(path, "log_prob", value=rows) - expected
+    assert error.num_rows == len(rows) > rounding.BATCH_SIZE
+    assert error.nll == pytest.approx(-expected.mean())
+    assert error.mean == pytest.approx(difference.mean(), abs=1e-5)
+    assert error.mean_absolute == pytest.approx(np.abs(difference).mean(), abs=1e-5)
+    assert error.largest == pytest.approx(np.abs(difference).max(), abs=1e-4)
+    assert error.mean_absolute < limit and (quantize is None or error.largest > 1e-4)
+    assert f"({len(rows)} rows" in str(error)
+
+
+def test_the_error_of_a_conditional_model(tmp_path):
+    dist = tfar.MADE([3], [8], conditional_shape={"a": (2,), "b": (1,)}, seed=0)
+    path = tfar.serving.export_tflite(dist, tmp_path / "made.tflite")
+    condition = {"a": np.ones([5, 2]), "b": np.arange(5.0)[:, None]}
+    error = tfar.serving.log_prob_error(dist, path, np.eye(3)[[0, 1, 2, 0, 1]], condition)
+    assert error.largest < 1e-4
+    other = tfar.serving.log_prob_error(
+        tfar.MADE([3], [8], conditional_shape={"a": (2,), "b": (1,)}, seed=1),
+        path,
+        np.eye(3)[[0, 1, 2, 0, 1]],
+        condition,
+    )
+    assert other.largest > 1e-3
+
+
+def test_an_error_needs_a_file_and_rows(digits, tmp_path):
+    with pytest.raises(FileNotFoundError, match="Expected a TFLite file"):
+        tfar.serving.log_prob_error(digits[0], tmp_path / "none.tflite", digits[1])
+    (tmp_path / "made.tflite").touch()
+    with pytest.raises(ValueError, match="Expected rows"):
+        tfar.serving.log_prob_error(digits[0], tmp_path / "made.tflite", digits[1][:0])
+
+
 def test_large_logits_do_not_overflow(tmp_path):
     dist = tfar.MADE([2], [4])
     bias = next(v for v in dist.trainable_variables if v.shape == [2])
@@ -76,7 +126,7 @@ def test_a_full_disk_leaves_the_file_that_was_there(dist, monkeypatch, tmp_path)
     path = tmp_path / "made.tflite"
     path.write_bytes(b"before")
     monkeypatch.setattr(tflite, "_convert", lambda *args: b"after")
-    monkeypatch.setattr(tflite, "_runner", lambda *args: None)
+    monkeypatch.setattr(tflite, "make_runner", lambda *args: None)
     monkeypatch.setattr(tflite, "replay", lambda *args: None)
 
     def full(self, content):

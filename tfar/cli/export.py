@@ -7,22 +7,27 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from tfar.cli import runs
+from tfar.cli import rows, runs
 from tfar.cli.errors import reports_errors
-from tfar.cli.options import RunOrModel
+from tfar.cli.options import DATA_HELP, DataDir, RunOrModel
 from tfar.cli.printing import make_console, shown
 from tfar.cli.quiet import load_tensorflow, silenced
 
 HELP = """Export a model: a SavedModel with its signatures for TF Serving, a TFLite file for a phone, or both.
 
-The SavedModel gets the next version number: OUT/1, OUT/2, ...; the TFLite file is OUT/model.tflite.
+The SavedModel gets the next version number: OUT/1, OUT/2, ...; the TFLite file is OUT/model.tflite. With --quantize the \
+weights of the TFLite file are rounded, and what that costs is measured on the test rows of the run's data, or of --data.
 
 [bold]Examples[/]
 
 tfar export runs/digits --out exported/digits
 
 tfar export made.keras --out exported/made --format both
+
+tfar export runs/digits --out exported/digits --format tflite --quantize float16
 """
+
+MEASURED_ROWS = 1000
 
 
 class Format(enum.StrEnum):
@@ -33,22 +38,54 @@ class Format(enum.StrEnum):
     both = "both"
 
 
+class Quantize(enum.StrEnum):
+    """How the weights of a TFLite file are stored."""
+
+    none = "none"
+    float16 = "float16"
+    dynamic = "dynamic"
+
+
 @reports_errors
 def export(
     run_or_model: RunOrModel,
     out: Annotated[Path, typer.Option("--out", help="Folder for the exported model.")],
     format: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.saved_model,
+    quantize: Annotated[
+        Quantize, typer.Option("--quantize", help="Weights of the TFLite file: float16, or 8-bit integers (dynamic).")
+    ] = Quantize.none,
+    data: Annotated[str | None, typer.Option("--data", help=f"To measure rounded weights on. {DATA_HELP}")] = None,
+    data_dir: DataDir = None,
 ) -> None:
     console = make_console()
     runs.find(run_or_model)
+    if quantize != Quantize.none and format == Format.saved_model:
+        raise ValueError(f"--quantize {quantize.value} is of TFLite files: expected --format tflite or both")
     load_tensorflow()
     dist = runs.load_dist(run_or_model)
-    for what, path in write(dist, out, format, console).items():
+    written = write(dist, out, format, console, None if quantize == Quantize.none else quantize.value)
+    for what, path in written.items():
         console.print(f"{what}: [bold]{shown(path)}[/]")
+    if quantize != Quantize.none:
+        if data is None and run_or_model.is_dir():
+            settings = runs.read_config(run_or_model)["settings"]
+            data, data_dir = settings["data"], data_dir or settings["data_dir"]
+        console.print(_rounding(dist, written["TFLite"], data, data_dir))
 
 
-def write(dist: Any, out: Path, format: Format, console: Console) -> dict[str, Path]:
-    """Writes what is asked for.
+def _rounding(dist: Any, path: Path, data: str | None, data_dir: Path | None) -> str:
+    """What rounding the weights costs on the first test rows of the data."""
+    from tfar import serving
+
+    if data is None:
+        return "Give --data to see what rounding the weights costs: a .keras file does not know its data."
+    batches, _, split = rows.read_rows(data, tuple(dist.event_shape), None, data_dir, MEASURED_ROWS)
+    value = next(iter(batches))
+    return f"On {split} rows of {shown(data)}: {serving.log_prob_error(dist, path, value)}."
+
+
+def write(dist: Any, out: Path, format: Format, console: Console, quantize: str | None = None) -> dict[str, Path]:
+    """Writes what is asked for; `quantize` is that of `tfar.serving.export_tflite`.
 
     Returns:
         The paths by what lies there.
@@ -61,5 +98,5 @@ def write(dist: Any, out: Path, format: Format, console: Console) -> dict[str, P
             written["SavedModel"] = serving.export_saved_model(dist, out)
     if format in (Format.tflite, Format.both):
         with console.status("Writing the TFLite file"), silenced():
-            written["TFLite"] = serving.export_tflite(dist, out / "model.tflite")
+            written["TFLite"] = serving.export_tflite(dist, out / "model.tflite", quantize)
     return written

@@ -1,7 +1,8 @@
 """Serving: distributions as SavedModels for TF Serving and as TFLite files for phones."""
 
 from tfar.serving.errors import ExportError
+from tfar.serving.rounding import LogProbError, log_prob_error
 from tfar.serving.saved_model import export_saved_model
 from tfar.serving.tflite import export_tflite
 
-__all__ = ["ExportError", "export_saved_model", "export_tflite"]
+__all__ = ["ExportError", "LogProbError", "export_saved_model", "export_tflite", "log_prob_error"]

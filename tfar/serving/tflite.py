@@ -14,7 +14,7 @@ from tfar import files
 from tfar.distributions import Autoregressive
 from tfar.serving import saved_model
 from tfar.serving.errors import ExportError
-from tfar.serving.replay import Batch, numpy_runner, replay
+from tfar.serving.replay import Batch, Run, numpy_runner, replay
 from tfar.serving.signatures import Signature, signatures
 
 QUANTIZE = (None, "float16", "dynamic")
@@ -30,7 +30,7 @@ def export_tflite(dist: Autoregressive, path: str | os.PathLike[str], quantize: 
         dist: a distribution whose condition is not bound: the condition is an input.
         path: path that ends with `.tflite`. A file that is there is replaced.
         quantize: None for float32 weights; "float16" stores them in half the space; "dynamic" stores the large ones as
-            8-bit integers. The last two change the model: measure `log_prob` on held-out data before you use them.
+            8-bit integers. The last two change the model: `log_prob_error` says by how much on your data.
 
     Returns:
         The path.
@@ -52,7 +52,7 @@ def export_tflite(dist: Autoregressive, path: str | os.PathLike[str], quantize: 
     relative = 1e-5 if quantize is None else None
     with files.replacing(path, ".tflite") as temporary:
         content = _convert(dist, functions, quantize)
-        replay(dist, parts, numpy_runner(functions, parts), _runner(content, parts), relative)
+        replay(dist, parts, numpy_runner(functions, parts), make_runner(content, parts), relative)
         temporary.write_bytes(content)
     return path
 
@@ -91,7 +91,8 @@ def _first_lines(error: Exception) -> str:
     return " ".join(line.strip() for line in str(error).splitlines()[:6])[:800]
 
 
-def _runner(content: bytes, parts: Mapping[str, Signature]) -> Any:
+def make_runner(content: bytes, parts: Mapping[str, Signature]) -> Run:
+    """A runner of the signatures of a TFLite file."""
     interpreter = _interpreter(content)
 
     def run(name: str, inputs: Batch) -> NDArray:
