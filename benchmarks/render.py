@@ -11,6 +11,16 @@ from benchmarks.results import Result
 NOT_RUN = "not run"
 SPEED_HEADER = ("", "log_prob, ms", "train step, ms", "sample, ms", "sample / log_prob", "TFP's sample / sample")
 LIKELIHOOD_HEADER = ("data", "model", "tfar, nats", "published, nats", "target", "")
+SERVING_HEADER = (
+    "operation, batch",
+    "C++ runtime, ms",
+    "LiteRT, ms",
+    "live, ms",
+    "C++, rows/s",
+    "LiteRT, rows/s",
+    "live, rows/s",
+)
+ROUNDING_HEADER = ("weights of the TFLite file", "MiB", "mean difference of log_prob, nats", "largest, nats")
 TFP = "TFP"
 BUSY = 0.03
 
@@ -83,6 +93,39 @@ def targets_table(result: Result) -> str:
         value = "" if target["value"] is None else f"{target['value']:.3g}"
         rows.append([target["name"], f"{target['relation']} {target['limit']:g}", value, verdict[target["met"]]])
     return markdown_table(("target", "limit", "measured", ""), rows)
+
+
+def serving_table(result: Result | None) -> str:
+    """Latency and rows per second of the exports beside the live distribution, and what rounded weights cost."""
+    if result is None:
+        return f"{NOT_RUN} (`python -m benchmarks.serving` writes it)"
+    runtimes = list(result.figures["runtimes"].values())
+    rows = []
+    for operation in runtimes[0]:
+        for batch in runtimes[0][operation]:
+            found = [runtime[operation][batch] for runtime in runtimes]
+            times = [milliseconds(f["median_ms"]) for f in found]
+            rows.append([f"{operation}, {batch}", *times, *[f"{f['rows_per_s']:,}" for f in found]])
+    rounding = dict(result.figures["rounding"])
+    blocks = [markdown_table(SERVING_HEADER, rows), _conditions(result)]
+    if rounding:
+        blocks.insert(1, f"Rounded weights, on {rounding.pop('data')}:\n\n{_rounding_table(rounding)}")
+    return "\n\n".join(blocks)
+
+
+def _rounding_table(rounding: dict[str, Any]) -> str:
+    rows = [
+        [name, f"{f['mib']:.1f}", f"{f['mean_absolute_nats']:.2g}", f"{f['largest_nats']:.2g}"]
+        for name, f in rounding.items()
+    ]
+    return markdown_table(ROUNDING_HEADER, rows)
+
+
+def serving_report(result: Result) -> str:
+    """What `benchmarks.serving` prints."""
+    load = result.figures["other_load"]
+    noise = [] if load is None or load <= BUSY else [f"NOT QUIET: other processes took {load:.0%} of the processors."]
+    return "\n\n".join([f"## {result.case}", serving_table(result), *noise, ""])
 
 
 def likelihood_table(cases: Sequence[LikelihoodCase], found: Sequence[Result | None]) -> str:

@@ -23,14 +23,15 @@ ORDER = ("log_prob", "sample", "train_step")
 
 @dataclasses.dataclass(frozen=True)
 class Effort:
-    """How long to measure: rounds, seconds for each operation, and whether to measure memory."""
+    """How long to measure: rounds, seconds for each operation and for a burst, and whether to measure memory."""
 
-    rounds: int = 20
-    budget_s: float = 20.0
+    rounds: int = 15
+    budget_s: float = 90.0
+    burst_s: float = 0.3
     with_memory: bool = True
 
 
-FULL, QUICK = Effort(), Effort(rounds=4, budget_s=2.0, with_memory=False)
+FULL, QUICK = Effort(), Effort(rounds=4, budget_s=2.0, burst_s=0.02, with_memory=False)
 
 
 def run_case(model: str, case: SpeedCase, effort: Effort, command: str, *, peers_only: bool = False) -> results.Result:
@@ -78,7 +79,7 @@ def _time(contestants: Mapping[str, Contestant], operation: str, effort: Effort)
         if variant.split(",")[0] == operation
         for mode, call in modes.items()
     }
-    return alternate(calls, rounds=effort.rounds, budget_s=effort.budget_s)
+    return alternate(calls, rounds=effort.rounds, budget_s=effort.budget_s, burst_s=effort.burst_s)
 
 
 def _figures(name: str, contestant: Contestant, timings: Mapping[str, Mapping[Any, Timing]]) -> dict[str, Any]:

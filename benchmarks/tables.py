@@ -1,6 +1,6 @@
 """The README's tables from the result files: `python -m benchmarks.tables [--write | --check]`.
 
-A table stands between `<!-- table:NAME -->` and `<!-- /table -->`; NAME is "likelihood" or "speed". `--write` puts the
+A table stands between `<!-- table:NAME -->` and `<!-- /table -->`; NAME is "likelihood", "speed" or "serving". `--write` puts the
 tables in, `--check` fails with a diff where the README differs, and neither prints them.
 """
 
@@ -15,9 +15,10 @@ from collections.abc import Callable, Sequence
 
 from benchmarks import machine, render, results
 from benchmarks.cases import load_cases, model_names
+from benchmarks.serving import CASE as SERVING_CASE
 
 README = machine.ROOT / "README.md"
-HEADINGS = {"likelihood": "## Likelihood", "speed": "## Speed"}
+HEADINGS = {"likelihood": "## Likelihood", "speed": "## Speed", "serving": "## Serving"}
 OPENING = re.compile(r"<!-- table:(.*?) -->")
 BLOCK = re.compile(r"(<!-- table:([\w-]+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 
@@ -32,6 +33,7 @@ def tables(folder: pathlib.Path = results.FOLDER) -> dict[str, str]:
             likelihood, [results.find("likelihood", c.name, folder) for c in likelihood]
         ),
         "speed": render.speed_table(speed, [results.find("speed", case.name, folder) for case in speed]),
+        "serving": render.serving_table(results.find("serving", SERVING_CASE, folder)),
     }
 
 

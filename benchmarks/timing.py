@@ -30,7 +30,9 @@ class Timing:
     first_s: float
 
 
-def alternate(calls: Mapping[Name, Call], *, rounds: int = 30, budget_s: float = 30.0) -> dict[Name, Timing]:
+def alternate(
+    calls: Mapping[Name, Call], *, rounds: int = 30, budget_s: float = 30.0, burst_s: float = BURST_S
+) -> dict[Name, Timing]:
     """Times `calls` round-robin: a burst of each in every round, the first of the round moving on by one.
 
     A machine that slows down for a while slows everybody. Before each burst there is a pause, so that worker threads
@@ -42,13 +44,14 @@ def alternate(calls: Mapping[Name, Call], *, rounds: int = 30, budget_s: float =
     Args:
         calls: name to a call that returns when its result is ready.
         rounds: int. Rounds to run.
+        burst_s: float. Seconds of a burst, about, the half that is not counted included.
         budget_s: float. No new round starts after this many seconds, once three are done.
 
     Returns:
         The timing of each name.
     """
     first = {name: _elapsed(call) for name, call in calls.items()}
-    bursts = {name: _burst_length(call) for name, call in calls.items()}
+    bursts = {name: _burst_length(call, burst_s) for name, call in calls.items()}
     times: dict[Name, list[float]] = {name: [] for name in calls}
     names = list(calls)
     start = time.perf_counter()
@@ -58,7 +61,7 @@ def alternate(calls: Mapping[Name, Call], *, rounds: int = 30, budget_s: float =
         turn = index % len(names) if names else 0
         for name in names[turn:] + names[:turn]:
             times[name] += _burst(calls[name], bursts[name])
-    return {name: _summary(times[name], first[name]) for name in calls}
+    return {name: summary(times[name], first[name]) for name in calls}
 
 
 def fastest(timings: Mapping[str, Timing]) -> str:
@@ -72,12 +75,12 @@ def _elapsed(call: Call) -> float:
     return time.perf_counter() - start
 
 
-def _burst_length(call: Call) -> int:
+def _burst_length(call: Call, burst_s: float) -> int:
     """How many calls fill the counted half of a burst, by the third call: the second after compilation can still be slow."""
     seconds = _elapsed(call)
     if seconds < SLOW_S:
         seconds = min(seconds, _elapsed(call), _elapsed(call))
-    return int(np.clip(BURST_S / 2 / max(seconds, 1e-9), 1, MAX_BURST))
+    return int(np.clip(burst_s / 2 / max(seconds, 1e-9), 1, MAX_BURST))
 
 
 def _burst(call: Call, length: int) -> list[float]:
@@ -88,6 +91,7 @@ def _burst(call: Call, length: int) -> list[float]:
     return [_elapsed(call) for _ in range(length)]
 
 
-def _summary(times: list[float], first_s: float) -> Timing:
+def summary(times: list[float], first_s: float) -> Timing:
+    """The timing of calls that took `times`, in seconds."""
     low, median, high = (1e3 * float(value) for value in np.percentile(times, [10, 50, 90]))
     return Timing(median, low, high, len(times), first_s)
