@@ -7,12 +7,13 @@ TESTS ?=
 PARALLEL ?= --numprocesses 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-all lint typecheck wheel tables clean
+.PHONY: help demo test test-slow test-all test-lowest lint typecheck wheel tables clean
 
 help:
 	@echo "make demo       train MADE on scikit-learn's digits, draw, export and read back (about two minutes)"
 	@echo "make test       run the default test suite"
 	@echo "make test-all   run every test, the slow ones too"
+	@echo "make test-lowest  the default tests on the lowest versions of all dependencies"
 	@echo "make lint       ruff; make typecheck: mypy"
 	@echo "make tables     render the README's tables from benchmarks/results"
 
@@ -37,6 +38,12 @@ test-slow: $(VENV)/.dev
 
 test-all: test test-slow
 
+# In an environment of its own, with the lowest version of every dependency that setup.cfg allows.
+test-lowest: setup.cfg tests/lowest.txt
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet --constraint tests/lowest.txt --editable ".[dev]"
+	.venv-lowest/bin/python -m pytest -m "not slow" $(PARALLEL) $(TESTS)
+
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -51,4 +58,4 @@ tables: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.tables --write
 
 clean:
-	rm -rf $(VENV) build dist demo *.egg-info
+	rm -rf $(VENV) .venv-lowest build dist demo *.egg-info
