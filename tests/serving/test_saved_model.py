@@ -55,6 +55,24 @@ def test_the_noise_of_an_ensemble_has_its_member(dist):
     assert "member_noise" not in tfar.serving.signatures.signatures(tfar.MADE([4], [8]))["sample_from_noise"].inputs
 
 
+@pytest.mark.parametrize(
+    ("value", "condition", "message"),
+    [
+        ([3, 8], [3, 2], r"not compatible with expected shape \[\?,4\]"),
+        ([12], [3, 2], r"not compatible with expected shape \[\?,4\]"),
+        ([3, 4, 1], [3, 2], r"not compatible with expected shape \[\?,4\]"),
+        ([3, 4], [3, 3], r"not compatible with expected shape \[\?,2\]"),
+        ([3, 4], [1, 2], r"same number of rows in value, conditional_input; received\] \[3 1\]"),
+        ([1, 4], [3, 2], r"same number of rows in value, conditional_input; received\] \[1 3\]"),
+    ],
+)
+def test_a_shape_that_would_be_answered_as_another_is_refused(dist, value, condition, message):
+    function = tfar.serving.signatures.signatures(dist)["log_prob"].function
+    assert function(value=tf.zeros([3, 4]), conditional_input=tf.zeros([3, 2]))["log_prob"].shape == [3]
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        function(value=tf.zeros(value), conditional_input=tf.zeros(condition))
+
+
 def test_a_condition_that_is_not_finite_gives_nan_in_its_row(version):
     served = tf.saved_model.load(version).signatures["sample"]
     condition = np.array([[0.0, 1.0], [np.nan, 0.0], [0.0, np.inf]], np.float32)

@@ -34,8 +34,9 @@ def export_saved_model(dist: Autoregressive, base_path: str | os.PathLike[str], 
         complete                    value, observed [B, *event], seed int32 [B, 2]   -> value [B, *event]
 
     All but seeds are float32; `observed` too, 1 where observed and 0 elsewhere, which every client can send.
-    `member_noise` is an input of ensembles alone. A row that is outside the support, NaN, or observed in a pattern that
-    the order forbids is NaN in the output. `assets.extra/tfar.json` says what was exported and with which versions, and
+    `member_noise` is an input of ensembles alone. A request whose inputs have another shape or differ in their number of
+    rows fails. A row that is outside the support, NaN, or observed in a pattern that the order forbids is NaN in the
+    output, and leaves the other rows alone. `assets.extra/tfar.json` says what was exported and with which versions, and
     `assets.extra/tf_serving_warmup_requests` makes the server run every signature before it takes requests.
 
     Args:

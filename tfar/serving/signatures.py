@@ -153,6 +153,7 @@ class _Parts:
         name, shape = output
 
         def function(**given: tf.Tensor) -> dict[str, tf.Tensor]:
+            given = _checked(given, specs)
             result = compute(given, self._condition(given))
             finite = [_rows_where(tf.abs(given[key]) <= tf.float32.max) for key in self.condition_specs]
             result = _nan_unless(_all(finite), result) if finite else result
@@ -191,6 +192,22 @@ def _meaning(name: str) -> str:
         "member_noise": "a uniform number for each row, which selects the member of the ensemble",
     }
     return meanings.get(name, "what the model is conditioned on; rows that are not finite give NaN")
+
+
+def _checked(given: Inputs, specs: dict[str, tf.TensorSpec]) -> Inputs:
+    """Fails at run time where an input has another shape, or other rows than the first.
+
+    Servers feed what clients send: an event of twice the size would be answered as two rows, and a single row would be
+    taken for all.
+    """
+    checked = {name: tf.ensure_shape(given[name], spec.shape) for name, spec in specs.items()}
+    if len(checked) == 1:
+        return checked
+    rows = tf.stack([tf.shape(value)[0] for value in checked.values()])
+    data = [f"Expected the same number of rows in {', '.join(specs)}; received", rows]
+    equal = tf.raw_ops.Assert(condition=tf.reduce_all(rows == rows[0]), data=data, summarize=len(specs))
+    with tf.control_dependencies([equal]):
+        return {name: tf.identity(value) for name, value in checked.items()}
 
 
 def _rows_where(elements: tf.Tensor) -> tf.Tensor:
