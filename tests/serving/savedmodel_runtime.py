@@ -1,22 +1,37 @@
 """Runs SavedModels with TensorFlow's C++ loader and session, which TF Serving is built on, without TensorFlow's Python.
 
 What cannot run here cannot run in TF Serving, however well it loads in Python. XLA is disabled, as it is there.
+A model may be run by several threads at once.
 """
 
+import contextlib
 import ctypes
 import functools
 import importlib.util
+from collections.abc import Iterator
 from ctypes import byref, c_char_p, c_int, c_int64, c_size_t, c_void_p
 from pathlib import Path
 
 import numpy as np
 
-DTYPES = {1: np.dtype(np.float32), 3: np.dtype(np.int32)}
+# The types of TensorFlow, by number, that NumPy has too.
+DTYPES = {
+    1: np.dtype(np.float32),
+    2: np.dtype(np.float64),
+    3: np.dtype(np.int32),
+    4: np.dtype(np.uint8),
+    5: np.dtype(np.int16),
+    6: np.dtype(np.int8),
+    9: np.dtype(np.int64),
+    10: np.dtype(np.bool_),
+    19: np.dtype(np.float16),
+}
 CODES = {dtype: code for code, dtype in DTYPES.items()}
 
 # The functions of the C interface that are used: result, arguments.
 FUNCTIONS = {
     "TF_NewStatus": (c_void_p, []),
+    "TF_DeleteStatus": (None, [c_void_p]),
     "TF_GetCode": (c_int, [c_void_p]),
     "TF_Message": (c_char_p, [c_void_p]),
     "TF_NewGraph": (c_void_p, []),
@@ -56,33 +71,50 @@ def library() -> ctypes.CDLL:
     return tf
 
 
+class RuntimeStatus(RuntimeError):
+    """What the runtime reports, with its code, which gRPC numbers alike: 3 is INVALID_ARGUMENT."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class SavedModel:
-    """A version folder, loaded as a server loads it; what the runtime reports is raised as RuntimeError."""
+    """A version folder, loaded as a server loads it; what the runtime reports is raised as `RuntimeStatus`."""
 
     def __init__(self, tf: ctypes.CDLL, folder: str) -> None:
-        self.tf, self.graph, self.status = tf, tf.TF_NewGraph(), tf.TF_NewStatus()
+        self.tf, self.graph = tf, tf.TF_NewGraph()
         tags = (c_char_p * 1)(b"serve")
-        self.session = tf.TF_LoadSessionFromSavedModel(
-            tf.TF_NewSessionOptions(), None, folder.encode(), tags, 1, self.graph, None, self.status
-        )
-        self._raise_failure()
+        with self._reported() as status:
+            self.session = tf.TF_LoadSessionFromSavedModel(
+                tf.TF_NewSessionOptions(), None, folder.encode(), tags, 1, self.graph, None, status
+            )
 
     def run(self, feeds: dict[str, np.ndarray], fetch: str) -> np.ndarray:
         """Feeds tensors by name, `operation:index`, and fetches one."""
         ports = (Port * len(feeds))(*map(self._port, feeds))
         tensors = (c_void_p * len(feeds))(*map(self._tensor, feeds.values()))
         target, result = (Port * 1)(self._port(fetch)), (c_void_p * 1)()
-        self.tf.TF_SessionRun(
-            self.session, None, ports, tensors, len(feeds), target, result, 1, None, 0, None, self.status
-        )
-        for tensor in tensors:
-            self.tf.TF_DeleteTensor(tensor)
-        self._raise_failure()
+        try:
+            with self._reported() as status:
+                self.tf.TF_SessionRun(
+                    self.session, None, ports, tensors, len(feeds), target, result, 1, None, 0, None, status
+                )
+        finally:
+            for tensor in tensors:
+                self.tf.TF_DeleteTensor(tensor)
         return self._array(result[0])
 
-    def _raise_failure(self) -> None:
-        if self.tf.TF_GetCode(self.status):
-            raise RuntimeError(self.tf.TF_Message(self.status).decode())
+    @contextlib.contextmanager
+    def _reported(self) -> Iterator[int]:
+        """A status of its own for each call, as threads share the model; raises what it reports."""
+        status = self.tf.TF_NewStatus()
+        try:
+            yield status
+            if self.tf.TF_GetCode(status):
+                raise RuntimeStatus(self.tf.TF_GetCode(status), self.tf.TF_Message(status).decode())
+        finally:
+            self.tf.TF_DeleteStatus(status)
 
     def _port(self, name: str) -> Port:
         operation, index = name.split(":")
