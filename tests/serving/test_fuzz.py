@@ -71,6 +71,7 @@ def wrong_tensor(draw, value):
 
 
 def broken_spec(draw, request):
+    """Asks for a model, a version or a signature that is not there, or for none."""
     kind = draw(st.sampled_from(["model", "version", "label", "signature", "none", "empty"]))
     if kind == "model":
         request.model_spec.name = draw(NAMES.filter(lambda name: name not in MODELS))
@@ -85,6 +86,7 @@ def broken_spec(draw, request):
 
 
 def broken_proto(draw, request):
+    """A message that can be read and holds what is no tensor, or asks for what there is not."""
     kind = draw(st.sampled_from(["spec", "content", "type", "negative", "filter"]))
     tensor = request.inputs[draw(st.sampled_from(sorted(request.inputs)))]
     if kind == "spec":
@@ -101,6 +103,7 @@ def broken_proto(draw, request):
 
 
 def send_grpc(draw, target, model, signature):
+    """Sends a malformed message and expects an error, which is not that of a server that is gone."""
     inputs = dict(target.cases[model][signature].inputs)
     kind = draw(st.sampled_from(["names", "tensor", "rows", "proto", "bytes"]))
     chosen = draw(st.sampled_from(sorted(inputs)))
@@ -127,7 +130,7 @@ def send_grpc(draw, target, model, signature):
 
 def broken_leaf(draw, value, integers):
     """A nested list with one of its numbers made something else."""
-    value, inside = copy.deepcopy(value), []
+    value = copy.deepcopy(value)
     inside = value
     while isinstance(inside[0], list):
         inside = inside[draw(st.integers(0, len(inside) - 1))]
@@ -137,6 +140,7 @@ def broken_leaf(draw, value, integers):
 
 
 def broken_columns(draw, columns, kinds):
+    """Takes an input away, or makes it another number, shape or no tensor."""
     kind = draw(st.sampled_from(["missing", "leaf", "tensor", "ragged"]))
     chosen = draw(st.sampled_from(sorted(columns)))
     if kind == "missing":
@@ -175,6 +179,7 @@ def broken_body(draw, body, kinds):
 
 
 def send_rest(draw, target, model, signature):
+    """Posts a malformed body, or a good one to a path that leads nowhere, and expects an error."""
     inputs = target.cases[model][signature].inputs
     body = {"signature_name": signature, "inputs": {name: value.tolist() for name, value in inputs.items()}}
     path = f"/v1/models/{model}:predict"

@@ -117,6 +117,7 @@ PATHS = {
     "/v1/models/table/versions/2:predict": ("POST", 404),
     "/v1/models/table/versions/99999999999999999999:predict": ("POST", 400),
     "/v1/models/table:draw": ("POST", 400),
+    "/v1/models/table:predict": ("PUT", 400),
     "/v1/models/table": ("POST", 400),
     "/v2/models/table": ("GET", 404),
     "/": ("GET", 404),
@@ -186,7 +187,7 @@ def test_a_path_that_leads_nowhere(server, path):
     method, status = PATHS[path]
     body = json.dumps({"inputs": {"value": VALUE.tolist(), "conditional_input": CONDITION.tolist()}})
     with pytest.raises(rest_client.RequestError) as caught:
-        rest_client.RestClient(server.rest).request(method, path, body.encode() if method == "POST" else None)
+        rest_client.RestClient(server.rest).request(method, path, None if method == "GET" else body.encode())
     assert caught.value.status == status, caught.value
 
 

@@ -5,6 +5,7 @@ import re
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import NoReturn
 from urllib.parse import unquote
 
 from google.protobuf import json_format
@@ -35,6 +36,11 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._answer(self._predict)
 
+    def do_PUT(self) -> None:
+        self._answer(self._malformed)
+
+    do_DELETE = do_PUT
+
     def _answer(self, action: Callable[[bytes], str]) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         status = 200
@@ -54,7 +60,7 @@ class Handler(BaseHTTPRequestHandler):
     def _spec(self, pattern: re.Pattern[str]) -> tuple[model_pb2.ModelSpec, dict[str, str]]:
         match = pattern.fullmatch(self.path)
         if match is None:
-            raise invalid(f"Malformed request: {self.command} {self.path}")
+            self._malformed()
         parts = match.groupdict()
         spec = model_pb2.ModelSpec(name=unquote(parts["name"]))
         if parts["version"]:
@@ -64,6 +70,9 @@ class Handler(BaseHTTPRequestHandler):
         if parts["label"]:
             spec.version_label = unquote(parts["label"])
         return spec, parts
+
+    def _malformed(self, body: bytes = b"") -> NoReturn:
+        raise invalid(f"Malformed request: {self.command} {self.path}")
 
     def _predict(self, body: bytes) -> str:
         spec, _ = self._spec(PREDICT)

@@ -36,21 +36,25 @@ class Model:
         newest = max(found, default=None)
         if newest is None or newest in self.statuses:
             return
-        self.statuses[newest] = Status(version=newest, state=LOADING)
+        self._say(newest, LOADING)
         try:
             loaded = Servable(newest, found[newest], self._parameters)
             for record in loaded.warm_up_requests():
                 predict(loaded, record.predict_log.request)
         except Exception as error:
-            failed = Status(version=newest, state=END)
-            failed.status.error_code, failed.status.error_message = UNKNOWN_ERROR, str(error)
-            self.statuses[newest] = failed
+            self._say(newest, END, str(error))
             return
         # Requests that still hold the version before are answered by it; it goes with the last of them.
         before, self.served = self.served, loaded
-        self.statuses[newest] = Status(version=newest, state=AVAILABLE)
+        self._say(newest, AVAILABLE)
         if before is not None:
-            self.statuses[before.version] = Status(version=before.version, state=END)
+            self._say(before.version, END)
+
+    def _say(self, version: int, state: int, error: str = "") -> None:
+        status = Status(version=version, state=state)
+        status.status.error_code, status.status.error_message = UNKNOWN_ERROR if error else 0, error
+        status.status.SetInParent()
+        self.statuses[version] = status
 
 
 class Models:
