@@ -19,13 +19,13 @@ def parser(address: str, doc: str | None) -> argparse.ArgumentParser:
     commands.add_parser("status", help="the state of each version")
     commands.add_parser("signatures", help="the inputs of each signature")
     sample = commands.add_parser("sample", help="draw")
-    sample.add_argument("num", type=int, help="number of draws")
+    sample.add_argument("num", type=positive, help="number of draws")
     sample.add_argument("--seed", type=int, default=0, help="equal seeds give equal draws")
-    sample.add_argument("--condition", type=Path, help=".npy of a condition for each draw, if the model has one")
+    sample.add_argument("--condition", type=Path, help=".npy of `conditional_input`, a row for each draw")
     sample.add_argument("--out", type=Path, help=".npy to write instead of printing")
     score = commands.add_parser("log_prob", help="log-probabilities of rows, in nats")
     score.add_argument("rows", type=Path, help=".npy of the rows")
-    score.add_argument("--condition", type=Path, help=".npy of a condition for each row, if the model has one")
+    score.add_argument("--condition", type=Path, help=".npy of `conditional_input`, a row for each")
     return made
 
 
@@ -63,5 +63,21 @@ def main(client_class: Any, address: str, doc: str | None) -> None:
     try:
         run(client_class(arguments.address, arguments.model, arguments.version), arguments)
     except Exception as error:
-        details = getattr(error, "details", None)
-        sys.exit(f"{arguments.address}: {details() if callable(details) else error}")
+        sys.exit(f"{arguments.address}: {reason(error)}")
+
+
+def reason(error: Exception) -> str:
+    """What went wrong, in a line: errors of gRPC keep it in their details."""
+    details = getattr(error, "details", None)
+    return str(details()) if callable(details) else str(error)
+
+
+def positive(text: str) -> int:
+    """Reads an argument that must be a positive integer.
+
+    Raises:
+        argparse.ArgumentTypeError: If it is not.
+    """
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a positive integer; received {text!r}")
+    return int(text)

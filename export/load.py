@@ -8,6 +8,7 @@ Each row is asked for alone first. Under load, requests of random rows must give
 """
 
 import argparse
+import contextlib
 import sys
 import threading
 import time
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
+from command_line import positive, reason
 from numpy.typing import NDArray
 
 Client = Any  # A RestClient or a GrpcClient.
@@ -142,7 +144,12 @@ def run(
         num_clients: int.
         max_rows: int.
         seed: int.
+
+    Raises:
+        ValueError: If one of the numbers is not positive.
     """
+    if min(num_requests, num_clients, max_rows) < 1:
+        raise ValueError(f"Expected positive numbers; received {num_requests=}, {num_clients=}, {max_rows=}.")
     parts = [Report() for _ in range(num_clients)]
     barrier = threading.Barrier(num_clients + 1)
 
@@ -175,7 +182,7 @@ def ask(client: Client, case: Case, num_rows: int, rng: np.random.Generator, rep
     try:
         answer = client.predict({name: value[rows] for name, value in case.inputs.items()}, case.signature)
     except Exception as error:
-        report.errors.append(f"{type(error).__name__}: {error}")
+        report.errors.append(f"{type(error).__name__}: {reason(error)}")
         return
     report.latencies.append(time.perf_counter() - start)
     report.num_rows += num_rows
@@ -208,9 +215,9 @@ def main() -> None:
     parser.add_argument("--address", help="host:port (default: localhost:8500, or localhost:8501 with --rest)")
     parser.add_argument("--model", default="made", help="name of the model (default: made)")
     parser.add_argument("--signatures", nargs="+", default=["log_prob", "sample"], metavar="NAME")
-    parser.add_argument("--requests", type=int, default=1000)
-    parser.add_argument("--clients", type=int, default=8)
-    parser.add_argument("--max-rows", type=int, default=4, help="a request has 1 to this many rows (default: 4)")
+    parser.add_argument("--requests", type=positive, default=1000)
+    parser.add_argument("--clients", type=positive, default=8)
+    parser.add_argument("--max-rows", type=positive, default=4, help="a request has 1 to this many rows (default: 4)")
     arguments = parser.parse_args()
     if arguments.rest:
         from rest_client import RestClient as Chosen
@@ -221,7 +228,11 @@ def main() -> None:
     def connect() -> Client:
         return Chosen(address, arguments.model)
 
-    cases = prepare(connect(), arguments.signatures)
+    try:
+        with contextlib.closing(connect()) as client:
+            cases = prepare(client, arguments.signatures)
+    except Exception as error:
+        sys.exit(f"{address}: {reason(error)}")
     report = run(connect, cases, arguments.requests, arguments.clients, arguments.max_rows)
     print("\n".join(report.lines()))
     sys.exit(0 if report.good() else 1)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,16 +42,21 @@ class Server:
 
     grpc: str
     rest: str
+    _clients: list[Any] = field(default_factory=list)
 
     def client(self, transport: str, model: str, version: int | None = None) -> Any:
-        """A client of `export/`, by the name of its transport: "grpc" or "rest"."""
-        if transport == "rest":
-            from rest_client import RestClient
-
-            return RestClient(self.rest, model, version)
+        """A client of `export/`, by the name of its transport, "grpc" or "rest"; it is closed with the server."""
         from grpc_client import GrpcClient
+        from rest_client import RestClient
 
-        return GrpcClient(self.grpc, model, version)
+        made = {"grpc": GrpcClient, "rest": RestClient}[transport](getattr(self, transport), model, version)
+        self._clients.append(made)
+        return made
+
+    def close_clients(self) -> None:
+        """Closes the connections of all clients."""
+        for client in self._clients:
+            client.close()
 
 
 @contextlib.contextmanager
@@ -72,10 +77,12 @@ def running(kind: str, flags: Sequence[str], folder: Path) -> Iterator[Server]:
     log = folder / f"server-{ports[0]}.log"
     with open(log, "wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, env=environment, cwd=ROOT)
+    server = Server(*(f"127.0.0.1:{port}" for port in ports))
     try:
         _wait(process, ports, log)
-        yield Server(*(f"127.0.0.1:{port}" for port in ports))
+        yield server
     finally:
+        server.close_clients()
         process.terminate()
         try:
             process.wait(10)

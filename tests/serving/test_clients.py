@@ -1,5 +1,6 @@
 """The clients of `export/` get from a server what the distribution gives."""
 
+import contextlib
 import json
 import math
 import socket
@@ -88,8 +89,7 @@ def test_rows_and_columns_are_two_forms_of_one_request(server, exported, name):
 
 def post(server, model, body):
     """The JSON of an answer to a body as it stands."""
-    client = rest_client.RestClient(server.rest, model)
-    return client.request("POST", f"/v1/models/{model}:predict", body.encode())
+    return server.client("rest", model).request("POST", f"/v1/models/{model}:predict", body.encode())
 
 
 def test_a_single_input_needs_no_name_and_a_single_output_loses_it(server):
@@ -136,8 +136,9 @@ def run_command_line(monkeypatch, capsys, client, address, *arguments):
 
 
 def test_the_command_lines(server, exported, transport, monkeypatch, capsys, tmp_path):
+    client = type(server.client(transport, "binary"))
+
     def ask(*arguments):
-        client = type(server.client(transport, "binary"))
         return run_command_line(monkeypatch, capsys, client, getattr(server, transport), *arguments)
 
     assert json.loads(ask("--model", "binary", "status")) == {"1": "AVAILABLE"}
@@ -193,4 +194,5 @@ def test_a_connection_that_the_server_closed_is_made_anew():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=serve, args=(listener,), daemon=True).start()
         client = rest_client.RestClient(f"127.0.0.1:{listener.getsockname()[1]}", "made")
-        assert [client.status() for _ in range(3)] == [{1: "AVAILABLE"}] * 3
+        with contextlib.closing(client):
+            assert [client.status() for _ in range(3)] == [{1: "AVAILABLE"}] * 3

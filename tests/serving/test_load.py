@@ -68,7 +68,7 @@ def test_a_wrong_answer_is_found(batching_server):
     flipped = load.Case(draws.signature, draws.inputs, 1.0 - draws.answers)
     assert not load.run(lambda: batching_server.client("grpc", "binary"), [flipped], 10, 2).good()
     absent = load.run(lambda: batching_server.client("grpc", "absent"), [scores], 3, 1)
-    assert len(absent.errors) == 3 and not absent.good() and "NOT_FOUND" in absent.lines()[-1]
+    assert len(absent.errors) == 3 and not absent.good() and "not found" in absent.lines()[-1]
 
 
 def test_the_load_script(batching_server):
@@ -82,3 +82,10 @@ def test_the_load_script(batching_server):
         [*command, "--signatures", "draw"], cwd=servers.ROOT / "export", capture_output=True, text=True
     )
     assert done.returncode == 1 and "received ['draw']" in done.stderr
+    done = subprocess.run([*command, "--clients", "0"], cwd=servers.ROOT / "export", capture_output=True, text=True)
+    assert done.returncode == 2 and "expected a positive integer; received '0'" in done.stderr
+
+
+def test_a_load_of_nothing_is_an_error():
+    with pytest.raises(ValueError, match="num_clients=0"):
+        load.run(lambda: None, [], 10, 0)

@@ -178,7 +178,7 @@ def test_values_may_be_listed_and_the_last_one_repeats(predict):
 @pytest.mark.parametrize("body", [pytest.param(body, id=name) for name, body in BODIES.items()])
 def test_a_refused_body_is_a_bad_request(server, answers_right, body):
     with pytest.raises(rest_client.RequestError) as caught:
-        rest_client.RestClient(server.rest).request("POST", "/v1/models/table:predict", body.encode())
+        server.client("rest", "table").request("POST", "/v1/models/table:predict", body.encode())
     assert caught.value.status == 400, caught.value
 
 
@@ -187,11 +187,11 @@ def test_a_path_that_leads_nowhere(server, path):
     method, status = PATHS[path]
     body = json.dumps({"inputs": {"value": VALUE.tolist(), "conditional_input": CONDITION.tolist()}})
     with pytest.raises(rest_client.RequestError) as caught:
-        rest_client.RestClient(server.rest).request(method, path, None if method == "GET" else body.encode())
+        server.client("rest", "table").request(method, path, None if method == "GET" else body.encode())
     assert caught.value.status == status, caught.value
 
 
 def test_what_the_columns_add_is_ignored_and_what_follows_the_object_too(server):
     body = f'{{"inputs": {{{TWO}, "seed": 5}}}} and more'
-    answer = rest_client.RestClient(server.rest).request("POST", "/v1/models/table:predict", body.encode())
+    answer = server.client("rest", "table").request("POST", "/v1/models/table:predict", body.encode())
     assert len(answer["outputs"]) == 1

@@ -14,9 +14,11 @@ import pytest
 import servers
 
 pytest.importorskip("tensorflow_serving", reason="the clients need tensorflow-serving-api")
+import rest_client
 
 PROBE = np.array([[[0, 1, 0], [1, 0, 0]], [[1, 1, 1], [1, 1, 1]]], np.float32)
 WAIT_SECONDS = 60.0
+NUM_KILLS = 3
 # A kill comes at any moment of this time, in which a version or two are exported.
 KILL_SECONDS = 4.0
 
@@ -114,17 +116,17 @@ def answer_of(answers, number):
     return np.load(answers / f"{number}.npy")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", servers.KINDS)
-@pytest.mark.parametrize("num_kills", [1, pytest.param(4, marks=pytest.mark.slow)])
-def test_a_kill_at_any_moment_leaves_the_earlier_version_served(kind, num_kills, folders, tmp_path):
+def test_a_kill_at_any_moment_leaves_the_earlier_version_served(kind, folders, tmp_path):
     base_path, answers = folders
-    rng = np.random.default_rng(num_kills)
+    rng = np.random.default_rng()
     exporter = Exporter(base_path, answers, 2)
     flags = ["--model_name=made", f"--model_base_path={base_path}"]
     with servers.running(kind, flags, tmp_path) as server:
         asker = Asker(server.client("grpc", "made"))
         asker.start()
-        for left in reversed(range(num_kills)):
+        for left in reversed(range(NUM_KILLS)):
             exporter.wait()
             time.sleep(rng.uniform(0.0, KILL_SECONDS))
             exporter.kill()
@@ -141,7 +143,7 @@ def test_a_kill_at_any_moment_leaves_the_earlier_version_served(kind, num_kills,
 
 
 def check_after_kill(server, base_path, answers, newest):
-    """The newest finished version is served and right, and no version has ever failed to load."""
+    """Checks that the newest finished version is served and right, and that no version has ever failed to load."""
     wait_until_served(server, newest)
     np.testing.assert_allclose(
         server.client("rest", "made").predict({"value": PROBE}), answer_of(answers, newest), rtol=1e-5
@@ -151,6 +153,24 @@ def check_after_kill(server, base_path, answers, newest):
     assert all(name.startswith(".") for name in hidden)
     for number in finished(base_path):
         assert json.loads((base_path / str(number) / "assets.extra" / "tfar.json").read_text())
+
+
+@pytest.mark.parametrize("kind", servers.KINDS)
+def test_a_new_version_is_served_and_taking_it_away_brings_the_earlier_back(kind, folders, exported, tmp_path):
+    base_path, answers = folders
+    with servers.running(kind, ["--model_name=made", f"--model_base_path={base_path}"], tmp_path) as server:
+        asker = Asker(server.client("rest", "made"))
+        asker.start()
+        (base_path / "10").symlink_to(exported["binary"].base_path / "1")
+        wait_until_served(server, 10)
+        with pytest.raises(rest_client.RequestError, match="404"):
+            server.client("rest", "made", version=1).predict({"value": PROBE})
+        (base_path / "10").unlink()
+        wait_until_served(server, 1)
+        given = asker.stop()
+    assert given
+    for answer in given:
+        np.testing.assert_allclose(answer, answer_of(answers, 1), rtol=1e-5)
 
 
 @pytest.mark.parametrize("kind", servers.KINDS)

@@ -29,12 +29,13 @@ class Model:
         self.name, self.base_path, self._parameters = name, base_path, parameters
         self.served: Servable | None = None
         self.statuses: dict[int, Status] = {}
+        self._failed: set[int] = set()
 
     def poll(self) -> None:
-        """Looks for a newer version. One that fails is tried once, and the one before it stays."""
+        """Serves the newest version, which an older one may be now. One that fails is tried once, and changes nothing."""
         found = {int(path.name): path for path in self.base_path.iterdir() if path.name.isdecimal()}
         newest = max(found, default=None)
-        if newest is None or newest in self.statuses:
+        if newest is None or newest in self._failed or (self.served and newest == self.served.version):
             return
         self._say(newest, LOADING)
         try:
@@ -42,6 +43,7 @@ class Model:
             for record in loaded.warm_up_requests():
                 predict(loaded, record.predict_log.request)
         except Exception as error:
+            self._failed.add(newest)
             self._say(newest, END, str(error))
             return
         # Requests that still hold the version before are answered by it; it goes with the last of them.
