@@ -13,7 +13,8 @@ pytest.importorskip("tensorflow_serving", reason="the clients need tensorflow-se
 import load
 
 NUM_CLIENTS = 8
-SIGNATURES = ("log_prob", "site_log_probs", "sample", "sample_from_noise", "complete")
+DRAWS = ("sample", "sample_from_noise")
+SIGNATURES = ("log_prob", "site_log_probs", *DRAWS, "complete")
 
 
 def check_draws(dist, report):
@@ -21,23 +22,35 @@ def check_draws(dist, report):
     for case in {id(d.case): d.case for d in report.differing}.values():
         found = [d for d in report.differing if d.case is case]
         rows, answers = [d.row for d in found], np.stack([d.answer for d in found])
-        noise = case.inputs.get("noise", dist.density.noise(case.inputs["seed"]))
-        differing = tfar.testing.samples.differences(dist, case.answers[rows], answers, np.asarray(noise)[rows])
-        assert differing.explained.all()
+        inputs = {name: value[rows] for name, value in case.inputs.items()}
+        if "seed" in inputs:
+            inputs["noise"] = dist.density.noise(inputs["seed"])
+            inputs["member_noise"] = dist.density.member_noise(inputs["seed"])
+        given = [inputs.get(name) for name in ("noise", "conditional_input", "member_noise")]
+        assert tfar.testing.samples.differences(dist, case.answers[rows], answers, *given).explained.all()
 
 
+@pytest.mark.parametrize("name", ["binary", "table"])
 @pytest.mark.parametrize(
     ("transport", "num_requests"),
     [("grpc", 200), ("rest", 200), pytest.param("grpc", 10_000, marks=pytest.mark.slow)],
 )
-def test_every_answer_under_load_is_that_of_the_row_alone(batching_server, exported, transport, num_requests):
-    cases = load.prepare(batching_server.client(transport, "binary"), SIGNATURES)
-    connect = lambda: batching_server.client(transport, "binary")  # noqa: E731
-    report = load.run(connect, cases, num_requests, NUM_CLIENTS)
+def test_every_answer_under_load_is_that_of_the_row_alone(batching_server, exported, transport, num_requests, name):
+    cases, dist = load.prepare(batching_server.client(transport, name), SIGNATURES), exported[name].dist
+    report = load.run(lambda: batching_server.client(transport, name), cases, num_requests, NUM_CLIENTS)
     assert len(report.latencies) == num_requests and report.good(), report.lines()
-    check_draws(exported["binary"].dist, report)
-    dist, case = exported["binary"].dist, cases[0]
-    np.testing.assert_allclose(case.answers, dist.log_prob(case.inputs["value"]), rtol=1e-5)
+    check_draws(dist, report)
+    scores = cases[SIGNATURES.index("log_prob")]
+    alone = dist.log_prob(scores.inputs["value"], conditional_input=scores.inputs.get("conditional_input"))
+    np.testing.assert_allclose(scores.answers, alone, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["binary", "table"])
+def test_a_draw_off_the_edge_is_found(batching_server, exported, name):
+    for case in load.prepare(batching_server.client("grpc", name), DRAWS, num_rows=2):
+        wrong = load.Report(differing=[load.Difference(case, 1, 1.0 - case.answers[1])])
+        with pytest.raises(AssertionError):
+            check_draws(exported[name].dist, wrong)
 
 
 @pytest.mark.parametrize("name", ["binary", "table"])
