@@ -10,9 +10,9 @@ Each row is asked for alone first. Under load, requests of random rows must give
 import argparse
 import contextlib
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -135,7 +135,7 @@ def run(
     max_rows: int = 4,
     seed: int = 0,
 ) -> Report:
-    """Sends requests of 1 to `max_rows` rows from threads that start together.
+    """Sends requests of 1 to `max_rows` rows from as many threads as there are clients.
 
     Args:
         connect: makes a client for each thread.
@@ -150,24 +150,23 @@ def run(
     """
     if min(num_requests, num_clients, max_rows) < 1:
         raise ValueError(f"Expected positive numbers; received {num_requests=}, {num_clients=}, {max_rows=}.")
-    parts = [Report() for _ in range(num_clients)]
-    barrier = threading.Barrier(num_clients + 1)
+    clients, parts = [connect() for _ in range(num_clients)], [Report() for _ in range(num_clients)]
 
     def work(index: int) -> None:
-        client, rng = connect(), np.random.default_rng([seed, index])
-        barrier.wait()
+        rng = np.random.default_rng([seed, index])
         for _ in range(index, num_requests, num_clients):
-            ask(client, cases[rng.integers(len(cases))], rng.integers(1, max_rows + 1), rng, parts[index])
-        client.close()
+            ask(clients[index], cases[rng.integers(len(cases))], rng.integers(1, max_rows + 1), rng, parts[index])
+        clients[index].close()
 
-    threads = [threading.Thread(target=work, args=(index,)) for index in range(num_clients)]
-    for thread in threads:
-        thread.start()
-    barrier.wait()
     start = time.perf_counter()
-    for thread in threads:
-        thread.join()
-    whole = Report(seconds=time.perf_counter() - start, num_rows=sum(part.num_rows for part in parts))
+    with ThreadPoolExecutor(num_clients) as pool:
+        list(pool.map(work, range(num_clients)))
+    return join(parts, time.perf_counter() - start)
+
+
+def join(parts: Sequence[Report], seconds: float) -> Report:
+    """One report of what all clients saw."""
+    whole = Report(num_rows=sum(part.num_rows for part in parts), seconds=seconds)
     for part in parts:
         whole.latencies += part.latencies
         whole.differing += part.differing

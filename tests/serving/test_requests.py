@@ -102,7 +102,9 @@ BODIES = {
     "text": f'{{"inputs": {{{TWO.replace("0, 0]]", "0, ~]]").replace("~", chr(34) + "0" + chr(34))}}}}}',
     "true": f'{{"inputs": {{{TWO.replace("0, 0]]", "0, true]]")}}}}}',
     "float seed": '{"signature_name": "sample", "inputs": {"seed": [[1.0, 2]], "conditional_input": [[0, 0]]}}',
-    "seed beyond 32 bits": '{"signature_name": "sample", "inputs": {"seed": [[1, 2147483648]], "conditional_input": [[0, 0]]}}',
+    "seed beyond 32 bits": (
+        '{"signature_name": "sample", "inputs": {"seed": [[1, 2147483648]], "conditional_input": [[0, 0]]}}'
+    ),
     "long event": '{"inputs": {"value": [[0, 0, 0, 0, 0]], "conditional_input": [[0, 0]]}}',
     "two events in a row": '{"inputs": {"value": [[0, 0, 0, 0, 0, 0, 0, 0]], "conditional_input": [[0, 0]]}}',
     "rows differ": '{"inputs": {"value": [[0, 0, 0, 0], [0, 0, 0, 0]], "conditional_input": [[0, 0]]}}',

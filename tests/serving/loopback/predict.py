@@ -38,8 +38,8 @@ def predict(servable: Servable, request: predict_pb2.PredictRequest) -> predict_
 def _check_names(sent: set[str], expected: set[str]) -> None:
     if len(sent) != len(expected):
         raise invalid(
-            f"input size does not match signature: {len(sent)}!={len(expected)}. Sent extra: {sorted(sent - expected)}. "
-            f"Missing but required: {sorted(expected - sent)}."
+            f"input size does not match signature: {len(sent)}!={len(expected)}. "
+            f"Sent extra: {sorted(sent - expected)}. Missing but required: {sorted(expected - sent)}."
         )
     if sent != expected:
         raise invalid(f"Signature input alias: {min(expected - sent)} not found in request")

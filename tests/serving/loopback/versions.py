@@ -32,7 +32,7 @@ class Model:
         self._failed: set[int] = set()
 
     def poll(self) -> None:
-        """Serves the newest version, which an older one may be now. One that fails is tried once, and changes nothing."""
+        """Serves the newest version, be it an older one now. One that fails is tried once, and changes nothing."""
         found = {int(path.name): path for path in self.base_path.iterdir() if path.name.isdecimal()}
         newest = max(found, default=None)
         if newest is None or newest in self._failed or (self.served and newest == self.served.version):
