@@ -59,8 +59,12 @@ def score(
     rows = open_rows(data, batch_size=batch_size, columns=_columns(columns), key=key, header=header)
     if out.exists() and any(out.samefile(path) for path in rows.paths):
         raise ValueError(f"expected --out beside the data; {out} is one of the files to score")
-    with Bar(console, rows.expected_rows) as bar, silenced():
-        done = serving.score(found.path, rows, out, progress=bar.update)
+    try:
+        with Bar(console, rows.expected_rows) as bar, silenced():
+            done = serving.score(found.path, rows, out, progress=bar.update)
+    except KeyboardInterrupt:
+        console.print("The rows so far are kept: the same command goes on from there.")
+        raise
     console.print(summary(done))
 
 

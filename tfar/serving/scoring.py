@@ -19,7 +19,9 @@ from tfar.serving.score_files import WRITERS, check_out
 class Batches(Protocol):
     """Batches of rows that can be read from any batch on, such as `tfar.data.open_rows` makes."""
 
-    identity: Mapping[str, Any]  # Plain JSON: what tells these rows, and these batches, from others.
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """Plain JSON: what tells these rows, and these batches, from others."""
 
     def batches(self, skip: int = 0) -> Iterable[Any]:
         """The batches without the first `skip`."""
