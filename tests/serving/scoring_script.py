@@ -17,6 +17,8 @@ import numpy as np
 from tfar.data import open_rows
 from tfar.serving import partial_scores, score
 
+WIDTH = 60
+
 
 def run_killed(export: str, rows: str, out: str, moment: int) -> None:
     """Scores, and dies around the call number `moment` that changes a file: before it, or after it."""
@@ -58,13 +60,13 @@ def killed(export: str, rows: str, out: str) -> None:
     print(json.dumps(ends))
 
 
-def write(path: Path, kind: str, num_rows: int) -> Path:
-    """A file of `num_rows` rows of three numbers."""
+def write(path: Path, kind: str, num_rows: int) -> None:
+    """A file of rows of 60 numbers, of which three are scored; of a .parquet file only those would be read: of three."""
     path = path.with_suffix(f".{kind}")
     if kind == "csv":
         with open(path, "w") as file:
             for _ in range(num_rows // 1000):
-                file.write("0.25,-1.5,3.125\n" * 1000)
+                file.write((",".join(["-1.125"] * WIDTH) + "\n") * 1000)
     elif kind == "parquet":
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -75,20 +77,19 @@ def write(path: Path, kind: str, num_rows: int) -> Path:
             for _ in range(num_rows // 10_000):
                 writer.write_table(pa.table([rng.normal(size=10_000).astype(np.float32) for _ in "abc"], schema))
     else:
-        rows = np.lib.format.open_memmap(path.with_suffix(".npy"), "w+", np.float32, (num_rows, 3))
+        rows = np.lib.format.open_memmap(path.with_suffix(".npy"), "w+", np.float32, (num_rows, WIDTH))
         rows[:] = 0.25
         rows.flush()
         if kind == "npz":
             np.savez(path, x=rows)
-    return path
 
 
 def memory(export: str, kind: str, folder: str) -> None:
     """The peak of the resident set after a small file and after a large one."""
-    many = 4_000_000 if kind == "csv" else 21_000_000
+    many = {"csv": 240_000, "parquet": 10_000_000}.get(kind, 800_000)
     child = os.fork()
     if child == 0:  # What is needed to write the files is not to be counted.
-        write(Path(folder) / "small", kind, 80_000)
+        write(Path(folder) / "small", kind, 40_000)
         write(Path(folder) / "large", kind, many)
         os._exit(0)
     if os.waitpid(child, 0)[1]:
@@ -96,7 +97,7 @@ def memory(export: str, kind: str, folder: str) -> None:
     peaks = []
     for name in ("small", "large"):
         path = (Path(folder) / name).with_suffix(f".{kind}")
-        score(export, open_rows(path, batch_size=5000), Path(folder) / f"{name}_scores.npy")
+        score(export, open_rows(path, batch_size=5000, columns=[0, 1, 2]), Path(folder) / f"{name}_scores.npy")
         peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     print(path.stat().st_size / 2**20, peaks[1] - peaks[0])
 

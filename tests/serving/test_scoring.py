@@ -330,10 +330,9 @@ def run_script(*arguments, timeout=500):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("suffix", ["csv", "npy", "parquet"])
-def test_runs_killed_at_every_moment_give_the_bytes_of_an_unbroken_one(suffix, export, data, tmp_path):
-    unbroken = score(export, data, tmp_path / f"unbroken.{suffix}").path
-    out = tmp_path / f"scores.{suffix}"
+def test_runs_killed_at_every_moment_give_the_bytes_of_an_unbroken_one(export, data, tmp_path):
+    unbroken = score(export, data, tmp_path / "unbroken.csv").path
+    out = tmp_path / "scores.csv"
     done = run_script("killed", export, tmp_path / "rows.npy", out)
     assert done.returncode == 0, done.stderr[-3000:]
     ends = json.loads(done.stdout.splitlines()[-1])
@@ -345,9 +344,9 @@ def test_runs_killed_at_every_moment_give_the_bytes_of_an_unbroken_one(suffix, e
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["npy", "npz", "csv", "parquet"])
 def test_memory_stays_constant(kind, export, tmp_path):
-    """A file of 256 megabytes (64 as text) takes at most 40 more than one of 1 megabyte."""
+    """A file of 100 to 200 megabytes takes hardly more than one of a few."""
     done = run_script("memory", export, kind, tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
     megabytes, growth = map(float, done.stdout.splitlines()[-1].split())
-    assert megabytes > 60
-    assert growth < 40, f"{growth} megabytes for a file of {megabytes}"
+    assert megabytes > 95
+    assert growth < 30, f"{growth} megabytes for a file of {megabytes}"

@@ -227,7 +227,8 @@ class ParquetReader:
         self.event_shape: tuple[int, ...] = (len(self.names),)
 
     def chunks(self, start: int = 0) -> Iterator[np.ndarray]:
-        with require("pyarrow.parquet").ParquetFile(self.path) as file:
+        # Buffered ahead, all row groups would stay in memory until the pass ends.
+        with require("pyarrow.parquet").ParquetFile(self.path, pre_buffer=False) as file:
             sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
             ends = list(itertools.accumulate(sizes))
             groups = [i for i, end in enumerate(ends) if end > start]
