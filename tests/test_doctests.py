@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import importlib.util
 import pkgutil
 
 import keras
@@ -11,11 +12,15 @@ import tensorflow as tf
 
 import tfar
 
+# Modules that only their extra makes importable.
+OPTIONAL = {"tfar.serving.beam": "apache_beam"}
 MODULES = ["tfar", *sorted(m.name for m in pkgutil.walk_packages(tfar.__path__, "tfar.") if "__main__" not in m.name)]
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_examples(name, tmp_path, monkeypatch):
+    if not is_importable(name):
+        pytest.skip(f"{OPTIONAL[name]} is not installed")
     monkeypatch.chdir(tmp_path)
     module = importlib.import_module(name)
     names = {"tf": tf, "np": np, "keras": keras, "tfar": tfar}
@@ -24,8 +29,12 @@ def test_examples(name, tmp_path, monkeypatch):
     assert result.failed == 0, f"{result.failed} of {result.attempted} examples of {name} failed; see the output."
 
 
+def is_importable(name):
+    return name not in OPTIONAL or importlib.util.find_spec(OPTIONAL[name]) is not None
+
+
 def test_there_are_examples():
     assert "tfar.distributions.made" in MODULES
     finder = doctest.DocTestFinder(exclude_empty=True)
-    modules = [importlib.import_module(name) for name in MODULES]
+    modules = [importlib.import_module(name) for name in MODULES if is_importable(name)]
     assert sum(bool(test.examples) for module in modules for test in finder.find(module)) >= 15

@@ -19,14 +19,15 @@ ALLOWED = {
     "masks": {"orders"},
     "random": set(),
     "files": set(),
+    "exports": set(),
     "version": set(),
     "heads": set(),
     "layers": {"orders", "masks"},
     "networks": NETWORKS,
     "samplers": NETWORKS | {"heads"},
     "distributions": DENSITIES,
-    **{top: DENSITIES | {"files", "version"} for top in TOPS},
-    "cli": DENSITIES | TOPS | {"files", "version"},
+    **{top: DENSITIES | {"files", "exports", "version"} for top in TOPS},
+    "cli": DENSITIES | TOPS | {"files", "exports", "version"},
 }
 
 

@@ -7,7 +7,7 @@ import re
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
-EXTRAS = ("data", "plots", "serving")
+EXTRAS = ("data", "plots", "serving", "beam")
 
 
 def lower_bounds() -> dict[str, str]:

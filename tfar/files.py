@@ -11,7 +11,9 @@ from typing import Any
 
 
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike[str], suffix: str = "") -> Iterator[Path]:
+def replacing(
+    path: str | os.PathLike[str], suffix: str = "", folder: str | os.PathLike[str] | None = None
+) -> Iterator[Path]:
     """Yields a temporary path beside `path`; renames it to `path` on success and removes it on failure.
 
     Works for a file and for a folder. The temporary name starts with a dot, so that no server takes it for a version.
@@ -19,13 +21,14 @@ def replacing(path: str | os.PathLike[str], suffix: str = "") -> Iterator[Path]:
     Args:
         path: where the finished file or folder shall lie. Its parent is made if it is missing.
         suffix: what the temporary name must end with, for writers that look at it.
+        folder: where the temporary lies, on the disk of `path`. Default: beside it.
 
     Raises:
         OSError: If writing fails, with the path that was meant.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f".{path.name}.{uuid.uuid4().hex[:8]}.part{suffix}"
+    temporary = Path(folder or path.parent) / f".{path.name}.{uuid.uuid4().hex[:8]}.part{suffix}"
     try:
         yield temporary
         os.replace(temporary, path)
@@ -36,6 +39,16 @@ def replacing(path: str | os.PathLike[str], suffix: str = "") -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
         else:
             temporary.unlink(missing_ok=True)
+
+
+def sync_folder(path: str | os.PathLike[str]) -> None:
+    """Makes the names in a folder safe from a power cut, where the system can: a rename alone is not."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def write_json(path: str | os.PathLike[str], content: Any) -> None:

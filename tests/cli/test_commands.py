@@ -13,7 +13,7 @@ import tfar
 from tfar.cli import export, rows
 from tfar.cli.errors import one_line
 
-COMMANDS = ("train", "evaluate", "sample", "complete", "export", "demo")
+COMMANDS = ("train", "evaluate", "sample", "complete", "export", "serve", "score", "demo")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

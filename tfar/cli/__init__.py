@@ -1,4 +1,4 @@
-"""The command line: `tfar train`, `evaluate`, `sample`, `complete`, `export` and `demo`."""
+"""The command line: `tfar train`, `evaluate`, `sample`, `complete`, `export`, `serve`, `score` and `demo`."""
 
 import os
 

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from tfar.cli import complete, demo, evaluate, export, sample, train
+from tfar.cli import complete, demo, evaluate, export, sample, score, serve, train
 
 app = typer.Typer(
     name="tfar",
@@ -22,6 +22,8 @@ app.command("evaluate", help=evaluate.HELP, no_args_is_help=True)(evaluate.evalu
 app.command("sample", help=sample.HELP, no_args_is_help=True)(sample.sample)
 app.command("complete", help=complete.HELP, no_args_is_help=True)(complete.complete)
 app.command("export", help=export.HELP, no_args_is_help=True)(export.export)
+app.command("serve", help=serve.HELP, no_args_is_help=True)(serve.serve)
+app.command("score", help=score.HELP, no_args_is_help=True)(score.score)
 app.command("demo", help=demo.HELP)(demo.demo)
 
 

@@ -6,6 +6,9 @@ from typing import Annotated
 import typer
 
 RunOrModel = Annotated[Path, typer.Argument(metavar="RUN_OR_MODEL", help="Folder of a run, or a .keras file.")]
+Export = Annotated[
+    Path, typer.Argument(metavar="EXPORT", help="Folder of an exported SavedModel: of all versions, or of one.")
+]
 DataDir = Annotated[
     Path | None,
     typer.Option("--data-dir", help="Folder of data sets. Default: the environment variable TFAR_DATA_DIR."),

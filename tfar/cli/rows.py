@@ -32,7 +32,7 @@ def read_rows(
         ValueError: If there is no such split, or the rows have another number of values.
     """
     import tfar.data
-    from tfar.data.files import SUFFIXES
+    from tfar.data.opening import SUFFIXES
 
     is_file = Path(data).suffix.lower() in SUFFIXES
     split = split or ("all" if is_file else "test")

@@ -1,10 +1,7 @@
 """The user's own tables and arrays: .npy, .npz, .csv and .parquet files, streamed in constant memory."""
 
 import dataclasses
-import glob
 import os
-import pathlib
-import zipfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,11 +9,11 @@ import numpy as np
 
 from tfar.data.checks import check_count, check_fractions, check_seed
 from tfar.data.hashing import split_of_rows
-from tfar.data.readers import ArrayReader, Columns, CSVReader, ParquetReader, Reader, open_npy
+from tfar.data.opening import find_files, open_files
+from tfar.data.readers import Columns, Reader
 from tfar.data.sources import Source, StreamSource
 from tfar.data.splits import MEMORY_LIMIT, SPLIT_NAMES, DataSplits
 
-SUFFIXES = (".npy", ".npz", ".csv", ".parquet")
 MAX_CLASSES = 256
 
 
@@ -101,83 +98,6 @@ def from_files(
         description=f"{len(paths)} file(s): {path_or_pattern}",
         memory_limit=memory_limit,
     )
-
-
-def find_files(path_or_pattern: str | os.PathLike[str]) -> list[pathlib.Path]:
-    """Returns the files that a path or a pattern names, sorted by name.
-
-    Raises:
-        FileNotFoundError: none.
-        ValueError: another suffix, or several.
-    """
-    text = os.path.expanduser(os.fspath(path_or_pattern))
-    paths = [pathlib.Path(text)] if os.path.isfile(text) else sorted(pathlib.Path(p) for p in glob.glob(text))
-    paths = [p for p in paths if p.is_file()]
-    if not paths:
-        what = "is a folder: name its files by a pattern such as" if os.path.isdir(text) else "does not exist, nor does"
-        hint = os.path.join(text, "*.csv") if os.path.isdir(text) else "a file that fits it as a pattern"
-        raise FileNotFoundError(f"{text} {what} {hint}")
-    suffixes = sorted({p.suffix.lower() for p in paths})
-    if len(suffixes) > 1 or suffixes[0] not in SUFFIXES:
-        raise ValueError(f"expected files of one suffix, one of {', '.join(SUFFIXES)}; received {', '.join(suffixes)}")
-    return paths
-
-
-def open_files(
-    paths: list[pathlib.Path], *, columns: Columns, key: str | None, header: bool | None, delimiter: str
-) -> dict[str, list[Reader]]:
-    """Opens files of one suffix.
-
-    Returns:
-        The readers of each split that the files name; "all" where they name none.
-
-    Raises:
-        ValueError: the files differ in shape, or an option does not fit their suffix.
-    """
-    suffix = paths[0].suffix.lower()
-    if key is not None and suffix != ".npz":
-        raise ValueError(f"key={key!r} names an array of an .npz file; received {paths[0]}")
-    if suffix == ".npz":
-        if len(paths) > 1:
-            raise ValueError(f"expected one .npz file; received {len(paths)}, from {paths[0]} to {paths[-1]}")
-        readers = _open_npz(paths[0], columns, key)
-    elif suffix == ".npy":
-        readers = {"all": [open_npy(p, columns) for p in paths]}
-    elif suffix == ".csv":
-        readers = {"all": [CSVReader(p, columns, header=header, delimiter=delimiter) for p in paths]}
-    else:
-        readers = {"all": [ParquetReader(p, columns) for p in paths]}
-    _check_alike([reader for group in readers.values() for reader in group])
-    return readers
-
-
-def _check_alike(readers: list[Any]) -> None:
-    for reader in readers[1:]:
-        for what in ("event_shape", "names"):
-            first, other = getattr(readers[0], what, None), getattr(reader, what, None)
-            if first != other:
-                label = "rows of shape" if what == "event_shape" else "columns"
-                raise ValueError(
-                    f"expected {label} {first}, as in {readers[0].path}; received {other} in {reader.path}"
-                )
-
-
-def _open_npz(path: pathlib.Path, columns: Columns, key: str | None) -> dict[str, list[Reader]]:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            present = ", ".join(file.files) or "none"
-            if key is not None and key not in file.files:
-                raise ValueError(f"there is no array {key!r}; the file holds {present}")
-            wanted = [key] if key is not None else [k for k in SPLIT_NAMES if k in file.files]
-            if not wanted and len(file.files) == 1:
-                wanted = list(file.files)
-            if key is None and "train" not in wanted and wanted != list(file.files):
-                raise ValueError(f"expected the arrays train, valid and test, or key=…; the file holds {present}")
-            arrays = {k: file[k] for k in wanted}
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path}: {error}") from error
-    named = key is None and "train" in arrays
-    return {k if named else "all": [ArrayReader(path / k, x, columns)] for k, x in arrays.items()}
 
 
 @dataclasses.dataclass(frozen=True)

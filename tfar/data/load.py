@@ -7,8 +7,9 @@ from typing import Any
 from tfar.data.binarized import load_mnist_binarized
 from tfar.data.binary import BINARY_SETS, load_binary
 from tfar.data.bundled import load_digits
-from tfar.data.files import SUFFIXES, from_files
+from tfar.data.files import from_files
 from tfar.data.images import UnknownName, load_images
+from tfar.data.opening import SUFFIXES
 from tfar.data.splits import DataSplits
 
 IMAGE_SETS = ("mnist", "fashion_mnist", "cifar10", "binarized_mnist")

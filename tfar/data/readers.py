@@ -1,7 +1,8 @@
 """Readers of one file each: they know its columns, and give its rows chunk by chunk in float32.
 
 A pass holds one chunk at a time (a Parquet file: one row group). Every cell must be a finite number; the error of one
-that is not names the file, the row and the column.
+that is not names the file, the row and the column. With `finite=False` such a cell is NaN (or infinite) instead, for
+who goes on with the other rows.
 """
 
 import csv
@@ -24,9 +25,10 @@ class Reader(Protocol):
 
     path: pathlib.Path
     event_shape: tuple[int, ...]
+    num_rows: int | None  # None where only a pass could tell.
 
-    def chunks(self) -> Iterator[np.ndarray]:
-        """Starts a pass: float32 `[n, *event_shape]`, in file order."""
+    def chunks(self, start: int = 0) -> Iterator[np.ndarray]:
+        """Starts a pass at a row: float32 `[n, *event_shape]`, in file order."""
 
 
 def chunk_rows(event_shape: tuple[int, ...]) -> int:
@@ -34,15 +36,15 @@ def chunk_rows(event_shape: tuple[int, ...]) -> int:
     return int(np.clip(CHUNK_BYTES // (4 * max(math.prod(event_shape), 1)), 1, 4096))
 
 
-def as_finite(chunk: np.ndarray, path: pathlib.Path, first_row: int) -> np.ndarray:
-    """Casts a chunk to float32, or says which cell is not a finite number.
+def as_float32(chunk: np.ndarray, path: pathlib.Path, first_row: int, finite: bool = True) -> np.ndarray:
+    """Casts a chunk to float32; where `finite` is asked for, says which cell is not a finite number.
 
     Raises:
         ValueError: a NaN, an infinity, or a number beyond float32. Rows are counted from 0.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         values = np.asarray(chunk, np.float32)
-    if not np.isfinite(values).all():
+    if finite and not np.isfinite(values).all():
         row, *column = (int(i) for i in np.argwhere(~np.isfinite(values))[0])
         where = f", column {column[0] if len(column) == 1 else column}" if column else ""
         raise ValueError(
@@ -59,18 +61,21 @@ class ArrayReader:
         path: pathlib.Path, for messages.
         array: np.ndarray of numbers.
         columns: indices of the columns to keep, of a table `[N, D]`; None keeps all.
+        finite: bool. Whether a number that is not finite is an error.
 
     Raises:
         ValueError: not numbers, no rows axis, or columns that are not there.
     """
 
-    def __init__(self, path: pathlib.Path, array: np.ndarray, columns: Columns = None) -> None:
+    def __init__(self, path: pathlib.Path, array: np.ndarray, columns: Columns = None, *, finite: bool = True) -> None:
         if array.dtype.kind not in "biuf":
             raise ValueError(f"{path}: expected an array of numbers; received {array.dtype}")
         if array.ndim == 0:
             raise ValueError(f"{path}: expected an array [N, …]; received a scalar")
         self.path = path
+        self.finite = finite
         self.array = array[:, None] if array.ndim == 1 else array
+        self.num_rows: int | None = len(array)
         self.columns: Any = slice(None)
         if columns is not None:
             if self.array.ndim != 2:
@@ -78,19 +83,22 @@ class ArrayReader:
             self.columns = pick_columns(path, columns, None, self.array.shape[1])
         self.event_shape = (len(self.columns),) if columns is not None else tuple(self.array.shape[1:])
 
-    def chunks(self) -> Iterator[np.ndarray]:
-        size = chunk_rows(self.array.shape[1:])
-        for start in range(0, len(self.array), size):
-            yield as_finite(self.array[start : start + size][:, self.columns], self.path, start)
+    def chunks(self, start: int = 0) -> Iterator[np.ndarray]:
+        for first, part in self._parts(start, chunk_rows(self.array.shape[1:])):
+            yield as_float32(part[:, self.columns], self.path, first, self.finite)
+
+    def _parts(self, start: int, size: int) -> Iterator[tuple[int, np.ndarray]]:
+        for first in range(start, len(self.array), size):
+            yield first, self.array[first : first + size]
 
 
-def open_npy(path: pathlib.Path, columns: Columns = None) -> ArrayReader:
+def open_npy(path: pathlib.Path, columns: Columns = None, *, finite: bool = True) -> ArrayReader:
     """Maps a .npy file into memory, so that only the chunk that is read is loaded."""
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise ValueError(f"{path}: expected an array of numbers in NumPy's .npy format: {error}") from error
-    return ArrayReader(path, array, columns)
+    return ArrayReader(path, array, columns, finite=finite)
 
 
 class CSVReader:
@@ -101,17 +109,27 @@ class CSVReader:
         columns: names (they need a header) or indices of the columns to keep, in that order; None keeps all.
         header: whether the first row names the columns. None finds out: it does if none of its cells is a number.
         delimiter: str.
+        finite: bool. Whether a cell that is missing or not a finite number is an error; else it is NaN or infinite.
 
     Raises:
         ValueError: an empty file, columns that are not there, a first row that is half text. While reading: a cell that
             is missing or not a finite number, a row of another length; rows are lines of the file, counted from 1.
     """
 
+    num_rows: int | None = None
+
     def __init__(
-        self, path: pathlib.Path, columns: Columns = None, *, header: bool | None = None, delimiter: str = ","
+        self,
+        path: pathlib.Path,
+        columns: Columns = None,
+        *,
+        header: bool | None = None,
+        delimiter: str = ",",
+        finite: bool = True,
     ) -> None:
         self.path = path
         self.delimiter = delimiter
+        self.finite = finite
         first = next(self._lines(), None)
         if first is None:
             raise ValueError(f"{path}: expected rows of numbers; received an empty file")
@@ -138,8 +156,12 @@ class CSVReader:
             except (csv.Error, UnicodeDecodeError) as error:
                 raise ValueError(f"{self.path}: expected a text table; row {reader.line_num + 1}: {error}") from error
 
-    def chunks(self) -> Iterator[np.ndarray]:
-        lines = itertools.islice(self._lines(), int(self.header), None)
+    def count_rows(self) -> int:
+        """Reads the file to count its rows."""
+        return sum(1 for _ in self._lines()) - int(self.header)
+
+    def chunks(self, start: int = 0) -> Iterator[np.ndarray]:
+        lines = itertools.islice(self._lines(), int(self.header) + start, None)
         while part := list(itertools.islice(lines, chunk_rows((self.width,)))):
             yield self._parse(part)
 
@@ -156,8 +178,11 @@ class CSVReader:
                 )
         except ValueError:
             values = None
-        if values is None or not np.isfinite(values).all():
+        if self.finite and (values is None or not np.isfinite(values).all()):
             raise self._first_error(lines)
+        if values is None:
+            numbers = [[_number_or_nan(cells[c]) for c in self.columns] for _, cells in lines]
+            values = as_float32(np.array(numbers), self.path, 0, finite=False)
         return values
 
     def _first_error(self, lines: list[tuple[int, list[str]]]) -> ValueError:
@@ -175,17 +200,20 @@ class ParquetReader:
     Args:
         path: pathlib.Path.
         columns: names or indices of the columns to keep, in that order; None keeps all.
+        finite: bool. Whether a cell that is missing or not a finite number is an error; else it is NaN or infinite.
 
     Raises:
         ValueError: not a Parquet file, columns that are not there or not numbers; while reading, a missing cell.
         ImportError: pyarrow is not installed.
     """
 
-    def __init__(self, path: pathlib.Path, columns: Columns = None) -> None:
+    def __init__(self, path: pathlib.Path, columns: Columns = None, *, finite: bool = True) -> None:
         arrow = require("pyarrow")
         self.path = path
+        self.finite = finite
         try:
-            schema = require("pyarrow.parquet").read_schema(path)
+            with require("pyarrow.parquet").ParquetFile(path) as file:
+                schema, self.num_rows = file.schema_arrow, file.metadata.num_rows
         except arrow.ArrowInvalid as error:
             raise ValueError(f"{path}: expected a Parquet file: {error}") from error
         if len(set(schema.names)) < len(schema.names):
@@ -198,18 +226,28 @@ class ParquetReader:
                 raise ValueError(f"{path}: expected numbers; column {name!r} holds {kind}. Choose others by columns=…")
         self.event_shape: tuple[int, ...] = (len(self.names),)
 
-    def chunks(self) -> Iterator[np.ndarray]:
-        first_row = 0
-        with require("pyarrow.parquet").ParquetFile(self.path) as file:
-            for batch in file.iter_batches(batch_size=chunk_rows(self.event_shape), columns=self.names):
-                columns = [batch.column(batch.schema.get_field_index(name)) for name in self.names]
-                for name, column in zip(self.names, columns, strict=True):
-                    if column.null_count:
-                        row = first_row + column.is_null().to_numpy(zero_copy_only=False).argmax()
-                        raise ValueError(f"{self.path}: row {row} (counted from 0), column {name!r} is missing")
-                table = np.stack([c.to_numpy(zero_copy_only=False) for c in columns], axis=-1)
-                yield as_finite(table, self.path, first_row)
-                first_row += len(table)
+    def chunks(self, start: int = 0) -> Iterator[np.ndarray]:
+        # Buffered ahead, all row groups would stay in memory until the pass ends.
+        with require("pyarrow.parquet").ParquetFile(self.path, pre_buffer=False) as file:
+            sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+            ends = list(itertools.accumulate(sizes))
+            groups = [i for i, end in enumerate(ends) if end > start]
+            first_row = ends[groups[0]] - sizes[groups[0]] if groups else 0
+            for batch in file.iter_batches(chunk_rows(self.event_shape), row_groups=groups, columns=self.names):
+                skipped = min(max(start - first_row, 0), len(batch))
+                if skipped < len(batch):
+                    first = first_row + skipped
+                    yield as_float32(self._table(batch.slice(skipped), first), self.path, first, self.finite)
+                first_row += len(batch)
+
+    def _table(self, batch: Any, first_row: int) -> np.ndarray:
+        columns = [batch.column(batch.schema.get_field_index(name)) for name in self.names]
+        for name, column in zip(self.names, columns, strict=True):
+            if self.finite and column.null_count:
+                row = first_row + column.is_null().to_numpy(zero_copy_only=False).argmax()
+                raise ValueError(f"{self.path}: row {row} (counted from 0), column {name!r} is missing")
+        # A column of booleans with gaps comes as objects, of which None becomes NaN.
+        return np.stack([np.asarray(c.to_numpy(zero_copy_only=False)) for c in columns], axis=-1)
 
 
 def pick_columns(path: pathlib.Path, columns: Columns, names: Sequence[str] | None, width: int) -> list[int]:
@@ -249,6 +287,10 @@ def _is_number(cell: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _number_or_nan(cell: str) -> float:
+    return float(cell) if _is_number(cell) else math.nan
 
 
 def _is_header(path: pathlib.Path, cells: list[str], named: bool) -> bool:

@@ -1,8 +1,17 @@
-"""Serving: distributions as SavedModels for TF Serving and as TFLite files for phones."""
+"""Serving: distributions as SavedModels for TF Serving and as TFLite files for phones, and scores by an export."""
 
 from tfar.serving.errors import ExportError
 from tfar.serving.rounding import LogProbError, log_prob_error
 from tfar.serving.saved_model import export_saved_model
+from tfar.serving.scoring import Scored, score
 from tfar.serving.tflite import export_tflite
 
-__all__ = ["ExportError", "LogProbError", "export_saved_model", "export_tflite", "log_prob_error"]
+__all__ = [
+    "ExportError",
+    "LogProbError",
+    "Scored",
+    "export_saved_model",
+    "export_tflite",
+    "log_prob_error",
+    "score",
+]

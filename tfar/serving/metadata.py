@@ -1,8 +1,7 @@
 """What an exported model says of itself: `tfar.json`."""
 
-import hashlib
 import importlib.metadata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import keras
 import numpy as np
 
 from tfar.distributions import Autoregressive
+from tfar.exports import sha256
 from tfar.serving.signatures import Signature
 from tfar.version import __version__
 
@@ -44,16 +44,6 @@ def describe(dist: Autoregressive, signatures: Mapping[str, Signature], folder: 
         "versions": {"tfar": __version__, **_versions()},
         "sha256": {str(p.relative_to(folder)): sha256([p]) for p in _files(folder)},
     }
-
-
-def sha256(paths: Iterable[Path]) -> str:
-    """The checksum of files, one after the other."""
-    digest = hashlib.sha256()
-    for path in paths:
-        with open(path, "rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
 
 
 def _files(folder: Path) -> list[Path]:

@@ -1,0 +1,100 @@
+"""`tfar serve`: the command that starts TF Serving on an export. tfar has no server of its own."""
+
+import csv
+import io
+import re
+import shlex
+from pathlib import Path
+
+import typer
+
+from tfar.cli.errors import reports_errors
+from tfar.cli.options import Export as ExportOption
+from tfar.exports import Export, find_export
+
+HELP = """Print the command that starts TF Serving on an exported SavedModel: nothing is started.
+
+With the folder of all versions the server takes the newest, and every newer one that is exported while it runs; with the \
+folder of one version it serves that one alone.
+
+[bold]Examples[/]
+
+tfar serve exported/digits
+
+tfar serve exported/digits/3
+"""
+GRPC_PORT, REST_PORT = 8500, 8501
+IMAGE = "tensorflow/serving"
+
+
+@reports_errors
+def serve(export: ExportOption) -> None:
+    found = find_export(export)
+    if not found.path.name.isdecimal():
+        raise ValueError(f"{found.path}: TF Serving takes the folder of a version by its number; expected such as 1")
+    typer.echo("\n".join(lines(found)))
+
+
+def lines(export: Export) -> list[str]:
+    """Commands for a shell, each under a comment: Docker's, that of an installed server, and a question to either."""
+    name = model_name(export)
+    versions = export.description.get("versions", {})
+    comment = f"# {export.path} was exported with TensorFlow {versions.get('tensorflow', '(unknown)')}."
+    return [
+        comment,
+        f"# TF Serving in its official Docker image: gRPC on port {GRPC_PORT}, REST on port {REST_PORT}.",
+        shlex.join(docker_command(export)),
+        "# The same with an installed tensorflow_model_server:",
+        *server_commands(export),
+        "# Is it up?",
+        shlex.join(["curl", f"http://localhost:{REST_PORT}/v1/models/{name}"]),
+    ]
+
+
+def model_name(export: Export) -> str:
+    """The name that clients call the model by: that of the folder, without what a URL or the image cannot hold.
+
+    Example:
+        >>> model_name(Export(Path("/exported/my model/1"), {}, False))
+        'my_model'
+    """
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", export.base.name) or "model"
+
+
+def docker_command(export: Export) -> list[str]:
+    """The words of the command that serves an export in the official image."""
+    name = model_name(export)
+    source, target = export.base, f"/models/{name}"
+    if export.is_pinned:
+        source, target = export.path, f"{target}/{export.path.name}"
+    ports = [f"--publish={port}:{port}" for port in (GRPC_PORT, REST_PORT)]
+    mount = _csv(["type=bind", f"source={source}", f"target={target}", "readonly"])
+    return ["docker", "run", "--rm", *ports, f"--mount={mount}", f"--env=MODEL_NAME={name}", IMAGE]
+
+
+def server_commands(export: Export) -> list[str]:
+    """The commands that serve an export with an installed server; one version needs a configuration file."""
+    name = model_name(export)
+    server = ["tensorflow_model_server", f"--port={GRPC_PORT}", f"--rest_api_port={REST_PORT}"]
+    if not export.is_pinned:
+        return [shlex.join([*server, f"--model_name={name}", f"--model_base_path={export.base}"])]
+    config = f"{name}.config"
+    return [
+        f"printf '%s\\n' {shlex.quote(_config(name, export.base, export.path.name))} > {shlex.quote(config)}",
+        shlex.join([*server, f"--model_config_file={config}"]),
+    ]
+
+
+def _config(name: str, base: Path, version: str) -> str:
+    path = str(base).replace("\\", "\\\\").replace('"', '\\"')
+    return (
+        f'model_config_list {{ config {{ name: "{name}" base_path: "{path}" model_platform: "tensorflow" '
+        f"model_version_policy {{ specific {{ versions: {int(version)} }} }} }} }}"
+    )
+
+
+def _csv(fields: list[str]) -> str:
+    """Joins fields as Docker's --mount reads them: a path may hold a comma."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(fields)
+    return text.getvalue()

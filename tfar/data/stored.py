@@ -1,0 +1,84 @@
+"""Arrays in NumPy's format that are larger than memory: read as a pass goes on, from a .npy file or out of an .npz."""
+
+import contextlib
+import pathlib
+import zipfile
+from collections.abc import Iterator
+from typing import IO
+
+import numpy as np
+
+from tfar.data.readers import ArrayReader, Columns, open_npy
+
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+
+
+class StoredArrayReader(ArrayReader):
+    """An array `[N, …]` of which a pass reads one chunk after the other, and keeps none.
+
+    A file that is mapped into memory counts as memory of the process once it has been read; this one does not.
+    Numbers that are not finite are kept.
+
+    Args:
+        path: pathlib.Path of a .npy or .npz file.
+        columns: indices of the columns to keep, of a table `[N, D]`; None keeps all.
+        member: str or None. Which array of an .npz file.
+
+    Raises:
+        ValueError: not an array of numbers in rows, columns that are not there, or a file that ends early.
+    """
+
+    def __init__(self, path: pathlib.Path, columns: Columns = None, member: str | None = None) -> None:
+        self.member = member
+        self.file = path
+        shown = path if member is None else path / member
+        shape, dtype = self._read_header(shown)
+        # It has the shape and the type, for the checks that all arrays share, and takes no memory.
+        super().__init__(shown, np.broadcast_to(np.zeros([], dtype), shape), columns, finite=False)
+
+    def _read_header(self, shown: pathlib.Path) -> tuple[tuple[int, ...], np.dtype]:
+        try:
+            with self._open() as file:
+                shape, self.fortran_order, dtype = _HEADERS[np.lib.format.read_magic(file)](file)
+                self.offset = file.tell()
+        except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise ValueError(f"{shown}: expected an array of numbers in NumPy's .npy format: {error}") from error
+        return shape, dtype
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[IO[bytes]]:
+        if self.member is None:
+            with open(self.file, "rb") as file:
+                yield file
+        else:
+            with zipfile.ZipFile(self.file) as archive, archive.open(f"{self.member}.npy") as member:
+                yield member
+
+    def _parts(self, start: int, size: int) -> Iterator[tuple[int, np.ndarray]]:
+        row_bytes = self.array[:1].nbytes
+        with self._open() as file:
+            file.seek(self.offset + start * row_bytes)
+            for first in range(start, len(self.array), size):
+                count = min(size, len(self.array) - first)
+                content = file.read(count * row_bytes)
+                if len(content) < count * row_bytes:
+                    raise ValueError(
+                        f"{self.path}: expected {len(self.array)} rows, as its header says; the file ends in row "
+                        f"{first + len(content) // max(row_bytes, 1)} (counted from 0)"
+                    )
+                yield first, np.frombuffer(content, self.array.dtype).reshape([count, *self.array.shape[1:]])
+
+
+def open_stored(path: pathlib.Path, columns: Columns = None, member: str | None = None) -> ArrayReader:
+    """Opens a .npy file, or one array of an .npz file, for a pass in constant memory.
+
+    An array in Fortran order has its rows scattered over the file: that of a .npy file is mapped, that of an .npz file
+    read as a whole.
+    """
+    reader = StoredArrayReader(path, columns, member)
+    if not reader.fortran_order or reader.array.size == 0:
+        return reader
+    if member is None:
+        return open_npy(path, columns, finite=False)
+    with np.load(path, allow_pickle=False) as file:
+        return ArrayReader(path / member, file[member], columns, finite=False)

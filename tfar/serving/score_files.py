@@ -1,0 +1,83 @@
+"""Files of scores: one log_prob for each row, written a chunk at a time."""
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Chunks = Iterable[tuple[int, NDArray[np.float32]]]
+
+
+def write_npy(path: Path, chunks: Chunks, num_rows: int) -> None:
+    """An array float32 `[N]`."""
+    with open(path, "wb") as file:
+        header = {"descr": "<f4", "fortran_order": False, "shape": (num_rows,)}
+        np.lib.format.write_array_header_1_0(file, header)
+        for _, scores in chunks:
+            file.write(scores.tobytes())
+        _sync(file)
+
+
+def write_csv(path: Path, chunks: Chunks, num_rows: int) -> None:
+    """A table of `row`, counted from 0, and `log_prob`, in nine digits, which give back the float32; or `nan`."""
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        file.write("row,log_prob\n")
+        for first, scores in chunks:
+            file.writelines(f"{row},{score:.9g}\n" for row, score in enumerate(scores.tolist(), first))
+        _sync(file)
+
+
+def write_parquet(path: Path, chunks: Chunks, num_rows: int) -> None:
+    """A table of `row` int64, counted from 0, and `log_prob` float32."""
+    arrow, parquet = require_parquet()
+    schema = arrow.schema([("row", arrow.int64()), ("log_prob", arrow.float32())])
+    with open(path, "wb") as file:
+        with parquet.ParquetWriter(file, schema) as writer:
+            for first, scores in chunks:
+                rows = np.arange(first, first + len(scores))
+                writer.write_table(arrow.table([rows, scores], schema=schema))
+        _sync(file)
+
+
+def require_parquet() -> tuple[Any, Any]:
+    """pyarrow and its Parquet module.
+
+    Raises:
+        ImportError: If it is not installed; says how to get it.
+    """
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise ImportError(f'a .parquet file needs pyarrow ({error}): pip install "tfar[data]"') from error
+    return pyarrow, pyarrow.parquet
+
+
+WRITERS: dict[str, Callable[[Path, Chunks, int], None]] = {
+    ".csv": write_csv,
+    ".npy": write_npy,
+    ".parquet": write_parquet,
+}
+
+
+def check_out(out: Path) -> None:
+    """Checks the name of a file of scores, and that its kind can be written, before anything is computed.
+
+    Raises:
+        ValueError: If its suffix is another, or a folder has that name.
+        ImportError: If pyarrow is needed and not installed.
+    """
+    if out.suffix not in WRITERS:
+        raise ValueError(f"expected a file of scores that ends with {', '.join(WRITERS)}; received {out}")
+    if out.is_dir():
+        raise ValueError(f"expected a file of scores; {out} is a folder")
+    if out.suffix == ".parquet":
+        require_parquet()
+
+
+def _sync(file: Any) -> None:
+    file.flush()
+    os.fsync(file.fileno())
