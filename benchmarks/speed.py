@@ -25,8 +25,8 @@ ORDER = ("log_prob", "sample", "train_step")
 class Effort:
     """How long to measure: rounds, seconds for each operation and for a burst, and whether to measure memory."""
 
-    rounds: int = 15
-    budget_s: float = 90.0
+    rounds: int = 10
+    budget_s: float = 60.0
     burst_s: float = 0.3
     with_memory: bool = True
 
