@@ -73,6 +73,18 @@ def made(name: str, event_shape: Any = (5,), head: Any = None, main: bool = Fals
     return Case(f"MADE-{name}", make, event_shape, head().num_classes, kwargs.get("conditional_shape"), main)
 
 
+def nade(name: str, event_shape: Any = (5,), head: Any = None, main: bool = False, **kwargs: Any) -> Case:
+    """A case of NADE; `head` makes the head, so that no two distributions share one."""
+    event_shape = tuple(event_shape)
+    kwargs = {"hidden_units": 7, **kwargs}
+    head = head or tfar.heads.Bernoulli
+
+    def make() -> tfar.NADE:
+        return randomize(tfar.NADE(event_shape=event_shape, head=head(), **kwargs))
+
+    return Case(f"NADE-{name}", make, event_shape, head().num_classes, kwargs.get("conditional_shape"), main)
+
+
 def own_network(conditional: bool = False) -> Case:
     """A Keras model without `start` and `step`, as users bring them."""
 
@@ -151,6 +163,19 @@ CASES = (
     made("normals-masks-2", event_shape=(4,), head=normals, order="random", num_masks=2),
     made("laplaces", event_shape=(2,), head=laplaces, order="reverse"),
     made("laplaces-one-site", event_shape=(1,), head=laplaces),
+    nade("bernoulli", conditional_shape=(3,), order="random", main=True),
+    nade("plain"),
+    nade("reverse", order="reverse", activation="tanh"),
+    nade("given-order", order=[2, 0, 4, 1, 3], activation="relu"),
+    nade("first-state", learned_first_state=True),
+    nade("first-state-conditional", learned_first_state=True, conditional_shape=(3,), order="reverse"),
+    nade("conditional-dict", conditional_shape={"speaker": (2,), "features": (2, 2)}),
+    nade("event-2d", event_shape=(2, 3), order="random", seed=3),
+    nade("one-site-conditional", event_shape=(1,), conditional_shape=(2,)),
+    nade("categorical-one-hot", event_shape=(4,), head=categorical),
+    nade("categorical-scaled", event_shape=(4,), head=categorical, one_hot_inputs=False),
+    nade("normals", event_shape=(2,), head=normals),
+    nade("laplaces", event_shape=(2,), head=laplaces, order="reverse"),
     own_network(),
     own_network(conditional=True),
 )

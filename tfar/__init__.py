@@ -23,11 +23,12 @@ if TYPE_CHECKING:
         testing,
         training,
     )
-    from tfar.distributions import MADE, Autoregressive
+    from tfar.distributions import MADE, NADE, Autoregressive
     from tfar.training import load
 
 __all__ = [
     "MADE",
+    "NADE",
     "Autoregressive",
     "data",
     "distributions",
@@ -46,7 +47,7 @@ __all__ = [
 ]
 
 # Where the names come from that are no modules of the package.
-_HOMES = {"MADE": "distributions", "Autoregressive": "distributions", "load": "training"}
+_HOMES = {"MADE": "distributions", "NADE": "distributions", "Autoregressive": "distributions", "load": "training"}
 
 
 def __getattr__(name: str) -> Any:

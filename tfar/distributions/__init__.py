@@ -2,5 +2,6 @@
 
 from tfar.distributions.autoregressive import Autoregressive
 from tfar.distributions.made import MADE
+from tfar.distributions.nade import NADE
 
-__all__ = ["MADE", "Autoregressive"]
+__all__ = ["MADE", "NADE", "Autoregressive"]

@@ -4,16 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 
 from tfar import orders
+from tfar.distributions.arguments import check_head, checked_conditional_shape, class_inputs, shape_tuple
 from tfar.distributions.autoregressive import Autoregressive
-from tfar.heads import Bernoulli, Categorical, Head
+from tfar.heads import Bernoulli, Head
 from tfar.heads.base import check_positive_int
 from tfar.networks import MADENetwork
-
-# Up to this many classes, each class of a Categorical site is an input of its own by default.
-ONE_HOT_CLASSES = 32
 
 
 @keras.saving.register_keras_serializable("tfar")
@@ -88,16 +85,11 @@ class MADE(Autoregressive):
         name: str = "MADE",
     ) -> None:
         parameters = dict(locals())
-        head = Bernoulli() if head is None else head
+        head = Bernoulli() if head is None else check_head(head)
         if degrees not in ("even", "random"):
             raise ValueError(f"Expected `degrees` to be 'even' or 'random'; received {degrees!r}.")
-        if not isinstance(head, Head):
-            raise ValueError(f"Expected `head` to be a tfar.heads.Head; received {head!r}.")
         if not 0.0 <= dropout_rate < 1.0:
             raise ValueError(f"Expected `dropout_rate` in [0, 1); received {dropout_rate!r}.")
-        num_classes = head.num_classes if isinstance(head, Categorical) else None
-        if one_hot_inputs is None:
-            one_hot_inputs = num_classes is not None and num_classes <= ONE_HOT_CLASSES
         network = MADENetwork(
             event_shape=shape_tuple("event_shape", event_shape),
             hidden_units=shape_tuple("hidden_units", hidden_units),
@@ -111,11 +103,10 @@ class MADE(Autoregressive):
             connectivity_weights=connectivity_weights,
             activation=activation,
             dropout_rate=dropout_rate,
-            conditional_shape=_conditional_shape(conditional_shape),
-            num_classes=num_classes,
-            one_hot=one_hot_inputs,
+            conditional_shape=checked_conditional_shape(conditional_shape),
             kernel_initializer=kernel_initializer,
             seed=check_positive_int("seed", seed, lowest=0),
+            **class_inputs(head, one_hot_inputs),
         )
         self._setup(network, head, jit_compile, parameters, name)
 
@@ -145,27 +136,3 @@ class MADE(Autoregressive):
             "jit_compile": self._rows.jit_compile,
             "name": self.name,
         }
-
-
-def shape_tuple(name: str, shape: Any) -> tuple[int, ...]:
-    """Turns an int or a sequence of ints of at least 1 into a tuple.
-
-    Raises:
-        ValueError: If it is empty or holds something else.
-    """
-    axes = [shape] if isinstance(shape, int | np.integer) else shape
-    try:
-        axes = tuple(check_positive_int(name, axis) for axis in axes)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"Expected `{name}` to be ints of at least 1; received {shape!r}.") from error
-    if not axes:
-        raise ValueError(f"Expected `{name}` to hold at least one int; received {shape!r}.")
-    return axes
-
-
-def _conditional_shape(shape: Any) -> Any:
-    if shape is None:
-        return None
-    if isinstance(shape, dict):
-        return {key: shape_tuple(f"conditional_shape[{key!r}]", value) for key, value in shape.items()}
-    return shape_tuple("conditional_shape", shape)

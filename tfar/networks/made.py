@@ -11,6 +11,7 @@ from tfar import masks, orders, random
 from tfar.layers import MaskedDense
 from tfar.networks.base import condition_size, flatten_condition
 from tfar.networks.connectivity import Connectivity, ConnectivityDraw, Members
+from tfar.networks.inputs import SiteEncoding, permuted, seeded_initializer
 from tfar.networks.made_steps import MADESteps
 
 # The first of the random streams that drop hidden units.
@@ -68,11 +69,10 @@ class MADENetwork(MADESteps):
         self.order, self.num_masks, self.num_eval_masks = order, num_masks, num_eval_masks
         self.degrees, self.direct_connections = degrees, direct_connections
         self.connectivity_weights, self.seed = connectivity_weights, seed
-        self.num_classes, self.one_hot = num_classes, bool(one_hot and num_classes)
+        self._encode = SiteEncoding(site_shape, num_classes, one_hot)
+        self.num_classes, self.one_hot = num_classes, self._encode.one_hot
         self.activation, self.dropout_rate = keras.activations.get(activation), float(dropout_rate)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self._site_size = int(np.prod(self.site_shape, dtype=int))
-        self._inputs_per_site = self._site_size * (num_classes if self.one_hot and num_classes else 1)
         self._draw_members()
         self._make_layers()
 
@@ -124,7 +124,7 @@ class MADENetwork(MADESteps):
 
     def _make_layers(self) -> None:
         site_degrees = np.arange(1, self.num_sites + 1) if self._in_steps else self._members.positions[0] + 1
-        inputs = previous = np.repeat(site_degrees, self._inputs_per_site)
+        inputs = previous = np.repeat(site_degrees, self._encode.inputs_per_site)
         outputs = np.repeat(site_degrees, self._params_size)
         self.hidden_layers, self.condition_layers, self.direct_layer = [], [], None
         for i, units in enumerate(self.hidden_units):
@@ -156,10 +156,7 @@ class MADENetwork(MADESteps):
         )
 
     def _seeded_initializer(self, salt: int) -> keras.initializers.Initializer:
-        config = self.kernel_initializer.get_config()
-        if "seed" in config:
-            config["seed"] = int(np.random.default_rng([self.seed, salt + 10]).integers(2**31))
-        return type(self.kernel_initializer).from_config(config)
+        return seeded_initializer(self.kernel_initializer, self.seed, salt + 10)
 
     def build(self, input_shape: Any = None) -> None:
         """Makes all variables; their shapes follow from the configuration."""
@@ -187,21 +184,15 @@ class MADENetwork(MADESteps):
         and drops units."""
         sites = tf.reshape(x, [-1, self.num_sites, *self.site_shape])
         if self._in_steps:
-            params = self._forward(self._permuted(sites, self.orders[0]), conditional_input, None, seed)
-            return self._permuted(params, self._members.positions[0])
+            params = self._forward(permuted(sites, self.orders[0]), conditional_input, None, seed)
+            return permuted(params, self._members.positions[0])
         return self._forward(sites, conditional_input, self._connectivity(member, order, seed), seed)
-
-    @staticmethod
-    def _permuted(values: tf.Tensor, order: NDArray[np.int32]) -> tf.Tensor:
-        if np.array_equal(order, np.arange(len(order))):
-            return values
-        return tf.gather(values, tf.constant(order), axis=1)
 
     def _forward(
         self, sites: tf.Tensor, conditional_input: Any, connectivity: Connectivity | None, seed: tf.Tensor | None
     ) -> tf.Tensor:
         """The perceptron under a connectivity, or None for that of the layers; with dropout if there is a seed."""
-        hidden = inputs = tf.reshape(self._encode(sites), [-1, self.num_sites * self._inputs_per_site])
+        hidden = inputs = tf.reshape(self._encode(sites), [-1, self.num_sites * self._encode.inputs_per_site])
         degrees = self._degrees(connectivity)
         for i, layer in enumerate(self.hidden_layers):
             hidden = layer(hidden, degrees[i], degrees[i + 1])
@@ -226,7 +217,7 @@ class MADENetwork(MADESteps):
             return [None] * (len(self.hidden_units) + 2)
         site_degrees = connectivity.positions + 1
         return [
-            self._repeat(site_degrees, self._inputs_per_site),
+            self._repeat(site_degrees, self._encode.inputs_per_site),
             *connectivity.hidden,
             self._repeat(site_degrees, self._params_size),
         ]
@@ -234,17 +225,6 @@ class MADENetwork(MADESteps):
     @staticmethod
     def _repeat(degrees: tf.Tensor, times: int) -> tf.Tensor:
         return degrees if times == 1 else tf.reshape(tf.tile(degrees[:, None], [1, times]), [-1])
-
-    def _encode(self, values: tf.Tensor) -> tf.Tensor:
-        """Inputs for the values of sites: `[..., *site_shape]` to `[..., inputs_per_site]`."""
-        lead = tf.shape(values)[: values.shape.rank - len(self.site_shape)]
-        values = tf.reshape(values, tf.concat([lead, [self._site_size]], 0))
-        if self.one_hot:
-            is_class = tf.equal(tf.expand_dims(values, -1), tf.cast(tf.range(self.num_classes), values.dtype))
-            return tf.reshape(tf.cast(is_class, values.dtype), tf.concat([lead, [self._inputs_per_site]], 0))
-        if self.num_classes and self.num_classes > 2:
-            return values * (2.0 / (self.num_classes - 1)) - 1.0
-        return values
 
     def get_config(self) -> dict[str, Any]:
         order = self.order if isinstance(self.order, str) else np.asarray(self.order).tolist()

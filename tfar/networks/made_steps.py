@@ -9,6 +9,7 @@ import tensorflow as tf
 from tfar.layers import MaskedDense
 from tfar.networks.base import AutoregressiveNetwork, State, Weights, flatten_condition
 from tfar.networks.connectivity import Members
+from tfar.networks.inputs import SiteEncoding
 
 
 class MADESteps(AutoregressiveNetwork, abc.ABC):
@@ -30,7 +31,7 @@ class MADESteps(AutoregressiveNetwork, abc.ABC):
     activation: Any
     connectivity_weights: bool
     hidden_units: tuple[int, ...]
-    _inputs_per_site: int
+    _encode: SiteEncoding
     _members: Members
 
     def step_weights(self) -> Weights:
@@ -48,7 +49,7 @@ class MADESteps(AutoregressiveNetwork, abc.ABC):
         return weights
 
     def _by_site(self, kernel: Any) -> tf.Tensor:
-        return tf.reshape(_value(kernel), [self.num_sites, self._inputs_per_site, -1])
+        return tf.reshape(_value(kernel), [self.num_sites, self._encode.inputs_per_site, -1])
 
     def start(
         self,
@@ -76,7 +77,7 @@ class MADESteps(AutoregressiveNetwork, abc.ABC):
         if "order" in state:
             state["outputs"] = tf.tile(_value(self.output_layer.bias)[None], [batch_size, 1])
         elif self.direct_layer is not None:
-            state["inputs"] = tf.zeros([batch_size, self.num_sites * self._inputs_per_site])
+            state["inputs"] = tf.zeros([batch_size, self.num_sites * self._encode.inputs_per_site])
         return state
 
     def _pulls(self, layer: int, state: State) -> bool:
@@ -118,7 +119,7 @@ class MADESteps(AutoregressiveNetwork, abc.ABC):
         if "order" in state:
             state["outputs"] += _push(inputs, tf.gather(weights["push_direct"], site))
         else:
-            columns = site * self._inputs_per_site + tf.range(self._inputs_per_site)
+            columns = site * self._encode.inputs_per_site + tf.range(self._encode.inputs_per_site)
             old = tf.gather(state["inputs"], columns, axis=1)
             state["inputs"] = _write(state["inputs"], columns, tf.where(index > 0, inputs, old))
         return state
@@ -150,10 +151,6 @@ class MADESteps(AutoregressiveNetwork, abc.ABC):
     @abc.abstractmethod
     def _in_steps(self) -> bool:
         """Whether the kernels hold the sites in the order of the steps."""
-
-    @abc.abstractmethod
-    def _encode(self, values: tf.Tensor) -> tf.Tensor:
-        """Inputs for the values of sites."""
 
 
 def _value(variable: Any) -> tf.Tensor:

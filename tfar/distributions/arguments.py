@@ -1,0 +1,51 @@
+"""Arguments that the constructors of the models share, and what is wrong with them."""
+
+from typing import Any
+
+import numpy as np
+
+from tfar.heads import Categorical, Head
+from tfar.heads.base import check_positive_int
+
+# Up to this many classes, each class of a Categorical site is an input of its own by default.
+ONE_HOT_CLASSES = 32
+
+
+def check_head(head: Any) -> Head:
+    """Returns the head, or raises ValueError if it is none."""
+    if not isinstance(head, Head):
+        raise ValueError(f"Expected `head` to be a tfar.heads.Head; received {head!r}.")
+    return head
+
+
+def class_inputs(head: Head, one_hot_inputs: bool | None) -> dict[str, Any]:
+    """How a network is fed the values of a head's sites: its arguments `num_classes` and `one_hot`."""
+    num_classes = head.num_classes if isinstance(head, Categorical) else None
+    if one_hot_inputs is None:
+        one_hot_inputs = num_classes is not None and num_classes <= ONE_HOT_CLASSES
+    return {"num_classes": num_classes, "one_hot": one_hot_inputs}
+
+
+def shape_tuple(name: str, shape: Any) -> tuple[int, ...]:
+    """Turns an int or a sequence of ints of at least 1 into a tuple.
+
+    Raises:
+        ValueError: If it is empty or holds something else.
+    """
+    axes = [shape] if isinstance(shape, int | np.integer) else shape
+    try:
+        axes = tuple(check_positive_int(name, axis) for axis in axes)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"Expected `{name}` to be ints of at least 1; received {shape!r}.") from error
+    if not axes:
+        raise ValueError(f"Expected `{name}` to hold at least one int; received {shape!r}.")
+    return axes
+
+
+def checked_conditional_shape(shape: Any) -> Any:
+    """Turns a conditional shape into a tuple or a dict of tuples; None stays None."""
+    if shape is None:
+        return None
+    if isinstance(shape, dict):
+        return {key: shape_tuple(f"conditional_shape[{key!r}]", value) for key, value in shape.items()}
+    return shape_tuple("conditional_shape", shape)

@@ -1,0 +1,60 @@
+"""What networks share: inputs for the values of sites, initialisers with seeds of their own, permuted sites."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+
+class SiteEncoding:
+    """Turns the values of sites into inputs of a network.
+
+    Values of a site with classes are scaled to -1 .. 1, or each class is an input of its own; other values stay as they are,
+    as do those of two classes.
+
+    Args:
+        site_shape: shape of the value of one site.
+        num_classes: None, or the number of classes of a value.
+        one_hot: bool. Feed each class as an input of its own; without classes it says nothing.
+
+    Attributes:
+        inputs_per_site: int.
+
+    Example:
+        >>> SiteEncoding((), num_classes=3)(tf.constant([0.0, 1.0, 2.0])).numpy().ravel()
+        array([-1.,  0.,  1.], dtype=float32)
+    """
+
+    def __init__(self, site_shape: tuple[int, ...], num_classes: int | None = None, one_hot: bool = False) -> None:
+        self.site_shape = tuple(site_shape)
+        self.num_classes, self.one_hot = num_classes, bool(one_hot and num_classes)
+        self.site_size = int(np.prod(self.site_shape, dtype=int))
+        self.inputs_per_site = self.site_size * (num_classes if self.one_hot and num_classes else 1)
+
+    def __call__(self, values: tf.Tensor) -> tf.Tensor:
+        """Inputs for the values of sites: `[..., *site_shape]` to `[..., inputs_per_site]`."""
+        lead = tf.shape(values)[: values.shape.rank - len(self.site_shape)]
+        values = tf.reshape(values, tf.concat([lead, [self.site_size]], 0))
+        if self.one_hot:
+            is_class = tf.equal(tf.expand_dims(values, -1), tf.cast(tf.range(self.num_classes), values.dtype))
+            return tf.reshape(tf.cast(is_class, values.dtype), tf.concat([lead, [self.inputs_per_site]], 0))
+        if self.num_classes and self.num_classes > 2:
+            return values * (2.0 / (self.num_classes - 1)) - 1.0
+        return values
+
+
+def seeded_initializer(initializer: keras.initializers.Initializer, seed: int, salt: int) -> Any:
+    """A copy of the initialiser whose seed, if it has one, is a function of `seed` and `salt`."""
+    config = initializer.get_config()
+    if "seed" in config:
+        config["seed"] = int(np.random.default_rng([seed, salt]).integers(2**31))
+    return type(initializer).from_config(config)
+
+
+def permuted(values: tf.Tensor, order: NDArray[np.int32]) -> tf.Tensor:
+    """Rearranges axis 1: entry t of the result is entry `order[t]`."""
+    if np.array_equal(order, np.arange(len(order))):
+        return values
+    return tf.gather(values, tf.constant(order), axis=1)

@@ -1,0 +1,177 @@
+"""The network of NADE: hidden units that are shared by all sites and grow by a column at a time."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfar import orders
+from tfar.networks.base import AutoregressiveNetwork, State, Weights, condition_size, flatten_condition
+from tfar.networks.inputs import SiteEncoding, permuted, seeded_initializer
+from tfar.networks.nade_scan import ACTIVATIONS, nade_scan
+
+
+@keras.saving.register_keras_serializable("tfar")
+class NADENetwork(AutoregressiveNetwork):
+    """Hidden units whose activations every site adds a column to.
+
+        a_0 = c + U y,    params_t = b_t + V_t h(a_t),    a_{t+1} = a_t + W_t x_t
+
+    y is the conditional input. The kernels hold the sites in the order of the steps.
+
+    Args:
+        event_shape: shape of one event.
+        hidden_units: int, H.
+        params_size: int, P. Parameters of a site.
+        site_shape: shape of the value of one site.
+        num_classes: None, or the number of classes of a site: its values are then scaled to -1 .. 1.
+        one_hot: bool. Feed each class of a site as an input of its own.
+        order, activation, learned_first_state, conditional_shape, kernel_initializer, seed: see `tfar.NADE`.
+
+    Raises:
+        ValueError: If the order or the activation is unknown.
+
+    References:
+        Larochelle and Murray. The neural autoregressive distribution estimator. AISTATS 2011, section 3.
+        https://proceedings.mlr.press/v15/larochelle11a.html
+    """
+
+    def __init__(
+        self,
+        event_shape: tuple[int, ...],
+        hidden_units: int,
+        params_size: int = 1,
+        site_shape: tuple[int, ...] = (),
+        *,
+        order: orders.Order = "natural",
+        activation: str = "sigmoid",
+        learned_first_state: bool = False,
+        conditional_shape: Any = None,
+        num_classes: int | None = None,
+        one_hot: bool = False,
+        kernel_initializer: Any = "glorot_uniform",
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(event_shape, site_shape, conditional_shape, **kwargs)
+        if activation not in ACTIVATIONS:
+            raise ValueError(f"Expected `activation` to be one of {tuple(ACTIVATIONS)}; received {activation!r}.")
+        self.hidden_units, self._params_size = int(hidden_units), int(params_size)
+        self.order, self.activation = order, activation
+        self.learned_first_state, self.seed = bool(learned_first_state), seed
+        self._encode = SiteEncoding(site_shape, num_classes, one_hot)
+        self.num_classes, self.one_hot = num_classes, self._encode.one_hot
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.orders = orders.resolve(order, self.num_sites, seed)[None]
+        self.condition_layer = None
+        if conditional_shape is not None:
+            initializer = seeded_initializer(self.kernel_initializer, seed, 2)
+            self.condition_layer = keras.layers.Dense(
+                self.hidden_units,
+                use_bias=False,
+                kernel_initializer=initializer,
+                dtype=self.dtype_policy,
+                name="condition",
+            )
+
+    @property
+    def params_size(self) -> int:
+        return self._params_size
+
+    def build(self, input_shape: Any = None) -> None:
+        """Makes all variables; their shapes follow from the configuration."""
+        inputs, outputs = self.num_sites * self._encode.inputs_per_site, self.num_sites * self.params_size
+        self.kernel = self._weight("kernel", (inputs, self.hidden_units), salt=0)
+        self.bias = self._weight("bias", (self.hidden_units,))
+        self.output_kernel = self._weight("output_kernel", (outputs, self.hidden_units), salt=1)
+        self.output_bias = self._weight("output_bias", (outputs,))
+        self.first_state = self._weight("first_state", (self.hidden_units,)) if self.learned_first_state else None
+        if self.condition_layer is not None:
+            self.condition_layer.build((None, condition_size(self.conditional_shape)))
+        self.built = True
+
+    def _weight(self, name: str, shape: tuple[int, ...], salt: int | None = None) -> keras.Variable:
+        """A variable of zeros, or of the kernels' initialiser with a seed of its own."""
+        initializer = "zeros" if salt is None else seeded_initializer(self.kernel_initializer, self.seed, salt)
+        return self.add_weight(name=name, shape=shape, initializer=initializer)
+
+    # In parallel -----------------------------------------------------------------------------------------------------
+
+    def call(
+        self, x: Any, conditional_input: Any = None, member: Any = 0, order: Any = None, training: Any = None
+    ) -> tf.Tensor:
+        """See the base. The result is float32 under mixed precision too, as a sum over many sites should be."""
+        sites = permuted(tf.reshape(x, [-1, self.num_sites, *self.site_shape]), self.orders[0])
+        kernel, output_kernel = self._kernels()
+        first = self._condition(conditional_input, tf.shape(sites)[0])
+        params = nade_scan(self._encode(sites), kernel, first + _float(self.bias), output_kernel, self.activation)
+        if self.first_state is not None:
+            hidden = ACTIVATIONS[self.activation].function(first + _float(self.first_state))
+            of_first = tf.matmul(hidden, output_kernel[0], transpose_b=True)
+            params = tf.concat([of_first[:, None], params[:, 1:]], axis=1)
+        params += tf.reshape(_float(self.output_bias), [self.num_sites, self.params_size])
+        return permuted(params, orders.positions(self.orders[0]))
+
+    def _kernels(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """W `[N, I, H]` and V `[N, P, H]`."""
+        shape = [self.num_sites, -1, self.hidden_units]
+        return tf.reshape(_float(self.kernel), shape), tf.reshape(_float(self.output_kernel), shape)
+
+    def _condition(self, conditional_input: Any, batch_size: int | tf.Tensor) -> tf.Tensor:
+        """What the condition adds to the activations, float32 `[B, H]`: zeros without one."""
+        if self.condition_layer is None:
+            return tf.zeros(tf.stack([batch_size, self.hidden_units]))
+        features = flatten_condition(conditional_input, self.conditional_shape)
+        return tf.matmul(features, _float(self.condition_layer.kernel))
+
+    # In steps --------------------------------------------------------------------------------------------------------
+
+    def step_weights(self) -> Weights:
+        kernel, output_kernel = self._kernels()
+        biases = tf.reshape(_float(self.output_bias), [self.num_sites, self.params_size])
+        return {"kernel": kernel, "output_kernel": output_kernel, "output_bias": biases}
+
+    def start(
+        self,
+        batch_size: int | tf.Tensor,
+        conditional_input: Any = None,
+        length: int | None = None,
+        order: Any = None,
+        member: Any = None,
+    ) -> State:
+        state = {"activations": self._condition(conditional_input, batch_size) + _float(self.bias)}
+        if self.first_state is not None:
+            state["first"] = state["activations"] - _float(self.bias) + _float(self.first_state)
+        return state
+
+    def step(
+        self, state: State, index: tf.Tensor, x_previous: tf.Tensor, weights: Weights | None = None
+    ) -> tuple[tf.Tensor, State]:
+        weights = self.step_weights() if weights is None else weights
+        kernel = tf.gather(weights["kernel"], tf.maximum(index - 1, 0))
+        inputs = self._encode(tf.cast(x_previous, tf.float32)) * tf.cast(index > 0, tf.float32)
+        added = inputs * kernel[0] if kernel.shape[0] == 1 else tf.matmul(inputs, kernel)
+        state = {**state, "activations": state["activations"] + added}
+        seen = tf.where(index > 0, state["activations"], state.get("first", state["activations"]))
+        hidden = ACTIVATIONS[self.activation].function(seen)
+        output_kernel = tf.gather(weights["output_kernel"], index)
+        if self.params_size == 1:  # a product with a vector is faster under XLA than one with a thin matrix
+            params = tf.linalg.matvec(hidden, output_kernel[0])[:, None]
+        else:
+            params = tf.matmul(hidden, output_kernel, transpose_b=True)
+        return params + tf.gather(weights["output_bias"], index), state
+
+    def get_config(self) -> dict[str, Any]:
+        names = ("hidden_units", "params_size", "activation", "learned_first_state", "num_classes", "one_hot", "seed")
+        return {
+            **super().get_config(),
+            **{name: getattr(self, name) for name in names},
+            "order": self.order if isinstance(self.order, str) else np.asarray(self.order).tolist(),
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+        }
+
+
+def _float(variable: Any) -> tf.Tensor:
+    """The value of a variable in float32; under mixed precision, inside a call, it has been rounded before."""
+    return tf.cast(tf.convert_to_tensor(variable), tf.float32)

@@ -1,0 +1,184 @@
+"""The recursion of NADE over the sites, in O(B H) memory forwards and backwards."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+# Columns that a block takes at once: enough for matrix products to pay, few enough for a block to stay in the cache.
+BLOCK = 14
+
+
+class Activation(NamedTuple):
+    """A nonlinearity and its derivative as a function of its own value."""
+
+    function: Callable[[tf.Tensor], tf.Tensor]
+    derivative: Callable[[tf.Tensor], tf.Tensor]
+
+
+ACTIVATIONS = {
+    # By tanh, which XLA turns into a short rational function; its sigmoid takes an exponential and a division.
+    "sigmoid": Activation(lambda a: 0.5 * tf.tanh(0.5 * a) + 0.5, lambda h: h * (1.0 - h)),
+    "tanh": Activation(tf.tanh, lambda h: 1.0 - h * h),
+    "relu": Activation(tf.nn.relu, lambda h: tf.cast(h > 0.0, h.dtype)),
+}
+
+
+def nade_scan(
+    x: tf.Tensor, kernel: tf.Tensor, first: tf.Tensor, output_kernel: tf.Tensor, activation: str = "sigmoid"
+) -> tf.Tensor:
+    """Outputs of all sites of NADE, before their biases, in the order of the steps.
+
+        a_0 = first,    out_t = V_t h(a_t),    a_{t+1} = a_t + W_t x_t
+
+    The sites are taken in blocks, whose activations are one matrix product and live only while the block is computed. The
+    gradient starts from the last a and walks backwards: a block's first a is its last one less what the block added. So no
+    tensor has B N H elements, in either direction. Computed in float32, whatever the inputs are.
+
+    Args:
+        x: float tensor `[B, N, I]`. Inputs of the N sites.
+        kernel: float tensor `[N, I, H]`, W.
+        first: float tensor `[B, H]`. The activations before the first site.
+        output_kernel: float tensor `[N, P, H]`, V.
+        activation: "sigmoid", "tanh" or "relu", the function h.
+
+    Returns:
+        float32 `[B, N, P]`. It can be differentiated once, with respect to all four tensors.
+
+    References:
+        Uria et al. Neural autoregressive distribution estimation. JMLR 17, 2016, algorithm 1.
+    """
+    num_sites, inputs, units = kernel.shape
+    num_blocks, size = block_shape(num_sites)
+    x, kernel, first, output_kernel = (tf.cast(t, tf.float32) for t in (x, kernel, first, output_kernel))
+    params_size = output_kernel.shape[1]
+
+    def blocks(values: tf.Tensor, *trailing: int) -> tf.Tensor:
+        """Pads the sites, axis 0, with zeros and splits them: `[num_blocks, size, *trailing]`."""
+        values = tf.pad(values, [[0, num_blocks * size - num_sites]] + [[0, 0]] * (values.shape.rank - 1))
+        return tf.reshape(values, [num_blocks, size, *trailing])
+
+    outputs = _scan(
+        blocks(tf.transpose(x, [1, 0, 2]), -1, inputs),
+        blocks(kernel, inputs, units),
+        first,
+        blocks(output_kernel, params_size, units),
+        activation,
+    )
+    outputs = tf.reshape(outputs, [num_blocks * size, -1, params_size])[:num_sites]
+    return tf.transpose(outputs, [1, 0, 2])
+
+
+def block_shape(num_sites: int) -> tuple[int, int]:
+    """Number of blocks and sites of each; two at least, so that small events run the loop of the large ones."""
+    num_blocks = min(num_sites, max(2, -(-num_sites // BLOCK)))
+    return num_blocks, -(-num_sites // num_blocks)
+
+
+def _scan(x: tf.Tensor, kernel: tf.Tensor, first: tf.Tensor, output_kernel: tf.Tensor, activation: str) -> tf.Tensor:
+    """`nade_scan` over blocks, all `[num_blocks, size, ...]`; x is `[num_blocks, size, B, I]`, as is the result with P."""
+    function, derivative = ACTIVATIONS[activation]
+
+    @tf.custom_gradient
+    def scan(x: tf.Tensor, kernel: tf.Tensor, first: tf.Tensor, output_kernel: tf.Tensor) -> tuple[tf.Tensor, Callable]:
+        def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            return _backward(x, kernel, last, output_kernel, upstream, function, derivative)
+
+        outputs, last = _forward(x, kernel, first, output_kernel, function)
+        return outputs, gradient
+
+    return scan(x, kernel, first, output_kernel)
+
+
+def _forward(
+    x: tf.Tensor, kernel: tf.Tensor, first: tf.Tensor, output_kernel: tf.Tensor, function: Callable
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Outputs `[num_blocks, size, B, P]` and the last activations `[B, H]`."""
+    num_blocks, size, params_size, _ = output_kernel.shape
+
+    def body(i: tf.Tensor, a: tf.Tensor, outputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        hidden = function(_activations(a, x[i], kernel[i]))
+        new = tf.matmul(hidden, output_kernel[i], transpose_b=True)
+        return i + 1, a + _added(x[i], kernel[i]), _put(outputs, i, new)
+
+    outputs = tf.zeros(tf.stack([num_blocks, size, tf.shape(first)[0], params_size]))
+    start = (tf.constant(0), first, outputs)
+    _, last, outputs = tf.while_loop(lambda i, *_: i < num_blocks, body, start, maximum_iterations=num_blocks)
+    return outputs, last
+
+
+def _backward(
+    x: tf.Tensor,
+    kernel: tf.Tensor,
+    last: tf.Tensor,
+    output_kernel: tf.Tensor,
+    upstream: tf.Tensor,
+    function: Callable,
+    derivative: Callable,
+) -> tuple[tf.Tensor, ...]:
+    """Gradients of `x`, `kernel`, `first` and `output_kernel`."""
+
+    def body(step: tf.Tensor, a: tf.Tensor, d_a: tf.Tensor, d_x: tf.Tensor, d_w: tf.Tensor, d_v: tf.Tensor) -> tuple:
+        i = num_blocks - 1 - step
+        a -= _added(x[i], kernel[i])
+        hidden = function(_activations(a, x[i], kernel[i]))
+        new_v = tf.matmul(upstream[i], hidden, transpose_a=True)
+        d_sites = tf.matmul(upstream[i], output_kernel[i]) * derivative(hidden)
+        new_x, new_w = _block_gradients(d_a, d_sites, x[i], kernel[i])
+        d_a += tf.reduce_sum(d_sites, axis=0)
+        return step + 1, a, d_a, _put(d_x, i, new_x), _put(d_w, i, new_w), _put(d_v, i, new_v)
+
+    num_blocks = kernel.shape[0]
+    zeros = [tf.zeros_like(t) for t in (last, x, kernel, output_kernel)]
+    start = (tf.constant(0), last, *zeros)
+    _, _, d_a, d_x, d_w, d_v = tf.while_loop(lambda i, *_: i < num_blocks, body, start, maximum_iterations=num_blocks)
+    return d_x, d_w, d_a, d_v
+
+
+def _activations(a: tf.Tensor, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """The activations of the sites of a block whose first are `a [B, H]`: `[size, B, H]`."""
+    return a + tf.tensordot(_earlier(x), _flat(kernel), 1)
+
+
+def _earlier(x: tf.Tensor) -> tf.Tensor:
+    """What each site of a block sees of the block, the values before it: `[size, B, I]` to `[size, B, size I]`."""
+    return tf.where(_is_earlier(x)[:, None], _by_row(x)[None], tf.zeros([]))
+
+
+def _is_earlier(x: tf.Tensor) -> tf.Tensor:
+    """Which inputs of a block belong to sites before each of its sites, `[size, size I]`."""
+    sites = np.arange(x.shape[0])
+    return tf.constant(np.repeat(sites[None, :] < sites[:, None], x.shape[2], axis=1))
+
+
+def _by_row(x: tf.Tensor) -> tf.Tensor:
+    """`[size, B, I]` to `[B, size I]`."""
+    return tf.reshape(tf.transpose(x, [1, 0, 2]), [-1, x.shape[0] * x.shape[2]])
+
+
+def _flat(kernel: tf.Tensor) -> tf.Tensor:
+    return tf.reshape(kernel, [-1, kernel.shape[-1]])
+
+
+def _added(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """What a block adds to the activations, `[B, H]`."""
+    return tf.matmul(_by_row(x), _flat(kernel))
+
+
+def _block_gradients(
+    d_a: tf.Tensor, d_sites: tf.Tensor, x: tf.Tensor, kernel: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Gradients of a block's `x` and `kernel`, from those of the activations after it and of its sites."""
+    size, inputs, units = kernel.shape
+    d_flat = tf.matmul(tf.reshape(_earlier(x), [-1, size * inputs]), tf.reshape(d_sites, [-1, units]), transpose_a=True)
+    d_flat += tf.matmul(_by_row(x), d_a, transpose_a=True)
+    of_sites = tf.tensordot(d_sites, _flat(kernel), [[2], [1]])
+    d_rows = tf.matmul(d_a, _flat(kernel), transpose_b=True)
+    d_rows += tf.reduce_sum(tf.where(_is_earlier(x)[:, None], of_sites, tf.zeros([])), axis=0)
+    d_x = tf.transpose(tf.reshape(d_rows, [-1, size, inputs]), [1, 0, 2])
+    return d_x, tf.reshape(d_flat, [size, inputs, units])
+
+
+def _put(values: tf.Tensor, i: tf.Tensor, new: tf.Tensor) -> tf.Tensor:
+    return tf.tensor_scatter_nd_update(values, [[i]], new[None])
