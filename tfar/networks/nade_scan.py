@@ -129,6 +129,8 @@ def _backward(
         d_a += tf.reduce_sum(d_sites, axis=0)
         return step + 1, a, d_a, _put(d_x, i, new_x), _put(d_w, i, new_w), _put(d_v, i, new_v)
 
+    # Subtracting rounds, once a block: over 784 sites in 56 blocks the gradients in float32 were off by 5e-7 of their largest
+    # entry, as those of a cumulative sum over all sites are, and by 1e-4 where one site adds thousands to the activations.
     num_blocks = kernel.shape[0]
     zeros = [tf.zeros_like(t) for t in (last, x, kernel, output_kernel)]
     start = (tf.constant(0), last, *zeros)

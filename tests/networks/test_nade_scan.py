@@ -1,0 +1,155 @@
+"""The recursion of NADE against a cumulative sum over all sites: values, gradients and memory."""
+
+import math
+import re
+from unittest import mock
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfar.networks import nade, nade_scan
+from tfar.networks.nade_scan import ACTIVATIONS
+
+NAMES = ("x", "kernel", "first", "output_kernel")
+# Sites, inputs of a site, parameters of a site: one site, two blocks of which one is padded, many blocks.
+SIZES = pytest.mark.parametrize("size", [(1, 1, 1), (2, 3, 2), (5, 1, 1), (33, 2, 3)])
+
+
+def plain(x, kernel, first, output_kernel, activation="sigmoid"):
+    """All activations at once, `[B, N, H]`, which autodiff can go through."""
+    added = tf.einsum("bni,nih->bnh", x, kernel)
+    hidden = ACTIVATIONS[activation].function(first[:, None] + tf.cumsum(added, axis=1, exclusive=True))
+    return tf.einsum("bnh,nph->bnp", hidden, output_kernel)
+
+
+def draw(num_sites, inputs=1, params_size=1, units=6, batch_size=4, scale=0.5):
+    rng = np.random.default_rng(0)
+    shapes = [
+        (batch_size, num_sites, inputs),
+        (num_sites, inputs, units),
+        (batch_size, units),
+        (num_sites, params_size, units),
+    ]
+    return [tf.constant(rng.normal(0.0, scale, shape), tf.float32) for shape in shapes]
+
+
+def gradients(function, tensors, dtype=tf.float32):
+    """Gradients of a weighted sum of the outputs, as float64 arrays."""
+    tensors = [tf.cast(tensor, dtype) for tensor in tensors]
+    with tf.GradientTape() as tape:
+        tape.watch(tensors)
+        outputs = function(*tensors)
+        weights = np.random.default_rng(1).normal(size=outputs.shape)
+        total = tf.reduce_sum(outputs * tf.cast(weights, dtype))
+    return [np.asarray(tf.convert_to_tensor(g), np.float64) for g in tape.gradient(total, tensors)]
+
+
+@SIZES
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_outputs_equal_those_of_a_cumulative_sum(size, activation):
+    tensors = draw(*size)
+    found = nade_scan.nade_scan(*tensors, activation)
+    np.testing.assert_allclose(found, plain(*tensors, activation), rtol=1e-5, atol=1e-5)
+
+
+def test_sigmoid_by_tanh_is_the_sigmoid():
+    a = np.linspace(-100.0, 100.0, 2001, dtype=np.float32)
+    np.testing.assert_allclose(ACTIVATIONS["sigmoid"].function(a), tf.sigmoid(a), rtol=0, atol=2e-7)
+
+
+@SIZES
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_gradients_equal_autodiff_of_a_cumulative_sum(size, activation):
+    tensors = draw(*size)
+    found = gradients(lambda *t: nade_scan.nade_scan(*t, activation), tensors)
+    expected = gradients(lambda *t: plain(*t, activation), tensors)
+    for name, a, b in zip(NAMES, found, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("position", range(4), ids=NAMES)
+def test_gradients_equal_finite_differences(position):
+    tensors = draw(5, 2, 2)
+    slope = gradients(nade_scan.nade_scan, tensors)[position]
+    direction = np.sign(slope)  # along which nothing cancels
+    weights, ends = np.random.default_rng(1).normal(size=(4, 5, 2)), []
+    for step in (1e-2, -1e-2):
+        moved = list(tensors)
+        moved[position] = tf.cast(tensors[position] + step * direction, tf.float32)
+        ends.append(np.sum(np.asarray(nade_scan.nade_scan(*moved), np.float64) * weights))
+    assert np.sum(slope * direction) > 1.0
+    np.testing.assert_allclose((ends[0] - ends[1]) / 2e-2, np.sum(slope * direction), rtol=5e-3)
+
+
+@pytest.mark.parametrize(("outlier", "limit"), [(None, 3e-6), (1e4, 5e-4)])
+def test_walking_back_over_784_sites_does_not_drift(outlier, limit):
+    """Against float64; relative to the largest entry of each gradient."""
+    tensors = draw(784, units=40, batch_size=8)
+    if outlier is not None:
+        tensors[0] = tf.tensor_scatter_nd_update(tensors[0], [[0, 500, 0]], [outlier])
+    expected = gradients(plain, tensors, tf.float64)
+    for name, a, b in zip(NAMES, gradients(tf.function(nade_scan.nade_scan), tensors), expected, strict=True):
+        assert np.abs(a - b).max() <= limit * np.abs(b).max(), name
+
+
+def test_half_precision_is_summed_in_float32():
+    tensors = [tf.cast(tensor, tf.bfloat16) for tensor in draw(200, units=5)]
+    found = nade_scan.nade_scan(*tensors)
+    assert found.dtype == tf.float32
+    expected = plain(*[tf.cast(tensor, tf.float32) for tensor in tensors])
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+# Memory --------------------------------------------------------------------------------------------------------------
+
+BATCH, SITES, UNITS = 40, 80, 30
+
+
+def score_and_gradients(network, x, condition):
+    """A scalar of all parameters and its gradients, with respect to the inputs too."""
+    variables = [variable.value for variable in network.trainable_variables]
+    with tf.GradientTape() as tape:
+        tape.watch([x, condition])
+        total = tf.reduce_sum(tf.sin(network(x, condition)))
+    return total, tape.gradient(total, [x, condition, *variables])
+
+
+def largest(network, compiled):
+    """Elements of the largest float tensor of the whole program, loops included, and whether it stacks tensors in lists."""
+    arguments = tf.zeros([BATCH, SITES]), tf.zeros([BATCH, 3])
+    function = tf.function(lambda *args: score_and_gradients(network, *args), jit_compile=compiled)
+    if compiled:
+        text = function.experimental_get_compiler_ir(*arguments)(stage="optimized_hlo")
+        assert " while(" in text
+        return max(math.prod(map(int, s.split(","))) for s in re.findall(r"f32\[([\d,]+)\]", text)), False
+    graph = function.get_concrete_function(*arguments).graph.as_graph_def(add_shapes=True)
+    nodes = [*graph.node, *(node for f in graph.library.function for node in f.node_def)]
+    assert any(node.op in ("While", "StatelessWhile") for node in nodes)
+    shapes = [shape for node in nodes for shape in node.attr["_output_shapes"].list.shape]
+    return max(math.prod(d.size for d in shape.dim) for shape in shapes), any("TensorList" in n.op for n in nodes)
+
+
+def network_for_memory():
+    network = nade.NADENetwork((SITES,), UNITS, conditional_shape=(3,))
+    network.build()
+    return network
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["graph", "XLA"])
+def test_no_tensor_holds_the_hidden_units_of_all_sites(compiled):
+    """The largest is a block's activations, in both directions."""
+    elements, lists = largest(network_for_memory(), compiled)
+    size = nade_scan.block_shape(SITES)[1]
+    assert elements == size * BATCH * UNITS < SITES * BATCH * UNITS / 5
+    assert not lists
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["graph", "XLA"])
+@pytest.mark.parametrize("fault", ["cumulative sum", "autodiff of the loop"])
+def test_planted_memory_is_found(fault, compiled):
+    change = mock.patch.object(nade_scan.tf, "custom_gradient", lambda f: lambda *args: f(*args)[0])
+    if fault == "cumulative sum":
+        change = mock.patch.object(nade, "nade_scan", plain)
+    with change, pytest.raises(AssertionError):
+        test_no_tensor_holds_the_hidden_units_of_all_sites(compiled)
