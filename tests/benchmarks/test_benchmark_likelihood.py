@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from benchmarks import data, likelihood, results, training
-from benchmarks.cases import LikelihoodCase, Settings, load_cases
+from benchmarks.cases import LikelihoodCase, Settings, load_cases, model_names
 
 EVENT_SIZE = 5
 SETTINGS = Settings(max_epochs=4, batch_size=10, learning_rate=0.1)
@@ -118,7 +118,7 @@ def test_other_settings_have_another_folder(toy, splits, tmp_path):
     assert training.case_folder(tmp_path, toy, splits) != training.case_folder(tmp_path, toy, splits.head(10))
 
 
-@pytest.mark.parametrize("model", ["made"])
+@pytest.mark.parametrize("model", model_names())
 def test_optimizers_of_all_cases_exist(model):
     for case in load_cases(model).likelihood:
         assert type(training.make_optimizer(case.settings)).__name__.lower() == case.settings.optimizer

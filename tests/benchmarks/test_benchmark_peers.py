@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.peers import tfp_made, torch_made
+from benchmarks.peers import tfp_made, torch_made, torch_nade
 from benchmarks.peers.masks import made_masks, random_bits
 
 EVENT_SIZE, HIDDEN, BATCH = 12, (16, 20), 7
@@ -90,3 +90,54 @@ def test_peers_are_of_one_size():
     pytest.importorskip("torch", reason="PyTorch is not installed")
     torch = torch_made.build(EVENT_SIZE, HIDDEN, BATCH, use_compile=False)
     assert torch.parameters == tfp_made.build(EVENT_SIZE, HIDDEN, BATCH).parameters
+
+
+# NADE ----------------------------------------------------------------------------------------------------------------
+
+
+def test_torch_nade_log_prob_equals_numpy():
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    network = torch_nade.make_network(EVENT_SIZE, 16)
+    rng = np.random.default_rng(2)
+    weights = {name: rng.normal(size=parameter.shape) for name, parameter in network.items()}
+    for name, parameter in network.items():
+        parameter.data.copy_(parameter.new_tensor(weights[name]))
+    x = random_bits(BATCH, EVENT_SIZE, seed=1).astype(np.float64)
+    expected = np.zeros(BATCH)
+    for d in range(EVENT_SIZE):
+        hidden = 1.0 / (1.0 + np.exp(-(weights["c"] + x[:, :d] @ weights["w"][:d])))
+        logits = hidden @ weights["v"][d] + weights["b"][d]
+        expected += x[:, d] * logits - np.logaddexp(0, logits)
+    found = torch_nade.log_prob_call(network, x.astype(np.float32))()
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_torch_nade_train_step_lowers_the_loss():
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    network = torch_nade.make_network(EVENT_SIZE, 16)
+    step = torch_nade.train_step_call(network, np.repeat(random_bits(1, EVENT_SIZE, seed=1), 20, axis=0), 10)
+    losses = [step() for _ in range(30)]
+    assert losses[-1] < losses[0]
+
+
+def test_torch_nade_samples_follow_the_first_conditional_and_the_recursion():
+    """Every site copies the first: hidden units that see it decide the rest."""
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    network = torch_nade.make_network(EVENT_SIZE, 4)
+    network["w"].data.zero_()
+    network["w"].data[0] = 40.0
+    network["c"].data.fill_(-20.0)
+    network["v"].data.fill_(20.0)
+    network["b"].data.fill_(-40.0)
+    network["b"].data[0] = 0.0
+    torch.manual_seed(0)
+    samples = torch_nade.sample_call(network, 400)()
+    assert (samples == samples[:, :1]).all()
+    assert 140 < samples[:, 0].sum() < 260, "five standard deviations of fair coins"
+
+
+def test_nade_and_its_peer_are_of_one_size():
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    torch = torch_nade.build(EVENT_SIZE, 16, BATCH)
+    assert torch.parameters == 2 * EVENT_SIZE * 16 + EVENT_SIZE + 16
+    assert set(torch.operations) == {"log_prob", "sample", "train_step"}
