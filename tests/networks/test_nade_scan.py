@@ -12,8 +12,8 @@ from tfar.networks import nade, nade_scan
 from tfar.networks.nade_scan import ACTIVATIONS
 
 NAMES = ("x", "kernel", "first", "output_kernel")
-# Sites, inputs of a site, parameters of a site: one site, two blocks of which one is padded, many blocks.
-SIZES = pytest.mark.parametrize("size", [(1, 1, 1), (2, 3, 2), (5, 1, 1), (33, 2, 3)])
+# Sites, inputs of a site, parameters of a site: one site, two blocks (one of them padded), many blocks, blocks of one site.
+SIZES = pytest.mark.parametrize("size", [(1, 1, 1), (2, 3, 2), (5, 1, 1), (33, 2, 3), (4, 70, 1)])
 
 
 def plain(x, kernel, first, output_kernel, activation="sigmoid"):
@@ -91,6 +91,68 @@ def test_walking_back_over_784_sites_does_not_drift(outlier, limit):
     expected = gradients(plain, tensors, tf.float64)
     for name, a, b in zip(NAMES, gradients(tf.function(nade_scan.nade_scan), tensors), expected, strict=True):
         assert np.abs(a - b).max() <= limit * np.abs(b).max(), name
+
+
+@pytest.mark.parametrize("inputs", [1, 3, 64, 1000])
+def test_blocks_hold_all_sites_and_few_columns(inputs):
+    for num_sites in range(1, 200):
+        num_blocks, size = nade_scan.block_shape(num_sites, inputs)
+        assert num_blocks * size >= num_sites and (num_sites == 1 or num_blocks > 1)
+        assert size <= nade_scan.BLOCK and (size == 1 or size * inputs <= nade_scan.BLOCK_COLUMNS)
+
+
+@pytest.mark.parametrize("fault", ["leak", "later blocks forgotten", "not walked back"])
+def test_planted_faults_are_found(fault):
+    earlier, block, backward = nade_scan._is_earlier, nade_scan._block_gradients, nade_scan._backward
+    name, wrong, test = {
+        "leak": (
+            "_is_earlier",
+            lambda x: earlier(x) | tf.repeat(tf.eye(x.shape[0], dtype=tf.float32) > 0.0, x.shape[2], axis=1),
+            test_outputs_equal_those_of_a_cumulative_sum,
+        ),
+        "later blocks forgotten": (
+            "_block_gradients",
+            lambda d_a, *rest: block(tf.zeros_like(d_a), *rest),
+            test_gradients_equal_autodiff_of_a_cumulative_sum,
+        ),
+        "not walked back": (
+            "_backward",
+            lambda x, kernel, last, *rest: backward(x, kernel, tf.zeros_like(last), *rest),
+            test_gradients_equal_autodiff_of_a_cumulative_sum,
+        ),
+    }[fault]
+    with mock.patch.object(nade_scan, name, wrong), pytest.raises(AssertionError):
+        test((5, 1, 1), "sigmoid")
+
+
+@pytest.mark.parametrize("in_graph", [False, True])
+def test_a_second_differentiation_is_refused(in_graph):
+    x, *rest = draw(5)
+
+    def curvature():
+        with tf.GradientTape() as outer:
+            outer.watch(x)
+            with tf.GradientTape() as inner:
+                inner.watch(x)
+                total = tf.reduce_sum(nade_scan.nade_scan(x, *rest))
+            slope = inner.gradient(total, x)
+        return outer.gradient(slope, x)
+
+    with pytest.raises(NotImplementedError, match="gradient of its gradient"):
+        (tf.function(curvature) if in_graph else curvature)()
+
+
+def test_gradients_of_each_row_under_vectorized_map():
+    x, kernel, first, output_kernel = draw(20)
+
+    def slope(row):
+        with tf.GradientTape() as tape:
+            tape.watch(row)
+            total = tf.reduce_sum(nade_scan.nade_scan(row[None], kernel, first[:1], output_kernel))
+        return tape.gradient(total, row)
+
+    expected = tf.stack([slope(row) for row in x])
+    np.testing.assert_allclose(tf.vectorized_map(slope, x), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_half_precision_is_summed_in_float32():

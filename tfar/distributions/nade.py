@@ -26,7 +26,8 @@ class NADE(Autoregressive):
     fed one-hot has a column of W for each class, and a head of P parameters P rows of V and entries of b for each site.
 
     `log_prob` takes time O(B D H), as MADE with one hidden layer does, and `log_prob` and its gradient take memory O(B H)
-    beside the weights and the events: the gradient walks the sites backwards and computes the activations again.
+    beside the weights, the events and their parameters: the gradient walks the sites backwards and computes the activations
+    again.
 
     Args:
         event_shape: shape of one event, a sequence of ints or an int.
@@ -60,8 +61,8 @@ class NADE(Autoregressive):
 
     Notes:
         The papers model bits with sigmoid units; other heads, activations and conditions are extensions. W has a column for
-        the last site too, which nothing reads: the papers count it, and so it is kept. Gradients are first-order: the
-        gradient of a gradient is not defined.
+        the last site too, which nothing reads: the papers count it, and so it is kept. Gradients are first-order: to
+        differentiate one again is a NotImplementedError.
     """
 
     def __init__(

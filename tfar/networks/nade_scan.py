@@ -6,8 +6,10 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-# Columns that a block takes at once: enough for matrix products to pay, few enough for a block to stay in the cache.
+# Sites that a block takes at once: enough for matrix products to pay, few enough for a block to stay in the cache.
 BLOCK = 14
+# Most columns of W in a block, as the products of a block cost its size times its columns: sites of many inputs come in fewer.
+BLOCK_COLUMNS = 64
 
 
 class Activation(NamedTuple):
@@ -46,11 +48,14 @@ def nade_scan(
     Returns:
         float32 `[B, N, P]`. It can be differentiated once, with respect to all four tensors.
 
+    Raises:
+        NotImplementedError: If a gradient is differentiated again.
+
     References:
         Uria et al. Neural autoregressive distribution estimation. JMLR 17, 2016, algorithm 1.
     """
     num_sites, inputs, units = kernel.shape
-    num_blocks, size = block_shape(num_sites)
+    num_blocks, size = block_shape(num_sites, inputs)
     x, kernel, first, output_kernel = (tf.cast(t, tf.float32) for t in (x, kernel, first, output_kernel))
     params_size = output_kernel.shape[1]
 
@@ -70,9 +75,10 @@ def nade_scan(
     return tf.transpose(outputs, [1, 0, 2])
 
 
-def block_shape(num_sites: int) -> tuple[int, int]:
-    """Number of blocks and sites of each; two at least, so that small events run the loop of the large ones."""
-    num_blocks = min(num_sites, max(2, -(-num_sites // BLOCK)))
+def block_shape(num_sites: int, inputs: int = 1) -> tuple[int, int]:
+    """Number of blocks and sites of each; two blocks at least, so that small events run the loop of the large ones."""
+    largest = max(1, min(BLOCK, BLOCK_COLUMNS // inputs))
+    num_blocks = min(num_sites, max(2, -(-num_sites // largest)))
     return num_blocks, -(-num_sites // num_blocks)
 
 
@@ -83,12 +89,22 @@ def _scan(x: tf.Tensor, kernel: tf.Tensor, first: tf.Tensor, output_kernel: tf.T
     @tf.custom_gradient
     def scan(x: tf.Tensor, kernel: tf.Tensor, first: tf.Tensor, output_kernel: tf.Tensor) -> tuple[tf.Tensor, Callable]:
         def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            return _backward(x, kernel, last, output_kernel, upstream, function, derivative)
+            return _once(*_backward(x, kernel, last, output_kernel, upstream, function, derivative))
 
         outputs, last = _forward(x, kernel, first, output_kernel, function)
         return outputs, gradient
 
     return scan(x, kernel, first, output_kernel)
+
+
+@tf.custom_gradient
+def _once(*gradients: tf.Tensor) -> tuple[tuple[tf.Tensor, ...], Callable]:
+    """Refuses to differentiate gradients: the last activations are a constant to them, so theirs would be silently wrong."""
+
+    def refuse(*_: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        raise NotImplementedError("Expected one differentiation of NADE; the gradient of its gradient is not defined.")
+
+    return gradients, refuse
 
 
 def _forward(
