@@ -47,7 +47,7 @@ def blocks(in_degrees: Sequence[int], out_degrees: Sequence[int], strict: bool) 
     if inputs.size * units.size < SMALLEST or np.any(np.diff(inputs) < 0) or np.any(np.diff(units) < 0):
         return []
     found = []
-    for chunk in np.array_split(np.arange(len(units)), NUM_BLOCKS):
+    for chunk in np.array_split(np.arange(len(units)), min(NUM_BLOCKS, len(units))):
         first, last = int(chunk[0]), int(chunk[-1]) + 1
         seen = int(np.searchsorted(inputs, units[last - 1], side="left" if strict else "right"))
         found.append(Block(first, last, seen, inputs[:seen], units[first:last], strict))
