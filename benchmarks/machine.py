@@ -83,12 +83,14 @@ class OtherLoad:
 
     @staticmethod
     def _read() -> tuple[float, float, float]:
-        """Busy seconds of all processors (0 if unknown), of this process, and the clock."""
+        """Busy seconds of all processors (0 if unknown), of this process and its children that have ended, and the clock."""
         stat, busy = pathlib.Path("/proc/stat"), 0.0
         if stat.exists():
             user, nice, system, _, _, interrupt, soft, steal = map(int, stat.read_text().split("\n")[0].split()[1:9])
             busy = (user + nice + system + interrupt + soft + steal) / os.sysconf("SC_CLK_TCK")
-        return busy, time.process_time(), time.perf_counter()
+        children = os.times()
+        own = time.process_time() + children.children_user + children.children_system
+        return busy, own, time.perf_counter()
 
 
 def peak_memory_mib() -> float:
