@@ -113,6 +113,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(tf.Module, "signatures", {}, raising=False)
     monkeypatch.setattr(saved_model, "replay", lambda *args: None)
     monkeypatch.setattr(saved_model, "_write_extra", lambda *args: None)
+    monkeypatch.setattr(saved_model, "_replay_warmup", lambda *args: None)
 
 
 def test_versions_count_up_and_are_never_overwritten(dist, quick, tmp_path):
@@ -228,3 +229,27 @@ def test_a_kill_leaves_no_half_version(version, tmp_path):
     assert all(name.startswith(".") for name in left if name != "1")
     loaded = tf.saved_model.load(tmp_path / "1").signatures["log_prob"]
     assert loaded(value=tf.zeros([2, 4]), conditional_input=tf.zeros([2, 2]))["log_prob"].shape == [2]
+
+
+def test_a_warm_up_record_that_the_model_cannot_answer_stops_the_export(tmp_path, monkeypatch):
+    right = warmup.write_requests
+
+    def wrong(path, model_name, requests):
+        right(path, model_name, [(name, {k: v[..., :1] for k, v in inputs.items()}) for name, inputs in requests])
+
+    monkeypatch.setattr(warmup, "write_requests", wrong)
+    with pytest.raises(tfar.serving.ExportError, match="warm-up request"):
+        tfar.serving.export_saved_model(tfar.MADE([4], [8]), tmp_path / "made")
+    assert not list((tmp_path / "made").iterdir())
+
+
+def test_warm_up_records_are_read_as_they_were_written(version):
+    found = warmup.read_requests(version / "assets.extra" / saved_model.WARMUP)
+    rows = np.arange(300, dtype=np.float32).reshape(3, 100)
+    path = version.parent / "records"
+    warmup.write_requests(path, "made", [("log_prob", {"value": rows, "seed": np.zeros([3, 2], np.int32)})])
+    ((signature, inputs),) = warmup.read_requests(path)
+    path.unlink()
+    assert signature == "log_prob" and set(inputs) == {"value", "seed"} and inputs["seed"].dtype == np.int32
+    np.testing.assert_array_equal(inputs["value"], rows)
+    assert {name for name, _ in found} >= {"serving_default", "log_prob", "sample", "complete"}

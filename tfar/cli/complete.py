@@ -46,6 +46,7 @@ def complete(
     seed: Seed = 0,
     data_dir: DataDir = None,
 ) -> None:
+    """Completes what a pattern leaves out."""
     console = make_console()
     runs.find(run_or_model)
     rows.check_out(out, (".npy", ".csv", ".png"))

@@ -51,6 +51,7 @@ def demo(
     ] = Path("demo"),
     quick: Annotated[bool, typer.Option("--quick", hidden=True)] = False,
 ) -> None:
+    """Trains, draws and exports on the bundled digits."""
     console, began = make_console(), time.monotonic()
     _clear(out)
     console.rule("1. A model and two baselines")

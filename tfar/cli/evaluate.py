@@ -40,6 +40,7 @@ def evaluate(
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Rows scored at once.")] = 100,
     data_dir: DataDir = None,
 ) -> None:
+    """Scores data with a model."""
     console = make_console()
     runs.find(run_or_model)
     if out is not None:

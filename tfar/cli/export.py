@@ -57,6 +57,7 @@ def export(
     data: Annotated[str | None, typer.Option("--data", help=f"To measure rounded weights on. {DATA_HELP}")] = None,
     data_dir: DataDir = None,
 ) -> None:
+    """Exports a model."""
     console = make_console()
     runs.find(run_or_model)
     if quantize != Quantize.none and format == Format.saved_model:

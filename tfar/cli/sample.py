@@ -34,6 +34,7 @@ def sample(
         str, typer.Option("--method", help="ancestral, fixed_point or naive: the same samples, at another speed.")
     ] = "ancestral",
 ) -> None:
+    """Draws samples of a model."""
     console = make_console()
     runs.find(run_or_model)
     rows.check_out(out, (".npy", ".csv", ".png"))

@@ -47,6 +47,7 @@ def score(
         typer.Option("--header/--no-header", help="Whether a .csv file starts with names. Default: by look."),
     ] = None,
 ) -> None:
+    """Scores data of any size with an export."""
     console = make_console()
     found = find_export(export)
     condition = sorted({*found.description["signatures"]["log_prob"]["inputs"]} - {"value"})

@@ -29,6 +29,7 @@ IMAGE = "tensorflow/serving"
 
 @reports_errors
 def serve(export: ExportOption) -> None:
+    """Prints the command that starts TF Serving on an export."""
     found = find_export(export)
     if not found.path.name.isdecimal():
         raise ValueError(f"{found.path}: TF Serving takes the folder of a version by its number; expected such as 1")

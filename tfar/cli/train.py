@@ -61,6 +61,7 @@ def train(
     data_dir: DataDir = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that the folder holds.")] = False,
 ) -> None:
+    """Trains a model."""
     values = dict(context.params)
     now = Settings(
         **{

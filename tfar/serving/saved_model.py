@@ -13,9 +13,10 @@ from tfar.distributions import Autoregressive
 from tfar.heads.base import check_positive_int
 from tfar.serving import metadata, warmup
 from tfar.serving.errors import ExportError, os_error
-from tfar.serving.replay import example_batch, numpy_runner, replay
+from tfar.serving.replay import Run, example_batch, numpy_runner, replay
 from tfar.serving.signatures import Signature, signatures
 
+WARMUP = "tf_serving_warmup_requests"
 # Operations that TF Serving has no kernel for: they call back into Python.
 _PYTHON_OPS = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
 
@@ -67,6 +68,7 @@ def export_saved_model(dist: Autoregressive, base_path: str | os.PathLike[str], 
         loaded = tf.saved_model.load(temporary)
         replay(dist, parts, numpy_runner(functions, parts), numpy_runner(loaded.signatures, parts))
         _write_extra(dist, parts, temporary, path)
+        _replay_warmup(temporary, numpy_runner(loaded.signatures, parts))
     return path
 
 
@@ -136,4 +138,17 @@ def _write_extra(dist: Autoregressive, parts: Mapping[str, Signature], folder: P
         parts["sample"].function(**{k: tf.constant(batch[k]) for k in parts["sample"].inputs})["value"].numpy()
     )
     requests = [(name, {key: batch[key] for key in part.inputs}) for name, part in parts.items()]
-    warmup.write_requests(extra / "tf_serving_warmup_requests", path.parent.name, requests)
+    warmup.write_requests(extra / WARMUP, path.parent.name, requests)
+
+
+def _replay_warmup(folder: Path, run: Run) -> None:
+    """Runs the warm-up records as they were written: a server that fails one of them does not serve the version.
+
+    Raises:
+        ExportError: If one fails.
+    """
+    for name, inputs in warmup.read_requests(folder / "assets.extra" / WARMUP):
+        try:
+            run(name, inputs)
+        except Exception as error:
+            raise ExportError(f"The warm-up request of signature {name!r} fails: {error}") from error

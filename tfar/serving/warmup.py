@@ -8,10 +8,11 @@ The messages are small and their field numbers fixed, so they are encoded here a
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import tensorflow as tf
 from numpy.typing import NDArray
+from tensorflow.core.framework import tensor_pb2
 
 from tfar.serving.errors import os_error
 
@@ -40,6 +41,42 @@ def prediction_log(model_name: str, signature: str, inputs: dict[str, NDArray]) 
         tensor = tf.make_tensor_proto(value).SerializeToString()
         request += _field(2, _field(1, name.encode()) + _field(2, tensor))
     return _field(6, _field(1, request))
+
+
+def read_requests(path: str | os.PathLike[str]) -> list[tuple[str, dict[str, NDArray]]]:
+    """Reads what `write_requests` wrote: a signature's name and its inputs for each record."""
+    return [_request(record) for record in tf.data.TFRecordDataset(os.fspath(path)).as_numpy_iterator()]
+
+
+def _request(record: bytes) -> tuple[str, dict[str, NDArray]]:
+    (_, predict_log), *_ = _fields(record)
+    (_, request), *_ = _fields(predict_log)
+    signature, inputs = "", {}
+    for number, content in _fields(request):
+        parts = dict(_fields(content))
+        if number == 1:
+            signature = parts[3].decode()
+        else:
+            inputs[parts[1].decode()] = tf.make_ndarray(tensor_pb2.TensorProto.FromString(parts[2]))
+    return signature, inputs
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
+    """The numbers and contents of length-delimited fields: the inverse of `_field`."""
+    at = 0
+    while at < len(message):
+        key, at = _read_varint(message, at)
+        length, at = _read_varint(message, at)
+        yield key >> 3, message[at : at + length]
+        at += length
+
+
+def _read_varint(message: bytes, at: int) -> tuple[int, int]:
+    """The number that starts at a byte, and the byte after it."""
+    value, shift = 0, 0
+    while message[at] > 0x7F:
+        value, shift, at = value | (message[at] & 0x7F) << shift, shift + 7, at + 1
+    return value | message[at] << shift, at + 1
 
 
 def _field(number: int, content: bytes) -> bytes:
