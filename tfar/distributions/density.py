@@ -73,10 +73,16 @@ class Density:
         return _nan_unless(tf.logical_and(valid, self.is_prefix(observed)), total)
 
     def training_loss(self, x: tf.Tensor, conditional_input: Any, seed: tf.Tensor) -> tf.Tensor:
-        """Negative log-probability `[B]` under the masks that `seed`, int32 `[2]`, draws."""
+        """What training minimises, `[B]`: the network's weighted sum of negative log-probabilities of the sites.
+
+        All that is random in it, such as masks, follows from `seed`, int32 `[2]`.
+        """
         x, valid = self._supported(x, conditional_input)
-        params = self.network.training_params(x, conditional_input, seed)
-        return _nan_unless(valid, -tf.reduce_sum(self.head.log_prob(params, self._sites(x)), axis=-1))
+        params, weights = self.network.training_pass(x, conditional_input, seed)
+        log_probs = self.head.log_prob(params, self._sites(x))
+        if weights is not None:
+            log_probs *= weights
+        return _nan_unless(valid, -tf.reduce_sum(log_probs, axis=-1))
 
     def _member_log_probs(self, x: tf.Tensor, conditional_input: Any, member: Any) -> tf.Tensor:
         params = self.network(x, conditional_input, member=member, order=self.order, training=False)

@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -11,6 +11,18 @@ from numpy.typing import NDArray
 
 State = dict[str, tf.Tensor]
 Weights = dict[str, tf.Tensor]
+
+
+class TrainingPass(NamedTuple):
+    """What training differentiates.
+
+    Attributes:
+        params: float tensor `[B, num_sites, params_size]`.
+        weights: None, or float32 `[B, num_sites]`: what the log-probability of each site counts for; None: 1 each.
+    """
+
+    params: tf.Tensor
+    weights: tf.Tensor | None = None
 
 
 class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
@@ -70,9 +82,18 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
             float tensor `[B, num_sites, params_size]`.
         """
 
-    def training_params(self, x: Any, conditional_input: Any, seed: tf.Tensor) -> tf.Tensor:
-        """The pass that training differentiates; `seed`, int32 `[2]`, decides all that is random in it."""
-        return self(x, conditional_input, training=True)
+    def training_pass(
+        self, x: Any, conditional_input: Any, seed: tf.Tensor, observed: tf.Tensor | None = None
+    ) -> TrainingPass:
+        """The pass that training differentiates.
+
+        Args:
+            x: float tensor `[B, *event_shape]`, 0 where it is not observed.
+            conditional_input: as in `call`.
+            seed: int32 `[2]`; decides all that is random in the pass.
+            observed: None, or bool `[B, num_sites]`, if `any_order`: the rest gets weight 0 and is not looked at.
+        """
+        return TrainingPass(self(x, conditional_input, training=True))
 
     def connectivity(self, member: int = 0) -> NDArray[np.bool_]:
         """Which sites depend on which, `[num_sites, num_sites]`: `[i, j]` is True if the parameters of j depend on i."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tfar import masks, orders, random
 from tfar.layers import MaskedDense
-from tfar.networks.base import condition_size, flatten_condition
+from tfar.networks.base import TrainingPass, condition_size, flatten_condition
 from tfar.networks.connectivity import Connectivity, ConnectivityDraw, Members
 from tfar.networks.inputs import SiteEncoding, permuted, seeded_initializer
 from tfar.networks.made_steps import MADESteps
@@ -168,8 +168,10 @@ class MADENetwork(MADESteps):
 
     # In parallel -----------------------------------------------------------------------------------------------------
 
-    def training_params(self, x: Any, conditional_input: Any, seed: tf.Tensor) -> tf.Tensor:
-        return self(x, conditional_input, seed=seed, training=True)
+    def training_pass(
+        self, x: Any, conditional_input: Any, seed: tf.Tensor, observed: tf.Tensor | None = None
+    ) -> TrainingPass:
+        return TrainingPass(self(x, conditional_input, seed=seed, training=True))
 
     def call(  # type: ignore[override]
         self,
