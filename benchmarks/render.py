@@ -21,6 +21,7 @@ SERVING_HEADER = (
     "live, rows/s",
 )
 ROUNDING_HEADER = ("weights of the TFLite file", "MiB", "mean difference of log_prob, nats", "largest, nats")
+IMPUTATION_HEADER = ("imputer", "log loss, nats a missing bit", "accuracy")
 TFP = "TFP"
 BUSY = 0.03
 
@@ -126,6 +127,16 @@ def serving_report(result: Result) -> str:
     load = result.figures["other_load"]
     noise = [] if load is None or load <= BUSY else [f"NOT QUIET: other processes took {load:.0%} of the processors."]
     return "\n\n".join([f"## {result.case}", serving_table(result), *noise, ""])
+
+
+def imputation_table(result: Result | None) -> str:
+    """Log loss and accuracy of the filled bits, ours and scikit-learn's."""
+    if result is None:
+        return f"{NOT_RUN} (`python -m benchmarks.imputation` writes it)"
+    rows = [[name, f"{f['log_loss']:.4f}", f"{f['accuracy']:.2%}"] for name, f in result.figures.items()]
+    note = f"Adult ({result.data['note']}), {result.data['missing']:.0%} of the bits missing in training and in test; "
+    note += f"{result.data['test_rows']:,} test rows; seed {result.seed}."
+    return "\n\n".join([markdown_table(IMPUTATION_HEADER, rows), note])
 
 
 def likelihood_table(cases: Sequence[LikelihoodCase], found: Sequence[Result | None]) -> str:

@@ -13,7 +13,7 @@ from benchmarks import machine
 
 FOLDER = pathlib.Path(__file__).resolve().parent / "results"
 SCHEMA = 1
-KINDS = ("speed", "likelihood", "serving")
+KINDS = ("speed", "likelihood", "serving", "imputation")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Result:
     """A measured case.
 
     Args:
-        kind: str. "speed", "likelihood" or "serving".
+        kind: str. One of KINDS.
         case: str. Name of the case.
         command: str. The command that gives the figures again.
         seed: int.

@@ -1,7 +1,7 @@
 """The README's tables from the result files: `python -m benchmarks.tables [--write | --check]`.
 
-A table stands between `<!-- table:NAME -->` and `<!-- /table -->`; NAME is "likelihood", "speed" or "serving". `--write` puts the
-tables in, `--check` fails with a diff where the README differs, and neither prints them.
+A table stands between `<!-- table:NAME -->` and `<!-- /table -->`; NAME is "likelihood", "imputation", "speed" or "serving".
+`--write` puts the tables in, `--check` fails with a diff where the README differs, and neither prints them.
 """
 
 from __future__ import annotations
@@ -15,10 +15,16 @@ from collections.abc import Callable, Sequence
 
 from benchmarks import machine, render, results
 from benchmarks.cases import load_cases, model_names
+from benchmarks.imputation import CASE as IMPUTATION_CASE
 from benchmarks.serving import CASE as SERVING_CASE
 
 README = machine.ROOT / "README.md"
-HEADINGS = {"likelihood": "## Likelihood", "speed": "## Speed", "serving": "## Serving"}
+HEADINGS = {
+    "likelihood": "## Likelihood",
+    "imputation": "## Missing values",
+    "speed": "## Speed",
+    "serving": "## Serving",
+}
 OPENING = re.compile(r"<!-- table:(.*?) -->")
 BLOCK = re.compile(r"(<!-- table:([\w-]+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 
@@ -32,6 +38,7 @@ def tables(folder: pathlib.Path = results.FOLDER) -> dict[str, str]:
         "likelihood": render.likelihood_table(
             likelihood, [results.find("likelihood", c.name, folder) for c in likelihood]
         ),
+        "imputation": render.imputation_table(results.find("imputation", IMPUTATION_CASE, folder)),
         "speed": render.speed_table(speed, [results.find("speed", case.name, folder) for case in speed]),
         "serving": render.serving_table(results.find("serving", SERVING_CASE, folder)),
     }

@@ -1,0 +1,185 @@
+"""Filling in missing values beside scikit-learn's imputers: `python -m benchmarks.imputation [--quick] [--json FOLDER]`.
+
+A share of all bits of Adult is knocked out, in the rows that train, validate and test alike. Every imputer learns from what is
+left of the training rows and gives each missing bit of the test rows a probability of being one. Ours are the shares of ones
+among draws of `complete`, which are draws of all missing bits of a row together; scikit-learn's are what its imputers fill in.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import pathlib
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmarks import data, machine, render, results, training
+from benchmarks.cases import Settings
+from benchmarks.models import made
+
+CASE = "adult"
+MISSING, TEST_ROWS, QUICK_ROWS = 0.3, 2000, 200
+NUM_DRAWS, BATCH = 100, 100
+SEED = 0
+# scikit-learn's probabilities of 0 and 1 would cost infinitely much: they are clipped, as far as is best on the validation rows.
+CLIPS = (1e-4, 1e-3, 1e-2, 0.03, 0.1)
+NEIGHBOURS = (5, 10, 20, 50)
+SETTINGS: Mapping[str, tuple[Callable[[Settings, int], tuple[Any, Any]], Settings]] = {
+    "tfar MADE, any order": (
+        made.build_model,
+        Settings(
+            num_masks=None,
+            num_eval_masks=2,
+            batch_size=50,
+            ema_momentum=0.99,
+            dropout_rate=0.2,
+            max_epochs=300,
+            patience=15,
+        ),
+    ),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """Bits `[rows, D]`, and which of them are observed."""
+
+    bits: np.ndarray
+    observed: np.ndarray
+
+    @property
+    def masked(self) -> np.ndarray:
+        """The bits with NaN where they are missing."""
+        return np.where(self.observed, self.bits, np.float32(np.nan))
+
+    @property
+    def examples(self) -> dict[str, np.ndarray]:
+        """As `fit` takes them."""
+        return {"value": self.masked, "observed": self.observed}
+
+
+def knock_out(splits: data.Splits) -> dict[str, Rows]:
+    """Every bit is missing with the same probability, by a fixed seed."""
+    generator = np.random.default_rng(SEED)
+    found = {}
+    for name in ("train", "valid", "test"):
+        bits = getattr(splits, name)
+        found[name] = Rows(bits, generator.random(bits.shape) >= MISSING)
+    found["test"] = Rows(found["test"].bits[:TEST_ROWS], found["test"].observed[:TEST_ROWS])
+    return found
+
+
+def score(probs: np.ndarray, rows: Rows) -> dict[str, float]:
+    """Log loss in nats a missing bit, and the share of missing bits whose likelier value is right."""
+    ones, p = rows.bits[~rows.observed] > 0.5, probs[~rows.observed].astype(np.float64)
+    losses = -np.log(np.where(ones, p, 1.0 - p))
+    return {"log_loss": round(float(losses.mean()), 4), "accuracy": round(float(((p > 0.5) == ones).mean()), 4)}
+
+
+def ours(
+    build: Callable[[Settings, int], tuple[Any, Any]],
+    settings: Settings,
+    rows: Mapping[str, Rows],
+    folder: pathlib.Path,
+) -> np.ndarray:
+    """Probabilities of the test bits by a model of ours."""
+    dist, model = build(settings, rows["train"].bits.shape[1])
+    model.compile(optimizer=training.make_optimizer(settings))
+    folder.mkdir(parents=True, exist_ok=True)
+    model.fit(
+        rows["train"].examples,
+        validation_data=rows["valid"].examples,
+        epochs=settings.max_epochs,
+        batch_size=settings.batch_size,
+        callbacks=training.make_callbacks(settings, folder),
+        verbose=0,
+    )
+    return completed(dist, rows["test"])
+
+
+def completed(dist: Any, rows: Rows) -> np.ndarray:
+    """Shares of ones among the draws, a half added to either side so that none is 0 or 1."""
+    found = []
+    for start in range(0, len(rows.bits), BATCH):
+        part = slice(start, start + BATCH)
+        draws = dist.complete(rows.masked[part], rows.observed[part], num_samples=NUM_DRAWS, seed=[SEED, start])
+        found.append((np.asarray(draws).sum(0) + 0.5) / (NUM_DRAWS + 1.0))
+    return np.concatenate(found)
+
+
+def theirs(imputers: Mapping[Any, Any], rows: Mapping[str, Rows]) -> tuple[np.ndarray, dict[str, Any]]:
+    """Probabilities of the test bits by the imputer and the clipping that are best on the validation rows."""
+    losses = {}
+    for name, imputer in imputers.items():
+        imputer.fit(rows["train"].masked)
+        valid = imputer.transform(rows["valid"].masked)
+        losses |= {(name, clip): score(np.clip(valid, clip, 1.0 - clip), rows["valid"])["log_loss"] for clip in CLIPS}
+    name, clip = min(losses, key=losses.__getitem__)
+    probs = imputers[name].transform(rows["test"].masked)
+    return np.clip(probs, clip, 1.0 - clip), {"parameter": name, "clip": clip}
+
+
+def measure(rows: Mapping[str, Rows], folder: pathlib.Path, *, quick: bool = False) -> dict[str, dict[str, Any]]:
+    """Scores of every imputer on the missing bits of the test rows."""
+    from sklearn.impute import KNNImputer, SimpleImputer
+
+    found = {}
+    for title, (build, settings) in SETTINGS.items():
+        if quick:
+            settings = dataclasses.replace(settings, hidden_units=(32,), max_epochs=2)
+        place = folder / f"imputation-{title.replace(' ', '-')}"
+        found[title] = score(ours(build, settings, rows, place), rows["test"])
+    # A column that is all missing in few rows is kept, so that columns keep their places.
+    mean = {"mean": SimpleImputer(keep_empty_features=True)}
+    nearest = {k: KNNImputer(n_neighbors=k, keep_empty_features=True) for k in NEIGHBOURS}
+    for title, imputers in (("scikit-learn KNNImputer", nearest), ("scikit-learn SimpleImputer, mean", mean)):
+        probs, chosen = theirs(imputers, rows)
+        found[title] = {**score(probs, rows["test"]), "chosen": chosen}
+    return found
+
+
+def run(folder: pathlib.Path, command: str, *, quick: bool = False) -> results.Result:
+    """Trains and scores all imputers."""
+    splits = data.load("adult")
+    splits = splits.head(QUICK_ROWS) if quick else splits
+    rows = knock_out(splits)
+    figures = measure(rows, folder, quick=quick)
+    chosen = {title: dataclasses.asdict(settings) for title, (_, settings) in SETTINGS.items()}
+    return results.make(
+        kind="imputation",
+        case=CASE,
+        command=command,
+        seed=SEED,
+        data=splits.describe() | {"missing": MISSING, "test_rows": len(rows["test"].bits)},
+        settings={"num_draws": NUM_DRAWS, "threads": machine.NUM_THREADS, "models": chosen},
+        figures=figures,
+        paper={},
+        targets=[],
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the comparison, prints it, and keeps it unless it is a quick one."""
+    parser = argparse.ArgumentParser("python -m benchmarks.imputation", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="narrow models, two epochs, a few rows; writes no result")
+    parser.add_argument("--folder", type=pathlib.Path, default=training.DEFAULT_FOLDER, help="where checkpoints lie")
+    parser.add_argument("--fresh", action="store_true", help="start again instead of resuming")
+    parser.add_argument("--json", type=pathlib.Path, metavar="FOLDER", help="where to write the result")
+    options = parser.parse_args(arguments)
+    machine.set_threads(machine.NUM_THREADS)
+    if options.fresh:
+        for place in options.folder.glob("imputation-*"):
+            shutil.rmtree(place)
+    command = "python -m benchmarks.imputation" + (" --quick" if options.quick else "")
+    result = run(options.folder, command, quick=options.quick)
+    if options.json or not options.quick:
+        results.write(result, options.json or results.FOLDER)
+    print(render.imputation_table(result))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
