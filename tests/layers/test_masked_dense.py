@@ -33,6 +33,22 @@ def test_equals_numpy(strict, shape):
     np.testing.assert_allclose(layer.kernel, kernel)
 
 
+@pytest.mark.parametrize("rows", ["inputs", "units", "both"])
+@pytest.mark.parametrize("use_connectivity_kernel", [False, True])
+def test_degrees_for_each_row(rows, use_connectivity_kernel):
+    generator = np.random.default_rng(2)
+    layer, x = build(use_connectivity_kernel=use_connectivity_kernel), generator.normal(size=(4, 3)).astype(np.float32)
+    if use_connectivity_kernel:
+        layer.connectivity_kernel.assign(generator.normal(size=(3, 5)))
+    inputs, units = generator.integers(1, 4, size=(4, 3)), generator.integers(1, 4, size=(4, 5))
+    of_inputs = inputs if rows != "units" else np.tile(IN, (4, 1))
+    of_units = units if rows != "inputs" else np.tile(OUT, (4, 1))
+    found = layer(x, inputs if rows != "units" else None, units if rows != "inputs" else None)
+    for i in range(4):
+        expected = layer(x[i : i + 1], of_inputs[i], of_units[i])
+        np.testing.assert_allclose(found[i : i + 1], expected, rtol=1e-5, atol=1e-6)
+
+
 def test_connectivity_kernel_adds_what_the_mask_shows():
     layer = build(use_connectivity_kernel=True)
     assert np.all(np.asarray(layer.connectivity_kernel) == 0.0)

@@ -111,6 +111,45 @@ def test_training_masks_are_a_function_of_the_seed():
     assert seen == {0, 1, 2}
 
 
+@pytest.mark.parametrize(
+    "kwargs", [{}, {"one_hot": True, "num_classes": 3, "params_size": 2}, {"connectivity_weights": True}]
+)
+def test_a_pass_with_an_order_for_each_row(kwargs):
+    network = MADENetwork(
+        (5,), (9, 7), order="random", num_masks=None, num_eval_masks=2, **{"params_size": 1, **kwargs}
+    )
+    generator = np.random.default_rng(0)
+    network.build()
+    for variable in network.trainable_variables:
+        variable.assign(generator.normal(size=variable.shape))
+    x = generator.integers(2, size=(4, 5)).astype(np.float32)
+    orders = np.stack([generator.permutation(5) for _ in range(4)]).astype(np.int32)
+    found = network(x, order=tf.constant(orders))
+    for i in range(4):
+        np.testing.assert_allclose(
+            found[i], network(x[i : i + 1], order=tf.constant(orders[i]))[0], rtol=1e-4, atol=1e-5
+        )
+
+
+def test_training_on_what_is_observed():
+    """The observed sites come first in each row's order, and nothing else is looked at or counts."""
+    network = make("agnostic")
+    generator = np.random.default_rng(1)
+    x, observed = generator.integers(2, size=(6, 5)).astype(np.float32), generator.random(size=(6, 5)) < 0.6
+    seed = random.as_seed(3)
+    whole = network.training_pass(x, None, seed, tf.ones([6, 5], tf.bool))
+    np.testing.assert_allclose(whole.params, network.training_pass(x, None, seed).params, rtol=1e-5, atol=1e-6)
+    params, weights = network.training_pass(x, None, seed, tf.constant(observed))
+    np.testing.assert_array_equal(weights, observed)
+    other = network.training_pass(np.where(observed, x, 1.0 - x), None, seed, tf.constant(observed)).params
+    np.testing.assert_allclose(params[observed], other[observed], rtol=1e-5, atol=1e-6)
+    drawn = np.argsort(network._drawing.draw(seed).positions)
+    for i in range(6):
+        order = np.concatenate([drawn[observed[i, drawn]], drawn[~observed[i, drawn]]]).astype(np.int32)
+        expected = network(x[i : i + 1], order=tf.constant(order), seed=seed)[0]
+        np.testing.assert_allclose(params[i], expected, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("evenly", [False, True])
 @pytest.mark.parametrize(
     "num_sites, units, lowest", [(2, (3,), 1), (9, (4, 30), 1), (9, (2, 2, 2), 0), (30, (5, 1, 8), 1)]

@@ -147,8 +147,26 @@ def test_observed_in_evaluate(rows):
     observed = np.tile(np.arange(6) < 3, (70, 1))
     result = model.evaluate({"value": rows, "observed": observed}, verbose=0, return_dict=True)
     np.testing.assert_allclose(result["nll"], -np.mean(model.dist.log_prob(rows, observed=observed)), rtol=1e-5)
-    with pytest.raises(ValueError, match="trains on whole events"):
+    with pytest.raises(ValueError, match="with missing values a model must serve any order"):
         model.fit({"value": rows, "observed": observed}, verbose=0)
+
+
+def test_fit_with_missing_values():
+    """Two sites are always equal: the model learns it from rows that show both, and fills one in from the other."""
+    generator = np.random.default_rng(0)
+    bits = generator.integers(2, size=[400, 2])
+    x = np.stack([bits[:, 0], bits[:, 0], bits[:, 1]], 1).astype(np.float32)
+    observed = generator.random(size=x.shape) > 0.3
+    dist = tfar.MADE([3], [64], order="random", num_masks=None, num_eval_masks=2)
+    model = DensityModel(dist)
+    model.compile(keras.optimizers.Adam(0.02))
+    data = {"value": np.where(observed, x, np.nan), "observed": observed}
+    history = model.fit(data, validation_data=data, batch_size=50, epochs=60, verbose=0).history
+    least = (observed.mean() * 3 - observed[:, :2].all(1).mean()) * np.log(2.0)  # what no model can do without
+    assert np.isfinite(history["loss"]).all() and history["val_nll"][-1] < least + 0.1
+    pattern = np.array([True, False, True])
+    filled = dist.complete(np.where(pattern, x, np.nan), pattern, seed=1).numpy()
+    assert np.mean(filled[:, 1] == x[:, 1]) > 0.85
 
 
 @pytest.mark.parametrize(

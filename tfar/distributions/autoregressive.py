@@ -247,17 +247,28 @@ class Autoregressive(tfd.Distribution):  # type: ignore[name-defined]
         Args:
             value: `[B, *event_shape]`.
             conditional_input: `[B, *conditional_shape]`, if the model has one.
-            observed: None: this model trains on whole events.
+            observed: None for whole events, or bool `[B, *event_shape]` where the model serves any order: training uses
+                nothing but what is observed.
             seed: what `tfar.random.as_seed` takes; decides all that is random.
 
         Returns:
             float32 `[B]`, NaN for a row outside the support.
+
+        Raises:
+            ValueError: If a shape does not fit, or if `observed` is given and the model does not serve any order.
         """
         if observed is not None:
-            raise ValueError(f"Expected no `observed`: {type(self).__name__} trains on whole events.")
+            if not self._density.allows_any_order:
+                raise ValueError(
+                    "Expected no `observed` in training: with missing values a model must serve any order, as MADE with "
+                    "order='random' and num_masks=None does. Received `observed` for an order of its own."
+                )
+            observed = rows.observed_sites(observed, self.network.event_shape, self.num_sites)
         value = rows.check_trailing(rows.as_float(value, "value"), self.network.event_shape, "value")
+        if observed is not None:
+            observed = tf.broadcast_to(observed, [tf.shape(value)[0], self.num_sites])
         condition = self._bound_condition(conditional_input)
-        return self._density.training_loss(value, condition, random.as_seed(seed))
+        return self._density.training_loss(value, condition, random.as_seed(seed), observed)
 
     def _score(self, function: Any, value: tf.Tensor, conditional_input: Any, observed: Any = None) -> tf.Tensor:
         value = rows.check_trailing(value, self.network.event_shape, "value")

@@ -13,7 +13,7 @@ from tfar import random, samplers
 from tfar.heads import Head
 from tfar.heads.numerics import logaddexp
 from tfar.networks import AutoregressiveNetwork
-from tfar.networks.base import flatten_condition
+from tfar.networks.base import flatten_condition, observed_first
 
 METHODS = ("ancestral", "fixed_point", "naive")
 
@@ -72,13 +72,16 @@ class Density:
         total = self._log_mean_exp(lambda k: self._prefix_log_prob(x, observed, conditional_input, k))
         return _nan_unless(tf.logical_and(valid, self.is_prefix(observed)), total)
 
-    def training_loss(self, x: tf.Tensor, conditional_input: Any, seed: tf.Tensor) -> tf.Tensor:
+    def training_loss(
+        self, x: tf.Tensor, conditional_input: Any, seed: tf.Tensor, observed: tf.Tensor | None = None
+    ) -> tf.Tensor:
         """What training minimises, `[B]`: the network's weighted sum of negative log-probabilities of the sites.
 
-        All that is random in it, such as masks, follows from `seed`, int32 `[2]`.
+        All that is random in it, such as masks, follows from `seed`, int32 `[2]`. Of a row that is `observed` in part, bool
+        `[B, num_sites]`, the rest is ignored, NaN included.
         """
-        x, valid = self._supported(x, conditional_input)
-        params, weights = self.network.training_pass(x, conditional_input, seed)
+        x, valid = self._supported(x, conditional_input, observed)
+        params, weights = self.network.training_pass(x, conditional_input, seed, observed)
         log_probs = self.head.log_prob(params, self._sites(x))
         if weights is not None:
             log_probs *= weights
@@ -258,7 +261,7 @@ class Density:
         """The order of each row's member with the observed sites moved to the front, int32 `[B, num_sites]`."""
         member = tf.zeros([tf.shape(observed)[0]], tf.int32) if member is None else member
         positions = tf.argsort(self.network.row_orders(member), axis=-1)
-        return tf.argsort(positions + tf.where(observed, 0, self.network.num_sites), axis=-1)
+        return observed_first(positions, observed)
 
     # Shapes and supports ---------------------------------------------------------------------------------------------
 

@@ -93,21 +93,24 @@ class MaskedDense(keras.layers.Dense):
         return self._masked(self.full_kernel, None, None)
 
     def _masked(self, weights: Any, in_degrees: Any, out_degrees: Any) -> tf.Tensor:
-        left = tf.convert_to_tensor(self.in_degrees if in_degrees is None else in_degrees, tf.int32)[:, None]
-        right = tf.convert_to_tensor(self.out_degrees if out_degrees is None else out_degrees, tf.int32)[None, :]
+        left = tf.cast(self.in_degrees if in_degrees is None else in_degrees, tf.int32)[..., :, None]
+        right = tf.cast(self.out_degrees if out_degrees is None else out_degrees, tf.int32)[..., None, :]
         mask = left < right if self.strict else left <= right
         weights = tf.convert_to_tensor(weights)
         return weights * tf.cast(mask, weights.dtype)
 
     def call(self, inputs: Any, in_degrees: Any = None, out_degrees: Any = None, training: Any = None) -> tf.Tensor:
-        """Applies the layer; int tensors `in_degrees` and `out_degrees` replace the constructor's."""
+        """Applies the layer; int tensors `in_degrees` and `out_degrees` replace the constructor's.
+
+        Degrees may be `[inputs]` and `[units]`, or `[B, inputs]` and `[B, units]`: a mask for each row of inputs `[B, inputs]`.
+        """
         if self._staircase and in_degrees is None and out_degrees is None:
             outputs = staircase.matmul(inputs, self.full_kernel, self._staircase)
         else:
-            outputs = keras.ops.matmul(inputs, self._masked(self.full_kernel, in_degrees, out_degrees))
+            outputs = _product(inputs, self._masked(self.full_kernel, in_degrees, out_degrees))
         if self.connectivity_kernel is not None:
             visible = self._masked(self.connectivity_kernel, in_degrees, out_degrees)
-            outputs = outputs + tf.reduce_sum(visible, axis=0)
+            outputs = outputs + tf.reduce_sum(visible, axis=-2)
         if self.bias is not None:
             outputs = outputs + self.bias
         return outputs if self.activation is None else self.activation(outputs)
@@ -128,3 +131,10 @@ class MaskedDense(keras.layers.Dense):
             "strict": self.strict,
             "use_connectivity_kernel": self.use_connectivity_kernel,
         }
+
+
+def _product(inputs: Any, kernel: tf.Tensor) -> tf.Tensor:
+    """Inputs times a kernel `[inputs, units]`, or `[B, inputs, units]`: one for each row, which XLA never writes down."""
+    if kernel.shape.rank == 2:
+        return keras.ops.matmul(inputs, kernel)
+    return tf.reduce_sum(tf.expand_dims(inputs, -1) * kernel, axis=1)

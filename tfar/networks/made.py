@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tfar import masks, orders, random
 from tfar.layers import MaskedDense
-from tfar.networks.base import TrainingPass, condition_size, flatten_condition
+from tfar.networks.base import TrainingPass, condition_size, flatten_condition, observed_first
 from tfar.networks.connectivity import Connectivity, ConnectivityDraw, Members
 from tfar.networks.inputs import SiteEncoding, permuted, seeded_initializer
 from tfar.networks.made_steps import MADESteps
@@ -171,7 +171,12 @@ class MADENetwork(MADESteps):
     def training_pass(
         self, x: Any, conditional_input: Any, seed: tf.Tensor, observed: tf.Tensor | None = None
     ) -> TrainingPass:
-        return TrainingPass(self(x, conditional_input, seed=seed, training=True))
+        """See the base. Of a row that is observed in part, its observed sites come first, in the order that is drawn."""
+        if observed is None:
+            return TrainingPass(self(x, conditional_input, seed=seed, training=True))
+        order = observed_first(self._connectivity(0, None, seed).positions, observed)
+        params = self(x, conditional_input, order=order, seed=seed, training=True)
+        return TrainingPass(params, tf.cast(observed, tf.float32))
 
     def call(  # type: ignore[override]
         self,
@@ -182,8 +187,10 @@ class MADENetwork(MADESteps):
         seed: Any = None,
         training: Any = None,
     ) -> tf.Tensor:
-        """See the base; `seed`, int32 `[2]`, selects a member at random, or draws fresh masks if `num_masks` is None,
-        and drops units."""
+        """See the base; `order` may also be `[B, num_sites]`, one for each row.
+
+        `seed`, int32 `[2]`, selects a member at random, or draws fresh masks if `num_masks` is None, and drops units.
+        """
         sites = tf.reshape(x, [-1, self.num_sites, *self.site_shape])
         if self._in_steps:
             params = self._forward(permuted(sites, self.orders[0]), conditional_input, None, seed)
@@ -226,7 +233,13 @@ class MADENetwork(MADESteps):
 
     @staticmethod
     def _repeat(degrees: tf.Tensor, times: int) -> tf.Tensor:
-        return degrees if times == 1 else tf.reshape(tf.tile(degrees[:, None], [1, times]), [-1])
+        """Degrees `[..., n]` as `[..., n * times]`."""
+        if times == 1:
+            return degrees
+        repeated = tf.tile(tf.expand_dims(degrees, -1), [1] * degrees.shape.rank + [times])
+        return tf.reshape(
+            repeated, [-1] * degrees.shape.rank if degrees.shape.rank == 1 else [-1, degrees.shape[-1] * times]
+        )
 
     def get_config(self) -> dict[str, Any]:
         order = self.order if isinstance(self.order, str) else np.asarray(self.order).tolist()
