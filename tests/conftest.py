@@ -16,16 +16,14 @@ with contextlib.suppress(RuntimeError):
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Runs a test with an argument `case` on all cases; with `heavy_case` the cases that are not main are slow.
+    """Runs a test with an argument `case` on the main case of every model, and slowly on all others.
 
     A test that parametrises `case` itself keeps its own.
     """
     own = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
     if "case" in metafunc.fixturenames and "case" not in own:
-        metafunc.parametrize("case", CASES, ids=lambda case: case.name)
-    if "heavy_case" in metafunc.fixturenames:
         marked = [case if case.main else pytest.param(case, marks=pytest.mark.slow) for case in CASES]
-        metafunc.parametrize("heavy_case", marked, ids=[case.name for case in CASES])
+        metafunc.parametrize("case", marked, ids=[case.name for case in CASES])
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 import tfar
+from tests.conformance.selection import selected_cases
 from tests.registry import CASES
 from tfar.serving.signatures import signatures
 
@@ -23,10 +24,6 @@ RUNTIMES = ("cpp", "python", "tflite")
 ROWS = 5
 BAD_ROWS = (1, 3)
 SERVING = Path(__file__).parent.parent / "serving"
-# The main cases stand for all: an export takes seconds.
-PARAMETERS = [
-    pytest.param(case, id=case.name, marks=[] if getattr(case, "main", True) else [pytest.mark.slow]) for case in CASES
-]
 
 
 class Exports:
@@ -139,16 +136,14 @@ def finish(runtime: str, process: subprocess.Popen) -> None:
 def exports(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Name -> the exports of the cases that were selected, or the error that stopped them."""
     folder = tmp_path_factory.mktemp("exports")
-    items = [i for i in request.session.items if i.module is request.module]
-    selected = {i.callspec.params["case"].name: i.callspec.params["case"] for i in items if "case" in i.callspec.params}
     made: dict[str, Any] = {}
-    for name, case in selected.items():
-        (folder / name).mkdir()
+    for case in selected_cases(request):
+        (folder / case.name).mkdir()
         try:
-            made[name] = Exports(case, folder / name)
-            made[name].write()
+            made[case.name] = Exports(case, folder / case.name)
+            made[case.name].write()
         except Exception as error:
-            made[name] = error
+            made[case.name] = error
     written = [e for e in made.values() if isinstance(e, Exports)]
     readers = [(runtime, start(runtime, [e.job(runtime) for e in written], folder)) for runtime in RUNTIMES]
     for runtime, process in readers:
@@ -165,7 +160,6 @@ def export(exports: dict[str, Any], case: Any) -> Exports:
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
-@pytest.mark.parametrize("case", PARAMETERS)
 class TestExports:
     def test_every_signature_gives_what_the_distribution_gives(self, export, case, runtime):
         outputs = export.outputs(runtime)
@@ -199,7 +193,6 @@ class TestExports:
         np.testing.assert_array_equal(completed[observed > 0], value[observed > 0])
 
 
-@pytest.mark.parametrize("case", PARAMETERS)
 def test_the_batch_is_the_first_axis_of_every_input_and_output(export, case):
     model = saved_model_pb2.SavedModel()
     model.ParseFromString((export.path / "saved_model.pb").read_bytes())
@@ -211,7 +204,7 @@ def test_the_batch_is_the_first_axis_of_every_input_and_output(export, case):
             assert all(d.size > 0 for d in info.tensor_shape.dim[1:])
 
 
-@pytest.mark.parametrize("case", PARAMETERS[:1])
+@pytest.mark.parametrize("case", CASES[:1], ids=lambda case: case.name)
 def test_the_distribution_itself_samples_what_is_served(export, case):
     served = export.outputs("cpp")["sample/good"]
     np.testing.assert_array_equal(export.dist.sample(ROWS, seed=7), served)

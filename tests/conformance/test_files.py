@@ -11,16 +11,17 @@ import tensorflow as tf
 
 import tfar
 from tests.conformance import read_files
-from tests.registry import CASES, Case
+from tests.conformance.selection import selected_cases
+from tests.registry import Case
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: Any, distributions: Any) -> dict[str, np.ndarray]:
-    """What a fresh process computes from the files of all cases."""
+def found(request: Any, tmp_path_factory: Any, distributions: Any) -> dict[str, np.ndarray]:
+    """What a fresh process computes from the files of the selected cases."""
     folder = tmp_path_factory.mktemp("files")
-    for case in CASES:
+    for case in selected_cases(request):
         dist = distributions(case)
         tfar.training.DensityModel(dist).save(folder / f"{case.name}.keras")
         tf.train.Checkpoint(dist=dist).write(str(folder / case.name))

@@ -29,12 +29,12 @@ def fitted(case: Case, strategy: Any) -> tuple[dict[str, list[float]], list[np.n
     return history, [v.numpy() for v in model.dist.trainable_variables]
 
 
-def test_mirrored_strategy_equals_one_device(heavy_case: Case) -> None:
+def test_mirrored_strategy_equals_one_device(case: Case) -> None:
     devices = [device.name for device in tf.config.list_logical_devices("CPU")]
     assert len(devices) == 2
     # TensorFlow's collectives on CPUs take the tensors of a second strategy of a process for those of the first.
     strategy = tf.distribute.MirroredStrategy(devices, cross_device_ops=tf.distribute.ReductionToOneDevice())
-    one, two = fitted(heavy_case, tf.distribute.get_strategy()), fitted(heavy_case, strategy)
+    one, two = fitted(case, tf.distribute.get_strategy()), fitted(case, strategy)
     for name in one[0]:
         np.testing.assert_allclose(one[0][name], two[0][name], rtol=1e-5, err_msg=name)
     for a, b in zip(one[1], two[1], strict=True):
@@ -60,10 +60,10 @@ def test_every_weight_gets_a_gradient(case: Case, distributions: Any) -> None:
         assert not dead
 
 
-def test_log_prob_has_its_true_gradient(heavy_case: Case) -> None:
+def test_log_prob_has_its_true_gradient(case: Case) -> None:
     """The gradient along a random direction equals a finite difference."""
-    dist, x = heavy_case.make().copy(jit_compile=False), heavy_case.values(4)
-    condition = heavy_case.condition(4)
+    dist, x = case.make().copy(jit_compile=False), case.values(4)
+    condition = case.condition(4)
     generator = np.random.default_rng(0)
     directions = [generator.normal(size=v.shape).astype(np.float32) for v in dist.trainable_variables]
 
@@ -83,16 +83,14 @@ def test_log_prob_has_its_true_gradient(heavy_case: Case) -> None:
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-def test_mixed_precision_scores_in_float32(
-    heavy_case: Case, distributions: Any, dtype_policy: Any, policy: str
-) -> None:
+def test_mixed_precision_scores_in_float32(case: Case, distributions: Any, dtype_policy: Any, policy: str) -> None:
     dtype_policy(policy)
-    dist = heavy_case.make().copy(jit_compile=False)
+    dist = case.make().copy(jit_compile=False)
     dtype_policy("float32")
-    x, condition = heavy_case.values(8), heavy_case.condition(8)
+    x, condition = case.values(8), case.condition(8)
     result = dist.log_prob(x, conditional_input=condition)
     assert result.dtype == tf.float32
-    expected = distributions(heavy_case).copy(jit_compile=False).log_prob(x, conditional_input=condition)
+    expected = distributions(case).copy(jit_compile=False).log_prob(x, conditional_input=condition)
     np.testing.assert_allclose(result, expected, rtol=0.05, atol=0.2)
     assert not np.array_equal(result, expected) or dist.num_sites == 1
     with tf.GradientTape() as tape:

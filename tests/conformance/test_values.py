@@ -29,12 +29,12 @@ def test_bad_values_are_errors_eagerly(case: Case, distributions: Any) -> None:
             dist.complete(x, observed, seed=1, conditional_input=condition)
 
 
-def test_bad_values_are_nan_in_their_row_alone(heavy_case: Case, distributions: Any) -> None:
-    check_rows(distributions(heavy_case), heavy_case, jit_compile=False)
+def test_bad_values_are_nan_in_their_row_alone(case: Case, distributions: Any) -> None:
+    check_rows(distributions(case), case, jit_compile=False)
 
 
-def test_bad_values_are_nan_in_their_row_alone_under_xla(heavy_case: Case, distributions: Any) -> None:
-    check_rows(distributions(heavy_case), heavy_case, jit_compile=True)
+def test_bad_values_are_nan_in_their_row_alone_under_xla(case: Case, distributions: Any) -> None:
+    check_rows(distributions(case), case, jit_compile=True)
 
 
 def check_rows(dist: Any, case: Case, jit_compile: bool) -> None:

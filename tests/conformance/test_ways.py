@@ -20,12 +20,12 @@ def test_samplers_agree(case: Case, distributions: Any) -> None:
     testing.check_samplers_agree(distributions(case).copy(jit_compile=False))
 
 
-def test_samplers_agree_compiled(heavy_case: Case, distributions: Any) -> None:
-    testing.check_samplers_agree(distributions(heavy_case))
+def test_samplers_agree_compiled(case: Case, distributions: Any) -> None:
+    testing.check_samplers_agree(distributions(case))
 
 
-def test_log_prob_eager_graph_xla_and_vectorized_map_agree(heavy_case: Case, distributions: Any) -> None:
-    dist, x, condition = distributions(heavy_case), heavy_case.values(5), heavy_case.condition(5)
+def test_log_prob_eager_graph_xla_and_vectorized_map_agree(case: Case, distributions: Any) -> None:
+    dist, x, condition = distributions(case), case.values(5), case.condition(5)
 
     def score(value: Any, condition: Any) -> tf.Tensor:
         return dist.log_prob(value, conditional_input=condition)
@@ -44,9 +44,9 @@ def test_log_prob_eager_graph_xla_and_vectorized_map_agree(heavy_case: Case, dis
         np.testing.assert_allclose(value, expected, rtol=1e-5, atol=1e-5, err_msg=name)
 
 
-def test_samples_eager_graph_and_xla_agree(heavy_case: Case, distributions: Any) -> None:
-    dist, count = distributions(heavy_case), 200
-    condition = testing.support.take(heavy_case.condition(1), 0)
+def test_samples_eager_graph_and_xla_agree(case: Case, distributions: Any) -> None:
+    dist, count = distributions(case), 200
+    condition = testing.support.take(case.condition(1), 0)
     rows = None if condition is None else tf.nest.map_structure(lambda t: np.repeat(t[None], count, 0), condition)
     seeds = random.row_seeds(3, count)
     noise, member_noise = dist.density.noise(seeds), dist.density.member_noise(seeds)
@@ -67,12 +67,12 @@ def test_rows_of_a_sample_come_from_row_seeds(case: Case, distributions: Any) ->
     np.testing.assert_allclose(short, long[:3], rtol=1e-5, atol=1e-5)
 
 
-def test_train_step_compiled_equals_uncompiled(heavy_case: Case) -> None:
-    x, condition = heavy_case.values(12), heavy_case.condition(12)
+def test_train_step_compiled_equals_uncompiled(case: Case) -> None:
+    x, condition = case.values(12), case.condition(12)
     data = {"value": x} if condition is None else {"value": x, "conditional_input": condition}
     results = []
     for jit_compile in (False, True):
-        model = DensityModel(heavy_case.make(), seed=2)
+        model = DensityModel(case.make(), seed=2)
         model.compile(optimizer=keras.optimizers.SGD(0.05), jit_compile=jit_compile)
         loss = model.fit(data, batch_size=6, epochs=2, shuffle=False, verbose=0).history["loss"]
         results.append((loss, [v.numpy() for v in model.dist.trainable_variables]))
@@ -82,10 +82,10 @@ def test_train_step_compiled_equals_uncompiled(heavy_case: Case) -> None:
 
 
 @pytest.mark.parametrize("lead", [(), (4,), (2, 3)])
-def test_leading_axes(heavy_case: Case, distributions: Any, lead: tuple[int, ...]) -> None:
-    dist, count = distributions(heavy_case).copy(jit_compile=False), int(np.prod(lead))
-    x, condition = heavy_case.values(count), heavy_case.condition(count)
-    shaped = x.reshape(*lead, *heavy_case.event_shape)
+def test_leading_axes(case: Case, distributions: Any, lead: tuple[int, ...]) -> None:
+    dist, count = distributions(case).copy(jit_compile=False), int(np.prod(lead))
+    x, condition = case.values(count), case.condition(count)
+    shaped = x.reshape(*lead, *case.event_shape)
     reshape = lambda t: t.reshape(*lead, *t.shape[1:])  # noqa: E731
     bound = None if condition is None else tf.nest.map_structure(reshape, condition)
     result = dist.log_prob(shaped, conditional_input=bound)
