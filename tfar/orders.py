@@ -25,7 +25,18 @@ def reverse(num_sites: int) -> NDArray[np.int32]:
 
 def random(num_sites: int, seed: int) -> NDArray[np.int32]:
     """Returns a permutation that is a function of `seed` alone."""
-    return np.random.default_rng([seed, num_sites]).permutation(num_sites).astype(np.int32)
+    return several(1, num_sites, seed)[0]
+
+
+def several(num_orders: int, num_sites: int, seed: int) -> NDArray[np.int32]:
+    """Returns random orders `[num_orders, num_sites]`, of which the first ones are the same for any number.
+
+    Example:
+        >>> several(2, 3, seed=0).shape
+        (2, 3)
+    """
+    generator = np.random.default_rng([seed, num_sites])
+    return np.stack([generator.permutation(num_sites) for _ in range(num_orders)]).astype(np.int32)
 
 
 def resolve(order: Order, num_sites: int, seed: int = 0) -> NDArray[np.int32]:
@@ -68,6 +79,14 @@ def check(order: ArrayLike, num_sites: int) -> NDArray[np.int32]:
             f"Expected `order` to hold each of 0 .. {num_sites - 1} once; received {np.array2string(array, threshold=8)}."
         )
     return array.astype(np.int32)
+
+
+def check_several(orders: ArrayLike, num_sites: int) -> NDArray[np.int32]:
+    """Returns `orders` as int32 `[K, num_sites]` if each is a permutation, else raises ValueError."""
+    array = np.asarray(orders)
+    if array.ndim != 2 or not len(array):
+        raise ValueError(f"Expected `orders` of shape [K, {num_sites}], K at least 1; received shape {array.shape}.")
+    return np.stack([check(order, num_sites) for order in array])
 
 
 def positions(order: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -86,12 +86,13 @@ def _signed(word: int) -> int:
     return word - (1 << 32) if word >= 1 << 31 else word
 
 
-def row_seeds(seed: Any, num_rows: int | tf.Tensor) -> tf.Tensor:
+def row_seeds(seed: Any, num_rows: int | tf.Tensor, first: int | tf.Tensor = 0) -> tf.Tensor:
     """Derives one seed a row; row i depends on `seed` and i alone.
 
     Args:
         seed: see `as_seed`.
         num_rows: int or int32 scalar.
+        first: int or int32 scalar. The number i of the first row.
 
     Returns:
         int32 tensor `[num_rows, 2]`.
@@ -101,7 +102,7 @@ def row_seeds(seed: Any, num_rows: int | tf.Tensor) -> tf.Tensor:
         TensorShape([3, 2])
     """
     key = tf.cast(as_seed(seed), tf.uint32)
-    rows = tf.cast(tf.range(num_rows), tf.uint32)
+    rows = tf.cast(tf.range(num_rows) + first, tf.uint32)
     words = threefry(key[None], (rows, tf.zeros_like(rows)))
     return tf.cast(tf.stack(words, axis=-1), tf.int32)
 

@@ -196,8 +196,23 @@ class Autoregressive(tfd.Distribution):  # type: ignore[name-defined]
                 "Expected the order that the network was made for, as its weights serve no other; for any order train one "
                 f"with order='random' and num_masks=None. Received {order!r}."
             )
+        network = self.network.with_orders(resolved[None]) if self.network.members_are_orders else self.network
+        return self._with_density(Density(network, self.head, resolved))
+
+    def with_orders(self, orders: Any) -> "Autoregressive":
+        """A copy that shares the weights and averages the probabilities of other orders, for a model of all orders.
+
+        Args:
+            orders: int K: K random orders, from the seed, the first ones the same for any K; or ints `[K, num_sites]`.
+
+        Raises:
+            ValueError: If the model is not one for all orders, or the orders are none.
+        """
+        return self._with_density(Density(self.network.with_orders(orders), self.head))
+
+    def _with_density(self, density: Density) -> "Autoregressive":
         clone = copy.copy(self)
-        clone._density = Density(self.network, self.head, resolved)
+        clone._density, clone._network = density, density.network
         clone._rows = rows.RowFunctions(self._rows.jit_compile)
         return clone
 

@@ -41,9 +41,11 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
         num_members: int. Members of the ensemble that inference averages.
         orders: int32 array `[num_members or 1, num_sites]`: the order of each member; one row if they share it.
         any_order: bool. Whether `call`, `start` accept an order of their own.
+        members_are_orders: bool. Whether members differ in their orders alone, and `with_orders` gives others.
     """
 
     any_order: bool = False
+    members_are_orders: bool = False
     num_members: int = 1
 
     def __init__(
@@ -99,6 +101,19 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
         """Which sites depend on which, `[num_sites, num_sites]`: `[i, j]` is True if the parameters of j depend on i."""
         steps = np.argsort(self.orders[min(member, len(self.orders) - 1)])
         return steps[:, None] < steps[None, :]
+
+    def with_orders(self, orders: Any) -> "AutoregressiveNetwork":
+        """A network that shares the weights and has a member for each of other orders.
+
+        Args:
+            orders: int K, or ints `[K, num_sites]`; see `tfar.Autoregressive.with_orders`.
+
+        Raises:
+            ValueError: Unless `members_are_orders`.
+        """
+        raise ValueError(
+            f"Expected a network of which members are orders; {type(self).__name__} has weights or masks for its own alone."
+        )
 
     def step_weights(self) -> Weights:
         """Tensors that every step uses and that a loop computes once; see `step`."""
@@ -211,6 +226,20 @@ def flatten_condition(conditional_input: Any, conditional_shape: Any) -> tf.Tens
         parts = [(conditional_input, conditional_shape)]
     flat = [tf.reshape(tf.cast(part, tf.float32), [-1, int(np.prod(shape, dtype=int))]) for part, shape in parts]
     return flat[0] if len(flat) == 1 else tf.concat(flat, axis=-1)
+
+
+def condition_state(conditional_input: Any) -> State:
+    """A conditional input as entries of a state, for networks that need it at every step."""
+    if isinstance(conditional_input, Mapping):
+        return {f"conditional_{name}": value for name, value in conditional_input.items()}
+    return {} if conditional_input is None else {"conditional_input": conditional_input}
+
+
+def condition_of_state(state: State, conditional_shape: Any) -> Any:
+    """The inverse of `condition_state`."""
+    if isinstance(conditional_shape, Mapping):
+        return {name: state[f"conditional_{name}"] for name in conditional_shape}
+    return state.get("conditional_input")
 
 
 def condition_size(conditional_shape: Any) -> int:

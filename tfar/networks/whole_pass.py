@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfar import orders
-from tfar.networks.base import AutoregressiveNetwork, State, Weights
+from tfar.networks.base import AutoregressiveNetwork, State, Weights, condition_of_state, condition_state
 
 
 @keras.saving.register_keras_serializable("tfar")
@@ -77,11 +77,7 @@ class WholePassNetwork(AutoregressiveNetwork):
                 f"Expected no `order`: {self.network.name!r} respects one order alone; received {order!r}."
             )
         state = {"values": tf.zeros([batch_size, self.num_sites, *self.site_shape])}
-        if isinstance(conditional_input, dict):
-            state.update({f"conditional_{name}": value for name, value in conditional_input.items()})
-        elif conditional_input is not None:
-            state["conditional_input"] = conditional_input
-        return state
+        return {**state, **condition_state(conditional_input)}
 
     def step(
         self, state: State, index: tf.Tensor, x_previous: tf.Tensor, weights: Weights | None = None
@@ -90,9 +86,7 @@ class WholePassNetwork(AutoregressiveNetwork):
         is_previous = tf.equal(tf.range(self.num_sites), order[tf.maximum(index - 1, 0)])
         write = tf.reshape(tf.logical_and(is_previous, index > 0), [1, -1] + [1] * len(self.site_shape))
         values = tf.where(write, tf.expand_dims(x_previous, 1), state["values"])
-        condition: Any = state.get("conditional_input")
-        if isinstance(self.conditional_shape, dict):
-            condition = {name: state[f"conditional_{name}"] for name in self.conditional_shape}
+        condition = condition_of_state(state, self.conditional_shape)
         params = self(tf.reshape(values, [-1, *self.event_shape]), condition)
         return tf.cast(tf.gather(params, order[index], axis=1), tf.float32), {**state, "values": values}
 
