@@ -23,12 +23,13 @@ if TYPE_CHECKING:
         testing,
         training,
     )
-    from tfar.distributions import MADE, NADE, Autoregressive
+    from tfar.distributions import MADE, NADE, RNADE, Autoregressive
     from tfar.training import load
 
 __all__ = [
     "MADE",
     "NADE",
+    "RNADE",
     "Autoregressive",
     "data",
     "distributions",
@@ -47,7 +48,7 @@ __all__ = [
 ]
 
 # Where the names come from that are no modules of the package.
-_HOMES = {"MADE": "distributions", "NADE": "distributions", "Autoregressive": "distributions", "load": "training"}
+_HOMES = {**dict.fromkeys(("MADE", "NADE", "RNADE", "Autoregressive"), "distributions"), "load": "training"}
 
 
 def __getattr__(name: str) -> Any:

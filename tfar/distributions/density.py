@@ -75,11 +75,12 @@ class Density:
     def training_loss(self, x: tf.Tensor, conditional_input: Any, seed: tf.Tensor) -> tf.Tensor:
         """What training minimises, `[B]`: the network's weighted sum of negative log-probabilities of the sites.
 
+        Its gradient is that of the head's `training_params`.
         All that is random in it, such as masks, follows from `seed`, int32 `[2]`.
         """
         x, valid = self._supported(x, conditional_input)
         params, weights = self.network.training_pass(x, conditional_input, seed)
-        log_probs = self.head.log_prob(params, self._sites(x))
+        log_probs = self.head.log_prob(self.head.training_params(params), self._sites(x))
         if weights is not None:
             log_probs *= weights
         return _nan_unless(valid, -tf.reduce_sum(log_probs, axis=-1))
