@@ -46,7 +46,6 @@ class Standardization(keras.layers.Layer):
         self._given = {"loc": _listed("loc", loc), "scale": _listed("scale", scale)}
         self._initial_loc = _filled("loc", loc, 0.0, self.shape)
         self._initial_scale = checked_scale(_filled("scale", scale, 1.0, self.shape))
-        self.build()
 
     @property
     def input_dtype(self) -> str:
@@ -55,8 +54,6 @@ class Standardization(keras.layers.Layer):
 
     def build(self, input_shape: Any = None) -> None:
         """Makes the variables; their shapes follow from the configuration."""
-        if self.built:
-            return
         self.loc, self.scale = (
             self.add_weight(
                 name=name,
@@ -79,13 +76,15 @@ class Standardization(keras.layers.Layer):
         Raises:
             ValueError: If there are no data, if they never end, if a shape does not fit, or if a value is not finite.
         """
+        if not self.built:
+            self.build()
         moments = Moments(self.shape)
         for part in _parts(data):
             moments.add(part)
         loc, scale = moments.loc_and_scale()
-        scale = checked_scale(scale.astype(np.float32))
+        scales = checked_scale(scale.astype(np.float32))
         self.loc.assign(loc.astype(np.float32))
-        self.scale.assign(scale)
+        self.scale.assign(scales)
 
     def units(self) -> tf.Tensor:
         """Location and scale side by side, float32 `[*shape, 2]`."""

@@ -69,6 +69,11 @@ class RNADENetwork(NADENetwork):
         """Inputs stay float32 under mixed precision until they are standardised."""
         return "float32"
 
+    def build(self, input_shape: Any = None) -> None:
+        """Makes all variables; their shapes follow from the configuration."""
+        self.standardization.build()
+        super().build(input_shape)
+
     def _initial_output_bias(self) -> Any:
         if self.initial_params is None:
             return "zeros"
