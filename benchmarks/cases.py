@@ -111,8 +111,9 @@ class LikelihoodCase:
         build: `(settings, event_size) -> (distribution, DensityModel)`, the model not yet compiled.
         paper: the published figure in nats, or None.
         source: where that figure stands.
-        target: the test NLL in nats that the case must not exceed.
+        target: the test NLL in nats that the case must not exceed, or the log-likelihood that it must reach.
         paper_width: bool. Whether it runs for hours and only with `--paper-width`.
+        relation: "<=" for an NLL, ">=" for a log-likelihood over the folds of `benchmarks.data.load_folds`.
     """
 
     name: str
@@ -124,6 +125,7 @@ class LikelihoodCase:
     source: str
     target: float
     paper_width: bool = False
+    relation: str = "<="
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmarks import data, machine, render, results, training
+from benchmarks import data, folds, machine, render, results, training
 from benchmarks.cases import LikelihoodCase, check, load_cases, model_names
 
 QUICK_ROWS = 500
@@ -74,10 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder = options.json or (None if options.quick else results.FOLDER)
     found = []
     for case in cases:
-        splits = data.load(case.data)
-        splits = splits.head(QUICK_ROWS) if options.quick else splits
         print(f"{case.name}: {case.settings}", flush=True)
-        found.append(run_case(case, splits, options.folder, _command(options, case), fresh=options.fresh))
+        found.append(_run(case, options))
         if folder is not None:
             results.write(found[-1], folder)
         print(render.likelihood_table([case], found[-1:]), flush=True)
@@ -85,10 +83,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _run(case: LikelihoodCase, options: argparse.Namespace) -> results.Result:
+    """Loads the data of a case, or all folds of them, and runs it."""
+    run = folds.run_case if case.data in data.FOLDS else run_case
+    splits = data.load_folds(case.data) if case.data in data.FOLDS else data.load(case.data)
+    if options.quick:
+        splits = [fold.head(QUICK_ROWS) for fold in splits[:2]] if isinstance(splits, list) else splits.head(QUICK_ROWS)
+    return run(case, splits, options.folder, _command(options, case), fresh=options.fresh)
+
+
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m benchmarks.likelihood", description=__doc__)
     parser.add_argument("model", choices=model_names())
-    parser.add_argument("--data", nargs="+", choices=sorted(data.NOTES), help="only these data sets")
+    parser.add_argument("--data", nargs="+", choices=sorted({**data.NOTES, **data.FOLDS}), help="only these data sets")
     parser.add_argument("--case", nargs="+", help="only these cases, by name")
     parser.add_argument("--paper-width", action="store_true", help="the paper's own widths: hours")
     parser.add_argument("--quick", action="store_true", help="narrow models, two epochs, a few rows; writes no result")

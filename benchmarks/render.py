@@ -145,16 +145,17 @@ def likelihood_table(cases: Sequence[LikelihoodCase], found: Sequence[Result | N
     for case, result in zip(cases, found, strict=True):
         rows.append(_likelihood_row(case, result))
         if result is not None:
-            notes[case.data] = f"{case.data}: {result.data['note']}."
+            notes[case.data] = f"{case.data}: {result.data['note']}{_units_and_gaussian(result.figures)}."
     return "\n\n".join([markdown_table(LIKELIHOOD_HEADER, rows), *notes.values()])
 
 
 def _likelihood_row(case: LikelihoodCase, result: Result | None) -> list[str]:
     paper = "" if case.paper is None else f"{case.paper:.2f} ({case.source.split(':')[0]})"
     if result is None:
-        return [case.data, case.title, NOT_RUN, paper, f"<= {case.target:.2f}", ""]
+        return [case.data, case.title, NOT_RUN, paper, f"{case.relation} {case.target:.2f}", ""]
     figures, target = result.figures, result.targets[0]
-    measured = f"{figures['test_nll']:.2f} ± {figures['standard_error']:.2f}"
+    score = figures["test_nll"] if case.relation == "<=" else figures["test_log_likelihood"]
+    measured = f"{score:.2f} ± {figures['standard_error']:.2f}"
     return [
         case.data,
         case.title,
@@ -163,6 +164,17 @@ def _likelihood_row(case: LikelihoodCase, result: Result | None) -> list[str]:
         f"{target['relation']} {target['limit']:.2f}",
         "met" if target["met"] else "missed",
     ]
+
+
+def _units_and_gaussian(figures: dict[str, Any]) -> str:
+    """What a case of real values has beside its row: its figure in the units of the data, and the Gaussian's in both."""
+    if "gaussian" not in figures:
+        return ""
+    own, gaussian = figures["test_log_likelihood_in_units"], figures["gaussian"]
+    return (
+        f"; in the units of the file {own:.2f}; a Gaussian of full covariance scores "
+        f"{gaussian['test_log_likelihood']:.2f}, in the units of the file {gaussian['test_log_likelihood_in_units']:.2f}"
+    )
 
 
 def milliseconds(value: float | None) -> str:

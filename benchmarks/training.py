@@ -37,6 +37,8 @@ def train(case: LikelihoodCase, splits: Splits, folder: pathlib.Path) -> tuple[A
     """
     settings = case.settings
     dist, model = case.build(settings, splits.train.shape[1])
+    if hasattr(dist, "adapt"):  # a model of real values takes their units out by itself
+        dist.adapt(splits.train)
     model.compile(optimizer=make_optimizer(settings))
     finished = folder / TRAINED
     if finished.exists():

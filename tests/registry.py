@@ -97,6 +97,20 @@ def orderless(name: str, event_shape: Any = (5,), head: Any = None, main: bool =
     return Case(f"OrderlessNADE-{name}", make, event_shape, head().num_classes, kwargs.get("conditional_shape"), main)
 
 
+def rnade(name: str, event_shape: Any = (2,), head: Any = None, main: bool = False, **kwargs: Any) -> Case:
+    """A case of RNADE in units that are not standard; `head` makes the head, so that no two distributions share one."""
+    event_shape, dims = tuple(event_shape), int(np.prod(event_shape))
+    loc, scale = np.linspace(-0.5, 0.4, dims + 2)[1:-1], np.linspace(0.7, 2.0, dims)
+    units = {"loc": loc.reshape(event_shape).tolist(), "scale": scale.reshape(event_shape).tolist()}
+    kwargs = {"hidden_units": 7, **units, **kwargs}
+    head = head or normals
+
+    def make() -> tfar.RNADE:
+        return randomize(tfar.RNADE(event_shape=event_shape, head=head(), **kwargs))
+
+    return Case(f"RNADE-{name}", make, event_shape, None, kwargs.get("conditional_shape"), main)
+
+
 def own_network(conditional: bool = False) -> Case:
     """A Keras model without `start` and `step`, as users bring them."""
 
@@ -198,6 +212,12 @@ CASES = (
     orderless("categorical-scaled", event_shape=(4,), head=categorical, one_hot_inputs=False),
     orderless("normals", event_shape=(2,), head=normals, num_orders=2),
     orderless("laplaces", event_shape=(2,), head=laplaces),
+    rnade("normals", conditional_shape=(3,), order="random", main=True),
+    rnade("laplaces", head=laplaces, order="reverse"),
+    rnade("one-site", event_shape=(1,)),
+    rnade("event-2d", event_shape=(2, 3), order="random", seed=3, activation="sigmoid"),
+    rnade("given-order", event_shape=(4,), order=[2, 0, 3, 1], activation="tanh", head=laplaces),
+    rnade("conditional-dict", event_shape=(3,), conditional_shape={"speaker": (2,), "features": (2, 2)}),
     own_network(),
     own_network(conditional=True),
 )

@@ -23,12 +23,19 @@ if TYPE_CHECKING:
         testing,
         training,
     )
-    from tfar.distributions import MADE, NADE, Autoregressive, OrderlessNADE
+    from tfar.distributions import (
+        MADE,
+        NADE,
+        RNADE,
+        Autoregressive,
+        OrderlessNADE,
+    )
     from tfar.training import load
 
 __all__ = [
     "MADE",
     "NADE",
+    "RNADE",
     "Autoregressive",
     "OrderlessNADE",
     "data",
@@ -51,6 +58,7 @@ __all__ = [
 _HOMES = {
     "MADE": "distributions",
     "NADE": "distributions",
+    "RNADE": "distributions",
     "Autoregressive": "distributions",
     "OrderlessNADE": "distributions",
     "load": "training",

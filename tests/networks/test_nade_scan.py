@@ -16,10 +16,11 @@ NAMES = ("x", "kernel", "first", "output_kernel")
 SIZES = pytest.mark.parametrize("size", [(1, 1, 1), (2, 3, 2), (5, 1, 1), (33, 2, 3), (4, 70, 1)])
 
 
-def plain(x, kernel, first, output_kernel, activation="sigmoid"):
+def plain(x, kernel, first, output_kernel, activation="sigmoid", scale=None, compensated=False):
     """All activations at once, `[B, N, H]`, which autodiff can go through."""
     added = tf.einsum("bni,nih->bnh", x, kernel)
-    hidden = ACTIVATIONS[activation].function(first[:, None] + tf.cumsum(added, axis=1, exclusive=True))
+    activations = first[:, None] + tf.cumsum(added, axis=1, exclusive=True)
+    hidden = ACTIVATIONS[activation].function(activations if scale is None else activations * scale[:, None])
     return tf.einsum("bnh,nph->bnp", hidden, output_kernel)
 
 
@@ -93,6 +94,68 @@ def test_walking_back_over_784_sites_does_not_drift(outlier, limit):
         assert np.abs(a - b).max() <= limit * np.abs(b).max(), name
 
 
+# With scales ---------------------------------------------------------------------------------------------------------
+
+
+def draw_scaled(num_sites, inputs=1, params_size=1, **kwargs):
+    """Also the scales, of either sign."""
+    tensors = draw(num_sites, inputs, params_size, **kwargs)
+    return [*tensors, tf.constant(np.random.default_rng(2).normal(size=num_sites), tf.float32)]
+
+
+def scaled(activation="sigmoid", function=nade_scan.nade_scan, compensated=True):
+    """The recursion as a function of its tensors, scales last."""
+    return lambda *t: function(*t[:4], activation, t[4], compensated)
+
+
+@SIZES
+@pytest.mark.parametrize("compensated", [False, True])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_scaled_outputs_and_gradients_equal_those_of_a_cumulative_sum(size, activation, compensated):
+    tensors = draw_scaled(*size)
+    found, expected = scaled(activation, compensated=compensated), scaled(activation, plain)
+    np.testing.assert_allclose(found(*tensors), expected(*tensors), rtol=1e-5, atol=1e-5)
+    slopes = zip((*NAMES, "scale"), gradients(found, tensors), gradients(expected, tensors), strict=True)
+    for name, a, b in slopes:
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["graph", "XLA"])
+@pytest.mark.parametrize("activation", ["sigmoid", "relu"])
+@pytest.mark.parametrize(("outlier", "limit"), [(None, 3e-6), (1e6, 3e-5)])
+def test_walking_back_over_real_values_does_not_drift(outlier, limit, activation, compiled, compensated=True):
+    """However large a value is that comes and goes: against float64, relative to the largest entry of each gradient."""
+    tensors = draw_scaled(784, units=40, batch_size=8)
+    if outlier is not None:
+        tensors[0] = tf.tensor_scatter_nd_update(tensors[0], [[0, 500, 0]], [outlier])
+    expected = gradients(scaled(activation, plain), tensors, tf.float64)
+    found = gradients(tf.function(scaled(activation, compensated=compensated), jit_compile=compiled), tensors)
+    for name, a, b in zip((*NAMES, "scale"), found, expected, strict=True):
+        assert np.abs(a - b).max() <= limit * np.abs(b).max(), name
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["graph", "XLA"])
+@pytest.mark.parametrize("activation", ["sigmoid", "relu"])
+def test_drift_without_compensation_is_found(activation, compiled):
+    with pytest.raises(AssertionError):
+        test_walking_back_over_real_values_does_not_drift(1e6, 3e-5, activation, compiled, compensated=False)
+
+
+@pytest.mark.parametrize("fault", ["outputs", "gradients", "gradient of the scales"])
+def test_planted_faults_of_scales_are_found(fault):
+    backward = nade_scan._backward
+    name, wrong = {
+        "outputs": ("_by_site", lambda scale: tf.ones_like(scale)[:, None, None]),
+        "gradients": ("_backward", lambda *args: backward(*args[:-1], tf.ones_like(args[-1]))),
+        "gradient of the scales": ("_backward", lambda *args: (*backward(*args)[:-1], tf.zeros_like(args[-1]))),
+    }[fault]
+    with mock.patch.object(nade_scan, name, wrong), pytest.raises(AssertionError):
+        test_scaled_outputs_and_gradients_equal_those_of_a_cumulative_sum((5, 1, 1), "sigmoid", True)
+
+
+# Blocks and modes ----------------------------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize("inputs", [1, 3, 64, 1000])
 def test_blocks_hold_all_sites_and_few_columns(inputs):
     for num_sites in range(1, 200):
@@ -117,7 +180,7 @@ def test_planted_faults_are_found(fault):
         ),
         "not walked back": (
             "_backward",
-            lambda x, kernel, last, *rest: backward(x, kernel, tf.zeros_like(last), *rest),
+            lambda x, kernel, last, *rest: backward(x, kernel, tuple(map(tf.zeros_like, last)), *rest),
             test_gradients_equal_autodiff_of_a_cumulative_sum,
         ),
     }[fault]
@@ -192,16 +255,17 @@ def largest(network, compiled):
     return max(math.prod(d.size for d in shape.dim) for shape in shapes), any("TensorList" in n.op for n in nodes)
 
 
-def network_for_memory():
-    network = nade.NADENetwork((SITES,), UNITS, conditional_shape=(3,))
+def network_for_memory(**kwargs):
+    network = nade.NADENetwork((SITES,), UNITS, conditional_shape=(3,), **kwargs)
     network.build()
     return network
 
 
 @pytest.mark.parametrize("compiled", [False, True], ids=["graph", "XLA"])
-def test_no_tensor_holds_the_hidden_units_of_all_sites(compiled):
+@pytest.mark.parametrize("real", [False, True], ids=["NADE", "RNADE"])
+def test_no_tensor_holds_the_hidden_units_of_all_sites(compiled, real):
     """The largest is a block's activations, in both directions."""
-    elements, lists = largest(network_for_memory(), compiled)
+    elements, lists = largest(network_for_memory(scaled_activations=real, compensated=real), compiled)
     size = nade_scan.block_shape(SITES)[1]
     assert elements == size * BATCH * UNITS < SITES * BATCH * UNITS / 5
     assert not lists
@@ -214,4 +278,4 @@ def test_planted_memory_is_found(fault, compiled):
     if fault == "cumulative sum":
         change = mock.patch.object(nade, "nade_scan", plain)
     with change, pytest.raises(AssertionError):
-        test_no_tensor_holds_the_hidden_units_of_all_sites(compiled)
+        test_no_tensor_holds_the_hidden_units_of_all_sites(compiled, real=False)

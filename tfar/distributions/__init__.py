@@ -4,5 +4,12 @@ from tfar.distributions.autoregressive import Autoregressive
 from tfar.distributions.made import MADE
 from tfar.distributions.nade import NADE
 from tfar.distributions.orderless_nade import OrderlessNADE
+from tfar.distributions.rnade import RNADE
 
-__all__ = ["MADE", "NADE", "Autoregressive", "OrderlessNADE"]
+__all__ = [
+    "MADE",
+    "NADE",
+    "RNADE",
+    "Autoregressive",
+    "OrderlessNADE",
+]

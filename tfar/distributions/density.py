@@ -82,7 +82,7 @@ class Density:
         """
         x, valid = self._supported(x, conditional_input, observed)
         params, weights = self.network.training_pass(x, conditional_input, seed, observed)
-        log_probs = self.head.log_prob(params, self._sites(x))
+        log_probs = self.head.log_prob(self.head.training_params(params), self._sites(x))
         if weights is not None:
             log_probs *= weights
         return _nan_unless(valid, -tf.reduce_sum(log_probs, axis=-1))

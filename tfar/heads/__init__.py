@@ -4,5 +4,6 @@ from tfar.heads.base import Head
 from tfar.heads.bernoulli import Bernoulli
 from tfar.heads.categorical import Categorical
 from tfar.heads.mixtures import LaplaceMixture, NormalMixture
+from tfar.heads.standardized import StandardizedMixture
 
-__all__ = ["Bernoulli", "Categorical", "Head", "LaplaceMixture", "NormalMixture"]
+__all__ = ["Bernoulli", "Categorical", "Head", "LaplaceMixture", "NormalMixture", "StandardizedMixture"]

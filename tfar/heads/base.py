@@ -50,6 +50,17 @@ class Head(keras.layers.Layer, abc.ABC):
         log_prob = self._log_prob(params, tf.where(value_mask, x, tf.zeros_like(x)))
         return tf.where(supported, log_prob, tf.constant(float("nan"), tf.float32))
 
+    def training_params(self, params: Any) -> tf.Tensor:
+        """The parameters as training differentiates them: equal values, whose gradients a head may scale.
+
+        Args:
+            params: float tensor `[..., params_size]`.
+
+        Returns:
+            float32 tensor of the same values; here the parameters as they are.
+        """
+        return self._checked(params)
+
     def sample(self, params: Any, noise: Any) -> tf.Tensor:
         """Draws a site's value: a deterministic function of uniform noise.
 

@@ -2,6 +2,7 @@
 
 import abc
 import math
+import statistics
 from typing import Any
 
 import keras
@@ -45,6 +46,28 @@ class LocationScaleMixture(Head):
         """Splits parameters `[..., 3 K]` into logits, loc and scale, each `[..., K]`."""
         logits, loc, raw_scale = tf.split(tf.cast(params, tf.float32), 3, axis=-1)
         return logits, loc, self.min_scale + softplus(raw_scale)
+
+    def scale_location_gradients(self, params: tf.Tensor) -> tf.Tensor:
+        """The same parameters, but the gradient of each location is multiplied by the scale of its component.
+
+        A location matters the more the narrower its component is: the step that its gradient asks for grows as 1 / scale. So
+        scaled, it is the gradient with respect to the location in units of the scale.
+        """
+        logits, loc, raw_scale = tf.split(tf.cast(params, tf.float32), 3, axis=-1)
+        scale = tf.stop_gradient(self.min_scale + softplus(raw_scale))
+        # Equal to loc to the last bit: the difference is zero, and only its gradient is not.
+        loc = tf.stop_gradient(loc) + scale * (loc - tf.stop_gradient(loc))
+        return tf.concat([logits, loc, raw_scale], axis=-1)
+
+    def initial_params(self) -> list[float]:
+        """Parameters for training to start from on standardised data: equal components of scale 1, side by side.
+
+        Components that started as one would stay one, as their gradients would be the same.
+        """
+        shares = [(k + 0.5) / self.num_components for k in range(self.num_components)]
+        loc = [statistics.NormalDist().inv_cdf(share) for share in shares]
+        raw_scale = math.log(math.expm1(max(1.0 - self.min_scale, self.min_scale)))
+        return [0.0] * self.num_components + loc + [raw_scale] * self.num_components
 
     def _in_support(self, x: tf.Tensor) -> tf.Tensor:
         return tf.abs(x) <= tf.float32.max

@@ -5,6 +5,7 @@ from tfar.networks.made import MADENetwork
 from tfar.networks.nade import NADENetwork
 from tfar.networks.orderless import OrderlessNetwork
 from tfar.networks.orderless_nade import OrderlessNADENetwork
+from tfar.networks.rnade import RNADENetwork
 from tfar.networks.whole_pass import WholePassNetwork
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "NADENetwork",
     "OrderlessNADENetwork",
     "OrderlessNetwork",
+    "RNADENetwork",
     "WholePassNetwork",
 ]

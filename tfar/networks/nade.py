@@ -27,6 +27,8 @@ class NADENetwork(AutoregressiveNetwork):
         site_shape: shape of the value of one site.
         num_classes: None, or the number of classes of a site: its values are then scaled to -1 .. 1.
         one_hot: bool. Feed each class of a site as an input of its own.
+        scaled_activations: bool. Learn a factor of the activations of each site, as RNADE has it: `h(rho_t a_t)`.
+        compensated: bool. See `tfar.networks.nade_scan.nade_scan`; for values that are real numbers.
         order, activation, learned_first_state, conditional_shape, kernel_initializer, seed: see `tfar.NADE`.
 
     Raises:
@@ -50,6 +52,8 @@ class NADENetwork(AutoregressiveNetwork):
         conditional_shape: Any = None,
         num_classes: int | None = None,
         one_hot: bool = False,
+        scaled_activations: bool = False,
+        compensated: bool = False,
         kernel_initializer: Any = "glorot_uniform",
         seed: int = 0,
         **kwargs: Any,
@@ -60,13 +64,14 @@ class NADENetwork(AutoregressiveNetwork):
         self.hidden_units, self._params_size = int(hidden_units), int(params_size)
         self.order, self.activation = order, activation
         self.learned_first_state, self.seed = bool(learned_first_state), seed
+        self.scaled_activations, self.compensated = bool(scaled_activations), bool(compensated)
         self._encode = SiteEncoding(site_shape, num_classes, one_hot)
         self.num_classes, self.one_hot = num_classes, self._encode.one_hot
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.orders = orders.resolve(order, self.num_sites, seed)[None]
         self.condition_layer = None
         if conditional_shape is not None:
-            initializer = seeded_initializer(self.kernel_initializer, seed, 2)
+            initializer = self._seeded(2)
             self.condition_layer = keras.layers.Dense(
                 self.hidden_units,
                 use_bias=False,
@@ -81,20 +86,27 @@ class NADENetwork(AutoregressiveNetwork):
 
     def build(self, input_shape: Any = None) -> None:
         """Makes all variables; their shapes follow from the configuration."""
-        inputs, outputs = self.num_sites * self._encode.inputs_per_site, self.num_sites * self.params_size
-        self.kernel = self._weight("kernel", (inputs, self.hidden_units), salt=0)
+        inputs, outputs = self.num_sites * self._encode.inputs_per_site, self.num_sites * self._params_size
+        self.kernel = self._weight("kernel", (inputs, self.hidden_units), self._seeded(0))
         self.bias = self._weight("bias", (self.hidden_units,))
-        self.output_kernel = self._weight("output_kernel", (outputs, self.hidden_units), salt=1)
-        self.output_bias = self._weight("output_bias", (outputs,))
+        self.output_kernel = self._weight("output_kernel", (outputs, self.hidden_units), self._seeded(1))
+        self.output_bias = self._weight("output_bias", (outputs,), self._initial_output_bias())
         self.first_state = self._weight("first_state", (self.hidden_units,)) if self.learned_first_state else None
+        scales = (self.num_sites,) if self.scaled_activations else None
+        self.activation_scale = None if scales is None else self._weight("activation_scale", scales, "ones")
         if self.condition_layer is not None:
             self.condition_layer.build((None, condition_size(self.conditional_shape)))
         self.built = True
 
-    def _weight(self, name: str, shape: tuple[int, ...], salt: int | None = None) -> keras.Variable:
-        """A variable of zeros, or of the kernels' initialiser with a seed of its own."""
-        initializer = "zeros" if salt is None else seeded_initializer(self.kernel_initializer, self.seed, salt)
+    def _weight(self, name: str, shape: tuple[int, ...], initializer: Any = "zeros") -> keras.Variable:
         return self.add_weight(name=name, shape=shape, initializer=initializer)
+
+    def _seeded(self, salt: int) -> Any:
+        """The kernels' initialiser with a seed of its own."""
+        return seeded_initializer(self.kernel_initializer, self.seed, salt)
+
+    def _initial_output_bias(self) -> Any:
+        return "zeros"
 
     # In parallel -----------------------------------------------------------------------------------------------------
 
@@ -105,20 +117,24 @@ class NADENetwork(AutoregressiveNetwork):
         sites = permuted(tf.reshape(x, [-1, self.num_sites, *self.site_shape]), self.orders[0])
         kernel, output_kernel = self._kernels()
         first = self._condition(conditional_input, tf.shape(sites)[0])
-        params = nade_scan(
-            self._encode(sites), kernel, first + float32_value(self.bias), output_kernel, self.activation
-        )
+        scale = None if self.activation_scale is None else float32_value(self.activation_scale)
+        inputs, start = self._encode(sites), first + float32_value(self.bias)
+        params = nade_scan(inputs, kernel, start, output_kernel, self.activation, scale, self.compensated)
         if self.first_state is not None:
-            hidden = ACTIVATIONS[self.activation].function(first + float32_value(self.first_state))
+            hidden = self._hidden(first + float32_value(self.first_state), None if scale is None else scale[0])
             of_first = tf.matmul(hidden, output_kernel[0], transpose_b=True)
             params = tf.concat([of_first[:, None], params[:, 1:]], axis=1)
-        params += tf.reshape(float32_value(self.output_bias), [self.num_sites, self.params_size])
+        params += tf.reshape(float32_value(self.output_bias), [self.num_sites, self._params_size])
         return permuted(params, orders.positions(self.orders[0]))
 
     def _kernels(self) -> tuple[tf.Tensor, tf.Tensor]:
         """W `[N, I, H]` and V `[N, P, H]`."""
         shape = [self.num_sites, -1, self.hidden_units]
         return tf.reshape(float32_value(self.kernel), shape), tf.reshape(float32_value(self.output_kernel), shape)
+
+    def _hidden(self, activations: tf.Tensor, scale: tf.Tensor | None) -> tf.Tensor:
+        """The hidden units of one site, `[B, H]`; its scale is a scalar."""
+        return ACTIVATIONS[self.activation].function(activations if scale is None else scale * activations)
 
     def _condition(self, conditional_input: Any, batch_size: int | tf.Tensor) -> tf.Tensor:
         """What the condition adds to the activations, float32 `[B, H]`: zeros without one."""
@@ -131,8 +147,11 @@ class NADENetwork(AutoregressiveNetwork):
 
     def step_weights(self) -> Weights:
         kernel, output_kernel = self._kernels()
-        biases = tf.reshape(float32_value(self.output_bias), [self.num_sites, self.params_size])
-        return {"kernel": kernel, "output_kernel": output_kernel, "output_bias": biases}
+        biases = tf.reshape(float32_value(self.output_bias), [self.num_sites, self._params_size])
+        weights = {"kernel": kernel, "output_kernel": output_kernel, "output_bias": biases}
+        if self.activation_scale is not None:
+            weights["activation_scale"] = float32_value(self.activation_scale)
+        return weights
 
     def start(
         self,
@@ -156,9 +175,10 @@ class NADENetwork(AutoregressiveNetwork):
         added = inputs * kernel[0] if kernel.shape[0] == 1 else tf.matmul(inputs, kernel)
         state = {**state, "activations": state["activations"] + added}
         seen = tf.where(index > 0, state["activations"], state.get("first", state["activations"]))
-        hidden = ACTIVATIONS[self.activation].function(seen)
+        scale = weights.get("activation_scale")
+        hidden = self._hidden(seen, None if scale is None else scale[index])
         output_kernel = tf.gather(weights["output_kernel"], index)
-        if self.params_size == 1:  # a product with a vector is faster under XLA than one with a thin matrix
+        if self._params_size == 1:  # a product with a vector is faster under XLA than one with a thin matrix
             params = tf.linalg.matvec(hidden, output_kernel[0])[:, None]
         else:
             params = tf.matmul(hidden, output_kernel, transpose_b=True)
@@ -168,7 +188,7 @@ class NADENetwork(AutoregressiveNetwork):
         names = ("hidden_units", "params_size", "activation", "learned_first_state", "num_classes", "one_hot", "seed")
         return {
             **super().get_config(),
-            **{name: getattr(self, name) for name in names},
+            **{name: getattr(self, name) for name in (*names, "scaled_activations", "compensated")},
             "order": self.order if isinstance(self.order, str) else np.asarray(self.order).tolist(),
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
         }

@@ -19,6 +19,9 @@ class Activation(NamedTuple):
     derivative: Callable[[tf.Tensor], tf.Tensor]
 
 
+# A running sum in float32: its value, and if it is compensated, what rounding took from it on the way.
+Sum = tuple[tf.Tensor, ...]
+
 ACTIVATIONS = {
     # By tanh, which XLA evaluates as a short rational function where its sigmoid takes an exponential and a division.
     "sigmoid": Activation(lambda a: 0.5 * tf.tanh(0.5 * a) + 0.5, lambda h: h * (1.0 - h)),
@@ -28,11 +31,19 @@ ACTIVATIONS = {
 
 
 def nade_scan(
-    x: tf.Tensor, kernel: tf.Tensor, first: tf.Tensor, output_kernel: tf.Tensor, activation: str = "sigmoid"
+    x: tf.Tensor,
+    kernel: tf.Tensor,
+    first: tf.Tensor,
+    output_kernel: tf.Tensor,
+    activation: str = "sigmoid",
+    scale: tf.Tensor | None = None,
+    compensated: bool = False,
 ) -> tf.Tensor:
     """Outputs of all sites of NADE, before their biases, in the order of the steps.
 
         a_0 = first,    out_t = V_t h(a_t),    a_{t+1} = a_t + W_t x_t
+
+    With scales, as RNADE has them, `out_t = V_t h(scale_t a_t)`.
 
     The sites are taken in blocks, whose activations are one matrix product and live only while the block is computed. The
     gradient starts from the last a and walks backwards: a block's first a is its last one less what the block added. So no
@@ -44,15 +55,19 @@ def nade_scan(
         first: float tensor `[B, H]`. The activations before the first site.
         output_kernel: float tensor `[N, P, H]`, V.
         activation: "sigmoid", "tanh" or "relu", the function h.
+        scale: None, or float tensor `[N]`: a factor of the activations of each site.
+        compensated: bool. Keep what rounding takes from a, so that walking back ends where the walk began even if one x is
+            millions of times another. Bits need none of it.
 
     Returns:
-        float32 `[B, N, P]`. It can be differentiated once, with respect to all four tensors.
+        float32 `[B, N, P]`. It can be differentiated once, with respect to all tensors.
 
     Raises:
         NotImplementedError: If a gradient is differentiated again.
 
     References:
         Uria et al. Neural autoregressive distribution estimation. JMLR 17, 2016, algorithm 1.
+        Knuth. The art of computer programming 2, section 4.2.2, theorem B (the rounding error of a sum).
     """
     num_sites, inputs, units = kernel.shape
     num_blocks, size = block_shape(num_sites, inputs)
@@ -70,6 +85,8 @@ def nade_scan(
         first,
         blocks(output_kernel, params_size, units),
         activation,
+        None if scale is None else blocks(tf.cast(scale, tf.float32)),
+        compensated,
     )
     outputs = tf.reshape(outputs, [num_blocks * size, -1, params_size])[:num_sites]
     return tf.transpose(outputs, [1, 0, 2])
@@ -82,19 +99,28 @@ def block_shape(num_sites: int, inputs: int = 1) -> tuple[int, int]:
     return num_blocks, -(-num_sites // num_blocks)
 
 
-def _scan(x: tf.Tensor, kernel: tf.Tensor, first: tf.Tensor, output_kernel: tf.Tensor, activation: str) -> tf.Tensor:
+def _scan(
+    x: tf.Tensor,
+    kernel: tf.Tensor,
+    first: tf.Tensor,
+    output_kernel: tf.Tensor,
+    activation: str,
+    scale: tf.Tensor | None,
+    compensated: bool,
+) -> tf.Tensor:
     """`nade_scan` over blocks, all `[num_blocks, size, ...]`; x is `[num_blocks, size, B, I]`, as is the result with P."""
-    function, derivative = ACTIVATIONS[activation]
+    act = ACTIVATIONS[activation]
 
     @tf.custom_gradient
-    def scan(x: tf.Tensor, kernel: tf.Tensor, first: tf.Tensor, output_kernel: tf.Tensor) -> tuple[tf.Tensor, Callable]:
+    def scan(x: tf.Tensor, kernel: tf.Tensor, first: tf.Tensor, *rest: tf.Tensor) -> tuple[tf.Tensor, Callable]:
         def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            return _once(*_backward(x, kernel, last, output_kernel, upstream, function, derivative))
+            return _once(*_backward(x, kernel, last, upstream, act, *rest))
 
-        outputs, last = _forward(x, kernel, first, output_kernel, function)
+        start = (first, tf.zeros_like(first)) if compensated else (first,)
+        outputs, last = _forward(x, kernel, start, act, *rest)
         return outputs, gradient
 
-    return scan(x, kernel, first, output_kernel)
+    return scan(x, kernel, first, output_kernel, *([] if scale is None else [scale]))
 
 
 @tf.custom_gradient
@@ -108,17 +134,23 @@ def _once(*gradients: tf.Tensor) -> tuple[tuple[tf.Tensor, ...], Callable]:
 
 
 def _forward(
-    x: tf.Tensor, kernel: tf.Tensor, first: tf.Tensor, output_kernel: tf.Tensor, function: Callable
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Outputs `[num_blocks, size, B, P]` and the last activations `[B, H]`."""
+    x: tf.Tensor,
+    kernel: tf.Tensor,
+    first: Sum,
+    act: Activation,
+    output_kernel: tf.Tensor,
+    scale: tf.Tensor | None = None,
+) -> tuple[tf.Tensor, Sum]:
+    """Outputs `[num_blocks, size, B, P]` and the activations after the last block, `[B, H]`."""
     num_blocks, size, params_size, _ = output_kernel.shape
 
-    def body(i: tf.Tensor, a: tf.Tensor, outputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        hidden = function(_activations(a, x[i], kernel[i]))
+    def body(i: tf.Tensor, a: Sum, outputs: tf.Tensor) -> tuple:
+        seen = _activations(_value(a), x[i], kernel[i])
+        hidden = act.function(seen if scale is None else _by_site(scale[i]) * seen)
         new = tf.matmul(hidden, output_kernel[i], transpose_b=True)
-        return i + 1, a + _added(x[i], kernel[i]), _put(outputs, i, new)
+        return i + 1, _add(a, _added(x[i], kernel[i])), _put(outputs, i, new)
 
-    outputs = tf.zeros(tf.stack([num_blocks, size, tf.shape(first)[0], params_size]))
+    outputs = tf.zeros(tf.stack([num_blocks, size, tf.shape(first[0])[0], params_size]))
     start = (tf.constant(0), first, outputs)
     _, last, outputs = tf.while_loop(lambda i, *_: i < num_blocks, body, start, maximum_iterations=num_blocks)
     return outputs, last
@@ -127,31 +159,55 @@ def _forward(
 def _backward(
     x: tf.Tensor,
     kernel: tf.Tensor,
-    last: tf.Tensor,
-    output_kernel: tf.Tensor,
+    last: Sum,
     upstream: tf.Tensor,
-    function: Callable,
-    derivative: Callable,
+    act: Activation,
+    output_kernel: tf.Tensor,
+    scale: tf.Tensor | None = None,
 ) -> tuple[tf.Tensor, ...]:
-    """Gradients of `x`, `kernel`, `first` and `output_kernel`."""
+    """Gradients of `x`, `kernel`, `first`, `output_kernel` and, if there is one, of `scale`."""
 
-    def body(step: tf.Tensor, a: tf.Tensor, d_a: tf.Tensor, d_x: tf.Tensor, d_w: tf.Tensor, d_v: tf.Tensor) -> tuple:
+    def body(step: tf.Tensor, a: Sum, d_a: tf.Tensor, *d: tf.Tensor) -> tuple:
         i = num_blocks - 1 - step
-        a -= _added(x[i], kernel[i])
-        hidden = function(_activations(a, x[i], kernel[i]))
+        a = _add(a, -_added(x[i], kernel[i]))
+        seen = _activations(_value(a), x[i], kernel[i])
+        hidden = act.function(seen if scale is None else _by_site(scale[i]) * seen)
         new_v = tf.matmul(upstream[i], hidden, transpose_a=True)
-        d_sites = tf.matmul(upstream[i], output_kernel[i]) * derivative(hidden)
+        d_sites = tf.matmul(upstream[i], output_kernel[i]) * act.derivative(hidden)
+        new_scale = [] if scale is None else [tf.reduce_sum(d_sites * seen, axis=[1, 2])]
+        if scale is not None:
+            d_sites *= _by_site(scale[i])
         new_x, new_w = _block_gradients(d_a, d_sites, x[i], kernel[i])
         d_a += tf.reduce_sum(d_sites, axis=0)
-        return step + 1, a, d_a, _put(d_x, i, new_x), _put(d_w, i, new_w), _put(d_v, i, new_v)
+        new = (new_x, new_w, new_v, *new_scale)
+        return step + 1, a, d_a, *(_put(whole, i, part) for whole, part in zip(d, new, strict=True))
 
     # Subtracting rounds, once a block: over 784 sites in 56 blocks the gradients in float32 were off by 5e-7 of their largest
-    # entry, as those of a cumulative sum over all sites are, and by 1e-4 where one site adds thousands to the activations.
+    # entry, as those of a cumulative sum over all sites are, and by 1e-4 where one site adds thousands to the activations,
+    # unless the sum is compensated.
     num_blocks = kernel.shape[0]
-    zeros = [tf.zeros_like(t) for t in (last, x, kernel, output_kernel)]
+    zeros = [tf.zeros_like(t) for t in (last[0], x, kernel, output_kernel, *([] if scale is None else [scale]))]
     start = (tf.constant(0), last, *zeros)
-    _, _, d_a, d_x, d_w, d_v = tf.while_loop(lambda i, *_: i < num_blocks, body, start, maximum_iterations=num_blocks)
-    return d_x, d_w, d_a, d_v
+    _, _, d_a, d_x, d_w, *d = tf.while_loop(lambda i, *_: i < num_blocks, body, start, maximum_iterations=num_blocks)
+    return d_x, d_w, d_a, *d
+
+
+def _value(a: Sum) -> tf.Tensor:
+    return a[0] if len(a) == 1 else a[0] + a[1]
+
+
+def _add(a: Sum, added: tf.Tensor) -> Sum:
+    """Adds to a sum; a compensated one keeps what the addition rounds off, which is a float32 itself."""
+    total = a[0] + added
+    if len(a) == 1:
+        return (total,)
+    of_added = total - a[0]
+    return total, a[1] + ((a[0] - (total - of_added)) + (added - of_added))
+
+
+def _by_site(scale: tf.Tensor) -> tf.Tensor:
+    """The scales of a block, `[size]`, beside its activations: `[size, 1, 1]`."""
+    return scale[:, None, None]
 
 
 def _activations(a: tf.Tensor, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:

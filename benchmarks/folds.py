@@ -1,0 +1,96 @@
+"""A likelihood case over the folds of a data set of real values, beside a Gaussian."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import shutil
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmarks import results, training
+from benchmarks.cases import LikelihoodCase, check
+from benchmarks.data import Splits
+
+LogProb = Callable[[np.ndarray], Any]
+
+
+def run_case(
+    case: LikelihoodCase, folds: Sequence[Splits], folder: pathlib.Path, command: str, *, fresh: bool = False
+) -> results.Result:
+    """Trains and evaluates a case on each fold.
+
+    The models see the data in the units of the file. Log-likelihoods are reported as if every fold had been standardised by
+    the mean and the deviation of its own training rows, validation included, and in the units of the file.
+    """
+    scores, gaussians, epochs, parameters = [], [], [], 0
+    for number, splits in enumerate(folds, 1):
+        place = training.case_folder(folder, case, splits)
+        if fresh:
+            shutil.rmtree(place, ignore_errors=True)
+        dist, progress = training.train(case, splits, place)
+        scores.append([-training.evaluate(dist.log_prob, part)[0] for part in (splits.test, splits.valid)])
+        gaussians.append(float(np.mean(gaussian(_training_rows(splits))(splits.test))))
+        epochs.append(progress)
+        parameters = int(sum(np.prod(v.shape) for v in dist.trainable_variables))
+        print(f"fold {number}: {scores[-1][0] + log_units(splits):.3f} after {len(progress)} epochs", flush=True)
+    figures = {
+        **summary(np.array(scores)[:, 0], folds),
+        "valid_log_likelihood": summary(np.array(scores)[:, 1], folds)["test_log_likelihood"],
+        "gaussian": summary(np.array(gaussians), folds),
+        "epochs": [len(progress) for progress in epochs],
+        "train_seconds": round(sum(epoch["seconds"] for progress in epochs for epoch in progress), 1),
+        "parameters": parameters,
+    }
+    return results.make(
+        kind="likelihood",
+        case=case.name,
+        command=command,
+        seed=case.settings.seed,
+        data=describe(folds),
+        settings=dataclasses.asdict(case.settings) | {"hidden_units": list(case.settings.hidden_units)},
+        figures=figures,
+        paper={} if case.paper is None else {"test_log_likelihood": case.paper, "source": case.source},
+        targets=[check("test log-likelihood, nats", case.relation, case.target, figures["test_log_likelihood"])],
+    )
+
+
+def summary(log_likelihoods: np.ndarray, folds: Sequence[Splits]) -> dict[str, Any]:
+    """The mean over folds in both units, and the standard error and the folds of the standardised one."""
+    standardized = log_likelihoods + [log_units(splits) for splits in folds]
+    return {
+        "test_log_likelihood": round(float(standardized.mean()), 4),
+        "standard_error": round(float(standardized.std(ddof=1) / np.sqrt(len(folds))), 4),
+        "test_log_likelihood_in_units": round(float(log_likelihoods.mean()), 4),
+        "folds": [round(float(value), 4) for value in standardized],
+    }
+
+
+def log_units(splits: Splits) -> float:
+    """What standardising adds to a log-likelihood: the sum of the logarithms of the training rows' deviations."""
+    return float(np.log(_training_rows(splits).std(axis=0)).sum())
+
+
+def gaussian(rows: np.ndarray) -> LogProb:
+    """Log-density of the Gaussian with the mean and the full covariance of the rows."""
+    mean, covariance = rows.mean(axis=0), np.cov(rows, rowvar=False, bias=True)
+    inverse, log_det = np.linalg.inv(covariance), np.linalg.slogdet(covariance)[1]
+
+    def log_prob(x: np.ndarray) -> np.ndarray:
+        distance = np.einsum("ni,ij,nj->n", x - mean, inverse, x - mean)
+        return -0.5 * (distance + log_det + len(mean) * np.log(2.0 * np.pi))
+
+    return log_prob
+
+
+def describe(folds: Sequence[Splits]) -> dict[str, Any]:
+    """Name, sizes and hashes of all folds, as a result file keeps them."""
+    parts = [splits.describe() for splits in folds]
+    shared = {name: parts[0][name] for name in ("name", "event_size", "note")}
+    return {**shared, "folds": [{name: part[name] for name in ("sizes", "sha256")} for part in parts]}
+
+
+def _training_rows(splits: Splits) -> np.ndarray:
+    return np.concatenate([splits.train, splits.valid]).astype(np.float64)
