@@ -12,11 +12,12 @@ import dataclasses
 import pathlib
 import shutil
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from benchmarks import data, folds, machine, render, results, training
-from benchmarks.cases import LikelihoodCase, check, load_cases, model_names
+from benchmarks.cases import LikelihoodCase, Settings, check, load_cases, model_names
 
 QUICK_ROWS = 500
 
@@ -29,9 +30,7 @@ def run_case(
     if fresh:
         shutil.rmtree(place, ignore_errors=True)
     dist, epochs = training.train(case, splits, place)
-    valid, _ = training.evaluate(dist.log_prob, splits.valid)
-    test, error = training.evaluate(dist.log_prob, splits.test)
-    figures = {"test_nll": round(test, 4), "standard_error": round(error, 4), "valid_nll": round(valid, 4)}
+    figures = evaluate(case.settings, dist, splits)
     figures |= {"epochs": len(epochs), "train_seconds": round(sum(epoch["seconds"] for epoch in epochs), 1)}
     figures["parameters"] = int(sum(np.prod(v.shape) for v in dist.trainable_variables))
     return results.make(
@@ -40,17 +39,30 @@ def run_case(
         command=command,
         seed=case.settings.seed,
         data=splits.describe(),
-        settings=dataclasses.asdict(case.settings) | {"hidden_units": list(case.settings.hidden_units)},
+        settings=case.settings.as_dict(),
         figures=figures,
         paper={} if case.paper is None else {"test_nll": case.paper, "source": case.source},
         targets=[check("test NLL, nats", "<=", case.target, figures["test_nll"])],
     )
 
 
+def evaluate(settings: Settings, dist: Any, splits: data.Splits) -> dict[str, Any]:
+    """The figures of the trained distribution: of log_prob, or of growing numbers of orders."""
+    if not settings.test_orders:
+        valid, _ = training.evaluate(dist.log_prob, splits.valid)
+        test, error = training.evaluate(dist.log_prob, splits.test)
+        return {"test_nll": round(test, 4), "standard_error": round(error, 4), "valid_nll": round(valid, 4)}
+    curve = training.evaluate_orders(dist, splits.test, settings.test_orders)
+    test, error = curve[settings.test_orders[-1]]
+    by_orders = {str(count): round(mean, 4) for count, (mean, _) in curve.items()}
+    return {"test_nll": round(test, 4), "standard_error": round(error, 4), "test_nll_by_orders": by_orders}
+
+
 def quick_case(case: LikelihoodCase) -> LikelihoodCase:
     """A narrow version of a case that trains for two epochs."""
     hidden_units = tuple(min(units, 32) for units in case.settings.hidden_units)
-    settings = dataclasses.replace(case.settings, hidden_units=hidden_units, max_epochs=2)
+    orders = case.settings.test_orders[:2]
+    settings = dataclasses.replace(case.settings, hidden_units=hidden_units, max_epochs=2, test_orders=orders)
     return dataclasses.replace(case, name=f"{case.name}-quick", settings=settings)
 
 
