@@ -17,8 +17,8 @@ class MixtureSettings(Settings):
     min_scale: float = 1e-4
 
 
-# The paper has 50 hidden rectified linear units, 10 or 20 components and stochastic gradient descent. Sigmoid units, Adam, averaged
-# weights and early stopping stand in for its search over learning rates and weight decays, chosen on validation rows of four folds.
+# The paper has 50 hidden rectified linear units, 10 or 20 components and stochastic gradient descent. Units, width, Adam with
+# averaged weights and early stopping were chosen on the validation rows of four folds.
 RED_WINE = MixtureSettings(
     hidden_units=(300,),
     activation="sigmoid",
