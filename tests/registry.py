@@ -85,6 +85,18 @@ def nade(name: str, event_shape: Any = (5,), head: Any = None, main: bool = Fals
     return Case(f"NADE-{name}", make, event_shape, head().num_classes, kwargs.get("conditional_shape"), main)
 
 
+def orderless(name: str, event_shape: Any = (5,), head: Any = None, main: bool = False, **kwargs: Any) -> Case:
+    """A case of OrderlessNADE; `head` makes the head, so that no two distributions share one."""
+    event_shape = tuple(event_shape)
+    kwargs = {"hidden_units": [7, 6], "activation": "tanh", **kwargs}
+    head = head or tfar.heads.Bernoulli
+
+    def make() -> tfar.OrderlessNADE:
+        return randomize(tfar.OrderlessNADE(event_shape=event_shape, head=head(), **kwargs))
+
+    return Case(f"OrderlessNADE-{name}", make, event_shape, head().num_classes, kwargs.get("conditional_shape"), main)
+
+
 def own_network(conditional: bool = False) -> Case:
     """A Keras model without `start` and `step`, as users bring them."""
 
@@ -176,6 +188,16 @@ CASES = (
     nade("categorical-scaled", event_shape=(4,), head=categorical, one_hot_inputs=False),
     nade("normals", event_shape=(2,), head=normals),
     nade("laplaces", event_shape=(2,), head=laplaces, order="reverse"),
+    orderless("bernoulli", num_orders=2, conditional_shape=(3,), main=True),
+    orderless("one-order", activation="relu", seed=1),
+    orderless("given-orders", orders=[[2, 0, 4, 1, 3], [0, 1, 2, 3, 4], [4, 3, 2, 1, 0]]),
+    orderless("one-layer", hidden_units=[6], event_shape=(2, 3)),
+    orderless("conditional-dict", conditional_shape={"speaker": (2,), "features": (2, 2)}, num_orders=2),
+    orderless("one-site-conditional", event_shape=(1,), conditional_shape=(2,)),
+    orderless("categorical-one-hot", event_shape=(4,), head=categorical, num_orders=2),
+    orderless("categorical-scaled", event_shape=(4,), head=categorical, one_hot_inputs=False),
+    orderless("normals", event_shape=(2,), head=normals, num_orders=2),
+    orderless("laplaces", event_shape=(2,), head=laplaces),
     own_network(),
     own_network(conditional=True),
 )

@@ -4,6 +4,14 @@ from tfar.networks.base import AutoregressiveNetwork
 from tfar.networks.made import MADENetwork
 from tfar.networks.nade import NADENetwork
 from tfar.networks.orderless import OrderlessNetwork
+from tfar.networks.orderless_nade import OrderlessNADENetwork
 from tfar.networks.whole_pass import WholePassNetwork
 
-__all__ = ["AutoregressiveNetwork", "MADENetwork", "NADENetwork", "OrderlessNetwork", "WholePassNetwork"]
+__all__ = [
+    "AutoregressiveNetwork",
+    "MADENetwork",
+    "NADENetwork",
+    "OrderlessNADENetwork",
+    "OrderlessNetwork",
+    "WholePassNetwork",
+]

@@ -1,4 +1,4 @@
-"""What networks share: inputs for the values of sites, initialisers with seeds of their own, permuted sites."""
+"""What networks share: inputs for the values of sites, initialisers with seeds of their own, permuted sites, dropout."""
 
 from typing import Any
 
@@ -6,6 +6,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
+
+from tfar import random
+
+# The first of the random streams that drop hidden units.
+DROPOUT = 100
 
 
 class SiteEncoding:
@@ -58,3 +63,23 @@ def permuted(values: tf.Tensor, order: NDArray[np.int32]) -> tf.Tensor:
     if np.array_equal(order, np.arange(len(order))):
         return values
     return tf.gather(values, tf.constant(order), axis=1)
+
+
+def float32_value(variable: Any) -> tf.Tensor:
+    """The value of a variable in float32; under mixed precision, inside a call, it has been rounded before."""
+    return tf.cast(tf.convert_to_tensor(variable), tf.float32)
+
+
+def dropped(hidden: tf.Tensor, rate: float, seed: tf.Tensor | None, layer: int) -> tf.Tensor:
+    """Hidden units `[B, H]` of which a share is dropped, as the seed decides; all of them without a seed."""
+    if seed is None or rate == 0.0:
+        return hidden
+    noise = random.uniform(random.row_seeds(seed, tf.shape(hidden)[0]), hidden.shape[-1], DROPOUT + layer)
+    return hidden * tf.cast(noise >= rate, hidden.dtype) / (1.0 - rate)
+
+
+def push(values: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    """What `values [B, G]` add through `rows [G, M]`, or `[B, G, M]` for each row: `[B, M]`."""
+    if values.shape[-1] == 1:
+        return values * rows[..., 0, :]
+    return tf.matmul(values, rows) if rows.shape.rank == 2 else tf.reduce_sum(values[..., None] * rows, axis=1)

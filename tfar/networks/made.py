@@ -11,11 +11,8 @@ from tfar import masks, orders, random
 from tfar.layers import MaskedDense
 from tfar.networks.base import TrainingPass, condition_size, flatten_condition, observed_first
 from tfar.networks.connectivity import Connectivity, ConnectivityDraw, Members
-from tfar.networks.inputs import SiteEncoding, permuted, seeded_initializer
+from tfar.networks.inputs import SiteEncoding, dropped, permuted, seeded_initializer
 from tfar.networks.made_steps import MADESteps
-
-# The first of the random streams that drop hidden units.
-DROPOUT = 100
 
 
 @keras.saving.register_keras_serializable("tfar")
@@ -207,18 +204,11 @@ class MADENetwork(MADESteps):
             hidden = layer(hidden, degrees[i], degrees[i + 1])
             if self.condition_layers:
                 hidden += self.condition_layers[i](flatten_condition(conditional_input, self.conditional_shape))
-            hidden = self._drop(self.activation(hidden), seed, stream=DROPOUT + i)
+            hidden = dropped(self.activation(hidden), self.dropout_rate, seed, layer=i)
         params = self.output_layer(hidden, degrees[-2], degrees[-1])
         if self.direct_layer is not None:
             params += self.direct_layer(inputs, degrees[0], degrees[-1])
         return tf.reshape(params, [-1, self.num_sites, self._params_size])
-
-    def _drop(self, hidden: tf.Tensor, seed: tf.Tensor | None, stream: int) -> tf.Tensor:
-        if seed is None or self.dropout_rate == 0.0:
-            return hidden
-        noise = random.uniform(random.row_seeds(seed, tf.shape(hidden)[0]), hidden.shape[-1], stream)
-        kept = tf.cast(noise >= self.dropout_rate, hidden.dtype)
-        return hidden * kept / (1.0 - self.dropout_rate)
 
     def _degrees(self, connectivity: Connectivity | None) -> list[tf.Tensor | None]:
         """Degrees of the inputs, of each hidden layer and of the outputs; None for those of the layers."""

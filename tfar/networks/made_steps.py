@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfar.layers import MaskedDense
 from tfar.networks.base import AutoregressiveNetwork, State, Weights, flatten_condition
 from tfar.networks.connectivity import Members
-from tfar.networks.inputs import SiteEncoding
+from tfar.networks.inputs import SiteEncoding, push
 
 
 class MADESteps(AutoregressiveNetwork, abc.ABC):
@@ -111,13 +111,13 @@ class MADESteps(AutoregressiveNetwork, abc.ABC):
         started = tf.cast(index > 0, tf.float32)
         site = self._slot(state, tf.maximum(index - 1, 0))
         inputs = self._encode(tf.cast(x_previous, tf.float32)) * started
-        state["sums_1"] += _push(inputs, tf.gather(weights["push_1"], site))
+        state["sums_1"] += push(inputs, tf.gather(weights["push_1"], site))
         if self.connectivity_weights:
             state["sums_1"] += started * tf.gather(weights["seen_1"], site)
         if self.direct_layer is None:
             return state
         if "order" in state:
-            state["outputs"] += _push(inputs, tf.gather(weights["push_direct"], site))
+            state["outputs"] += push(inputs, tf.gather(weights["push_direct"], site))
         else:
             columns = site * self._encode.inputs_per_site + tf.range(self._encode.inputs_per_site)
             old = tf.gather(state["inputs"], columns, axis=1)
@@ -144,7 +144,7 @@ class MADESteps(AutoregressiveNetwork, abc.ABC):
             state[f"hidden_{layer}"] = _add(state[f"hidden_{layer}"], columns, new)
         else:
             target = "outputs" if layer == len(self.hidden_units) else f"sums_{layer + 1}"
-            state[target] += _push(new, tf.gather(weights[f"push_{layer + 1}"], columns))
+            state[target] += push(new, tf.gather(weights[f"push_{layer + 1}"], columns))
         return state
 
     @property
@@ -165,13 +165,6 @@ def _columns(values: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
 def _pull(values: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
     """The columns `[G]` of `values [B, N] @ transpose(rows [M, N])`: `[B, G]`."""
     return tf.matmul(values, tf.gather(rows, columns), transpose_b=True)
-
-
-def _push(values: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-    """What `values [B, G]` add through `rows [G, M]`, or `[B, G, M]` for each row: `[B, M]`."""
-    if values.shape[-1] == 1:
-        return values * rows[..., 0, :]
-    return tf.matmul(values, rows) if rows.shape.rank == 2 else tf.reduce_sum(values[..., None] * rows, axis=1)
 
 
 def _write(state: tf.Tensor, columns: tf.Tensor, values: tf.Tensor) -> tf.Tensor:

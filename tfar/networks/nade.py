@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfar import orders
 from tfar.networks.base import AutoregressiveNetwork, State, Weights, condition_size, flatten_condition
-from tfar.networks.inputs import SiteEncoding, permuted, seeded_initializer
+from tfar.networks.inputs import SiteEncoding, float32_value, permuted, seeded_initializer
 from tfar.networks.nade_scan import ACTIVATIONS, nade_scan
 
 
@@ -105,31 +105,33 @@ class NADENetwork(AutoregressiveNetwork):
         sites = permuted(tf.reshape(x, [-1, self.num_sites, *self.site_shape]), self.orders[0])
         kernel, output_kernel = self._kernels()
         first = self._condition(conditional_input, tf.shape(sites)[0])
-        params = nade_scan(self._encode(sites), kernel, first + _float(self.bias), output_kernel, self.activation)
+        params = nade_scan(
+            self._encode(sites), kernel, first + float32_value(self.bias), output_kernel, self.activation
+        )
         if self.first_state is not None:
-            hidden = ACTIVATIONS[self.activation].function(first + _float(self.first_state))
+            hidden = ACTIVATIONS[self.activation].function(first + float32_value(self.first_state))
             of_first = tf.matmul(hidden, output_kernel[0], transpose_b=True)
             params = tf.concat([of_first[:, None], params[:, 1:]], axis=1)
-        params += tf.reshape(_float(self.output_bias), [self.num_sites, self.params_size])
+        params += tf.reshape(float32_value(self.output_bias), [self.num_sites, self.params_size])
         return permuted(params, orders.positions(self.orders[0]))
 
     def _kernels(self) -> tuple[tf.Tensor, tf.Tensor]:
         """W `[N, I, H]` and V `[N, P, H]`."""
         shape = [self.num_sites, -1, self.hidden_units]
-        return tf.reshape(_float(self.kernel), shape), tf.reshape(_float(self.output_kernel), shape)
+        return tf.reshape(float32_value(self.kernel), shape), tf.reshape(float32_value(self.output_kernel), shape)
 
     def _condition(self, conditional_input: Any, batch_size: int | tf.Tensor) -> tf.Tensor:
         """What the condition adds to the activations, float32 `[B, H]`: zeros without one."""
         if self.condition_layer is None:
             return tf.zeros(tf.stack([batch_size, self.hidden_units]))
         features = flatten_condition(conditional_input, self.conditional_shape)
-        return tf.matmul(features, _float(self.condition_layer.kernel))
+        return tf.matmul(features, float32_value(self.condition_layer.kernel))
 
     # In steps --------------------------------------------------------------------------------------------------------
 
     def step_weights(self) -> Weights:
         kernel, output_kernel = self._kernels()
-        biases = tf.reshape(_float(self.output_bias), [self.num_sites, self.params_size])
+        biases = tf.reshape(float32_value(self.output_bias), [self.num_sites, self.params_size])
         return {"kernel": kernel, "output_kernel": output_kernel, "output_bias": biases}
 
     def start(
@@ -140,9 +142,9 @@ class NADENetwork(AutoregressiveNetwork):
         order: Any = None,
         member: Any = None,
     ) -> State:
-        state = {"activations": self._condition(conditional_input, batch_size) + _float(self.bias)}
+        state = {"activations": self._condition(conditional_input, batch_size) + float32_value(self.bias)}
         if self.first_state is not None:
-            state["first"] = state["activations"] - _float(self.bias) + _float(self.first_state)
+            state["first"] = state["activations"] - float32_value(self.bias) + float32_value(self.first_state)
         return state
 
     def step(
@@ -170,8 +172,3 @@ class NADENetwork(AutoregressiveNetwork):
             "order": self.order if isinstance(self.order, str) else np.asarray(self.order).tolist(),
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
         }
-
-
-def _float(variable: Any) -> tf.Tensor:
-    """The value of a variable in float32; under mixed precision, inside a call, it has been rounded before."""
-    return tf.cast(tf.convert_to_tensor(variable), tf.float32)

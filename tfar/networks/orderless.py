@@ -120,8 +120,7 @@ class OrderlessNetwork(AutoregressiveNetwork, abc.ABC):
         def body(chunk: tf.Tensor, result: tf.Tensor, *carry: tf.Tensor) -> tuple:
             steps = chunk * size + tf.range(size)
             params, carry = params_of_steps(steps, carry)
-            params = tf.transpose(tf.cast(params, tf.float32), [1, 0, 2])
-            return chunk + 1, tf.tensor_scatter_nd_update(result, steps[:, None], params), *carry
+            return chunk + 1, tf.tensor_scatter_nd_update(result, steps[:, None], tf.cast(params, tf.float32)), *carry
 
         result = tf.zeros([count * size, tf.shape(sites)[0], self.params_size])
         loop = (tf.constant(0), result, *carry)
@@ -143,21 +142,21 @@ class OrderlessNetwork(AutoregressiveNetwork, abc.ABC):
 
         Returns:
             What the first chunk is given, a tuple of tensors, and a function `(steps, carry) -> (params, carry)` of
-            consecutive steps, int32 `[S]`: parameters `[B, S, params_size]` of the sites that they decide, and what the next
+            consecutive steps, int32 `[S]`: parameters `[S, B, params_size]` of the sites that they decide, and what the next
             chunk is given. The last steps may be `num_sites` and beyond: what they give is dropped.
         """
         positions = tf.argsort(order)
 
         def params_of_steps(steps: tf.Tensor, carry: Carry) -> tuple[tf.Tensor, Carry]:
-            size = steps.shape[0]
-            known = tf.cast(positions[None] < steps[:, None], tf.float32)
-            masked = tf.expand_dims(sites, 1) * self._over_sites(tf.cast(known, sites.dtype))[None]
-            known = tf.reshape(tf.tile(known[None], [tf.shape(sites)[0], 1, 1]), [-1, self.num_sites])
-            condition = repeat_condition(conditional_input, size)
+            size, batch_size = steps.shape[0], tf.shape(sites)[0]
+            known = tf.tile(tf.cast(positions < steps[:, None], tf.float32)[:, None], [1, batch_size, 1])
+            masked = sites[None] * self._over_sites(tf.cast(known, sites.dtype))
+            known, condition = tf.reshape(known, [-1, self.num_sites]), tiled_condition(conditional_input, size)
             params = self.params_of(self._event(masked), known, condition)
             decided = tf.gather(order, tf.minimum(steps, self.num_sites - 1))
-            own = tf.gather(params, tf.tile(decided, [tf.shape(sites)[0]]), batch_dims=1)
-            return tf.reshape(own, [-1, size, self.params_size]), carry
+            decided = tf.reshape(tf.tile(decided[:, None], [1, batch_size]), [-1])
+            own = tf.gather(params, decided, batch_dims=1)
+            return tf.reshape(own, [size, batch_size, self.params_size]), carry
 
         return (), params_of_steps
 
@@ -273,11 +272,11 @@ def draw_known(seeds: tf.Tensor, num_sites: int, observed: tf.Tensor | None = No
     return known, unknown * number / tf.maximum(tf.reduce_sum(unknown, axis=1, keepdims=True), 1.0)
 
 
-def repeat_condition(conditional_input: Any, times: int) -> Any:
-    """Every row of a conditional input `times` times, side by side."""
+def tiled_condition(conditional_input: Any, times: int) -> Any:
+    """The rows of a conditional input `times` times, one batch after the other."""
     if conditional_input is None:
         return None
-    return keras.tree.map_structure(lambda t: tf.repeat(t, times, axis=0), conditional_input)
+    return keras.tree.map_structure(lambda t: tf.tile(t, [times] + [1] * (t.shape.rank - 1)), conditional_input)
 
 
 def _row_seeds(seed: tf.Tensor, num_rows: tf.Tensor) -> tf.Tensor:

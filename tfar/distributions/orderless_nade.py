@@ -1,0 +1,116 @@
+"""OrderlessNADE: one deep network for all orders."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from tfar.distributions.arguments import check_head, checked_conditional_shape, class_inputs, shape_tuple
+from tfar.distributions.autoregressive import Autoregressive
+from tfar.heads import Bernoulli, Head
+from tfar.heads.base import check_positive_int
+from tfar.networks import OrderlessNADENetwork
+
+
+@keras.saving.register_keras_serializable("tfar")
+class OrderlessNADE(Autoregressive):
+    """Orderless and deep NADE: one perceptron gives the conditionals of every order.
+
+    The network sees the values of the known sites and which those are, and serves any order o; the mask m of step d is 1 on
+    the sites o_1 .. o_{d-1}:
+
+        h_1 = g(c + W (x * m) + A m),   h_l = g(b_l + W_l h_{l-1}),   params = b + V h_L
+        log p(x | o) = sum_d log p(x_{o_d} | x_{o_<d}, m),            log p(x) = log mean_k p(x | o_k)
+
+    Training draws an order and a step d for each row and minimises
+
+        -D / (D - d + 1) sum_{i not in o_<d} log p(x_i | x_{o_<d}, m),
+
+    whose expectation is the mean of -log p(x | o) over all orders. Of a row that is observed in part it draws both within the
+    observed sites. `log_prob` averages the probabilities of `num_orders` orders (EoNADE) and costs D passes of the deep layers
+    for each; `with_orders` gives another number of them to the same weights, and `with_order` a certain one.
+
+    Args:
+        event_shape: shape of one event, a sequence of ints or an int.
+        hidden_units: units of each hidden layer.
+        head: the head of a site. Default: Bernoulli.
+        num_orders: int, K. Random orders that `log_prob` averages; they follow from the seed, the first ones for any K.
+        orders: None, or int `[K, num_sites]`: the orders themselves, in place of `num_orders`.
+        activation: of the hidden units.
+        dropout_rate: float in [0, 1). Share of the hidden units that training drops; `log_prob` drops none.
+        conditional_shape: shape of the conditional input of one row, a dict of shapes, or None. A dense layer adds it to the
+            activations of the first hidden layer.
+        one_hot_inputs: bool or None. Feed each class of a Categorical site as an input of its own; None: up to 32 classes.
+            Otherwise the value is scaled to -1 .. 1.
+        kernel_initializer: of all kernels; each gets a seed of its own.
+        seed: int. Decides the initial weights and the orders.
+        jit_compile: bool. Compile eager calls with XLA.
+        name: str.
+
+    Raises:
+        ValueError: If a size, the orders or another argument is out of range.
+
+    Example:
+        >>> dist = tfar.OrderlessNADE(event_shape=[4, 4], hidden_units=[16, 16], num_orders=2)
+        >>> dist.log_prob(dist.sample(2, seed=1)).shape
+        TensorShape([2])
+        >>> dist.with_orders(8).network.num_members
+        8
+
+    References:
+        Uria, Murray and Larochelle. A deep and tractable density estimator. ICML 2014, sections 2 to 4.
+        https://proceedings.mlr.press/v32/uria14.html
+        Uria, Côté, Gregor, Murray and Larochelle. Neural autoregressive distribution estimation. JMLR 17, 2016, sections 4
+        and 5. https://arxiv.org/abs/1605.02226
+
+    Notes:
+        Every row of a batch trains at an order and a step of its own. Heads other than bits and mixtures, conditions and
+        dropout are extensions. The gradient of `log_prob` keeps the hidden units of all D steps, which training does not need.
+    """
+
+    def __init__(
+        self,
+        event_shape: Any,
+        hidden_units: Sequence[int],
+        head: Head | None = None,
+        num_orders: int = 1,
+        orders: Any = None,
+        activation: Any = "relu",
+        dropout_rate: float = 0.0,
+        conditional_shape: Any = None,
+        one_hot_inputs: bool | None = None,
+        kernel_initializer: Any = "glorot_uniform",
+        seed: int = 0,
+        jit_compile: bool = True,
+        name: str = "OrderlessNADE",
+    ) -> None:
+        parameters = dict(locals())
+        head = Bernoulli() if head is None else check_head(head)
+        if not 0.0 <= dropout_rate < 1.0:
+            raise ValueError(f"Expected `dropout_rate` in [0, 1); received {dropout_rate!r}.")
+        network = OrderlessNADENetwork(
+            event_shape=shape_tuple("event_shape", event_shape),
+            hidden_units=shape_tuple("hidden_units", hidden_units),
+            params_size=head.params_size,
+            site_shape=head.site_shape,
+            num_orders=check_positive_int("num_orders", num_orders),
+            orders=orders,
+            activation=activation,
+            dropout_rate=dropout_rate,
+            conditional_shape=checked_conditional_shape(conditional_shape),
+            kernel_initializer=kernel_initializer,
+            seed=check_positive_int("seed", seed, lowest=0),
+            **class_inputs(head, one_hot_inputs),
+        )
+        self._setup(network, head, jit_compile, parameters, name)
+
+    def get_config(self) -> dict[str, Any]:
+        network = self.network.get_config()
+        names = ("event_shape", "hidden_units", "num_orders", "orders", "activation", "dropout_rate")
+        return {
+            **{name: network[name] for name in (*names, "conditional_shape", "kernel_initializer", "seed")},
+            "one_hot_inputs": network["one_hot"],
+            "head": keras.saving.serialize_keras_object(self.head),
+            "jit_compile": self._rows.jit_compile,
+            "name": self.name,
+        }

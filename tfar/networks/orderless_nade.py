@@ -1,0 +1,194 @@
+"""The network of orderless NADE: a perceptron that is told which sites are known."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfar.networks.base import State, Weights, condition_size, flatten_condition
+from tfar.networks.inputs import SiteEncoding, dropped, float32_value, push, seeded_initializer
+from tfar.networks.orderless import Carry, ChunkFunction, OrderlessNetwork
+
+
+@keras.saving.register_keras_serializable("tfar")
+class OrderlessNADENetwork(OrderlessNetwork):
+    """Multilayer perceptron on masked values and their mask.
+
+        a_1 = c + W (x * m) + A m + U y,   h_1 = g(a_1),   h_l = g(b_l + W_l h_{l-1}),   params = b + V h_L
+
+    m says which sites are known, and y is the conditional input. Along an order a_1 grows by a column of W and of A a step.
+
+    Args:
+        event_shape: shape of one event.
+        hidden_units: units of each hidden layer.
+        params_size: int. Parameters of a site.
+        site_shape: shape of the value of one site.
+        num_classes: None, or the number of classes of a site: its values are then scaled to -1 .. 1.
+        one_hot: bool. Feed each class of a site as an input of its own.
+        num_orders, orders, activation, dropout_rate, conditional_shape, kernel_initializer, seed: see `tfar.OrderlessNADE`.
+
+    References:
+        Uria, Murray and Larochelle. A deep and tractable density estimator. ICML 2014, section 2.
+        https://proceedings.mlr.press/v32/uria14.html
+    """
+
+    weight_attributes = ("input_layer", "mask_layer", "condition_layer", "hidden_layers", "output_layer")
+
+    def __init__(
+        self,
+        event_shape: tuple[int, ...],
+        hidden_units: tuple[int, ...],
+        params_size: int = 1,
+        site_shape: tuple[int, ...] = (),
+        *,
+        num_orders: int = 1,
+        orders: Any = None,
+        activation: Any = "relu",
+        dropout_rate: float = 0.0,
+        conditional_shape: Any = None,
+        num_classes: int | None = None,
+        one_hot: bool = False,
+        kernel_initializer: Any = "glorot_uniform",
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            event_shape, site_shape, conditional_shape, num_orders=num_orders, orders=orders, seed=seed, **kwargs
+        )
+        self.hidden_units, self._params_size = tuple(hidden_units), int(params_size)
+        self._encode = SiteEncoding(site_shape, num_classes, one_hot)
+        self.num_classes, self.one_hot = num_classes, self._encode.one_hot
+        self.activation, self.dropout_rate = keras.activations.get(activation), float(dropout_rate)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+
+    @property
+    def params_size(self) -> int:
+        return self._params_size
+
+    # Layers ----------------------------------------------------------------------------------------------------------
+
+    def build(self, input_shape: Any = None) -> None:
+        """Makes all layers; their shapes follow from the configuration."""
+        first, features = self.hidden_units[0], condition_size(self.conditional_shape)
+        self.input_layer = self._dense("inputs", self.num_sites * self._encode.inputs_per_site, first, salt=0)
+        self.mask_layer = self._dense("mask", self.num_sites, first, salt=1, use_bias=False)
+        self.condition_layer = None
+        if self.conditional_shape is not None:
+            self.condition_layer = self._dense("condition", features, first, salt=2, use_bias=False)
+        pairs = zip(self.hidden_units, self.hidden_units[1:], strict=False)
+        self.hidden_layers = [self._dense(f"hidden_{i}", *pair, salt=i + 2) for i, pair in enumerate(pairs, start=2)]
+        self.output_layer = self._dense("output", self.hidden_units[-1], self.num_sites * self.params_size, salt=3)
+        self.built = True
+
+    def _dense(self, name: str, inputs: int, units: int, salt: int, use_bias: bool = True) -> keras.layers.Dense:
+        initializer = seeded_initializer(self.kernel_initializer, self.seed, salt)
+        layer = keras.layers.Dense(
+            units, use_bias=use_bias, kernel_initializer=initializer, dtype=self.dtype_policy, name=name
+        )
+        layer.build((None, inputs))
+        return layer
+
+    def _deep(self, activations: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
+        """The last hidden layer `[B, H_L]` of the activations of the first one."""
+        hidden = dropped(self.activation(activations), self.dropout_rate, seed, layer=0)
+        for i, layer in enumerate(self.hidden_layers, start=1):
+            hidden = dropped(self.activation(layer(hidden)), self.dropout_rate, seed, layer=i)
+        return hidden
+
+    def params_of(
+        self, x: tf.Tensor, known: tf.Tensor, conditional_input: Any = None, seed: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        inputs = self._encode(self._sites(x)) * tf.cast(known, x.dtype)[..., None]
+        activations = self.input_layer(tf.reshape(inputs, [-1, self.num_sites * self._encode.inputs_per_site]))
+        activations += self.mask_layer(known)
+        if self.condition_layer is not None:
+            activations += self.condition_layer(flatten_condition(conditional_input, self.conditional_shape))
+        params = self.output_layer(self._deep(activations, seed))
+        return tf.reshape(params, [-1, self.num_sites, self.params_size])
+
+    # One order -------------------------------------------------------------------------------------------------------
+
+    def step_weights(self) -> Weights:
+        """W `[N, I, H]`, A `[N, H]`, V `[N, P, H]` and b `[N, P]`, by site."""
+        shape = [self.num_sites, self.params_size, self.hidden_units[-1]]
+        return {
+            "inputs": tf.reshape(float32_value(self.input_layer.kernel), [self.num_sites, -1, self.hidden_units[0]]),
+            "mask": float32_value(self.mask_layer.kernel),
+            "outputs": tf.reshape(tf.transpose(float32_value(self.output_layer.kernel)), shape),
+            "output_bias": tf.reshape(float32_value(self.output_layer.bias), shape[:2]),
+        }
+
+    def _first_activations(self, batch_size: int | tf.Tensor, conditional_input: Any) -> tf.Tensor:
+        """What is added up before anything is known, `[B, H]`."""
+        activations = tf.tile(float32_value(self.input_layer.bias)[None], [batch_size, 1])
+        if self.condition_layer is None:
+            return activations
+        features = flatten_condition(conditional_input, self.conditional_shape)
+        return activations + tf.matmul(features, float32_value(self.condition_layer.kernel))
+
+    def chunk_pass(self, sites: tf.Tensor, conditional_input: Any, order: tf.Tensor) -> tuple[Carry, ChunkFunction]:
+        """See the base. A step sees the activations before its chunk and, through a mask, the steps before it within.
+
+        What a chunk computes holds `[steps * B, H]` numbers, and of the output layer the rows of the steps' own sites.
+        """
+        batch_size, width = tf.shape(sites)[0], self._encode.inputs_per_site
+        weights, values = self.step_weights(), tf.cast(self._encode(sites), tf.float32)
+
+        def params_of_steps(steps: tf.Tensor, carry: Carry) -> tuple[tf.Tensor, Carry]:
+            size, own = steps.shape[0], tf.gather(order, tf.minimum(steps, self.num_sites - 1))
+            inputs = tf.reshape(tf.gather(values, own, axis=1), [batch_size, size * width])
+            kernel = tf.reshape(tf.gather(weights["inputs"], own), [size * width, self.hidden_units[0]])
+            mask_kernel = tf.gather(weights["mask"], own)
+            within = tf.range(size)
+            before = tf.cast(within < within[:, None], tf.float32)  # [step, site]
+            seen = tf.reshape(tf.tile(before[..., None], [1, 1, width]), [size, 1, size * width])
+            seen = tf.reshape(inputs[None] * seen, [-1, size * width])
+            added = tf.reshape(tf.matmul(seen, kernel), [size, batch_size, self.hidden_units[0]])
+            added += tf.matmul(before, mask_kernel)[:, None]
+            hidden = self._deep(tf.reshape(carry[0] + added, [-1, self.hidden_units[0]]))
+            hidden = tf.reshape(tf.cast(hidden, tf.float32), [size, batch_size, self.hidden_units[-1]])
+            params = tf.matmul(hidden, tf.gather(weights["outputs"], own), transpose_b=True)
+            params += tf.gather(weights["output_bias"], own)[:, None]
+            return params, (carry[0] + tf.matmul(inputs, kernel) + tf.reduce_sum(mask_kernel, axis=0),)
+
+        return (self._first_activations(batch_size, conditional_input),), params_of_steps
+
+    def start(
+        self,
+        batch_size: int | tf.Tensor,
+        conditional_input: Any = None,
+        length: int | None = None,
+        order: Any = None,
+        member: Any = None,
+    ) -> State:
+        """See the base: the state holds the activations of the first layer."""
+        activations = self._first_activations(batch_size, conditional_input)
+        return {"activations": activations, **self._order_state(batch_size, order, member)}
+
+    def step(
+        self, state: State, index: tf.Tensor, x_previous: tf.Tensor, weights: Weights | None = None
+    ) -> tuple[tf.Tensor, State]:
+        weights = self.step_weights() if weights is None else weights
+        site, previous = self.sites_at(state, index), self.sites_at(state, tf.maximum(index - 1, 0))
+        added = push(self._encode(tf.cast(x_previous, tf.float32)), tf.gather(weights["inputs"], previous))
+        added += tf.gather(weights["mask"], previous)
+        state = {**state, "activations": state["activations"] + added * tf.cast(index > 0, tf.float32)}
+        hidden = tf.cast(self._deep(state["activations"]), tf.float32)
+        kernel = tf.gather(weights["outputs"], site)
+        if kernel.shape.rank == 3:  # one for each row
+            params = tf.reduce_sum(hidden[:, None] * kernel, axis=-1)
+        elif self.params_size == 1:  # a product with a vector is faster under XLA than one with a thin matrix
+            params = tf.linalg.matvec(hidden, kernel[0])[:, None]
+        else:
+            params = tf.matmul(hidden, kernel, transpose_b=True)
+        return params + tf.gather(weights["output_bias"], site), state
+
+    def get_config(self) -> dict[str, Any]:
+        names = ("params_size", "dropout_rate", "num_classes", "one_hot")
+        return {
+            **super().get_config(),
+            **{name: getattr(self, name) for name in names},
+            "hidden_units": list(self.hidden_units),
+            "activation": keras.activations.serialize(self.activation),
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+        }
