@@ -113,6 +113,9 @@ class LikelihoodCase:
         source: where that figure stands.
         target: the test NLL in nats that the case must not exceed.
         paper_width: bool. Whether it runs for hours and only with `--paper-width`.
+        event_shape: shape of an event, if the model sees more than a vector of its bits.
+        eval_rows: int. The first rows of the test set alone are scored, if a score of all takes hours.
+        quick: settings of `--quick` beside narrow layers and few epochs.
     """
 
     name: str
@@ -124,6 +127,9 @@ class LikelihoodCase:
     source: str
     target: float
     paper_width: bool = False
+    event_shape: tuple[int, ...] | None = None
+    eval_rows: int | None = None
+    quick: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)

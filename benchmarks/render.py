@@ -143,7 +143,8 @@ def _likelihood_row(case: LikelihoodCase, result: Result | None) -> list[str]:
     if result is None:
         return [case.data, case.title, NOT_RUN, paper, f"<= {case.target:.2f}", ""]
     figures, target = result.figures, result.targets[0]
-    measured = f"{figures['test_nll']:.2f} ± {figures['standard_error']:.2f}"
+    rows = f" ({figures['test_rows']} rows)" if "test_rows" in figures else ""
+    measured = f"{figures['test_nll']:.2f} ± {figures['standard_error']:.2f}{rows}"
     return [
         case.data,
         case.title,

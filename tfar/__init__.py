@@ -23,13 +23,14 @@ if TYPE_CHECKING:
         testing,
         training,
     )
-    from tfar.distributions import MADE, NADE, Autoregressive, OrderlessNADE
+    from tfar.distributions import MADE, NADE, Autoregressive, ConvNADE, OrderlessNADE
     from tfar.training import load
 
 __all__ = [
     "MADE",
     "NADE",
     "Autoregressive",
+    "ConvNADE",
     "OrderlessNADE",
     "data",
     "distributions",
@@ -52,6 +53,7 @@ _HOMES = {
     "MADE": "distributions",
     "NADE": "distributions",
     "Autoregressive": "distributions",
+    "ConvNADE": "distributions",
     "OrderlessNADE": "distributions",
     "load": "training",
 }

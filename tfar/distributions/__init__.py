@@ -1,8 +1,9 @@
 """Distributions: a network and a head as a `tfp.distributions.Distribution`."""
 
 from tfar.distributions.autoregressive import Autoregressive
+from tfar.distributions.conv_nade import ConvNADE
 from tfar.distributions.made import MADE
 from tfar.distributions.nade import NADE
 from tfar.distributions.orderless_nade import OrderlessNADE
 
-__all__ = ["MADE", "NADE", "Autoregressive", "OrderlessNADE"]
+__all__ = ["MADE", "NADE", "Autoregressive", "ConvNADE", "OrderlessNADE"]
