@@ -78,7 +78,9 @@ class SpeedCase:
 class Settings:
     """How one likelihood case is trained; `ema_momentum` None means plain weights.
 
-    `num_masks` None draws fresh masks at every update and averages `num_eval_masks` of them at test.
+    `num_masks` None draws fresh masks at every update and averages `num_eval_masks` of them at test. `test_orders` are the
+    numbers of orders that the test figures average, the last of them the case's own; `validation_draws` is the number of fixed
+    draws of the training objective that a validation figure averages, 0 where it comes from log_prob.
     """
 
     hidden_units: tuple[int, ...] = (500,)
@@ -89,6 +91,8 @@ class Settings:
     num_masks: int | None = 1
     num_eval_masks: int = 16
     dropout_rate: float = 0.0
+    test_orders: tuple[int, ...] = ()
+    validation_draws: int = 0
     optimizer: str = "adam"
     learning_rate: float = 1e-3
     weight_decay: float | None = None
@@ -97,6 +101,12 @@ class Settings:
     max_epochs: int = 1000
     patience: int = 30
     seed: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """As a result file keeps them: the fields of orders only where there are some."""
+        found = {name: list(v) if isinstance(v, tuple) else v for name, v in dataclasses.asdict(self).items()}
+        skipped = () if self.test_orders else ("test_orders", "validation_draws")
+        return {name: value for name, value in found.items() if name not in skipped}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -31,12 +31,7 @@ def run_case(
     if fresh:
         shutil.rmtree(place, ignore_errors=True)
     dist, epochs = training.train(case, splits, place)
-    test, error = training.evaluate(dist.log_prob, splits.test[: case.eval_rows])
-    figures: dict[str, Any] = {"test_nll": round(test, 4), "standard_error": round(error, 4)}
-    if case.eval_rows is None:
-        figures["valid_nll"] = round(training.evaluate(dist.log_prob, splits.valid)[0], 4)
-    else:
-        figures["test_rows"] = min(case.eval_rows, len(splits.test))
+    figures = evaluate(case, dist, splits)
     figures |= {"epochs": len(epochs), "train_seconds": round(sum(epoch["seconds"] for epoch in epochs), 1)}
     figures["parameters"] = int(sum(np.prod(v.shape) for v in dist.trainable_variables))
     return results.make(
@@ -45,17 +40,32 @@ def run_case(
         command=command,
         seed=case.settings.seed,
         data=splits.describe(),
-        settings=dataclasses.asdict(case.settings) | {"hidden_units": list(case.settings.hidden_units)},
+        settings=case.settings.as_dict(),
         figures=figures,
         paper={} if case.paper is None else {"test_nll": case.paper, "source": case.source},
         targets=[check("test NLL, nats", "<=", case.target, figures["test_nll"])],
     )
 
 
+def evaluate(case: LikelihoodCase, dist: Any, splits: data.Splits) -> dict[str, Any]:
+    """The figures of the trained distribution: of log_prob, or of growing numbers of orders."""
+    if not case.settings.test_orders:
+        valid, _ = training.evaluate(dist.log_prob, splits.valid)
+        test, error = training.evaluate(dist.log_prob, splits.test)
+        return {"test_nll": round(test, 4), "standard_error": round(error, 4), "valid_nll": round(valid, 4)}
+    rows = splits.test[: case.eval_rows]
+    curve = training.evaluate_orders(dist, rows, case.settings.test_orders)
+    test, error = curve[case.settings.test_orders[-1]]
+    by_orders = {str(count): round(mean, 4) for count, (mean, _) in curve.items()}
+    scored = {} if case.eval_rows is None else {"test_rows": len(rows)}
+    return {"test_nll": round(test, 4), "standard_error": round(error, 4), "test_nll_by_orders": by_orders, **scored}
+
+
 def quick_case(case: LikelihoodCase) -> LikelihoodCase:
     """A narrow version of a case that trains for two epochs."""
     hidden_units = tuple(min(units, 32) for units in case.settings.hidden_units)
-    settings = dataclasses.replace(case.settings, **{"hidden_units": hidden_units, "max_epochs": 2, **case.quick})
+    narrow = {"hidden_units": hidden_units, "max_epochs": 2, "test_orders": case.settings.test_orders[:2]}
+    settings = dataclasses.replace(case.settings, **{**narrow, **case.quick})
     eval_rows = None if case.eval_rows is None else min(case.eval_rows, QUICK_EVAL_ROWS)
     return dataclasses.replace(case, name=f"{case.name}-quick", settings=settings, eval_rows=eval_rows)
 

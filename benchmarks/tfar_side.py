@@ -12,7 +12,6 @@ from benchmarks.peers.masks import random_bits
 from benchmarks.timing import Call
 
 NUM_BATCHES = 10
-VALIDATION_SEED = 1
 
 
 def contestant(dist: Any, event_size: int, batch_size: int, *, methods: Sequence[str] = ("ancestral",)) -> Contestant:
@@ -88,20 +87,3 @@ def own_loop_call(dist: Any, x: np.ndarray, batch_size: int) -> Call:
 
     step = tf.function(lambda: update(next(iterator), tf.convert_to_tensor(optimizer.iterations)))
     return lambda: step().numpy()
-
-
-def objective_model(dist: Any, seed: int) -> Any:
-    """A `DensityModel` whose validation takes the training objective for `nll`: one pass a row, not one for each site.
-
-    What is random in it follows from the bits of the batch, so that all epochs see the same steps of the same orders.
-    """
-    import tensorflow as tf
-
-    import tfar
-
-    class ObjectiveModel(tfar.training.DensityModel):
-        def _log_prob(self, value: Any, condition: Any, observed: Any) -> Any:
-            drawn = tf.stack([tf.constant(VALIDATION_SEED), tf.cast(tf.reduce_sum(value), tf.int32)])
-            return -self.dist.training_loss(value, condition, observed=observed, seed=drawn)
-
-    return ObjectiveModel(dist, seed=seed)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import os
 import pathlib
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ DEFAULT_FOLDER = (
 
 def case_folder(base: pathlib.Path, case: LikelihoodCase, splits: Splits) -> pathlib.Path:
     """The folder of one case: other settings or other data go elsewhere, and are never resumed by mistake."""
-    identity = json.dumps([dataclasses.asdict(case.settings), splits.describe()], sort_keys=True)
+    identity = json.dumps([case.settings.as_dict(), splits.describe()], sort_keys=True)
     return base / f"{case.name}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
 
@@ -135,3 +135,27 @@ def evaluate(log_prob: Any, x: np.ndarray, batch_size: int = 500) -> tuple[float
         found.append(np.asarray(log_prob(tf.constant(padded)), np.float64)[: len(rows)])
     nll = -np.concatenate(found)
     return float(nll.mean()), float(nll.std(ddof=1) / np.sqrt(len(nll)))
+
+
+def evaluate_orders(
+    dist: Any, x: np.ndarray, numbers: Sequence[int], batch_size: int = 100
+) -> dict[int, tuple[float, float]]:
+    """Mean negative log-likelihood and its standard error of growing numbers of the distribution's orders.
+
+    Every order is evaluated once: larger ensembles hold the smaller ones.
+    """
+    import tensorflow as tf
+
+    member = tf.function(lambda rows, k: dist.density.member_log_prob(rows, None, k), jit_compile=dist.jit_compile)
+    batch_size = min(batch_size, len(x))
+    totals: dict[int, list[np.ndarray]] = {count: [] for count in numbers}
+    for start in range(0, len(x), batch_size):
+        rows = x[start : start + batch_size]
+        padded = tf.constant(np.concatenate([rows, np.repeat(rows[:1], batch_size - len(rows), axis=0)]))
+        total = np.full(len(rows), -np.inf)
+        for k in range(max(numbers)):
+            total = np.logaddexp(total, np.asarray(member(padded, tf.constant(k)), np.float64)[: len(rows)])
+            if k + 1 in totals:
+                totals[k + 1].append(np.log(k + 1) - total)
+    nll = {count: np.concatenate(parts) for count, parts in totals.items()}
+    return {count: (float(v.mean()), float(v.std(ddof=1) / np.sqrt(len(v)))) for count, v in nll.items()}

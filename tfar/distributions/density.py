@@ -40,6 +40,11 @@ class Density:
         total = self._log_mean_exp(lambda k: tf.reduce_sum(self._member_log_probs(x, conditional_input, k), axis=-1))
         return _nan_unless(valid, total)
 
+    def member_log_prob(self, x: tf.Tensor, conditional_input: Any, member: Any) -> tf.Tensor:
+        """Log-probability `[B]` under one member of an ensemble, an int or an int32 scalar."""
+        x, valid = self._supported(x, conditional_input)
+        return _nan_unless(valid, tf.reduce_sum(self._member_log_probs(x, conditional_input, member), axis=-1))
+
     def site_log_probs(self, x: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
         """Each site's share of the log-probability, `[B, num_sites]`; the shares of a row sum to its `log_prob`.
 

@@ -57,7 +57,7 @@ class OrderlessNetwork(AutoregressiveNetwork, abc.ABC):
 
     any_order = True
     members_are_orders = True
-    chunk_rows: int = 3072
+    chunk_rows: int = 2048
     weight_attributes: tuple[str, ...] = ()
 
     def __init__(

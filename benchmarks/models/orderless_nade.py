@@ -1,0 +1,92 @@
+"""Orderless NADE: Uria, Murray and Larochelle, ICML 2014. Its speed and its likelihoods, with all their settings."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks import tfar_side
+from benchmarks.cases import Contestant, LikelihoodCase, ModelCases, Settings, SpeedCase, Target
+from benchmarks.ratios import ratio_within
+
+# Speed: bits, hidden units, batch; float32, two threads, one order.
+SIZE, QUICK_SIZE = (784, (500, 500), 100), (32, (64, 64), 20)
+OURS = "tfar"
+SAMPLE_TO_LOG_PROB = 2.0
+
+# Likelihood. Widths, units and numbers of orders are the paper's; Adam with weight decay, averaged weights and early stopping
+# stand in for its learning rate schedule. The validation figure is the training objective under fixed draws, as log_prob takes
+# D passes. Starting points, to be chosen on the validation sets.
+VECTOR = Settings(
+    hidden_units=(500,),
+    learning_rate=1e-3,
+    weight_decay=0.01,
+    ema_momentum=0.999,
+    max_epochs=1000,
+    patience=40,
+    test_orders=(1, 2, 4, 8, 16),
+    validation_draws=8,
+)
+SETTINGS = {
+    "adult": VECTOR,
+    "dna": dataclasses.replace(VECTOR, weight_decay=0.3),
+    "mushrooms": dataclasses.replace(VECTOR, weight_decay=0.05),
+    "mnist": dataclasses.replace(
+        VECTOR, hidden_units=(500, 500), max_epochs=400, patience=20, test_orders=(1, 2, 4, 8, 16, 32, 64, 128)
+    ),
+}
+UCI = "the paper's: Uria et al. 2014, table of binary data sets, 16 orders"
+MNIST = "the paper's: Uria et al. 2014, binarised MNIST table, 2 layers, 1 to 128 orders"
+#        data         the paper's figure, our limit
+FIGURES = {"adult": (13.19, 13.3), "dna": (82.31, 82.5), "mushrooms": (9.68, 9.75), "mnist": (85.10, 85.5)}
+
+
+def build_distribution(event_size: int, hidden_units: Sequence[int], **arguments: Any) -> Any:
+    """tfar's orderless NADE over bits."""
+    import tfar
+
+    return tfar.OrderlessNADE(
+        event_shape=[event_size], hidden_units=list(hidden_units), head=tfar.heads.Bernoulli(), **arguments
+    )
+
+
+def build_model(settings: Settings, event_size: int) -> tuple[Any, Any]:
+    """The distribution of a likelihood case and the model that trains it and validates it by its objective."""
+    from benchmarks.objective import ObjectiveModel
+
+    arguments = {name: getattr(settings, name) for name in ("activation", "dropout_rate", "seed")}
+    dist = build_distribution(event_size, settings.hidden_units, num_orders=max(settings.test_orders), **arguments)
+    return dist, ObjectiveModel(dist, seed=settings.seed, num_draws=settings.validation_draws)
+
+
+def build_ours(event_size: int, hidden_units: Sequence[int], batch_size: int) -> Contestant:
+    """Our contestant: log_prob of one order, samples and the train step that `fit` runs."""
+    return tfar_side.contestant(build_distribution(event_size, hidden_units, seed=0), event_size, batch_size)
+
+
+def speed_case(name: str, size: tuple[int, tuple[int, ...], int], *, quick: bool = False) -> SpeedCase:
+    """Ours alone: there is no peer."""
+    event_size, hidden_units, batch_size = size
+    settings = {"event_size": event_size, "hidden_units": list(hidden_units), "batch_size": batch_size}
+    sampling = functools.partial(ratio_within, ours=OURS, operation="sample", unit="log_prob")
+    targets = [] if quick else [Target(f"{OURS}: sample / log_prob", "<=", SAMPLE_TO_LOG_PROB, sampling)]
+    contestants = {OURS: functools.partial(build_ours, *size)}
+    return SpeedCase(f"orderless-nade-{name}", {**settings, "dtype": "float32"}, contestants, targets, quick=quick)
+
+
+def likelihood_case(data: str) -> LikelihoodCase:
+    """The paper's model on one data set."""
+    paper, target = FIGURES[data]
+    settings = SETTINGS[data]
+    units = " x ".join(map(str, settings.hidden_units))
+    title = f"OrderlessNADE {units}, {max(settings.test_orders)} orders"
+    source = MNIST if data == "mnist" else UCI
+    return LikelihoodCase(f"orderless-nade-{data}", title, data, settings, build_model, paper, source, target)
+
+
+CASES = ModelCases(
+    speed=[speed_case("784-500-500", SIZE), speed_case("quick", QUICK_SIZE, quick=True)],
+    likelihood=[likelihood_case(data) for data in FIGURES],
+)
