@@ -39,7 +39,7 @@ class ConvSettings(Settings):
 # Likelihood. The authors' best command: the architecture above, ReLU units, batches of 100, Adam at 1e-4, stopped after 10 epochs
 # without progress on the objective. Kept are kernels, branch, units, batches and stopping. Half the filters make an hour of
 # training on two cores do; averaged weights allow a larger step.
-HOUR = ConvSettings(filters=(32, 32, 32, 32), learning_rate=1e-3, max_epochs=40)
+HOUR = ConvSettings(filters=(32, 32, 32, 32), learning_rate=1e-3, max_epochs=60)
 PAPER = ConvSettings(learning_rate=1e-4)
 # Rows of the test set that are scored, with 784 passes each.
 EVAL_ROWS = 2000
@@ -53,7 +53,9 @@ def build_distribution(settings: ConvSettings, event_size: int) -> Any:
     if event_size != IMAGE[0] * IMAGE[1]:
         raise ValueError(f"Expected events of {IMAGE[0]} x {IMAGE[1]} pixels. Received: {event_size}")
     names = ("filters", "kernel_sizes", "hidden_units", "activation", "seed", "jit_compile")
-    return tfar.ConvNADE(IMAGE, num_orders=max(settings.test_orders), **{name: getattr(settings, name) for name in names})
+    return tfar.ConvNADE(
+        IMAGE, num_orders=max(settings.test_orders), **{name: getattr(settings, name) for name in names}
+    )
 
 
 def build_model(settings: ConvSettings, event_size: int) -> tuple[Any, Any]:
