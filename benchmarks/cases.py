@@ -124,6 +124,9 @@ class LikelihoodCase:
         target: the test NLL in nats that the case must not exceed, or the log-likelihood that it must reach.
         paper_width: bool. Whether it runs for hours and only with `--paper-width`.
         relation: "<=" for an NLL, ">=" for a log-likelihood over the folds of `benchmarks.data.load_folds`.
+        event_shape: shape of an event, if the model sees more than a vector of its bits.
+        eval_rows: int. The first rows of the test set alone are scored, if a score of all takes hours.
+        quick: settings of `--quick` beside narrow layers and few epochs.
     """
 
     name: str
@@ -136,6 +139,9 @@ class LikelihoodCase:
     target: float
     paper_width: bool = False
     relation: str = "<="
+    event_shape: tuple[int, ...] | None = None
+    eval_rows: int | None = None
+    quick: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -31,7 +31,7 @@ VALID_SHARE = 9
 
 @dataclasses.dataclass(frozen=True)
 class Splits:
-    """Bits or real values as float32, `[rows, D]`, and a note on where they come from."""
+    """Bits or real values as float32, `[rows, D]` or `[rows, *event_shape]`, and a note on where they come from."""
 
     name: str
     train: np.ndarray
@@ -39,12 +39,24 @@ class Splits:
     test: np.ndarray
     note: str
 
+    @property
+    def event_size(self) -> int:
+        """Bits of an event, D."""
+        return int(np.prod(self.train.shape[1:]))
+
+    def shaped(self, event_shape: tuple[int, ...] | None) -> Splits:
+        """The same bits as events of a shape; None keeps theirs."""
+        if event_shape is None:
+            return self
+        train, valid, test = (part.reshape(-1, *event_shape) for part in (self.train, self.valid, self.test))
+        return Splits(self.name, train, valid, test, self.note)
+
     def describe(self) -> dict[str, Any]:
         """Name, sizes and hashes, as a result file keeps them."""
         arrays = {"train": self.train, "valid": self.valid, "test": self.test}
         return {
             "name": self.name,
-            "event_size": int(self.train.shape[1]),
+            "event_size": self.event_size,
             "sizes": {split: len(array) for split, array in arrays.items()},
             "sha256": {split: digest(array) for split, array in arrays.items()},
             "note": self.note,

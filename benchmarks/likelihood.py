@@ -17,20 +17,21 @@ from typing import Any
 import numpy as np
 
 from benchmarks import data, folds, machine, render, results, training
-from benchmarks.cases import LikelihoodCase, Settings, check, load_cases, model_names
+from benchmarks.cases import LikelihoodCase, check, load_cases, model_names
 
-QUICK_ROWS = 500
+QUICK_ROWS, QUICK_EVAL_ROWS = 500, 20
 
 
 def run_case(
     case: LikelihoodCase, splits: data.Splits, folder: pathlib.Path, command: str, *, fresh: bool = False
 ) -> results.Result:
     """Trains and evaluates one case."""
+    splits = splits.shaped(case.event_shape)
     place = training.case_folder(folder, case, splits)
     if fresh:
         shutil.rmtree(place, ignore_errors=True)
     dist, epochs = training.train(case, splits, place)
-    figures = evaluate(case.settings, dist, splits)
+    figures = evaluate(case, dist, splits)
     figures |= {"epochs": len(epochs), "train_seconds": round(sum(epoch["seconds"] for epoch in epochs), 1)}
     figures["parameters"] = int(sum(np.prod(v.shape) for v in dist.trainable_variables))
     return results.make(
@@ -46,24 +47,27 @@ def run_case(
     )
 
 
-def evaluate(settings: Settings, dist: Any, splits: data.Splits) -> dict[str, Any]:
+def evaluate(case: LikelihoodCase, dist: Any, splits: data.Splits) -> dict[str, Any]:
     """The figures of the trained distribution: of log_prob, or of growing numbers of orders."""
-    if not settings.test_orders:
+    if not case.settings.test_orders:
         valid, _ = training.evaluate(dist.log_prob, splits.valid)
         test, error = training.evaluate(dist.log_prob, splits.test)
         return {"test_nll": round(test, 4), "standard_error": round(error, 4), "valid_nll": round(valid, 4)}
-    curve = training.evaluate_orders(dist, splits.test, settings.test_orders)
-    test, error = curve[settings.test_orders[-1]]
+    rows = splits.test[: case.eval_rows]
+    curve = training.evaluate_orders(dist, rows, case.settings.test_orders)
+    test, error = curve[case.settings.test_orders[-1]]
     by_orders = {str(count): round(mean, 4) for count, (mean, _) in curve.items()}
-    return {"test_nll": round(test, 4), "standard_error": round(error, 4), "test_nll_by_orders": by_orders}
+    scored = {} if case.eval_rows is None else {"test_rows": len(rows)}
+    return {"test_nll": round(test, 4), "standard_error": round(error, 4), "test_nll_by_orders": by_orders, **scored}
 
 
 def quick_case(case: LikelihoodCase) -> LikelihoodCase:
     """A narrow version of a case that trains for two epochs."""
     hidden_units = tuple(min(units, 32) for units in case.settings.hidden_units)
-    orders = case.settings.test_orders[:2]
-    settings = dataclasses.replace(case.settings, hidden_units=hidden_units, max_epochs=2, test_orders=orders)
-    return dataclasses.replace(case, name=f"{case.name}-quick", settings=settings)
+    narrow = {"hidden_units": hidden_units, "max_epochs": 2, "test_orders": case.settings.test_orders[:2]}
+    settings = dataclasses.replace(case.settings, **{**narrow, **case.quick})
+    eval_rows = None if case.eval_rows is None else min(case.eval_rows, QUICK_EVAL_ROWS)
+    return dataclasses.replace(case, name=f"{case.name}-quick", settings=settings, eval_rows=eval_rows)
 
 
 def select(cases: Sequence[LikelihoodCase], options: argparse.Namespace) -> list[LikelihoodCase]:

@@ -155,7 +155,8 @@ def _likelihood_row(case: LikelihoodCase, result: Result | None) -> list[str]:
         return [case.data, case.title, NOT_RUN, paper, f"{case.relation} {case.target:.2f}", ""]
     figures, target = result.figures, result.targets[0]
     score = figures["test_nll"] if case.relation == "<=" else figures["test_log_likelihood"]
-    measured = f"{score:.2f} ± {figures['standard_error']:.2f}"
+    rows = f" ({figures['test_rows']} rows)" if "test_rows" in figures else ""
+    measured = f"{score:.2f} ± {figures['standard_error']:.2f}{rows}"
     return [
         case.data,
         case.title,

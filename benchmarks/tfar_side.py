@@ -18,20 +18,21 @@ def contestant(dist: Any, event_size: int, batch_size: int, *, methods: Sequence
     """`log_prob`, `sample` (the default method), one `sample, <method>` for each other method, and `train_step`.
 
     Args:
-        dist: a tfar distribution over `event_size` bits.
+        dist: a tfar distribution over `event_size` bits, of any event shape.
         event_size: int. D.
         batch_size: int. B, of every operation.
         methods: samplers; the first is the one called `sample`.
     """
     import tensorflow as tf
 
-    x = random_bits(NUM_BATCHES * batch_size, event_size, seed=0)
+    x = random_bits(NUM_BATCHES * batch_size, event_size, seed=0).reshape(-1, *dist.event_shape)
     batch = tf.constant(x[:batch_size])
-    in_graph = tf.function(dist.log_prob, jit_compile=True)
+    mode = "XLA" if dist.jit_compile else "tf.function"
+    in_graph = tf.function(dist.log_prob, jit_compile=dist.jit_compile)
     operations: dict[str, dict[str, Call]] = {
         "log_prob": {
             "eager call": lambda: dist.log_prob(batch).numpy(),
-            "XLA": lambda: in_graph(batch).numpy(),
+            mode: lambda: in_graph(batch).numpy(),
         }
     }
     for index, method in enumerate(methods):
@@ -39,7 +40,7 @@ def contestant(dist: Any, event_size: int, batch_size: int, *, methods: Sequence
         operations[name] = {"eager call": sample_call(dist, batch_size, method)}
     operations["train_step"] = {
         "fit's step": train_step_call(dist, x, batch_size),
-        "own loop, XLA": own_loop_call(dist, x, batch_size),
+        f"own loop, {mode}": own_loop_call(dist, x, batch_size),
     }
     return Contestant(operations, parameters=int(sum(np.prod(v.shape) for v in dist.trainable_variables)))
 
@@ -76,7 +77,7 @@ def own_loop_call(dist: Any, x: np.ndarray, batch_size: int) -> Call:
     optimizer.build(dist.trainable_variables)
     iterator = iter(tf.data.Dataset.from_tensor_slices(x).batch(batch_size).cache().repeat().prefetch(2))
 
-    @tf.function(jit_compile=True)
+    @tf.function(jit_compile=dist.jit_compile)
     def update(batch: Any, number: Any) -> Any:
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(dist.training_loss(batch, seed=number))

@@ -36,7 +36,7 @@ def train(case: LikelihoodCase, splits: Splits, folder: pathlib.Path) -> tuple[A
         The distribution with its best weights, and a record of every epoch: losses, and seconds with validation.
     """
     settings = case.settings
-    dist, model = case.build(settings, splits.train.shape[1])
+    dist, model = case.build(settings, splits.event_size)
     if hasattr(dist, "adapt"):  # a model of real values takes their units out by itself
         dist.adapt(splits.train)
     model.compile(optimizer=make_optimizer(settings))
@@ -148,7 +148,7 @@ def evaluate_orders(
     """
     import tensorflow as tf
 
-    member = tf.function(lambda rows, k: dist.density.member_log_prob(rows, None, k), jit_compile=True)
+    member = tf.function(lambda rows, k: dist.density.member_log_prob(rows, None, k), jit_compile=dist.jit_compile)
     batch_size = min(batch_size, len(x))
     totals: dict[int, list[np.ndarray]] = {count: [] for count in numbers}
     for start in range(0, len(x), batch_size):

@@ -111,6 +111,18 @@ def rnade(name: str, event_shape: Any = (2,), head: Any = None, main: bool = Fal
     return Case(f"RNADE-{name}", make, event_shape, None, kwargs.get("conditional_shape"), main)
 
 
+def conv_nade(name: str, event_shape: Any = (3, 3), head: Any = None, main: bool = False, **kwargs: Any) -> Case:
+    """A case of ConvNADE; `head` makes the head, so that no two distributions share one."""
+    event_shape = tuple(event_shape)
+    kwargs = {"filters": [4], "kernel_sizes": [2], "hidden_units": None, **kwargs}
+    head = head or tfar.heads.Bernoulli
+
+    def make() -> tfar.ConvNADE:
+        return randomize(tfar.ConvNADE(event_shape=event_shape, head=head(), **kwargs))
+
+    return Case(f"ConvNADE-{name}", make, event_shape, head().num_classes, kwargs.get("conditional_shape"), main)
+
+
 def own_network(conditional: bool = False) -> Case:
     """A Keras model without `start` and `step`, as users bring them."""
 
@@ -218,6 +230,16 @@ CASES = (
     rnade("event-2d", event_shape=(2, 3), order="random", seed=3, activation="sigmoid"),
     rnade("given-order", event_shape=(4,), order=[2, 0, 3, 1], activation="tanh", head=laplaces),
     rnade("conditional-dict", event_shape=(3,), conditional_shape={"speaker": (2,), "features": (2, 2)}),
+    conv_nade("bernoulli", (2, 3), filters=[4, 5], kernel_sizes=[(1, 2), 2], hidden_units=[5], main=True),
+    conv_nade("convolutions", filters=[5, 4], kernel_sizes=[2, 2]),
+    conv_nade("orders-2", (2, 2), num_orders=2, seed=1),
+    conv_nade("given-orders", (2, 2), orders=[[3, 0, 2, 1], [1, 2, 0, 3]], activation="tanh"),
+    conv_nade("channels", (2, 2, 2), hidden_units=[4, 4]),
+    conv_nade("conditional", (2, 2), conditional_shape=(3,), hidden_units=[4], activation="tanh"),
+    conv_nade("conditional-dict", (2, 2), conditional_shape={"speaker": (2,), "features": (2, 2)}),
+    conv_nade("categorical-one-hot", (2, 2), head=categorical),
+    conv_nade("categorical-scaled", (2, 2), head=categorical, one_hot_inputs=False, hidden_units=[4]),
+    conv_nade("normals", (1, 2), head=normals, kernel_sizes=[(1, 2)], activation="tanh"),
     own_network(),
     own_network(conditional=True),
 )

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         NADE,
         RNADE,
         Autoregressive,
+        ConvNADE,
         OrderlessNADE,
     )
     from tfar.training import load
@@ -37,6 +38,7 @@ __all__ = [
     "NADE",
     "RNADE",
     "Autoregressive",
+    "ConvNADE",
     "OrderlessNADE",
     "data",
     "distributions",
@@ -60,6 +62,7 @@ _HOMES = {
     "NADE": "distributions",
     "RNADE": "distributions",
     "Autoregressive": "distributions",
+    "ConvNADE": "distributions",
     "OrderlessNADE": "distributions",
     "load": "training",
 }

@@ -1,6 +1,7 @@
 """Distributions: a network and a head as a `tfp.distributions.Distribution`."""
 
 from tfar.distributions.autoregressive import Autoregressive
+from tfar.distributions.conv_nade import ConvNADE
 from tfar.distributions.made import MADE
 from tfar.distributions.nade import NADE
 from tfar.distributions.orderless_nade import OrderlessNADE
@@ -11,5 +12,6 @@ __all__ = [
     "NADE",
     "RNADE",
     "Autoregressive",
+    "ConvNADE",
     "OrderlessNADE",
 ]

@@ -133,6 +133,11 @@ class Autoregressive(tfd.Distribution):  # type: ignore[name-defined]
         return self.network.conditional_shape
 
     @property
+    def jit_compile(self) -> bool:
+        """Whether eager calls compile with XLA."""
+        return self._rows.jit_compile
+
+    @property
     def bound_condition(self) -> Any:
         """The condition that `given` bound, or None."""
         return self._condition

@@ -1,6 +1,7 @@
 """Networks: from sites to parameters, each from earlier sites alone."""
 
 from tfar.networks.base import AutoregressiveNetwork
+from tfar.networks.conv_nade import ConvNADENetwork
 from tfar.networks.made import MADENetwork
 from tfar.networks.nade import NADENetwork
 from tfar.networks.orderless import OrderlessNetwork
@@ -10,6 +11,7 @@ from tfar.networks.whole_pass import WholePassNetwork
 
 __all__ = [
     "AutoregressiveNetwork",
+    "ConvNADENetwork",
     "MADENetwork",
     "NADENetwork",
     "OrderlessNADENetwork",

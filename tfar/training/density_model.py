@@ -65,11 +65,14 @@ class DensityModel(keras.Model):
     def compile(
         self, optimizer: Any = "adam", loss: Any = None, jit_compile: bool | str = "auto", **kwargs: Any
     ) -> None:
-        """As `keras.Model.compile`, without a loss. "auto" compiles with XLA unless there are several replicas."""
+        """As `keras.Model.compile`, without a loss.
+
+        "auto" compiles with XLA if the distribution's eager calls do, unless there are several replicas.
+        """
         if loss is not None:
             raise ValueError(f"Expected no `loss`: the distribution has its own training objective; received {loss!r}.")
         if jit_compile == "auto":
-            jit_compile = self.distribute_strategy.num_replicas_in_sync == 1
+            jit_compile = self.dist.jit_compile and self.distribute_strategy.num_replicas_in_sync == 1
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
