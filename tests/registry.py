@@ -85,6 +85,18 @@ def nade(name: str, event_shape: Any = (5,), head: Any = None, main: bool = Fals
     return Case(f"NADE-{name}", make, event_shape, head().num_classes, kwargs.get("conditional_shape"), main)
 
 
+def pixel_cnn(name: str, event_shape: Any = (3, 3), head: Any = None, main: bool = False, **kwargs: Any) -> Case:
+    """A case of PixelCNN; `head` makes the head, so that no two distributions share one."""
+    event_shape = tuple(event_shape)
+    kwargs = {"filters": 6, "num_blocks": 1, "first_kernel_size": 3, "output_filters": [6], **kwargs}
+    head = head or tfar.heads.Bernoulli
+
+    def make() -> tfar.PixelCNN:
+        return randomize(tfar.PixelCNN(event_shape=event_shape, head=head(), **kwargs))
+
+    return Case(f"PixelCNN-{name}", make, event_shape, head().num_classes, None, main)
+
+
 def own_network(conditional: bool = False) -> Case:
     """A Keras model without `start` and `step`, as users bring them."""
 
@@ -176,6 +188,16 @@ CASES = (
     nade("categorical-scaled", event_shape=(4,), head=categorical, one_hot_inputs=False),
     nade("normals", event_shape=(2,), head=normals),
     nade("laplaces", event_shape=(2,), head=laplaces, order="reverse"),
+    pixel_cnn("binary", event_shape=(3, 3), main=True),
+    pixel_cnn("levels", event_shape=(2, 2), head=categorical),
+    pixel_cnn("levels-scaled", event_shape=(2, 2, 1), head=categorical, one_hot_inputs=False),
+    pixel_cnn("colours", event_shape=(1, 2, 3)),
+    pixel_cnn("colours-levels", event_shape=(2, 1, 3), head=categorical, num_blocks=2),
+    pixel_cnn("plain", event_shape=(3, 3), use_residual=False, num_blocks=2, output_filters=[]),
+    pixel_cnn("wide-kernels", event_shape=(4, 3), first_kernel_size=[5, 7], kernel_size=[5, 5]),
+    pixel_cnn("even-kernels", event_shape=(2, 3, 2), first_kernel_size=[4, 2], kernel_size=[2, 4], filters=8),
+    pixel_cnn("no-blocks", event_shape=(2, 4), num_blocks=0),
+    pixel_cnn("normals", event_shape=(1, 2), head=normals),
     own_network(),
     own_network(conditional=True),
 )

@@ -23,13 +23,14 @@ if TYPE_CHECKING:
         testing,
         training,
     )
-    from tfar.distributions import MADE, NADE, Autoregressive
+    from tfar.distributions import MADE, NADE, Autoregressive, PixelCNN
     from tfar.training import load
 
 __all__ = [
     "MADE",
     "NADE",
     "Autoregressive",
+    "PixelCNN",
     "data",
     "distributions",
     "heads",
@@ -47,7 +48,7 @@ __all__ = [
 ]
 
 # Where the names come from that are no modules of the package.
-_HOMES = {"MADE": "distributions", "NADE": "distributions", "Autoregressive": "distributions", "load": "training"}
+_HOMES = {name: "distributions" for name in ("MADE", "NADE", "Autoregressive", "PixelCNN")} | {"load": "training"}
 
 
 def __getattr__(name: str) -> Any:

@@ -3,5 +3,6 @@
 from tfar.distributions.autoregressive import Autoregressive
 from tfar.distributions.made import MADE
 from tfar.distributions.nade import NADE
+from tfar.distributions.pixel_cnn import PixelCNN
 
-__all__ = ["MADE", "NADE", "Autoregressive"]
+__all__ = ["MADE", "NADE", "Autoregressive", "PixelCNN"]

@@ -41,11 +41,16 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
         num_members: int. Members of the ensemble that inference averages.
         orders: int32 array `[num_members or 1, num_sites]`: the order of each member; one row if they share it.
         any_order: bool. Whether `call`, `start` accept an order of their own.
+        way_out: str. What to do where the observed sites do not come first in the order.
         steps_per_stage: int. Steps between two calls of `start_stage`; it divides `num_sites`. Default: all, one stage.
     """
 
     any_order: bool = False
     num_members: int = 1
+    way_out: str = (
+        "Make the model with an `order` that puts them first, or with order='random' and num_masks=None, which allows any "
+        "pattern."
+    )
 
     def __init__(
         self,
