@@ -48,7 +48,7 @@ __all__ = [
 ]
 
 # Where the names come from that are no modules of the package.
-_HOMES = {name: "distributions" for name in ("MADE", "NADE", "Autoregressive", "PixelCNN")} | {"load": "training"}
+_HOMES = dict.fromkeys(("MADE", "NADE", "Autoregressive", "PixelCNN"), "distributions") | {"load": "training"}
 
 
 def __getattr__(name: str) -> Any:

@@ -90,8 +90,8 @@ class PixelCNNNetwork(RasterNetwork):
                 features = features + inside
             else:
                 features, i = convolve(i, nonlinear("relu", features)), i + 1
-        for i in range(i, len(self.convolutions)):
-            features = convolve(i, nonlinear("relu", features))
+        for output in range(i, len(self.convolutions)):
+            features = convolve(output, nonlinear("relu", features))
         return features
 
     def call(
