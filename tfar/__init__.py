@@ -23,13 +23,14 @@ if TYPE_CHECKING:
         testing,
         training,
     )
-    from tfar.distributions import MADE, NADE, Autoregressive, PixelCNN
+    from tfar.distributions import MADE, NADE, Autoregressive, GatedPixelCNN, PixelCNN
     from tfar.training import load
 
 __all__ = [
     "MADE",
     "NADE",
     "Autoregressive",
+    "GatedPixelCNN",
     "PixelCNN",
     "data",
     "distributions",
@@ -48,7 +49,8 @@ __all__ = [
 ]
 
 # Where the names come from that are no modules of the package.
-_HOMES = dict.fromkeys(("MADE", "NADE", "Autoregressive", "PixelCNN"), "distributions") | {"load": "training"}
+_MODELS = ("MADE", "NADE", "Autoregressive", "GatedPixelCNN", "PixelCNN")
+_HOMES = dict.fromkeys(_MODELS, "distributions") | {"load": "training"}
 
 
 def __getattr__(name: str) -> Any:

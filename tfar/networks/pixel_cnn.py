@@ -94,12 +94,6 @@ class PixelCNNNetwork(RasterNetwork):
             features = convolve(output, nonlinear("relu", features))
         return features
 
-    def call(
-        self, x: Any, conditional_input: Any = None, member: Any = 0, order: Any = None, training: Any = None
-    ) -> tf.Tensor:
-        convolve = lambda i, features: self.convolutions[i](features)  # noqa: E731
-        return self._as_params(self._follow(convolve, self._nonlinear, self._image(x)))
-
     # In steps --------------------------------------------------------------------------------------------------------
 
     def step_weights(self) -> Weights:

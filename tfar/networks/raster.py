@@ -149,6 +149,22 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
         """Parameters of the sites, float32, from the outputs of the last convolution."""
         return tf.cast(tf.reshape(features, [-1, self.num_sites, self.params_size]), tf.float32)
 
+    def call(
+        self, x: Any, conditional_input: Any = None, member: Any = 0, order: Any = None, training: Any = None
+    ) -> tf.Tensor:
+        image = self._image(x)
+        above = self._above(image, conditional_input)
+
+        def convolve(i: int, features: tf.Tensor) -> tf.Tensor:
+            outputs = self.convolutions[i](features)
+            return outputs + above[i] if i in above else outputs
+
+        return self._as_params(self._follow(convolve, self._nonlinear, image))
+
+    def _above(self, image: tf.Tensor, conditional_input: Any) -> dict[int, tf.Tensor]:
+        """What is added to the outputs of convolutions from elsewhere, `[B, H, W, filters]` each."""
+        return {}
+
     # Influences ------------------------------------------------------------------------------------------------------
 
     def connectivity(self, member: int = 0) -> NDArray[np.bool_]:
@@ -158,8 +174,17 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
 
     def _influences(self, sources: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Which sites each of the sets of sites `[N, H, W, C]` influences, of the same shape."""
-        convolve = lambda i, paths: masks.convolved(paths, self.convolutions[i].group_mask)  # noqa: E731
+        above = self._influences_from_above(sources)
+
+        def convolve(i: int, paths: NDArray[np.bool_]) -> NDArray[np.bool_]:
+            reached = masks.convolved(paths, self.convolutions[i].group_mask)
+            return reached | above[i] if i in above else reached
+
         return self._follow(convolve, lambda name, paths: paths, sources)
+
+    def _influences_from_above(self, sources: NDArray[np.bool_]) -> dict[int, NDArray[np.bool_]]:
+        """As `_above`: which pixels the sources reach that way."""
+        return {}
 
     def blind_sites(self) -> NDArray[np.int64]:
         """The sites but the first that see nothing of the image, which no parameter can make depend on it."""
