@@ -205,7 +205,7 @@ CASES = (
     pixel_cnn("levels", event_shape=(2, 2), head=categorical),
     pixel_cnn("levels-scaled", event_shape=(2, 2, 1), head=categorical, one_hot_inputs=False),
     pixel_cnn("colours", event_shape=(1, 2, 3)),
-    pixel_cnn("colours-levels", event_shape=(2, 1, 3), head=categorical, num_blocks=2),
+    pixel_cnn("colours-levels", event_shape=(2, 1, 3), head=categorical, filters=12),
     pixel_cnn("plain", event_shape=(3, 3), use_residual=False, num_blocks=2, output_filters=[]),
     pixel_cnn("wide-kernels", event_shape=(4, 3), first_kernel_size=[5, 7], kernel_size=[5, 5]),
     pixel_cnn("even-kernels", event_shape=(2, 3, 2), first_kernel_size=[4, 2], kernel_size=[2, 4], filters=8),
