@@ -24,7 +24,7 @@ NOTES = {
 
 @dataclasses.dataclass(frozen=True)
 class Splits:
-    """Bits as float32, `[rows, D]`, and a note on where they come from."""
+    """Bits as float32, `[rows, D]` or `[rows, *event_shape]`, and a note on where they come from."""
 
     name: str
     train: np.ndarray
@@ -37,7 +37,7 @@ class Splits:
         arrays = {"train": self.train, "valid": self.valid, "test": self.test}
         return {
             "name": self.name,
-            "event_size": int(self.train.shape[1]),
+            "event_size": int(np.prod(self.train.shape[1:])),
             "sizes": {split: len(array) for split, array in arrays.items()},
             "sha256": {split: digest(array) for split, array in arrays.items()},
             "note": self.note,
@@ -47,6 +47,11 @@ class Splits:
         """The first rows of every split."""
         note = f"{self.note}; only the first {rows} rows of each split"
         return Splits(self.name, self.train[:rows], self.valid[:rows], self.test[:rows], note)
+
+    def shaped(self, event_shape: tuple[int, ...]) -> Splits:
+        """The same bits as events of a shape."""
+        parts = {name: getattr(self, name) for name in ("train", "valid", "test")}
+        return dataclasses.replace(self, **{name: part.reshape(-1, *event_shape) for name, part in parts.items()})
 
 
 def load(name: str) -> Splits:

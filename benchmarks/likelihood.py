@@ -25,6 +25,8 @@ def run_case(
     case: LikelihoodCase, splits: data.Splits, folder: pathlib.Path, command: str, *, fresh: bool = False
 ) -> results.Result:
     """Trains and evaluates one case."""
+    if case.event_shape is not None:
+        splits = splits.shaped(case.event_shape)
     place = training.case_folder(folder, case, splits)
     if fresh:
         shutil.rmtree(place, ignore_errors=True)

@@ -108,7 +108,7 @@ class GatedPixelCNNNetwork(RasterNetwork):
         """The parts of a condition by the names of `_conditions`."""
         if isinstance(self.conditional_shape, Mapping):
             return {f"condition_{name}": conditional_input[name] for name in sorted(self.conditional_shape)}
-        return {name: conditional_input for name in self._conditions}
+        return dict.fromkeys(self._conditions, conditional_input)
 
     def build(self, input_shape: Any = None) -> None:
         """Makes all variables; their shapes follow from the configuration."""
