@@ -56,7 +56,8 @@ class PixelCNNNetwork(RasterNetwork):
             **kwargs,
         )
         self.filters, self.num_blocks = int(filters), int(num_blocks)
-        self.first_kernel_size, self.kernel_size = tuple(first_kernel_size), tuple(kernel_size)
+        self.first_kernel_size = (first_kernel_size[0], first_kernel_size[1])
+        self.kernel_size = (kernel_size[0], kernel_size[1])
         self.use_residual, self.output_filters = bool(use_residual), tuple(output_filters)
         self._make_convolutions()
         self.kept_rows = {i: n for i, layer in enumerate(self.convolutions) if (n := layer.kernel_size[0] // 2)}
