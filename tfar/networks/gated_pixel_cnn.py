@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from tfar import masks, random
 from tfar.networks.base import State, TrainingPass, Weights
 from tfar.networks.inputs import seeded_initializer
-from tfar.networks.raster import Convolve, Nonlinear, RasterNetwork, as_float, convolve_rows, nonlinear
+from tfar.networks.raster import RasterNetwork
+from tfar.networks.raster_steps import Convolve, Nonlinear, as_float, convolve_rows, nonlinear
 
 # The random stream that drops conditions.
 CONDITION = 200

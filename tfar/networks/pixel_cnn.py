@@ -6,7 +6,8 @@ import keras
 import tensorflow as tf
 
 from tfar.networks.base import State, Weights
-from tfar.networks.raster import Convolve, Nonlinear, RasterNetwork, as_float, convolve_rows
+from tfar.networks.raster import RasterNetwork
+from tfar.networks.raster_steps import Convolve, Nonlinear, as_float, convolve_rows
 
 
 @keras.saving.register_keras_serializable("tfar")
