@@ -18,7 +18,7 @@ def contestant(dist: Any, event_size: int, batch_size: int, *, methods: Sequence
     """`log_prob`, `sample` (the default method), one `sample, <method>` for each other method, and `train_step`.
 
     Args:
-        dist: a tfar distribution over `event_size` bits, of any event shape.
+        dist: a tfar distribution over `event_size` bits, or over more values, of which it is fed two.
         event_size: int. D.
         batch_size: int. B, of every operation.
         methods: samplers; the first is the one called `sample`.

@@ -123,6 +123,31 @@ def conv_nade(name: str, event_shape: Any = (3, 3), head: Any = None, main: bool
     return Case(f"ConvNADE-{name}", make, event_shape, head().num_classes, kwargs.get("conditional_shape"), main)
 
 
+def pixel_cnn(name: str, event_shape: Any = (3, 3), head: Any = None, main: bool = False, **kwargs: Any) -> Case:
+    """A case of PixelCNN; `head` makes the head, so that no two distributions share one."""
+    event_shape = tuple(event_shape)
+    kwargs = {"filters": 6, "num_blocks": 1, "first_kernel_size": 3, "output_filters": [6], **kwargs}
+    head = head or tfar.heads.Bernoulli
+
+    def make() -> tfar.PixelCNN:
+        return randomize(tfar.PixelCNN(event_shape=event_shape, head=head(), **kwargs))
+
+    return Case(f"PixelCNN-{name}", make, event_shape, head().num_classes, None, main)
+
+
+def gated_pixel_cnn(name: str, event_shape: Any = (3, 3), head: Any = None, main: bool = False, **kwargs: Any) -> Case:
+    """A case of GatedPixelCNN; `head` makes the head, so that no two distributions share one."""
+    event_shape = tuple(event_shape)
+    kwargs = {"filters": 6, "num_blocks": 1, "first_kernel_size": 3, "output_filters": [6], **kwargs}
+    head = head or tfar.heads.Bernoulli
+
+    def make() -> tfar.GatedPixelCNN:
+        return randomize(tfar.GatedPixelCNN(event_shape=event_shape, head=head(), **kwargs))
+
+    shape = kwargs.get("conditional_shape")
+    return Case(f"GatedPixelCNN-{name}", make, event_shape, head().num_classes, shape, main)
+
+
 def own_network(conditional: bool = False) -> Case:
     """A Keras model without `start` and `step`, as users bring them."""
 
@@ -240,6 +265,24 @@ CASES = (
     conv_nade("categorical-one-hot", (2, 2), head=categorical),
     conv_nade("categorical-scaled", (2, 2), head=categorical, one_hot_inputs=False, hidden_units=[4]),
     conv_nade("normals", (1, 2), head=normals, kernel_sizes=[(1, 2)], activation="tanh"),
+    pixel_cnn("binary", event_shape=(3, 3), main=True),
+    pixel_cnn("levels", event_shape=(2, 2), head=categorical),
+    pixel_cnn("levels-scaled", event_shape=(2, 2, 1), head=categorical, one_hot_inputs=False),
+    pixel_cnn("colours", event_shape=(1, 2, 3)),
+    pixel_cnn("colours-levels", event_shape=(2, 1, 3), head=categorical, filters=12),
+    pixel_cnn("plain", event_shape=(3, 3), use_residual=False, num_blocks=2, output_filters=[]),
+    pixel_cnn("wide-kernels", event_shape=(4, 3), first_kernel_size=[5, 7], kernel_size=[5, 5]),
+    pixel_cnn("even-kernels", event_shape=(2, 3, 2), first_kernel_size=[4, 2], kernel_size=[2, 4], filters=8),
+    pixel_cnn("no-blocks", event_shape=(2, 4), num_blocks=0),
+    pixel_cnn("normals", event_shape=(1, 2), head=normals),
+    gated_pixel_cnn("binary-conditional", conditional_shape={"class": (2,), "map": (3, 3, 2)}, main=True),
+    gated_pixel_cnn("binary", num_blocks=2),
+    gated_pixel_cnn("vector", event_shape=(2, 3), conditional_shape=(3,)),
+    gated_pixel_cnn("map", event_shape=(2, 3), conditional_shape=(2, 3, 2)),
+    gated_pixel_cnn("colours", event_shape=(2, 2, 2), conditional_shape=(2,)),
+    gated_pixel_cnn("colours-levels", event_shape=(2, 1, 3), head=categorical),
+    gated_pixel_cnn("wide-kernels", event_shape=(4, 3), first_kernel_size=[4, 5], kernel_size=[5, 4], num_blocks=2),
+    gated_pixel_cnn("no-blocks", event_shape=(2, 4), num_blocks=0, output_filters=[]),
     own_network(),
     own_network(conditional=True),
 )

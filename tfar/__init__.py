@@ -29,7 +29,9 @@ if TYPE_CHECKING:
         RNADE,
         Autoregressive,
         ConvNADE,
+        GatedPixelCNN,
         OrderlessNADE,
+        PixelCNN,
     )
     from tfar.training import load
 
@@ -39,7 +41,9 @@ __all__ = [
     "RNADE",
     "Autoregressive",
     "ConvNADE",
+    "GatedPixelCNN",
     "OrderlessNADE",
+    "PixelCNN",
     "data",
     "distributions",
     "heads",
@@ -63,7 +67,9 @@ _HOMES = {
     "RNADE": "distributions",
     "Autoregressive": "distributions",
     "ConvNADE": "distributions",
+    "GatedPixelCNN": "distributions",
     "OrderlessNADE": "distributions",
+    "PixelCNN": "distributions",
     "load": "training",
 }
 

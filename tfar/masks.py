@@ -1,4 +1,4 @@
-"""Degrees and masks of masked autoencoders (NumPy, pure).
+"""Degrees and masks of masked autoencoders, and masks of convolutions over images (NumPy, pure).
 
 A site decided at step `t` (from 0) has degree `t + 1`. A hidden unit of degree `m` may see the sites of degree <= m, and a
 site may see the hidden units of degree < its own (Germain et al. 2015, equations 8 and 9; section 4.1 for deep networks).
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Degrees = NDArray[np.int32]
+RASTER_MASKS = ("A", "B")
 
 
 def even_degrees(num_units: int, lowest: int, highest: int) -> Degrees:
@@ -86,3 +87,44 @@ def units_by_degree(degrees: Degrees, num_sites: int) -> NDArray[np.int32]:
         table[degree] = units[0]
         table[degree, : len(units)] = units
     return table
+
+
+def raster_mask(kernel_size: Sequence[int], mask_type: str, num_groups: int = 1) -> NDArray[np.bool_]:
+    """Returns which groups of channels a tap of a 2D kernel joins, `[height, width, groups in, groups out]`.
+
+    The taps above the centre `size // 2` and those to its left join all groups; the centre joins a group with those after it,
+    and under mask "B" with itself (van den Oord et al. 2016, section 3.4).
+
+    Example:
+        >>> raster_mask((3, 3), "A")[..., 0, 0].astype(int)
+        array([[1, 1, 1],
+               [1, 0, 0],
+               [0, 0, 0]])
+    """
+    height, width = kernel_size
+    mask = np.zeros((height, width, num_groups, num_groups), bool)
+    mask[: height // 2] = True
+    mask[height // 2, : width // 2] = True
+    mask[height // 2, width // 2] = np.triu(np.ones((num_groups, num_groups), bool), 0 if mask_type == "B" else 1)
+    return mask
+
+
+def convolved(paths: NDArray[np.bool_], mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Follows influences through a convolution: `paths [N, H, W, groups]` say whether source n reaches a group of a pixel.
+
+    Args:
+        paths: bool array.
+        mask: as `raster_mask` gives it.
+
+    Returns:
+        bool array of the shape of `paths`: whether the source reaches the outputs of the convolution.
+    """
+    height, width = paths.shape[1:3]
+    up, left = mask.shape[0] // 2, mask.shape[1] // 2
+    below, right = mask.shape[0] - 1 - up, mask.shape[1] - 1 - left
+    padded = np.pad(paths, [(0, 0), (up, below), (left, right), (0, 0)])
+    result = np.zeros_like(paths)
+    for i, j in np.argwhere(mask.any((2, 3))):
+        tap = padded[:, i : i + height, j : j + width]
+        result |= (tap.astype(np.float32) @ mask[i, j].astype(np.float32)) > 0
+    return result

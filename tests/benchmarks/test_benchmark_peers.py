@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from benchmarks.peers import tfp_made, torch_made, torch_nade
+from benchmarks.peers import tfp_made, torch_made, torch_nade, torch_pixel_cnn
 from benchmarks.peers.masks import made_masks, random_bits
+from tests.reference import gated_pixel_cnn, pixel_cnn
 
 EVENT_SIZE, HIDDEN, BATCH = 12, (16, 20), 7
 
@@ -141,3 +142,67 @@ def test_nade_and_its_peer_are_of_one_size():
     torch = torch_nade.build(EVENT_SIZE, 16, BATCH)
     assert torch.parameters == 2 * EVENT_SIZE * 16 + EVENT_SIZE + 16
     assert set(torch.operations) == {"log_prob", "sample", "train_step"}
+
+
+# Images --------------------------------------------------------------------------------------------------------------
+
+
+def torch_layers(network):
+    """Kernels `[h, w, in, out]` and biases of a PyTorch network by the names of its modules."""
+    found = {}
+    for name, value in network.named_parameters():
+        value = value.detach().numpy().astype(np.float64)
+        found[name] = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value
+    return found
+
+
+def numpy_image_log_prob(params, x):
+    return [float((x[i] * p - np.logaddexp(0, p)).sum()) for i, p in enumerate(params)]
+
+
+def test_torch_pixel_cnn_log_prob_equals_numpy():
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    network = torch_pixel_cnn.make_pixel_cnn(4, 1)
+    found, x = torch_layers(network), random_bits(2, 20, seed=1).reshape(2, 1, 4, 5)
+    names = {"0": "first", "2": "block_1", "4": "params"}
+    layers = {ours: pixel_cnn.Layer(found[f"{i}.weight"], found[f"{i}.bias"]) for i, ours in names.items()}
+    params = [pixel_cnn.parameters(layers, image[0][..., None], 1)[..., 0] for image in x]
+    np.testing.assert_allclose(
+        torch_pixel_cnn.log_prob_call(network, x)(), numpy_image_log_prob(params, x[:, 0]), rtol=1e-5
+    )
+
+
+def test_torch_gated_pixel_cnn_log_prob_equals_numpy():
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    network = torch_pixel_cnn.make_gated_pixel_cnn(4, 1, 6)
+    found, x = torch_layers(network), random_bits(2, 20, seed=1).reshape(2, 1, 4, 5)
+    names = {"head.1": "output_1", "head.3": "params"}
+    for block in range(2):
+        parts = ("vertical", "link", "horizontal", "skip", "residual")
+        names |= {f"blocks.{block}.{part}": f"{part}_{block}" for part in parts}
+    weights = {}
+    for theirs, ours in names.items():
+        weights |= {f"{ours}/{b}": found[f"{theirs}.{a}"] for a, b in PARTS if f"{theirs}.{a}" in found}
+    for block, width in enumerate((7, 3)):
+        kernel = weights[f"horizontal_{block}/kernel"]
+        weights[f"horizontal_{block}/kernel"] = np.pad(kernel, [(0, 0), (0, width - kernel.shape[1]), (0, 0), (0, 0)])
+        weights[f"link_{block}/kernel"] = weights[f"link_{block}/kernel"][0, 0]
+    params = [gated_pixel_cnn.parameters(weights, image[0][..., None], 1, {})[..., 0] for image in x]
+    np.testing.assert_allclose(
+        torch_pixel_cnn.log_prob_call(network, x)(), numpy_image_log_prob(params, x[:, 0]), rtol=1e-5
+    )
+
+
+PARTS = (("weight", "kernel"), ("bias", "bias"))
+
+
+@pytest.mark.parametrize("make", ["make_pixel_cnn", "make_gated_pixel_cnn"])
+def test_torch_image_networks_train_and_sample(make):
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    network = getattr(torch_pixel_cnn, make)(4, 1, *([6] if "gated" in make else []))
+    x = np.repeat(random_bits(1, 20, seed=1), 20, axis=0).reshape(-1, 1, 4, 5)
+    step = torch_pixel_cnn.train_step_call(network, x, 10)
+    losses = [step() for _ in range(30)]
+    assert losses[-1] < losses[0]
+    samples = torch_pixel_cnn.sample_call(network, (3, 1, 4, 5))()
+    assert samples.shape == (3, 1, 4, 5) and set(np.unique(samples)) <= {0.0, 1.0}

@@ -2,9 +2,11 @@
 
 from tfar.distributions.autoregressive import Autoregressive
 from tfar.distributions.conv_nade import ConvNADE
+from tfar.distributions.gated_pixel_cnn import GatedPixelCNN
 from tfar.distributions.made import MADE
 from tfar.distributions.nade import NADE
 from tfar.distributions.orderless_nade import OrderlessNADE
+from tfar.distributions.pixel_cnn import PixelCNN
 from tfar.distributions.rnade import RNADE
 
 __all__ = [
@@ -13,5 +15,7 @@ __all__ = [
     "RNADE",
     "Autoregressive",
     "ConvNADE",
+    "GatedPixelCNN",
     "OrderlessNADE",
+    "PixelCNN",
 ]

@@ -60,6 +60,5 @@ def _refuse_patterns(density: Density, observed: tf.Tensor) -> None:
     if not prefix.all():
         raise ValueError(
             f"Expected the observed sites to come first in the order of the model; row {int(np.argmin(prefix))} observes "
-            "others. Make the model with an `order` that puts them first, or with order='random' and num_masks=None, which "
-            "allows any pattern."
+            f"others. {density.network.way_out}"
         )

@@ -2,20 +2,24 @@
 
 from tfar.networks.base import AutoregressiveNetwork
 from tfar.networks.conv_nade import ConvNADENetwork
+from tfar.networks.gated_pixel_cnn import GatedPixelCNNNetwork
 from tfar.networks.made import MADENetwork
 from tfar.networks.nade import NADENetwork
 from tfar.networks.orderless import OrderlessNetwork
 from tfar.networks.orderless_nade import OrderlessNADENetwork
+from tfar.networks.pixel_cnn import PixelCNNNetwork
 from tfar.networks.rnade import RNADENetwork
 from tfar.networks.whole_pass import WholePassNetwork
 
 __all__ = [
     "AutoregressiveNetwork",
     "ConvNADENetwork",
+    "GatedPixelCNNNetwork",
     "MADENetwork",
     "NADENetwork",
     "OrderlessNADENetwork",
     "OrderlessNetwork",
+    "PixelCNNNetwork",
     "RNADENetwork",
     "WholePassNetwork",
 ]

@@ -1,0 +1,178 @@
+"""PixelCNN, ICML 2016, and Gated PixelCNN, NIPS 2016 (van den Oord et al.): speed and likelihoods, with all their settings."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from benchmarks import tfar_side
+from benchmarks.cases import Contestant, LikelihoodCase, Medians, ModelCases, Settings, SpeedCase, Target
+from benchmarks.peers import torch_pixel_cnn
+from benchmarks.ratios import ratio_to_fastest, ratio_within
+
+OURS, TORCH = "tfar", "PyTorch"
+MNIST, CIFAR = (28, 28), (32, 32, 3)
+
+# Speed: a plain PixelCNN of 7x7 and six 3x3, also in colour with a softmax over 256 levels, and the Gated PixelCNN of
+# pytorch-generative: ten blocks of 128, 32 features before the logit. float32, two threads.
+PLAIN = {"filters": 64, "num_blocks": 6, "use_residual": False, "output_filters": []}
+COLOUR = {**PLAIN, "filters": 96}
+GATED = {"filters": 128, "num_blocks": 10, "output_filters": [32]}
+QUICK = {**PLAIN, "filters": 8, "num_blocks": 1}
+SAMPLE_TO_LOG_PROB = 2.5
+# One image: at most so many times one log_prob, or so many milliseconds.
+ONE_TO_LOG_PROB, ONE_MS = 4.0, 8.0
+
+# Likelihood. The papers' settings for binarised MNIST are not given in full; widths and depths here are chosen so that a case
+# trains for about two hours on two cores. `hidden_units` has the features of each block. Starting points, to be chosen on the
+# validation set.
+PIXEL_CNN = Settings(
+    hidden_units=(64,) * 7, learning_rate=1e-3, ema_momentum=0.999, batch_size=50, max_epochs=60, patience=8
+)
+GATED_PIXEL_CNN = Settings(
+    hidden_units=(32,) * 7, learning_rate=1e-3, ema_momentum=0.999, batch_size=50, max_epochs=50, patience=8
+)
+OUTPUT_FILTERS = 32  # before the sigmoid, as the ICML paper's for MNIST
+
+
+def pixel_cnn(event_shape: tuple[int, ...], levels: int = 2, **arguments: Any) -> Any:
+    """tfar's PixelCNN."""
+    import tfar
+
+    head = tfar.heads.Bernoulli() if levels == 2 else tfar.heads.Categorical(levels)
+    return tfar.PixelCNN(event_shape=event_shape, head=head, **arguments)
+
+
+def gated_pixel_cnn(event_shape: tuple[int, ...], **arguments: Any) -> Any:
+    """tfar's GatedPixelCNN."""
+    import tfar
+
+    return tfar.GatedPixelCNN(event_shape=event_shape, **arguments)
+
+
+def build_model(
+    settings: Settings, event_size: int, make: Callable[..., Any], output_filters: tuple[int, ...]
+) -> tuple[Any, Any]:
+    """The distribution of a likelihood case and the `DensityModel` that trains it."""
+    import tfar
+
+    dist = make(
+        MNIST,
+        filters=settings.hidden_units[0],
+        num_blocks=len(settings.hidden_units),
+        output_filters=output_filters,
+        seed=settings.seed,
+    )
+    return dist, tfar.training.DensityModel(dist, seed=settings.seed)
+
+
+def build_ours(make: Callable[[], Any], batch_size: int) -> Contestant:
+    """Our contestant: log_prob, the sampler and the train step that `fit` runs."""
+    dist = make()
+    return tfar_side.contestant(dist, int(np.prod(dist.event_shape)), batch_size)
+
+
+def build_peer(make: Callable[[], Any], batch_size: int, *, sample: bool) -> Contestant:
+    """The PyTorch peer."""
+    return torch_pixel_cnn.build(make(), MNIST, batch_size, sample=sample)
+
+
+def sample_target(limit: float = SAMPLE_TO_LOG_PROB) -> Target:
+    """A batch of samples within so many log_probs of it."""
+    return Target(
+        f"{OURS}: sample / log_prob",
+        "<=",
+        limit,
+        functools.partial(ratio_within, ours=OURS, operation="sample", unit="log_prob"),
+    )
+
+
+def one_image(medians: Medians) -> float:
+    """The share that the sample of one image takes of what it may take."""
+    found = medians[OURS]
+    return found["sample"] / max(ONE_TO_LOG_PROB * found["log_prob"], ONE_MS)
+
+
+def no_slower_target(operation: str) -> Target:
+    """At most the peer's time."""
+    value = functools.partial(ratio_to_fastest, ours=OURS, peers=(TORCH,), operation=operation)
+    return Target(f"{OURS}: {operation} / PyTorch", "<=", 1.0, value)
+
+
+def plain_case(batch_size: int, targets: list[Target], *, with_peer: bool) -> SpeedCase:
+    """The plain PixelCNN at one batch size."""
+    contestants = {OURS: functools.partial(build_ours, functools.partial(pixel_cnn, MNIST, **PLAIN), batch_size)}
+    if with_peer:
+        make = functools.partial(torch_pixel_cnn.make_pixel_cnn, PLAIN["filters"], PLAIN["num_blocks"])
+        contestants[TORCH] = functools.partial(build_peer, make, batch_size, sample=True)
+    settings = {"event_shape": list(MNIST), **PLAIN, "batch_size": batch_size, "dtype": "float32"}
+    return SpeedCase(f"pixel-cnn-28x28-64-batch-{batch_size}", settings, contestants, targets)
+
+
+def colour_case(batch_size: int) -> SpeedCase:
+    """The plain PixelCNN over colour images with 256 levels."""
+    make = functools.partial(pixel_cnn, CIFAR, levels=256, **COLOUR)
+    settings = {"event_shape": list(CIFAR), "levels": 256, **COLOUR, "batch_size": batch_size, "dtype": "float32"}
+    contestants = {OURS: functools.partial(build_ours, make, batch_size)}
+    return SpeedCase(f"pixel-cnn-32x32x3-96-batch-{batch_size}", settings, contestants, [sample_target()])
+
+
+def gated_case(batch_size: int) -> SpeedCase:
+    """The Gated PixelCNN beside the peer's; its samples, which take it minutes, are left out."""
+    ours = functools.partial(build_ours, functools.partial(gated_pixel_cnn, MNIST, **GATED), batch_size)
+    sizes = (GATED["filters"], GATED["num_blocks"], GATED["output_filters"][0])
+    peer = functools.partial(torch_pixel_cnn.make_gated_pixel_cnn, *sizes)
+    contestants = {OURS: ours, TORCH: functools.partial(build_peer, peer, batch_size, sample=False)}
+    targets = [no_slower_target("log_prob"), no_slower_target("train_step"), sample_target()]
+    settings = {"event_shape": list(MNIST), **GATED, "batch_size": batch_size, "dtype": "float32"}
+    return SpeedCase(f"gated-pixel-cnn-10x128-batch-{batch_size}", settings, contestants, targets)
+
+
+def quick_case(batch_size: int = 4) -> SpeedCase:
+    """Both plain networks at a tiny size."""
+    make = functools.partial(torch_pixel_cnn.make_pixel_cnn, QUICK["filters"], QUICK["num_blocks"])
+    contestants = {
+        OURS: functools.partial(build_ours, functools.partial(pixel_cnn, MNIST, **QUICK), batch_size),
+        TORCH: functools.partial(build_peer, make, batch_size, sample=False),
+    }
+    settings = {"event_shape": list(MNIST), **QUICK, "batch_size": batch_size, "dtype": "float32"}
+    return SpeedCase("pixel-cnn-quick", settings, contestants, [], quick=True)
+
+
+PAPER = "the paper's: van den Oord et al. 2016"
+CASES = ModelCases(
+    speed=[
+        plain_case(16, [sample_target()], with_peer=True),
+        plain_case(1, [Target(f"{OURS}: sample / max(4 log_prob, 8 ms)", "<=", 1.0, one_image)], with_peer=False),
+        colour_case(16),
+        gated_case(16),
+        quick_case(),
+    ],
+    likelihood=[
+        LikelihoodCase(
+            "pixel-cnn-mnist",
+            "PixelCNN 7 x 64",
+            "mnist",
+            PIXEL_CNN,
+            functools.partial(build_model, make=pixel_cnn, output_filters=(OUTPUT_FILTERS, OUTPUT_FILTERS)),
+            81.30,
+            f"{PAPER}, binarised MNIST table",
+            83.0,
+            event_shape=MNIST,
+        ),
+        LikelihoodCase(
+            "gated-pixel-cnn-mnist",
+            "GatedPixelCNN 7 x 32",
+            "mnist",
+            GATED_PIXEL_CNN,
+            functools.partial(build_model, make=gated_pixel_cnn, output_filters=(OUTPUT_FILTERS,)),
+            80.10,
+            f"{PAPER}, binarised MNIST table",
+            82.5,
+            event_shape=MNIST,
+        ),
+    ],
+)

@@ -1,0 +1,176 @@
+"""PixelCNN and Gated PixelCNN in PyTorch with the usual structure: masked kernels, whole passes, no cache in sampling."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmarks.cases import Contestant, Unavailable
+from benchmarks.peers.masks import random_bits
+from benchmarks.timing import Call
+
+NUM_BATCHES = 10
+
+
+def build(network: Any, image: Sequence[int], batch_size: int, *, sample: bool = True, seed: int = 0) -> Contestant:
+    """`log_prob`, `train_step` and, unless it takes minutes, `sample` of a network over binary images, as written.
+
+    Args:
+        network: what `make_pixel_cnn` or `make_gated_pixel_cnn` returned.
+        image: height and width.
+        batch_size: int.
+        sample: bool. Whether to sample: a whole pass for each pixel.
+        seed: int. Of the data.
+    """
+    height, width = image
+    x = random_bits(NUM_BATCHES * batch_size, height * width, seed).reshape(-1, 1, height, width)
+    operations = {
+        "log_prob": {"eager": log_prob_call(network, x[:batch_size])},
+        "train_step": {"eager": train_step_call(network, x, batch_size)},
+    }
+    if sample:
+        operations["sample"] = {"eager": sample_call(network, (batch_size, 1, height, width))}
+    return Contestant(operations, parameters=sum(parameter.numel() for parameter in network.parameters()))
+
+
+# Networks ------------------------------------------------------------------------------------------------------------
+
+
+def masked_conv(inputs: int, outputs: int, kernel_size: int, *, causal: bool) -> Any:
+    """A convolution whose weights are multiplied by the mask in every pass; causal: it does not see its own pixel."""
+    torch = _torch()
+
+    class MaskedConv(torch.nn.Conv2d):
+        def __init__(self) -> None:
+            super().__init__(inputs, outputs, kernel_size, padding=kernel_size // 2)
+            centre, mask = kernel_size // 2, torch.ones(kernel_size, kernel_size)
+            mask[centre, centre + (not causal) :] = 0.0
+            mask[centre + 1 :] = 0.0
+            self.register_buffer("mask", mask)
+
+        def forward(self, x: Any) -> Any:
+            return self._conv_forward(x, self.weight * self.mask, self.bias)
+
+    return MaskedConv()
+
+
+def make_pixel_cnn(filters: int, num_blocks: int, *, seed: int = 0) -> Any:
+    """7x7 A, so many 3x3 B after ReLUs, and 1x1 to a logit."""
+    torch = _torch()
+    torch.manual_seed(seed)
+    layers = [masked_conv(1, filters, 7, causal=True)]
+    for _ in range(num_blocks):
+        layers += [torch.nn.ReLU(), masked_conv(filters, filters, 3, causal=False)]
+    return torch.nn.Sequential(*layers, torch.nn.ReLU(), torch.nn.Conv2d(filters, 1, 1))
+
+
+def make_gated_pixel_cnn(filters: int, num_blocks: int, output_filters: int, *, seed: int = 0) -> Any:
+    """A block of 7x7, so many of 3x3 with two stacks, skip connections, and two 1x1 to a logit."""
+    torch = _torch()
+    torch.manual_seed(seed)
+    nn, pad = torch.nn, torch.nn.functional.pad
+
+    def gate(features: Any) -> Any:
+        a, b = features.chunk(2, dim=1)
+        return torch.tanh(a) * torch.sigmoid(b)
+
+    class Block(nn.Module):
+        def __init__(self, inputs: int, size: int, first: bool, last: bool) -> None:
+            super().__init__()
+            self.first, self.reach = first, size // 2
+            self.vertical = nn.Conv2d(inputs, 2 * filters, (size // 2 + (not first), size))
+            self.link = nn.Conv2d(2 * filters, 2 * filters, 1, bias=False)
+            self.horizontal = nn.Conv2d(inputs, 2 * filters, (1, size // 2 + (not first)))
+            self.skip = nn.Conv2d(filters, filters, 1)
+            self.residual = None if last else nn.Conv2d(filters, filters, 1)
+
+        def forward(self, above: Any, left: Any) -> tuple[Any, Any, Any]:
+            reach, before = self.reach, left
+            if self.first:  # shifted by a row and by a column
+                above, before = above[:, :, :-1], left[:, :, :, :-1]
+            above = self.vertical(pad(above, (reach, reach, reach, 0)))
+            gated = gate(self.horizontal(pad(before, (reach, 0))) + self.link(above))
+            if self.residual is not None:
+                left = self.residual(gated) + (0.0 if self.first else left)
+            return gate(above), left, self.skip(gated)
+
+    class Gated(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            sizes = [(1, 7)] + [(filters, 3)] * num_blocks
+            self.blocks = nn.ModuleList(
+                Block(inputs, size, first=i == 0, last=i == num_blocks) for i, (inputs, size) in enumerate(sizes)
+            )
+            relu, hidden = nn.ReLU(), nn.Conv2d(filters, output_filters, 1)
+            self.head = nn.Sequential(relu, hidden, nn.ReLU(), nn.Conv2d(output_filters, 1, 1))
+
+        def forward(self, x: Any) -> Any:
+            above, left, total = x, x, 0.0
+            for block in self.blocks:
+                above, left, skipped = block(above, left)
+                total = total + skipped
+            return self.head(total)
+
+    return Gated()
+
+
+# Operations ----------------------------------------------------------------------------------------------------------
+
+
+def losses(network: Any, x: Any) -> Any:
+    """Negative log-likelihoods `[B]`."""
+    cross_entropy = _torch().nn.functional.binary_cross_entropy_with_logits
+    return cross_entropy(network(x), x, reduction="none").sum((1, 2, 3))
+
+
+def log_prob_call(network: Any, x: np.ndarray) -> Call:
+    """Log-probabilities of `x`, `[B]`."""
+    torch = _torch()
+    batch = torch.from_numpy(x)
+
+    @torch.inference_mode()
+    def log_prob() -> np.ndarray:
+        return -losses(network, batch).numpy()
+
+    return log_prob
+
+
+def sample_call(network: Any, shape: tuple[int, int, int, int]) -> Call:
+    """A batch of samples of a shape, by a whole pass for each pixel."""
+    torch = _torch()
+
+    @torch.inference_mode()
+    def sample() -> np.ndarray:
+        x = torch.zeros(shape)
+        for r, c in itertools.product(range(shape[2]), range(shape[3])):
+            x[:, :, r, c] = torch.bernoulli(torch.sigmoid(network(x)[:, :, r, c]))
+        return x.numpy()
+
+    return sample
+
+
+def train_step_call(network: Any, x: np.ndarray, batch_size: int) -> Call:
+    """One update of Adam (PyTorch's fused one, the fastest) on the next slice of `x`."""
+    torch = _torch()
+    batches = itertools.cycle(torch.from_numpy(x).split(batch_size))
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
+
+    def step() -> float:
+        optimizer.zero_grad(set_to_none=True)
+        loss = losses(network, next(batches)).mean()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return step
+
+
+def _torch() -> Any:
+    try:
+        import torch
+    except ImportError as error:
+        raise Unavailable("PyTorch is not installed (pip install torch)") from error
+    return torch

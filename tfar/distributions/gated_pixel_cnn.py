@@ -1,0 +1,143 @@
+"""GatedPixelCNN: gated convolutions over an image without a blind spot."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+
+from tfar.distributions import images
+from tfar.distributions.arguments import check_head, checked_conditional_shape, class_inputs
+from tfar.heads import Bernoulli, Head
+from tfar.heads.base import check_positive_int
+from tfar.networks import GatedPixelCNNNetwork
+
+
+@keras.saving.register_keras_serializable("tfar")
+class GatedPixelCNN(images.ImageAutoregressive):
+    """Gated PixelCNN over images of any height, width and number of channels, with or without a condition.
+
+    A vertical stack sees all rows above, a horizontal one adds the row itself, so that no pixel stays unseen:
+
+        log p(x | c) = sum_i log p(x_i | x_<i, c)
+        a^v_l = conv(v_{l-1}) + V^v_l c,                        v_l = gate(a^v_l)
+        a^h_l = conv_1xn(h_{l-1}) + U_l a^v_l + V^h_l c,        h_l = h_{l-1} + conv_1x1(gate(a^h_l))
+        gate(a, b) = tanh(a) * sigmoid(b),                      params = out(relu(sum_l conv_1x1(gate(a^h_l))))
+
+    The condition c is a vector, such as a class as one-hot or an embedding, or a map of the image's height and width, of
+    which every pixel sees its own place; or a dict of both. A batch of samples costs a few of its `log_prob`: the vertical
+    stack is computed by rows, and every feature once.
+
+    Args:
+        event_shape: `[H, W]` or `[H, W, C]`.
+        filters: int, a multiple of C. Features of each stack; twice as many before the gates.
+        num_blocks: int. Blocks after the first.
+        head: the head of a value: Bernoulli for binary images, Categorical for any number of levels. Default: Bernoulli.
+        first_kernel_size: int or (height, width), the height at least 2. Of the first block, which does not see its own value.
+        kernel_size: int or (height, width). Of the other blocks.
+        output_filters: sequence of int, multiples of C. Features of the 1x1 convolutions before the parameters. Default: one of
+            `filters`.
+        conditional_shape: `[k]` of a vector, `[H, W, k]` of a map, a dict of such shapes, or None.
+        condition_dropout: float in [0, 1). Probability with which training puts zeros in place of the condition of an image.
+        one_hot_inputs: bool or None. Feed each level of a Categorical value as an input of its own; None: up to 32 levels.
+            Otherwise the value is scaled to -1 .. 1.
+        kernel_initializer: of all kernels; each gets a seed of its own.
+        seed: int. Decides the initial weights.
+        jit_compile: bool. Compile eager calls with XLA.
+        name: str.
+
+    Raises:
+        ValueError: If a size is out of range, features do not split among the channels, or a condition is neither a vector nor
+            a map of the image.
+
+    Example:
+        >>> dist = tfar.GatedPixelCNN(event_shape=[8, 8], filters=8, num_blocks=2, conditional_shape=[10])
+        >>> digits = tf.one_hot([3, 5], 10)
+        >>> dist.log_prob(dist.sample(4, seed=1, conditional_input=digits), conditional_input=digits).shape
+        TensorShape([4, 2])
+
+    References:
+        van den Oord et al. Conditional image generation with PixelCNN decoders. NIPS 2016, section 2, equations 2, 4 and 5,
+        and figure 2.
+        https://arxiv.org/abs/1606.05328
+
+    Notes:
+        The first vertical convolution reaches `first_kernel_size // 2` rows up and leaves the own row out, which stands for
+        the paper's shift of the vertical stack by a row. Skip connections join all blocks, as the paper's table of settings
+        mentions. With `condition_dropout` zeros stand for no condition, `log_prob` of zeros being the density without one.
+        Guided draws, from the parameters (1 + w) params(c) - w params(0), follow another law than `log_prob`; `sample` always
+        draws from the density, and does not offer them.
+    """
+
+    def __init__(
+        self,
+        event_shape: Any,
+        filters: int = 96,
+        num_blocks: int = 10,
+        head: Head | None = None,
+        first_kernel_size: int | Sequence[int] = 7,
+        kernel_size: int | Sequence[int] = 3,
+        output_filters: Sequence[int] | None = None,
+        conditional_shape: Any = None,
+        condition_dropout: float = 0.0,
+        one_hot_inputs: bool | None = None,
+        kernel_initializer: Any = "glorot_uniform",
+        seed: int = 0,
+        jit_compile: bool = True,
+        name: str = "GatedPixelCNN",
+    ) -> None:
+        parameters = dict(locals())
+        head = Bernoulli() if head is None else check_head(head)
+        images.check_scalar_head(head)
+        shape = images.image_shape(event_shape)
+        channels, why = (*shape, 1)[2], "as it is split among the channels"
+        filters = images.check_features("filters", filters, channels, why)
+        outputs = (filters,) if output_filters is None else output_filters
+        first = images.kernel_size_pair("first_kernel_size", first_kernel_size)
+        if first[0] < 2:
+            raise ValueError(f"Expected `first_kernel_size` of height at least 2; received {first_kernel_size!r}.")
+        network = GatedPixelCNNNetwork(
+            event_shape=shape,
+            filters=filters,
+            params_size=head.params_size,
+            num_blocks=check_positive_int("num_blocks", num_blocks, lowest=0),
+            first_kernel_size=first,
+            kernel_size=images.kernel_size_pair("kernel_size", kernel_size),
+            output_filters=tuple(images.check_features("output_filters", n, channels, why) for n in outputs),
+            conditional_shape=_vectors_and_maps(conditional_shape, shape[:2]),
+            condition_dropout=_probability("condition_dropout", condition_dropout),
+            kernel_initializer=kernel_initializer,
+            seed=check_positive_int("seed", seed, lowest=0),
+            **class_inputs(head, one_hot_inputs),
+        )
+        images.refuse_blind_sites(network)
+        self._setup(network, head, jit_compile, parameters, name)
+
+    def get_config(self) -> dict[str, Any]:
+        network = self.network.get_config()
+        names = ("event_shape", "filters", "num_blocks", "first_kernel_size", "kernel_size", "output_filters")
+        others = ("conditional_shape", "condition_dropout", "kernel_initializer", "seed")
+        return {
+            **{name: network[name] for name in names + others},
+            "one_hot_inputs": network["one_hot"],
+            "head": keras.saving.serialize_keras_object(self.head),
+            "jit_compile": self._rows.jit_compile,
+            "name": self.name,
+        }
+
+
+def _vectors_and_maps(shape: Any, size: tuple[int, ...]) -> Any:
+    """A checked conditional shape whose parts are vectors or maps of the image's height and width."""
+    checked = checked_conditional_shape(shape)
+    for part in checked.values() if isinstance(checked, Mapping) else [] if checked is None else [checked]:
+        if len(part) != 1 and (len(part) != 3 or part[:2] != tuple(size)):
+            raise ValueError(
+                f"Expected `conditional_shape` to be [k] of a vector, [{size[0]}, {size[1]}, k] of a map, or a dict of such "
+                f"shapes; received {shape!r}."
+            )
+    return checked
+
+
+def _probability(name: str, value: Any) -> float:
+    if not isinstance(value, int | float) or not 0.0 <= value < 1.0:
+        raise ValueError(f"Expected `{name}` to be a number in [0, 1); received {value!r}.")
+    return float(value)

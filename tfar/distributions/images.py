@@ -1,0 +1,86 @@
+"""What distributions over images share."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tfar.distributions.arguments import shape_tuple
+from tfar.distributions.autoregressive import Autoregressive
+from tfar.heads import Head
+from tfar.heads.base import check_positive_int
+from tfar.networks.raster import RasterNetwork
+
+
+class ImageAutoregressive(Autoregressive):
+    """Distribution over images whose pixels are decided in raster order."""
+
+    def receptive_field(self, row: int, column: int, channel: int = 0) -> NDArray[np.bool_]:
+        """Which values of the image the parameters of one of its values depend on.
+
+        It follows from the masks alone; `network.connectivity()` holds it for all values.
+
+        Args:
+            row, column, channel: int. The value.
+
+        Returns:
+            bool array of the shape of the event.
+
+        Raises:
+            ValueError: If there is no such value.
+
+        Example:
+            >>> dist = tfar.PixelCNN([3, 4], filters=4, num_blocks=1, first_kernel_size=3)
+            >>> dist.receptive_field(2, 0).astype(int)
+            array([[1, 1, 1, 0],
+                   [1, 1, 0, 0],
+                   [0, 0, 0, 0]])
+        """
+        shape = self.network.image_shape
+        for name, value, size in zip(("row", "column", "channel"), (row, column, channel), shape, strict=True):
+            if check_positive_int(name, value, lowest=0) >= size:
+                raise ValueError(f"Expected `{name}` below {size}; received {value}.")
+        site = (row * shape[1] + column) * shape[2] + channel
+        return self.network.connectivity()[:, site].reshape(self.network.event_shape)
+
+
+def image_shape(event_shape: Any) -> tuple[int, ...]:
+    """Turns the shape of an image into a tuple `(H, W)` or `(H, W, C)`, or raises ValueError."""
+    shape = shape_tuple("event_shape", event_shape)
+    if len(shape) not in (2, 3):
+        raise ValueError(f"Expected `event_shape` to be [H, W] or [H, W, C]; received {event_shape!r}.")
+    return shape
+
+
+def check_scalar_head(head: Head) -> None:
+    """Raises ValueError if a site of the head is not one number."""
+    if head.site_shape:
+        raise ValueError(
+            f"Expected a head of one number a site; {type(head).__name__} decides sites of shape {head.site_shape}."
+        )
+
+
+def kernel_size_pair(name: str, size: Any) -> tuple[int, int]:
+    """Turns an int or two ints into (height, width), or raises ValueError."""
+    sizes = shape_tuple(name, size)
+    if len(sizes) > 2:
+        raise ValueError(f"Expected `{name}` to be an int or two; received {size!r}.")
+    return sizes[0], sizes[-1]
+
+
+def check_features(name: str, value: Any, unit: int, why: str) -> int:
+    """Returns a number of features that splits into groups, or raises ValueError."""
+    if check_positive_int(name, value) % unit:
+        raise ValueError(f"Expected `{name}` to be a multiple of {unit}, {why}; received {value!r}.")
+    return int(value)
+
+
+def refuse_blind_sites(network: RasterNetwork) -> None:
+    """Raises ValueError if a site other than the first sees nothing of the image."""
+    blind = network.blind_sites()
+    if len(blind):
+        row, column, channel = (int(i) for i in np.unravel_index(blind[0], network.image_shape))
+        raise ValueError(
+            f"Expected kernels through which every value but the first sees an earlier one; row {row}, column {column}, "
+            f"channel {channel} sees none ({len(blind)} of them). Make `first_kernel_size` higher or wider."
+        )
