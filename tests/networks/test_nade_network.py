@@ -17,6 +17,12 @@ CASES = {
     "first-state": {"learned_first_state": True, "conditional_shape": (2,)},
     "site-vectors": {"event_shape": (4, 3), "site_shape": (3,), "params_size": 2},
     "one-site": {"event_shape": (1,), "conditional_shape": (2,)},
+    "scaled-activations": {
+        "scaled_activations": True,
+        "compensated": True,
+        "learned_first_state": True,
+        "order": "random",
+    },
 }
 EACH = pytest.mark.parametrize("name", CASES)
 
