@@ -38,7 +38,7 @@ class ConvSettings(Settings):
 
 # Likelihood. The authors' best command: the architecture above, ReLU units, batches of 100, Adam at 1e-4, stopped after 10 epochs
 # without progress on the objective. Kept are kernels, branch, units, batches and stopping. A quarter of the filters makes an hour
-# of training on two cores do, and learns at a larger step; with half of them, 1e-3 was seen to kill the units at the start.
+# of training on two cores do, and learns at a larger step; with half of them, training at 1e-3 was seen to stall.
 HOUR = ConvSettings(filters=(16, 16, 16, 16), learning_rate=5e-4, max_epochs=90)
 PAPER = ConvSettings(learning_rate=1e-4)
 # Rows of the test set that are scored, with 784 passes each.
