@@ -114,6 +114,7 @@ class LikelihoodCase:
         target: the test NLL in nats that the case must not exceed.
         paper_width: bool. Whether it runs for hours and only with `--paper-width`.
         event_shape: None for vectors, or the shape of an event.
+        jit_compile: whether XLA compiles the train step, as Keras takes it; on the CPU its convolutions are slow.
     """
 
     name: str
@@ -126,6 +127,7 @@ class LikelihoodCase:
     target: float
     paper_width: bool = False
     event_shape: tuple[int, ...] | None = None
+    jit_compile: bool | str = "auto"
 
 
 @dataclasses.dataclass(frozen=True)

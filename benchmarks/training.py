@@ -37,7 +37,7 @@ def train(case: LikelihoodCase, splits: Splits, folder: pathlib.Path) -> tuple[A
     """
     settings = case.settings
     dist, model = case.build(settings, int(np.prod(splits.train.shape[1:])))
-    model.compile(optimizer=make_optimizer(settings))
+    model.compile(optimizer=make_optimizer(settings), jit_compile=case.jit_compile)
     finished = folder / TRAINED
     if finished.exists():
         model.optimizer.build(model.trainable_variables)

@@ -162,6 +162,7 @@ CASES = ModelCases(
             f"{PAPER}, binarised MNIST table",
             83.0,
             event_shape=MNIST,
+            jit_compile=False,
         ),
         LikelihoodCase(
             "gated-pixel-cnn-mnist",
@@ -173,6 +174,7 @@ CASES = ModelCases(
             f"{PAPER}, binarised MNIST table",
             82.5,
             event_shape=MNIST,
+            jit_compile=False,
         ),
     ],
 )
