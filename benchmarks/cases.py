@@ -115,6 +115,7 @@ class LikelihoodCase:
         paper_width: bool. Whether it runs for hours and only with `--paper-width`.
         event_shape: None for vectors, or the shape of an event.
         jit_compile: whether XLA compiles the train step, as Keras takes it; on the CPU its convolutions are slow.
+        with_classes: bool. Whether the model is told the class of every row.
     """
 
     name: str
@@ -128,6 +129,7 @@ class LikelihoodCase:
     paper_width: bool = False
     event_shape: tuple[int, ...] | None = None
     jit_compile: bool | str = "auto"
+    with_classes: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -31,8 +31,8 @@ def run_case(
     if fresh:
         shutil.rmtree(place, ignore_errors=True)
     dist, epochs = training.train(case, splits, place)
-    valid, _ = training.evaluate(dist.log_prob, splits.valid)
-    test, error = training.evaluate(dist.log_prob, splits.test)
+    valid, _ = training.evaluate(dist.log_prob, splits.valid, condition=splits.condition("valid"))
+    test, error = training.evaluate(dist.log_prob, splits.test, condition=splits.condition("test"))
     figures = {"test_nll": round(test, 4), "standard_error": round(error, 4), "valid_nll": round(valid, 4)}
     figures |= {"epochs": len(epochs), "train_seconds": round(sum(epoch["seconds"] for epoch in epochs), 1)}
     figures["parameters"] = int(sum(np.prod(v.shape) for v in dist.trainable_variables))
@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder = options.json or (None if options.quick else results.FOLDER)
     found = []
     for case in cases:
-        splits = data.load(case.data)
+        splits = data.load(case.data, with_classes=case.with_classes)
         splits = splits.head(QUICK_ROWS) if options.quick else splits
         print(f"{case.name}: {case.settings}", flush=True)
         found.append(run_case(case, splits, options.folder, _command(options, case), fresh=options.fresh))

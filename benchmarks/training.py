@@ -53,8 +53,8 @@ def train(case: LikelihoodCase, splits: Splits, folder: pathlib.Path) -> tuple[A
 def _fit(model: Any, splits: Splits, settings: Settings, folder: pathlib.Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     model.fit(
-        splits.train,
-        validation_data=splits.valid,
+        splits.examples("train"),
+        validation_data=splits.examples("valid"),
         epochs=settings.max_epochs,
         batch_size=settings.batch_size,
         callbacks=make_callbacks(settings, folder),
@@ -120,18 +120,26 @@ def read_progress(folder: pathlib.Path) -> list[dict[str, float]]:
     return json.loads(path.read_text()) if path.exists() else []
 
 
-def evaluate(log_prob: Any, x: np.ndarray, batch_size: int = 500) -> tuple[float, float]:
-    """Mean negative log-likelihood of the rows of `x` in nats, and its standard error.
+def evaluate(
+    log_prob: Any, x: np.ndarray, batch_size: int = 500, condition: np.ndarray | None = None
+) -> tuple[float, float]:
+    """Mean negative log-likelihood of the rows of `x` in nats, given their conditions if there are any, and its standard error.
 
     Every batch has the same shape (the last is filled up with its first row), so that there is one compilation.
     """
-    import tensorflow as tf
-
     batch_size = min(batch_size, len(x))
     found = []
     for start in range(0, len(x), batch_size):
-        rows = x[start : start + batch_size]
-        padded = np.concatenate([rows, np.repeat(rows[:1], batch_size - len(rows), axis=0)])
-        found.append(np.asarray(log_prob(tf.constant(padded)), np.float64)[: len(rows)])
+        part = slice(start, start + batch_size)
+        given = {} if condition is None else {"conditional_input": _padded(condition[part], batch_size)}
+        scores = np.asarray(log_prob(_padded(x[part], batch_size), **given), np.float64)
+        found.append(scores[: len(x[part])])
     nll = -np.concatenate(found)
     return float(nll.mean()), float(nll.std(ddof=1) / np.sqrt(len(nll)))
+
+
+def _padded(rows: np.ndarray, batch_size: int) -> Any:
+    """The rows as a tensor, filled up with the first."""
+    import tensorflow as tf
+
+    return tf.constant(np.concatenate([rows, np.repeat(rows[:1], batch_size - len(rows), axis=0)]))
