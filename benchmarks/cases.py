@@ -127,6 +127,8 @@ class LikelihoodCase:
         event_shape: shape of an event, if the model sees more than a vector of its bits.
         eval_rows: int. The first rows of the test set alone are scored, if a score of all takes hours.
         quick: settings of `--quick` beside narrow layers and few epochs.
+        jit_compile: whether XLA compiles the train step, as Keras takes it; on the CPU its convolutions are slow.
+        with_classes: bool. Whether the model is told the class of every row.
     """
 
     name: str
@@ -142,6 +144,8 @@ class LikelihoodCase:
     event_shape: tuple[int, ...] | None = None
     eval_rows: int | None = None
     quick: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    jit_compile: bool | str = "auto"
+    with_classes: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

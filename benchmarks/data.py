@@ -6,12 +6,14 @@ import dataclasses
 import hashlib
 import os
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 BINARIZATION_SEED = 0
 NUM_VALID = 10_000
+NUM_CLASSES = 10
 NOTES = {
     "adult": "rows drawn with a fixed seed, the papers' split sizes",
     "connect4": "rows drawn with a fixed seed, the papers' split sizes",
@@ -31,13 +33,26 @@ VALID_SHARE = 9
 
 @dataclasses.dataclass(frozen=True)
 class Splits:
-    """Bits or real values as float32, `[rows, D]` or `[rows, *event_shape]`, and a note on where they come from."""
+    """Bits or real values as float32, `[rows, D]` or `[rows, *event_shape]`, and a note on where they come from.
+
+    `classes` holds the class of every row as one-hot, for models that are told it: float32 `[rows, K]` by the name of the split.
+    """
 
     name: str
     train: np.ndarray
     valid: np.ndarray
     test: np.ndarray
     note: str
+    classes: Mapping[str, np.ndarray] | None = None
+
+    def examples(self, split: str) -> Any:
+        """What `fit` takes: the rows of a split, with their classes if there are any."""
+        rows = getattr(self, split)
+        return rows if self.classes is None else {"value": rows, "conditional_input": self.classes[split]}
+
+    def condition(self, split: str) -> np.ndarray | None:
+        """The classes of the rows of a split, or None."""
+        return None if self.classes is None else self.classes[split]
 
     @property
     def event_size(self) -> int:
@@ -48,8 +63,8 @@ class Splits:
         """The same bits as events of a shape; None keeps theirs."""
         if event_shape is None:
             return self
-        train, valid, test = (part.reshape(-1, *event_shape) for part in (self.train, self.valid, self.test))
-        return Splits(self.name, train, valid, test, self.note)
+        parts = {name: getattr(self, name) for name in ("train", "valid", "test")}
+        return dataclasses.replace(self, **{name: part.reshape(-1, *event_shape) for name, part in parts.items()})
 
     def describe(self) -> dict[str, Any]:
         """Name, sizes and hashes, as a result file keeps them."""
@@ -65,20 +80,21 @@ class Splits:
     def head(self, rows: int) -> Splits:
         """The first rows of every split."""
         note = f"{self.note}; only the first {rows} rows of each split"
-        return Splits(self.name, self.train[:rows], self.valid[:rows], self.test[:rows], note)
+        classes = None if self.classes is None else {split: array[:rows] for split, array in self.classes.items()}
+        return Splits(self.name, self.train[:rows], self.valid[:rows], self.test[:rows], note, classes)
 
 
-def load(name: str) -> Splits:
-    """Reads a data set.
+def load(name: str, *, with_classes: bool = False) -> Splits:
+    """Reads a data set, with the classes of its rows if asked for.
 
     Raises:
-        ValueError: if the name is unknown, or the folder or the file is missing.
+        ValueError: if the name is unknown, the folder or the file is missing, or there are no classes.
     """
     if name not in NOTES:
         raise ValueError(f"Expected a data set out of {sorted(NOTES)}. Received: {name!r}")
     arrays = _mnist() if name == "mnist" else _read(name, ("train", "valid", "test"))
     train, valid, test = (np.ascontiguousarray(array, np.float32) for array in arrays)
-    return Splits(name, train, valid, test, NOTES[name])
+    return Splits(name, train, valid, test, NOTES[name], _classes(name) if with_classes else None)
 
 
 def load_folds(name: str) -> list[Splits]:
@@ -113,6 +129,14 @@ def _mnist() -> list[np.ndarray]:
     rng = np.random.default_rng(BINARIZATION_SEED)
     train, test = (_binarize(pixels, rng) for pixels in _read("mnist", ("x_train", "x_test")))
     return [train[:-NUM_VALID], train[-NUM_VALID:], test]
+
+
+def _classes(name: str) -> dict[str, np.ndarray]:
+    """The digits that the rows of MNIST show, as one-hot."""
+    if name != "mnist":
+        raise ValueError(f"Expected 'mnist', which has classes. Received: {name!r}")
+    train, test = (np.eye(NUM_CLASSES, dtype=np.float32)[digits] for digits in _read("mnist", ("y_train", "y_test")))
+    return {"train": train[:-NUM_VALID], "valid": train[-NUM_VALID:], "test": test}
 
 
 def _binarize(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:

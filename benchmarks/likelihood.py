@@ -50,8 +50,8 @@ def run_case(
 def evaluate(case: LikelihoodCase, dist: Any, splits: data.Splits) -> dict[str, Any]:
     """The figures of the trained distribution: of log_prob, or of growing numbers of orders."""
     if not case.settings.test_orders:
-        valid, _ = training.evaluate(dist.log_prob, splits.valid)
-        test, error = training.evaluate(dist.log_prob, splits.test)
+        valid, _ = training.evaluate(dist.log_prob, splits.valid, condition=splits.condition("valid"))
+        test, error = training.evaluate(dist.log_prob, splits.test, condition=splits.condition("test"))
         return {"test_nll": round(test, 4), "standard_error": round(error, 4), "valid_nll": round(valid, 4)}
     rows = splits.test[: case.eval_rows]
     curve = training.evaluate_orders(dist, rows, case.settings.test_orders)
@@ -102,7 +102,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(case: LikelihoodCase, options: argparse.Namespace) -> results.Result:
     """Loads the data of a case, or all folds of them, and runs it."""
     run = folds.run_case if case.data in data.FOLDS else run_case
-    splits = data.load_folds(case.data) if case.data in data.FOLDS else data.load(case.data)
+    if case.data in data.FOLDS:
+        splits: Any = data.load_folds(case.data)
+    else:
+        splits = data.load(case.data, with_classes=case.with_classes)
     if options.quick:
         splits = [fold.head(QUICK_ROWS) for fold in splits[:2]] if isinstance(splits, list) else splits.head(QUICK_ROWS)
     return run(case, splits, options.folder, _command(options, case), fresh=options.fresh)

@@ -39,7 +39,7 @@ def train(case: LikelihoodCase, splits: Splits, folder: pathlib.Path) -> tuple[A
     dist, model = case.build(settings, splits.event_size)
     if hasattr(dist, "adapt"):  # a model of real values takes their units out by itself
         dist.adapt(splits.train)
-    model.compile(optimizer=make_optimizer(settings))
+    model.compile(optimizer=make_optimizer(settings), jit_compile=case.jit_compile)
     finished = folder / TRAINED
     if finished.exists():
         model.optimizer.build(model.trainable_variables)
@@ -55,8 +55,8 @@ def train(case: LikelihoodCase, splits: Splits, folder: pathlib.Path) -> tuple[A
 def _fit(model: Any, splits: Splits, settings: Settings, folder: pathlib.Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     model.fit(
-        splits.train,
-        validation_data=splits.valid,
+        splits.examples("train"),
+        validation_data=splits.examples("valid"),
         epochs=settings.max_epochs,
         batch_size=settings.batch_size,
         callbacks=make_callbacks(settings, folder),
@@ -122,19 +122,20 @@ def read_progress(folder: pathlib.Path) -> list[dict[str, float]]:
     return json.loads(path.read_text()) if path.exists() else []
 
 
-def evaluate(log_prob: Any, x: np.ndarray, batch_size: int = 500) -> tuple[float, float]:
-    """Mean negative log-likelihood of the rows of `x` in nats, and its standard error.
+def evaluate(
+    log_prob: Any, x: np.ndarray, batch_size: int = 500, condition: np.ndarray | None = None
+) -> tuple[float, float]:
+    """Mean negative log-likelihood of the rows of `x` in nats, given their conditions if there are any, and its standard error.
 
     Every batch has the same shape (the last is filled up with its first row), so that there is one compilation.
     """
-    import tensorflow as tf
-
     batch_size = min(batch_size, len(x))
     found = []
     for start in range(0, len(x), batch_size):
-        rows = x[start : start + batch_size]
-        padded = np.concatenate([rows, np.repeat(rows[:1], batch_size - len(rows), axis=0)])
-        found.append(np.asarray(log_prob(tf.constant(padded)), np.float64)[: len(rows)])
+        part = slice(start, start + batch_size)
+        given = {} if condition is None else {"conditional_input": _padded(condition[part], batch_size)}
+        scores = np.asarray(log_prob(_padded(x[part], batch_size), **given), np.float64)
+        found.append(scores[: len(x[part])])
     nll = -np.concatenate(found)
     return float(nll.mean()), float(nll.std(ddof=1) / np.sqrt(len(nll)))
 
@@ -153,7 +154,7 @@ def evaluate_orders(
     totals: dict[int, list[np.ndarray]] = {count: [] for count in numbers}
     for start in range(0, len(x), batch_size):
         rows = x[start : start + batch_size]
-        padded = tf.constant(np.concatenate([rows, np.repeat(rows[:1], batch_size - len(rows), axis=0)]))
+        padded = _padded(rows, batch_size)
         total = np.full(len(rows), -np.inf)
         for k in range(max(numbers)):
             total = np.logaddexp(total, np.asarray(member(padded, tf.constant(k)), np.float64)[: len(rows)])
@@ -161,3 +162,10 @@ def evaluate_orders(
                 totals[k + 1].append(np.log(k + 1) - total)
     nll = {count: np.concatenate(parts) for count, parts in totals.items()}
     return {count: (float(v.mean()), float(v.std(ddof=1) / np.sqrt(len(v)))) for count, v in nll.items()}
+
+
+def _padded(rows: np.ndarray, batch_size: int) -> Any:
+    """The rows as a tensor, filled up with the first."""
+    import tensorflow as tf
+
+    return tf.constant(np.concatenate([rows, np.repeat(rows[:1], batch_size - len(rows), axis=0)]))

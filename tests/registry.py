@@ -130,7 +130,7 @@ def pixel_cnn(name: str, event_shape: Any = (3, 3), head: Any = None, main: bool
     head = head or tfar.heads.Bernoulli
 
     def make() -> tfar.PixelCNN:
-        return randomize(tfar.PixelCNN(event_shape=event_shape, head=head(), **kwargs))
+        return randomize(tfar.PixelCNN(event_shape=event_shape, head=head(), **kwargs), scale=0.4)
 
     return Case(f"PixelCNN-{name}", make, event_shape, head().num_classes, None, main)
 

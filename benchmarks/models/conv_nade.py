@@ -108,9 +108,9 @@ def likelihood_case(name: str, title: str, settings: ConvSettings, *, paper_widt
         "",
         LIMIT,
         paper_width,
-        IMAGE,
-        EVAL_ROWS,
-        {"filters": (4, 4, 4, 4)},
+        event_shape=IMAGE,
+        eval_rows=EVAL_ROWS,
+        quick={"filters": (4, 4, 4, 4)},
     )
 
 

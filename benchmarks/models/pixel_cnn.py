@@ -35,6 +35,7 @@ PIXEL_CNN = Settings(
 GATED_PIXEL_CNN = Settings(
     hidden_units=(32,) * 7, learning_rate=1e-3, ema_momentum=0.999, batch_size=50, max_epochs=50, patience=8
 )
+NUM_CLASSES = 10
 OUTPUT_FILTERS = 32  # before the sigmoid, as the ICML paper's for MNIST
 
 
@@ -54,7 +55,11 @@ def gated_pixel_cnn(event_shape: tuple[int, ...], **arguments: Any) -> Any:
 
 
 def build_model(
-    settings: Settings, event_size: int, make: Callable[..., Any], output_filters: tuple[int, ...]
+    settings: Settings,
+    event_size: int,
+    make: Callable[..., Any],
+    output_filters: tuple[int, ...],
+    **arguments: Any,
 ) -> tuple[Any, Any]:
     """The distribution of a likelihood case and the `DensityModel` that trains it."""
     import tfar
@@ -65,6 +70,7 @@ def build_model(
         num_blocks=len(settings.hidden_units),
         output_filters=output_filters,
         seed=settings.seed,
+        **arguments,
     )
     return dist, tfar.training.DensityModel(dist, seed=settings.seed)
 
@@ -142,7 +148,28 @@ def quick_case(batch_size: int = 4) -> SpeedCase:
     return SpeedCase("pixel-cnn-quick", settings, contestants, [], quick=True)
 
 
-PAPER = "the paper's: van den Oord et al. 2016"
+def likelihood_case(
+    name: str, title: str, settings: Settings, paper: float | None, target: float, **how: Any
+) -> LikelihoodCase:
+    """A model on binarised MNIST; `how` is what `build_model` takes, and `with_classes`."""
+    with_classes = how.pop("with_classes", False)
+    arguments = {"conditional_shape": [NUM_CLASSES]} if with_classes else {}
+    return LikelihoodCase(
+        name,
+        title,
+        "mnist",
+        settings,
+        functools.partial(build_model, **how, **arguments),
+        paper,
+        "the paper's: van den Oord et al. 2016, binarised MNIST table",
+        target,
+        event_shape=MNIST,
+        jit_compile=False,
+        with_classes=with_classes,
+    )
+
+
+GATED_HOW = {"make": gated_pixel_cnn, "output_filters": (OUTPUT_FILTERS,)}
 CASES = ModelCases(
     speed=[
         plain_case(16, [sample_target()], with_peer=True),
@@ -152,27 +179,24 @@ CASES = ModelCases(
         quick_case(),
     ],
     likelihood=[
-        LikelihoodCase(
+        likelihood_case(
             "pixel-cnn-mnist",
             "PixelCNN 7 x 64",
-            "mnist",
             PIXEL_CNN,
-            functools.partial(build_model, make=pixel_cnn, output_filters=(OUTPUT_FILTERS, OUTPUT_FILTERS)),
             81.30,
-            f"{PAPER}, binarised MNIST table",
             83.0,
-            event_shape=MNIST,
+            make=pixel_cnn,
+            output_filters=(OUTPUT_FILTERS, OUTPUT_FILTERS),
         ),
-        LikelihoodCase(
-            "gated-pixel-cnn-mnist",
-            "GatedPixelCNN 7 x 32",
-            "mnist",
+        likelihood_case("gated-pixel-cnn-mnist", "GatedPixelCNN 7 x 32", GATED_PIXEL_CNN, 80.10, 82.5, **GATED_HOW),
+        likelihood_case(
+            "gated-pixel-cnn-mnist-classes",
+            "GatedPixelCNN 7 x 32, given the class",
             GATED_PIXEL_CNN,
-            functools.partial(build_model, make=gated_pixel_cnn, output_filters=(OUTPUT_FILTERS,)),
-            80.10,
-            f"{PAPER}, binarised MNIST table",
+            None,
             82.5,
-            event_shape=MNIST,
+            with_classes=True,
+            **GATED_HOW,
         ),
     ],
 )

@@ -1,6 +1,8 @@
 """The likelihood command: its data, its evaluation, and a run that is killed and goes on."""
 
 import dataclasses
+import os
+import pathlib
 
 import keras
 import numpy as np
@@ -161,3 +163,23 @@ def test_real_data_are_bits(name):
         pytest.skip(str(reason))
     for part in (splits.train, splits.valid, splits.test):
         assert set(np.unique(part)) == {0.0, 1.0}
+
+
+def test_classes_and_shapes_go_with_the_rows():
+    if not (pathlib.Path(os.environ.get("TFAR_DATA_DIR", ".")) / "mnist.npz").exists():
+        pytest.skip("TFAR_DATA_DIR has no mnist.npz")
+    splits = data.load("mnist", with_classes=True).head(7).shaped((28, 28))
+    assert splits.train.shape == (7, 28, 28) and splits.describe()["event_size"] == 784
+    for split in ("train", "valid", "test"):
+        examples = splits.examples(split)
+        assert examples["value"].shape == (7, 28, 28) and examples["conditional_input"] is splits.condition(split)
+        assert splits.condition(split).shape == (7, 10) and (splits.condition(split).sum(1) == 1).all()
+    assert data.load("mnist").condition("train") is None
+    with pytest.raises(ValueError, match="which has classes"):
+        data.load("dna", with_classes=True)
+
+
+def test_evaluate_gives_each_row_its_condition():
+    x, condition = np.arange(7.0), np.arange(7.0) * 10
+    log_prob = lambda value, conditional_input: -(value + conditional_input)  # noqa: E731
+    assert training.evaluate(log_prob, x, batch_size=3, condition=condition)[0] == pytest.approx(33.0)
