@@ -1,8 +1,8 @@
 """Samplers: deterministic functions of uniform noise that all give the same draws.
 
-`walk` visits the sites one after the other by steps of the network: it draws, completes and scores. `naive` takes a whole pass
-for each site and is the reference. `fixed_point` iterates whole passes until nothing changes (Jacobi iteration), which is exact
-because site t is right after t + 1 passes at the latest, and takes few passes on easy data.
+`walk` visits the sites one after the other by steps of the network, in the stages that it declares: it draws, completes and
+scores. `naive` takes a whole pass for each site and is the reference. `fixed_point` iterates whole passes until nothing changes
+(Jacobi iteration), which is exact because site t is right after t + 1 passes at the latest, and takes few passes on easy data.
 
 Noise is `[B, num_sites, noise_size]` in the raster order of the sites, whatever the order in which they are decided.
 """
@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from tfar.heads import Head
 from tfar.networks import AutoregressiveNetwork
+from tfar.networks.base import State, Weights
 
 
 class Walk(NamedTuple):
@@ -61,29 +62,49 @@ def walk(
         given = tf.transpose(_to_steps(network, state, given), [1, 0, *range(2, 2 + rank)])
         observed = tf.transpose(_to_steps(network, state, observed), [1, 0])
 
-    def body(index: tf.Tensor, x: tf.Tensor, values: tf.Tensor, log_prob: tf.Tensor, *flat: tf.Tensor) -> tuple:
-        params, new_state = network.step(dict(zip(names, flat, strict=True)), index, x, weights)
+    def visit(index: tf.Tensor, x: tf.Tensor, values: tf.Tensor, log_prob: tf.Tensor, state: State) -> tuple:
+        params, state = network.step(state, index, x, weights)
         x = head.sample(params, noise[index])
         if given is not None and observed is not None:
             is_given = tf.reshape(observed[index], [-1] + [1] * rank)
             x = tf.where(is_given, given[index], x)
             log_prob += tf.where(observed[index], head.log_prob(params, x), tf.zeros_like(log_prob))
-        values = tf.tensor_scatter_nd_update(values, [[index]], x[None])
-        return (index + 1, x, values, log_prob, *[new_state[name] for name in names])
+        return index + 1, x, tf.tensor_scatter_nd_update(values, [[index]], x[None]), log_prob, state
 
-    names = sorted(state)
     start = (
         tf.constant(0),
         tf.zeros([batch_size, *head.site_shape]),
         tf.zeros([network.num_sites, batch_size, *head.site_shape]),
         tf.zeros([batch_size]),
-        *[state[name] for name in names],
+        state,
     )
-    _, _, values, log_prob, *_ = tf.while_loop(
-        lambda index, *_: index < network.num_sites, body, start, maximum_iterations=network.num_sites
-    )
+    _, _, values, log_prob, _ = _in_stages(network, weights, visit, start)
     values = tf.transpose(values, [1, 0, *range(2, 2 + rank)])
     return Walk(_to_raster(network, state, values), log_prob)
+
+
+def _in_stages(network: AutoregressiveNetwork, weights: Weights, visit: Any, loop_vars: tuple) -> tuple:
+    """Loops over the stages of a network and over the steps of each.
+
+    Args:
+        network: the network.
+        weights: what its `step_weights` returned.
+        visit: one step, from `loop_vars` to `loop_vars`.
+        loop_vars: index of the step, value of the step before, others, state.
+    """
+    num_steps = network.steps_per_stage
+    if network.num_sites % num_steps:
+        raise ValueError(f"Expected `steps_per_stage` to divide {network.num_sites} sites; received {num_steps}.")
+
+    def stage(index: tf.Tensor, x: tf.Tensor, *others: Any) -> tuple:
+        state = network.start_stage(others[-1], index // num_steps, x, weights)
+        end, start = index + num_steps, (index, x, *others[:-1], state)
+        return tf.while_loop(lambda index, *_: index < end, visit, start, maximum_iterations=num_steps)
+
+    if num_steps == network.num_sites:
+        return stage(*loop_vars)
+    limit, num_stages = network.num_sites, network.num_sites // num_steps
+    return tf.while_loop(lambda index, *_: index < limit, stage, loop_vars, maximum_iterations=num_stages)
 
 
 def _to_steps(network: AutoregressiveNetwork, state: dict[str, tf.Tensor], values: tf.Tensor) -> tf.Tensor:

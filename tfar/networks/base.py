@@ -41,6 +41,7 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
         num_members: int. Members of the ensemble that inference averages.
         orders: int32 array `[num_members or 1, num_sites]`: the order of each member; one row if they share it.
         any_order: bool. Whether `call`, `start` accept an order of their own.
+        steps_per_stage: int. Steps between two calls of `start_stage`; it divides `num_sites`. Default: all, one stage.
     """
 
     any_order: bool = False
@@ -100,6 +101,11 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
         steps = np.argsort(self.orders[min(member, len(self.orders) - 1)])
         return steps[:, None] < steps[None, :]
 
+    @property
+    def steps_per_stage(self) -> int:
+        """Number of steps of a stage: what `start_stage` computes for all of them at once, such as the steps of a row."""
+        return self.num_sites
+
     def step_weights(self) -> Weights:
         """Tensors that every step uses and that a loop computes once; see `step`."""
         return {}
@@ -122,6 +128,22 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
             order: None for the members' own, or int32 `[B, num_sites]`: an order for each row, if `any_order`.
             member: None for the first, or int32 `[B]`: the member of the ensemble that each row uses.
         """
+
+    def start_stage(
+        self, state: State, stage: tf.Tensor, x_previous: tf.Tensor, weights: Weights | None = None
+    ) -> State:
+        """Computes what the steps of a stage share, before the first of them: step `stage * steps_per_stage`.
+
+        Args:
+            state: what `start` or the step before returned.
+            stage: int32 scalar, from 0.
+            x_previous: as the first step of the stage takes it: the value decided by the last step of the stage before.
+            weights: what `step_weights` returned, or None to compute it here.
+
+        Returns:
+            The new state, with the same names and shapes.
+        """
+        return state
 
     @abc.abstractmethod
     def step(

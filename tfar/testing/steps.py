@@ -14,7 +14,7 @@ from tfar.testing.errors import CheckError
 def check_steps(
     dist: Autoregressive, conditional_input: Any = None, seed: int = 0, *, num_rows: int = 3, rtol: float = 1e-5
 ) -> None:
-    """Checks that `start` and `step` give the parameters that one parallel pass gives, for each member.
+    """Checks that `start`, `start_stage` and `step` give the parameters that one parallel pass gives, for each member.
 
     All members are stepped in one batch; a network for any order is stepped in another order for each row, too.
 
@@ -68,6 +68,9 @@ def _stepped(
     rows, result = np.arange(len(x)), np.zeros((*sites.shape[:2], network.params_size))
     previous, weights = np.zeros_like(sites[:, 0]), network.step_weights()
     for index in range(network.num_sites):
+        if index % network.steps_per_stage == 0:
+            stage = tf.constant(index // network.steps_per_stage)
+            state = network.start_stage(state, stage, tf.constant(previous), weights)
         decided = np.broadcast_to(np.asarray(network.sites_at(state, tf.constant(index))), rows.shape)
         params, state = network.step(state, tf.constant(index), tf.constant(previous), weights)
         if not np.array_equal(decided, order[:, index]):
