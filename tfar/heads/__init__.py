@@ -3,6 +3,7 @@
 from tfar.heads.base import Head
 from tfar.heads.bernoulli import Bernoulli
 from tfar.heads.categorical import Categorical
+from tfar.heads.discretized_logistics import DiscretizedLogisticMixture
 from tfar.heads.mixtures import LaplaceMixture, NormalMixture
 
-__all__ = ["Bernoulli", "Categorical", "Head", "LaplaceMixture", "NormalMixture"]
+__all__ = ["Bernoulli", "Categorical", "DiscretizedLogisticMixture", "Head", "LaplaceMixture", "NormalMixture"]
