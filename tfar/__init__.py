@@ -23,13 +23,14 @@ if TYPE_CHECKING:
         testing,
         training,
     )
-    from tfar.distributions import MADE, NADE, Autoregressive
+    from tfar.distributions import MADE, NADE, Autoregressive, PixelCNNPlusPlus
     from tfar.training import load
 
 __all__ = [
     "MADE",
     "NADE",
     "Autoregressive",
+    "PixelCNNPlusPlus",
     "data",
     "distributions",
     "heads",
@@ -47,7 +48,13 @@ __all__ = [
 ]
 
 # Where the names come from that are no modules of the package.
-_HOMES = {"MADE": "distributions", "NADE": "distributions", "Autoregressive": "distributions", "load": "training"}
+_HOMES = {
+    "MADE": "distributions",
+    "NADE": "distributions",
+    "Autoregressive": "distributions",
+    "PixelCNNPlusPlus": "distributions",
+    "load": "training",
+}
 
 
 def __getattr__(name: str) -> Any:

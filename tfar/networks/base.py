@@ -96,6 +96,23 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
         """
         return TrainingPass(self(x, conditional_input, training=True))
 
+    @property
+    def awaits_data(self) -> bool:
+        """Whether `initialize` is to see a batch before training, and has seen none."""
+        return False
+
+    def initialize(self, x: Any, conditional_input: Any = None) -> None:
+        """Chooses initial weights by a batch, where a model does so.
+
+        Args:
+            x: float tensor `[B, *event_shape]`.
+            conditional_input: as in `call`.
+
+        Raises:
+            ValueError: If the model's initial weights do not depend on data.
+        """
+        raise ValueError(f"Expected a model whose initial weights depend on data; {type(self).__name__}'s do not.")
+
     def connectivity(self, member: int = 0) -> NDArray[np.bool_]:
         """Which sites depend on which, `[num_sites, num_sites]`: `[i, j]` is True if the parameters of j depend on i."""
         steps = np.argsort(self.orders[min(member, len(self.orders) - 1)])
