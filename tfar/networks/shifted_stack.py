@@ -120,6 +120,23 @@ class ShiftedStack(keras.layers.Layer):
         """The blocks of a level on the way up: one for each feature that the way down has left."""
         return list(self.up[self._first_up(level) : self._first_up(level - 1)])
 
+    def convolutions(self) -> list[Any]:
+        """All convolutions, always in the same order."""
+        blocks = [*self.down, *self.up]
+        inner = [layer for block in blocks for layer in (block.conv_1, block.conv_2, block.shortcut) if layer is not None]
+        return [*inner, *self.contract, *self.expand]
+
+    def num_features(self, level: int) -> int:
+        """Features of a level, `filters` channels each: the first, two of each block, and what the next level gives."""
+        deepest = level + 1 == self.num_levels
+        return 2 + 2 * (len(self.blocks_down(level)) + len(self.blocks_up(level))) - int(deepest)
+
+    def base_sizes(self, level: int) -> list[int]:
+        """Channels that go into each feature of a level: twice as many where they are gated."""
+        filters, down, up = self.settings.filters, self.blocks_down(level), self.blocks_up(level)
+        middle = [] if level + 1 == self.num_levels else [filters]
+        return [filters, *[filters, 2 * filters] * len(down), *middle, *[filters, 2 * filters] * len(up)]
+
     def flow(self, run: Run, x: Any, beside: Iterator[Any] | None = None, level: int = 0) -> Any:
         """Goes from the first features of a level down to the deepest one and up again to the last features of the level.
 
