@@ -85,10 +85,19 @@ def nade(name: str, event_shape: Any = (5,), head: Any = None, main: bool = Fals
     return Case(f"NADE-{name}", make, event_shape, head().num_classes, kwargs.get("conditional_shape"), main)
 
 
-def pixel_cnn_plus_plus(name: str, image_shape: Any = (3, 2, 1), levels: int = 3, main: bool = False, **kwargs: Any) -> Case:
+def pixel_cnn_plus_plus(
+    name: str, image_shape: Any = (3, 2, 1), levels: int = 3, main: bool = False, **kwargs: Any
+) -> Case:
     """A case of PixelCNNPlusPlus over images of `levels` values; without dropout, which replicas draw apart."""
     image_shape = tuple(image_shape)
-    arguments = {"num_resnet": 1, "num_hierarchies": 1, "num_filters": 3, "num_logistic_mix": 2, "dropout_p": 0.0, **kwargs}
+    arguments = {
+        "num_resnet": 1,
+        "num_hierarchies": 1,
+        "num_filters": 3,
+        "num_logistic_mix": 2,
+        "dropout_p": 0.0,
+        **kwargs,
+    }
 
     def make() -> tfar.PixelCNNPlusPlus:
         return randomize(tfar.PixelCNNPlusPlus(image_shape, high=levels - 1, **arguments))
@@ -192,7 +201,9 @@ CASES = (
     pixel_cnn_plus_plus("colour", (2, 2, 2), 2, num_hierarchies=2, use_weight_norm=False),
     pixel_cnn_plus_plus("three-levels", (5, 3, 1), 2, num_hierarchies=3, resnet_activation="elu"),
     pixel_cnn_plus_plus("wide", (3, 5, 1), 2, num_hierarchies=2, receptive_field_dims=(4, 5), resnet_activation="relu"),
-    pixel_cnn_plus_plus("short", (3, 2, 1), 2, receptive_field_dims=(2, 3), num_resnet=2, conditional_shape={"label": (1,)}),
+    pixel_cnn_plus_plus(
+        "short", (3, 2, 1), 2, receptive_field_dims=(2, 3), num_resnet=2, conditional_shape={"label": (1,)}
+    ),
     own_network(),
     own_network(conditional=True),
 )

@@ -153,7 +153,9 @@ def _check(image_shape: tuple[int, ...], dropout_p: float, resnet_activation: st
     if not 0.0 <= dropout_p < 1.0:
         raise ValueError(f"Expected `dropout_p` in [0, 1); received {dropout_p!r}.")
     if resnet_activation not in ACTIVATIONS:
-        raise ValueError(f"Expected `resnet_activation` to be one of {tuple(ACTIVATIONS)}; received {resnet_activation!r}.")
+        raise ValueError(
+            f"Expected `resnet_activation` to be one of {tuple(ACTIVATIONS)}; received {resnet_activation!r}."
+        )
     if tf.as_dtype(dtype) != tf.float32:
         raise ValueError(
             f"Expected `dtype` to be tf.float32, as events are; received {dtype!r}. For half precision inside the network set a "
@@ -167,6 +169,6 @@ def _receptive_field(dims: Any, num_hierarchies: int) -> tuple[int, int]:
     fewest = 3 if num_hierarchies > 1 else 2
     if len(dims) != 2 or dims[0] < fewest or dims[1] < 3 or dims[1] % 2 == 0:
         raise ValueError(
-            f"Expected `receptive_field_dims` to be at least {fewest} rows and an odd number of columns from 3 on; received {dims}."
+            f"Expected `receptive_field_dims` of at least {fewest} rows and an odd number of columns from 3 on; received {dims}."
         )
     return dims[0], dims[1]

@@ -85,7 +85,12 @@ class ShiftedConv2D(WeightNormalized):
         return (input_shape[0], *size, self.filters)
 
     def get_config(self) -> dict[str, Any]:
-        own = {"kernel_size": list(self.kernel_size), "shift": self.shift, "strict": self.strict, "strides": self.strides}
+        own = {
+            "kernel_size": list(self.kernel_size),
+            "shift": self.shift,
+            "strict": self.strict,
+            "strides": self.strides,
+        }
         return {**super().get_config(), **own}
 
 

@@ -18,8 +18,8 @@ class ShiftedConv2DTranspose(WeightNormalized):
 
         y[i, j] = bias + sum kernel[a, b] x[r, c]    over all a, b, r, c with i = 2 r + a, j = 2 c + first + b
 
-    Shift "down" centres the columns, first = -(w // 2); "down_right" begins at the pixel itself, first = 0. Beside a `ShiftedConv2D`
-    with strides 2 it is causal: x[r, c] saw rows up to 2 r (and columns up to 2 c), and gives to rows from 2 r on.
+    Shift "down" centres the columns, first = -(w // 2); "down_right" begins at the pixel itself, first = 0. After a
+    `ShiftedConv2D` with strides 2 it is causal: x[r, c] saw rows up to 2 r (and columns up to 2 c) and gives to those from there.
 
     Args:
         filters: int. Number of output channels.
@@ -48,7 +48,9 @@ class ShiftedConv2DTranspose(WeightNormalized):
         super().__init__(filters, **kwargs)
         self.kernel_size, self.shift = check_kernel(kernel_size, shift), shift
         if min(self.kernel_size) < STRIDES:
-            raise ValueError(f"Expected `kernel_size` of at least (2, 2), or outputs get nothing; received {kernel_size}.")
+            raise ValueError(
+                f"Expected `kernel_size` of at least (2, 2), or outputs get nothing; received {kernel_size}."
+            )
 
     @property
     def offsets(self) -> tuple[range, range]:

@@ -71,8 +71,10 @@ class WeightNormalized(keras.layers.Layer):
         Raises:
             ValueError: If the layer has no weight normalisation.
         """
-        if self.g is None:
-            raise ValueError("Expected a layer with `use_weight_norm`, which data can initialise; received one without.")
+        if not self.use_weight_norm:
+            raise ValueError(
+                "Expected a layer with `use_weight_norm`, which data can initialise; received one without."
+            )
         kernel = tf.cast(self._scaled(tf.ones([self.filters])), tf.float32)
         outputs = self._linear(tf.cast(x, tf.float32), kernel, **how)
         mean, variance = tf.nn.moments(outputs, axes=list(range(outputs.shape.rank - 1)))

@@ -57,7 +57,11 @@ class PixelCNNPlusPlusNetwork(PixelCNNPlusPlusSteps):
     ) -> None:
         super().__init__(event_shape, tuple(event_shape)[-1:], conditional_shape, **kwargs)
         self._params_size, self.low, self.high = int(params_size), int(low), int(high)
-        self.num_resnet, self.num_hierarchies, self.num_filters = int(num_resnet), int(num_hierarchies), int(num_filters)
+        self.num_resnet, self.num_hierarchies, self.num_filters = (
+            int(num_resnet),
+            int(num_hierarchies),
+            int(num_filters),
+        )
         self.receptive_field_dims = tuple(int(n) for n in receptive_field_dims)
         self.dropout_p, self.resnet_activation = float(dropout_p), resnet_activation
         self.use_weight_norm, self.use_data_init = bool(use_weight_norm), bool(use_data_init)
@@ -93,7 +97,9 @@ class PixelCNNPlusPlusNetwork(PixelCNNPlusPlusSteps):
         self.horizontal = ShiftedStack(settings, (2, columns // 2 + 1), "down_right", beside=True, salt=2, **policy)
         self.outputs = self._conv(3, self.params_size, (1, 1), "down")
 
-    def _conv(self, salt: int, filters: int, kernel_size: tuple[int, int], shift: str, strict: bool = False) -> ShiftedConv2D:
+    def _conv(
+        self, salt: int, filters: int, kernel_size: tuple[int, int], shift: str, strict: bool = False
+    ) -> ShiftedConv2D:
         return ShiftedConv2D(
             filters,
             kernel_size,
@@ -231,12 +237,9 @@ class ImagePass:
         channels = x.shape[-1] * (2 if block.activation == "concat_elu" else 1)
         shape = [x.shape[1], x.shape[2], channels]
         seeds = random.row_seeds(self.seed, tf.shape(x)[0])
-        noise = random.uniform(seeds, int(np.prod(shape)), stream=DROPOUT + self._blocks)
-        return tf.reshape(tf.cast(noise >= rate, tf.float32) / (1.0 - rate), [-1, *shape])
+        return tf.reshape(random.kept(seeds, int(np.prod(shape)), rate, DROPOUT + self._blocks), [-1, *shape])
 
-    def deeper(
-        self, stack: ShiftedStack, level: int, x: tf.Tensor, beside: Iterator[tf.Tensor] | None
-    ) -> tf.Tensor:
+    def deeper(self, stack: ShiftedStack, level: int, x: tf.Tensor, beside: Iterator[tf.Tensor] | None) -> tf.Tensor:
         return stack.flow(self, self.apply(stack.contract[level], x), beside, level + 1)
 
     def expand(self, layer: ShiftedConv2DTranspose, x: tf.Tensor, level: int) -> tf.Tensor:

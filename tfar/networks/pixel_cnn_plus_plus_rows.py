@@ -26,9 +26,7 @@ class RowPass:
         state: `above_l` of the levels that the walk has finished.
     """
 
-    def __init__(
-        self, stack: ShiftedStack, state: State, kernels: Kernels, stage: tf.Tensor, level: int = 0
-    ) -> None:
+    def __init__(self, stack: ShiftedStack, state: State, kernels: Kernels, stage: tf.Tensor, level: int = 0) -> None:
         self.stack, self.kernels, self.stage, self.level = stack, kernels, stage, level
         self.state = {name: value for name, value in state.items() if name.startswith("above_")}
         self._condition, self._new = state.get("condition"), []

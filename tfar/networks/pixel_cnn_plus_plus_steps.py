@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from tfar.layers import ShiftedConv2D
 from tfar.networks.base import AutoregressiveNetwork, State, Weights
-from tfar.networks.pixel_cnn_plus_plus_rows import RowPass, bases
 from tfar.networks.pixel_cnn_plus_plus_pixels import PixelPass
+from tfar.networks.pixel_cnn_plus_plus_rows import RowPass, bases
 from tfar.networks.shifted_stack import ShiftedStack
 from tfar.networks.step_kernels import Kernels
 

@@ -70,7 +70,9 @@ class ShiftedStack(keras.layers.Layer):
 
     def _initializer(self, initializer: Any) -> Any:
         self._made += 1
-        return seeded_initializer(keras.initializers.get(initializer), self.settings.seed, 1000 * self.salt + self._made)
+        return seeded_initializer(
+            keras.initializers.get(initializer), self.settings.seed, 1000 * self.salt + self._made
+        )
 
     def _block(self, shortcut_filters: int) -> GatedResidualBlock:
         shared = self.settings
@@ -123,7 +125,9 @@ class ShiftedStack(keras.layers.Layer):
     def convolutions(self) -> list[Any]:
         """All convolutions, always in the same order."""
         blocks = [*self.down, *self.up]
-        inner = [layer for block in blocks for layer in (block.conv_1, block.conv_2, block.shortcut) if layer is not None]
+        inner = [
+            layer for block in blocks for layer in (block.conv_1, block.conv_2, block.shortcut) if layer is not None
+        ]
         return [*inner, *self.contract, *self.expand]
 
     def num_features(self, level: int) -> int:

@@ -24,7 +24,9 @@ class Kernels:
         self._numbers = {id(layer): number for number, layer in enumerate(layers)}
         if weights is None:
             kernels = {f"kernel_{n}": tf.cast(layer.kernel, tf.float32) for n, layer in enumerate(layers)}
-            biases = {f"bias_{n}": tf.cast(tf.convert_to_tensor(layer.bias), tf.float32) for n, layer in enumerate(layers)}
+            biases = {
+                f"bias_{n}": tf.cast(tf.convert_to_tensor(layer.bias), tf.float32) for n, layer in enumerate(layers)
+            }
             weights = {**kernels, **biases}
         self.weights = weights
 
