@@ -113,6 +113,8 @@ class LikelihoodCase:
         source: where that figure stands.
         target: the test NLL in nats that the case must not exceed.
         paper_width: bool. Whether it runs for hours and only with `--paper-width`.
+        event_shape: None for vectors, or the shape of an event.
+        beside: None, or what is computed of the splits and reported beside the figures, such as what codecs need.
     """
 
     name: str
@@ -124,6 +126,8 @@ class LikelihoodCase:
     source: str
     target: float
     paper_width: bool = False
+    event_shape: tuple[int, ...] | None = None
+    beside: Callable[[Any], Mapping[str, float]] | None = None
 
 
 @dataclasses.dataclass(frozen=True)

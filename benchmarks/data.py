@@ -12,6 +12,7 @@ import numpy as np
 
 BINARIZATION_SEED = 0
 NUM_VALID = 10_000
+NUM_VALID_PATCHES = 700
 NOTES = {
     "adult": "rows drawn with a fixed seed, the papers' split sizes",
     "connect4": "rows drawn with a fixed seed, the papers' split sizes",
@@ -19,12 +20,14 @@ NOTES = {
     "mushrooms": "the official split",
     "mnist": f"binarised once, each pixel one with probability x/255 (seed {BINARIZATION_SEED}): not the papers' file; "
     f"the last {NUM_VALID} training rows are for validation",
+    "photo_patches_32": "colour patches of 32x32 pixels from photographs of nature, split by photograph (not CIFAR); the last 700 "
+    "training patches are for validation",
 }
 
 
 @dataclasses.dataclass(frozen=True)
 class Splits:
-    """Bits as float32, `[rows, D]`, and a note on where they come from."""
+    """Bits as float32, `[rows, D]` or `[rows, *event_shape]`, and a note on where they come from."""
 
     name: str
     train: np.ndarray
@@ -37,7 +40,7 @@ class Splits:
         arrays = {"train": self.train, "valid": self.valid, "test": self.test}
         return {
             "name": self.name,
-            "event_size": int(self.train.shape[1]),
+            "event_size": int(np.prod(self.train.shape[1:])),
             "sizes": {split: len(array) for split, array in arrays.items()},
             "sha256": {split: digest(array) for split, array in arrays.items()},
             "note": self.note,
@@ -48,6 +51,11 @@ class Splits:
         note = f"{self.note}; only the first {rows} rows of each split"
         return Splits(self.name, self.train[:rows], self.valid[:rows], self.test[:rows], note)
 
+    def shaped(self, event_shape: tuple[int, ...]) -> Splits:
+        """The same bits as events of a shape."""
+        parts = {name: getattr(self, name) for name in ("train", "valid", "test")}
+        return dataclasses.replace(self, **{name: part.reshape(-1, *event_shape) for name, part in parts.items()})
+
 
 def load(name: str) -> Splits:
     """Reads a data set.
@@ -57,7 +65,10 @@ def load(name: str) -> Splits:
     """
     if name not in NOTES:
         raise ValueError(f"Expected a data set out of {sorted(NOTES)}. Received: {name!r}")
-    arrays = _mnist() if name == "mnist" else _read(name, ("train", "valid", "test"))
+    if name == "photo_patches_32":
+        arrays = _photo_patches()
+    else:
+        arrays = _mnist() if name == "mnist" else _read(name, ("train", "valid", "test"))
     train, valid, test = (np.ascontiguousarray(array, np.float32) for array in arrays)
     return Splits(name, train, valid, test, NOTES[name])
 
@@ -72,6 +83,12 @@ def _mnist() -> list[np.ndarray]:
     rng = np.random.default_rng(BINARIZATION_SEED)
     train, test = (_binarize(pixels, rng) for pixels in _read("mnist", ("x_train", "x_test")))
     return [train[:-NUM_VALID], train[-NUM_VALID:], test]
+
+
+def _photo_patches() -> list[np.ndarray]:
+    """Whole numbers 0 .. 255, rows of 3072."""
+    train, test = (pixels.reshape(len(pixels), -1) for pixels in _read("photo_patches_32", ("x_train", "x_test")))
+    return [train[:-NUM_VALID_PATCHES], train[-NUM_VALID_PATCHES:], test]
 
 
 def _binarize(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -25,15 +25,22 @@ def run_case(
     case: LikelihoodCase, splits: data.Splits, folder: pathlib.Path, command: str, *, fresh: bool = False
 ) -> results.Result:
     """Trains and evaluates one case."""
+    if case.event_shape is not None:
+        splits = splits.shaped(case.event_shape)
     place = training.case_folder(folder, case, splits)
     if fresh:
         shutil.rmtree(place, ignore_errors=True)
     dist, epochs = training.train(case, splits, place)
-    valid, _ = training.evaluate(dist.log_prob, splits.valid)
-    test, error = training.evaluate(dist.log_prob, splits.test)
+    batch_size = 500 if splits.test.ndim == 2 else 100
+    valid, _ = training.evaluate(dist.log_prob, splits.valid, batch_size)
+    test, error = training.evaluate(dist.log_prob, splits.test, batch_size)
     figures = {"test_nll": round(test, 4), "standard_error": round(error, 4), "valid_nll": round(valid, 4)}
     figures |= {"epochs": len(epochs), "train_seconds": round(sum(epoch["seconds"] for epoch in epochs), 1)}
     figures["parameters"] = int(sum(np.prod(v.shape) for v in dist.trainable_variables))
+    if case.beside is not None:
+        figures["bits_per_dim"] = round(test / (np.prod(splits.test.shape[1:]) * np.log(2.0)), 4)
+        figures |= case.beside(splits)
+        print({name: figures[name] for name in ("bits_per_dim", *case.beside(splits))}, flush=True)
     return results.make(
         kind="likelihood",
         case=case.name,

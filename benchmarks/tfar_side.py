@@ -18,14 +18,14 @@ def contestant(dist: Any, event_size: int, batch_size: int, *, methods: Sequence
     """`log_prob`, `sample` (the default method), one `sample, <method>` for each other method, and `train_step`.
 
     Args:
-        dist: a tfar distribution over `event_size` bits.
+        dist: a tfar distribution over `event_size` bits, or over more values, of which it is fed two.
         event_size: int. D.
         batch_size: int. B, of every operation.
         methods: samplers; the first is the one called `sample`.
     """
     import tensorflow as tf
 
-    x = random_bits(NUM_BATCHES * batch_size, event_size, seed=0)
+    x = random_bits(NUM_BATCHES * batch_size, event_size, seed=0).reshape(-1, *dist.event_shape)
     batch = tf.constant(x[:batch_size])
     in_graph = tf.function(dist.log_prob, jit_compile=True)
     operations: dict[str, dict[str, Call]] = {

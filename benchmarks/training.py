@@ -36,7 +36,7 @@ def train(case: LikelihoodCase, splits: Splits, folder: pathlib.Path) -> tuple[A
         The distribution with its best weights, and a record of every epoch: losses, and seconds with validation.
     """
     settings = case.settings
-    dist, model = case.build(settings, splits.train.shape[1])
+    dist, model = case.build(settings, int(np.prod(splits.train.shape[1:])))
     model.compile(optimizer=make_optimizer(settings))
     finished = folder / TRAINED
     if finished.exists():

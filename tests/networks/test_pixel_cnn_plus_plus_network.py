@@ -204,10 +204,9 @@ def test_initialisation_by_data_gives_parameters_mean_0_and_variance_1():
 def test_fit_initialises_once_with_the_first_batch(tmp_path):
     x = images((4, 4, 1), 16)
     make = lambda **kwargs: tfar.PixelCNNPlusPlus((4, 4, 1), dropout_p=0.0, **SMALL, **kwargs)  # noqa: E731
-    frozen = {"optimizer": keras.optimizers.SGD(0.0), "jit_compile": False}
     dist = make()
     model = tfar.training.DensityModel(dist)
-    model.compile(**frozen)
+    model.compile(optimizer=keras.optimizers.SGD(0.0), jit_compile=False)
     model.fit(x, batch_size=8, epochs=1, shuffle=False, verbose=0)
     expected = make()
     expected.initialize(x[:8])
@@ -223,7 +222,7 @@ def test_fit_initialises_once_with_the_first_batch(tmp_path):
     other = make(use_data_init=False)
     before = [np.array(v) for v in other.variables]
     model = tfar.training.DensityModel(other)
-    model.compile(**frozen)
+    model.compile(optimizer=keras.optimizers.SGD(0.0), jit_compile=False)
     model.fit(x, batch_size=8, epochs=1, verbose=0)
     for a, b in zip(before, other.variables, strict=True):
         np.testing.assert_array_equal(a, b)
