@@ -20,8 +20,8 @@ NOTES = {
     "mushrooms": "the official split",
     "mnist": f"binarised once, each pixel one with probability x/255 (seed {BINARIZATION_SEED}): not the papers' file; "
     f"the last {NUM_VALID} training rows are for validation",
-    "photo_patches_32": "colour patches of 32x32 pixels from photographs of nature, split by photograph (not CIFAR); the last 700 "
-    "training patches are for validation",
+    "photo_patches_32": "colour patches of 32x32 pixels from photographs of nature, split by photograph (not CIFAR); "
+    f"the last {NUM_VALID_PATCHES} training patches are for validation",
 }
 
 

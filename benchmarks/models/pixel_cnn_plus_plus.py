@@ -19,9 +19,9 @@ OURS, PEER = "tfar", "TFP"
 # Our time over the peer's, at most; and how many times faster a batch of samples must be.
 SHARES, SAMPLES_FASTER = {"log_prob": 1.0, "train_step": 1.0}, 200.0
 
-# Likelihood: patches of photographs. The paper's model of CIFAR-10 has 5 blocks, 3 levels and 160 filters and trains for days; this
-# one is of a size for two cores and two hours. Adam, averaged weights and dropout are the paper's; its decay of the learning rate is
-# left out. The limit: what PNG needs with a file a patch, as `python -m benchmarks.peers.codecs` prints it, in nats.
+# Likelihood: patches of photographs. The paper's model of CIFAR-10 has 5 blocks, 3 levels and 160 filters and trains for days;
+# this one is of a size for two cores and two hours. Adam, averaged weights and dropout are the paper's; its decay of the learning
+# rate is left out. The limit: what PNG needs with a file a patch, as `python -m benchmarks.peers.codecs` prints it, in nats.
 PATCH = (32, 32, 3)
 PATCH_ARGUMENTS = {"num_resnet": 1, "num_hierarchies": 2, "num_logistic_mix": 10}
 PATCHES = Settings(

@@ -16,7 +16,7 @@ NUM_BATCHES = 4
 def build(
     image_shape: tuple[int, int, int], batch_size: int, arguments: dict[str, Any], *, seed: int = 0
 ) -> Contestant:
-    """The TFP peer: `log_prob`, `sample` and `train_step`, as graphs; its weight normalisation does not compile with XLA.
+    """The TFP peer: `log_prob`, `sample` and `train_step`, as graphs.
 
     Raises:
         Unavailable: without TensorFlow Probability or tf-keras.
