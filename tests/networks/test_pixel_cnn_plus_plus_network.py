@@ -242,6 +242,19 @@ def test_other_models_have_nothing_to_initialise():
             dist.initialize(np.zeros((2, *dist.event_shape), np.float32))
 
 
+# Steps ----------------------------------------------------------------------------------------------------------------
+
+
+def test_three_levels_fall_due_at_their_rows_and_columns():
+    """An odd size at every level."""
+    arguments = {**SMALL, "num_hierarchies": 3, "num_filters": 2, "num_resnet": 2}
+    dist = tfar.PixelCNNPlusPlus((7, 5, 2), high=3, dropout_p=0.0, jit_compile=False, **arguments)
+    rng = np.random.default_rng(0)
+    for variable in dist.trainable_variables:
+        variable.assign(rng.normal(0.0, 0.6, size=variable.shape))
+    testing.check_steps(dist)
+
+
 # Values and arguments -------------------------------------------------------------------------------------------------
 
 

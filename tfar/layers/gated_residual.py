@@ -82,8 +82,8 @@ class GatedResidualBlock(keras.layers.Layer):
         self.kernel_initializers = [keras.initializers.get(initializer) for initializer in given]
         self.conv_1 = self._conv("conv_1", self.filters, kernel_size, 0)
         self.conv_2 = self._conv("conv_2", 2 * self.filters, kernel_size, 1)
-        self.shortcut = self._conv("shortcut", self.filters, (1, 1), 2) if self.shortcut_filters else None
-        self.condition = None
+        self.shortcut: Any = self._conv("shortcut", self.filters, (1, 1), 2) if self.shortcut_filters else None
+        self.condition: Any = None
         if self.condition_size:
             initializer = self.kernel_initializers[3]
             self.condition = keras.layers.Dense(

@@ -39,11 +39,12 @@ class WeightNormalized(keras.layers.Layer):
         self.filters, self.use_weight_norm = int(filters), bool(use_weight_norm)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
-    def _add_weights(self, shape: Sequence[int]) -> None:
+    def _add_weights(self, shape: Sequence[int | None]) -> None:
         """Makes v, g and the bias; the initialiser gives v again when g asks for its length, as it holds a seed."""
         axes = tuple(axis for axis in range(len(shape)) if axis != len(shape) + self.filter_axis)
         self.v = self.add_weight(name="v", shape=tuple(shape), initializer=self.kernel_initializer)
-        self.g, self._axes = None, axes
+        self.g: Any = None
+        self._axes = axes
         if self.use_weight_norm:
             length = np.sqrt(np.sum(np.square(np.asarray(self.v, np.float32)), axis=axes))
             self.g = self.add_weight(name="g", shape=(self.filters,), initializer=lambda *_, **__: length)

@@ -62,7 +62,7 @@ class PixelCNNPlusPlusNetwork(PixelCNNPlusPlusSteps):
             int(num_hierarchies),
             int(num_filters),
         )
-        self.receptive_field_dims = tuple(int(n) for n in receptive_field_dims)
+        self.receptive_field_dims = (int(receptive_field_dims[0]), int(receptive_field_dims[1]))
         self.dropout_p, self.resnet_activation = float(dropout_p), resnet_activation
         self.use_weight_norm, self.use_data_init = bool(use_weight_norm), bool(use_data_init)
         self.kernel_initializer, self.seed = keras.initializers.get(kernel_initializer), seed

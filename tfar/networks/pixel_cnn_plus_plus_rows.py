@@ -29,7 +29,8 @@ class RowPass:
     def __init__(self, stack: ShiftedStack, state: State, kernels: Kernels, stage: tf.Tensor, level: int = 0) -> None:
         self.stack, self.kernels, self.stage, self.level = stack, kernels, stage, level
         self.state = {name: value for name, value in state.items() if name.startswith("above_")}
-        self._condition, self._new = state.get("condition"), []
+        self._condition = state.get("condition")
+        self._new: list[tf.Tensor] = []
         self._activation = ACTIVATIONS[stack.settings.activation]
 
     def begin(self, x: tf.Tensor) -> tf.Tensor:

@@ -85,8 +85,8 @@ class PixelCNNPlusPlusSteps(AutoregressiveNetwork, abc.ABC):
             state[f"before_{level}"] = tf.zeros([batch_size, size + 1, features])
             state[f"base_{level}"] = tf.zeros([batch_size, size, sum(self.horizontal.base_sizes(level))])
             state[f"left_{level}"] = tf.zeros([batch_size, columns // 2, features])
-        features = self._features(conditional_input)
-        return state if features is None else {**state, "condition": features}
+        condition = self._features(conditional_input)
+        return state if condition is None else {**state, "condition": condition}
 
     def start_stage(
         self, state: State, stage: tf.Tensor, x_previous: tf.Tensor, weights: Weights | None = None
