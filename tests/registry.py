@@ -197,7 +197,9 @@ CASES = (
     nade("normals", event_shape=(2,), head=normals),
     nade("laplaces", event_shape=(2,), head=laplaces, order="reverse"),
     pixel_cnn_plus_plus("two-levels", (3, 3, 1), 2, num_hierarchies=2, conditional_shape=(2,), main=True),
-    pixel_cnn_plus_plus("one-level", receptive_field_dims=(2, 3), use_data_init=False, conditional_shape={"label": (1,)}),
+    pixel_cnn_plus_plus(
+        "one-level", receptive_field_dims=(2, 3), use_data_init=False, conditional_shape={"label": (1,)}
+    ),
     pixel_cnn_plus_plus("colour", (2, 2, 2), 2, num_hierarchies=2, use_weight_norm=False, resnet_activation="elu"),
     pixel_cnn_plus_plus("wide", (3, 5, 1), 2, num_hierarchies=2, receptive_field_dims=(4, 5), resnet_activation="relu"),
     own_network(),

@@ -72,7 +72,7 @@ class PixelCNNPlusPlus(Autoregressive):
         ValueError: If a size or another argument is out of range.
 
     Example:
-        >>> dist = tfar.PixelCNNPlusPlus([8, 8, 3], num_resnet=1, num_hierarchies=2, num_filters=4, num_logistic_mix=2)
+        >>> dist = tfar.PixelCNNPlusPlus([4, 5, 3], num_resnet=1, num_hierarchies=2, num_filters=4, jit_compile=False)
         >>> dist.log_prob(dist.sample(2, seed=1)).shape
         TensorShape([2])
 
