@@ -129,6 +129,7 @@ class LikelihoodCase:
         quick: settings of `--quick` beside narrow layers and few epochs.
         jit_compile: whether XLA compiles the train step, as Keras takes it; on the CPU its convolutions are slow.
         with_classes: bool. Whether the model is told the class of every row.
+        beside: None, or what is computed of the splits and reported beside the figures, such as what codecs need.
     """
 
     name: str
@@ -146,6 +147,7 @@ class LikelihoodCase:
     quick: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     jit_compile: bool | str = "auto"
     with_classes: bool = False
+    beside: Callable[[Any], Mapping[str, float]] | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,6 +14,7 @@ import numpy as np
 BINARIZATION_SEED = 0
 NUM_VALID = 10_000
 NUM_CLASSES = 10
+NUM_VALID_PATCHES = 700
 NOTES = {
     "adult": "rows drawn with a fixed seed, the papers' split sizes",
     "connect4": "rows drawn with a fixed seed, the papers' split sizes",
@@ -21,6 +22,8 @@ NOTES = {
     "mushrooms": "the official split",
     "mnist": f"binarised once, each pixel one with probability x/255 (seed {BINARIZATION_SEED}): not the papers' file; "
     f"the last {NUM_VALID} training rows are for validation",
+    "photo_patches_32": "colour patches of 32x32 pixels from photographs of nature, split by photograph (not CIFAR); "
+    f"the last {NUM_VALID_PATCHES} training patches are for validation",
 }
 # Real values in folds. The RNADE paper leaves out discrete columns and one of each pair whose Pearson correlation is above 0.98:
 # of red wine's eleven none, as each has 60 values or more and no two correlate by more than 0.69.
@@ -92,7 +95,10 @@ def load(name: str, *, with_classes: bool = False) -> Splits:
     """
     if name not in NOTES:
         raise ValueError(f"Expected a data set out of {sorted(NOTES)}. Received: {name!r}")
-    arrays = _mnist() if name == "mnist" else _read(name, ("train", "valid", "test"))
+    if name == "photo_patches_32":
+        arrays = _photo_patches()
+    else:
+        arrays = _mnist() if name == "mnist" else _read(name, ("train", "valid", "test"))
     train, valid, test = (np.ascontiguousarray(array, np.float32) for array in arrays)
     return Splits(name, train, valid, test, NOTES[name], _classes(name) if with_classes else None)
 
@@ -137,6 +143,12 @@ def _classes(name: str) -> dict[str, np.ndarray]:
         raise ValueError(f"Expected 'mnist', which has classes. Received: {name!r}")
     train, test = (np.eye(NUM_CLASSES, dtype=np.float32)[digits] for digits in _read("mnist", ("y_train", "y_test")))
     return {"train": train[:-NUM_VALID], "valid": train[-NUM_VALID:], "test": test}
+
+
+def _photo_patches() -> list[np.ndarray]:
+    """Whole numbers 0 .. 255, rows of 3072."""
+    train, test = (pixels.reshape(len(pixels), -1) for pixels in _read("photo_patches_32", ("x_train", "x_test")))
+    return [train[:-NUM_VALID_PATCHES], train[-NUM_VALID_PATCHES:], test]
 
 
 def _binarize(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:

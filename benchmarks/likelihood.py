@@ -34,6 +34,10 @@ def run_case(
     figures = evaluate(case, dist, splits)
     figures |= {"epochs": len(epochs), "train_seconds": round(sum(epoch["seconds"] for epoch in epochs), 1)}
     figures["parameters"] = int(sum(np.prod(v.shape) for v in dist.trainable_variables))
+    if case.beside is not None:
+        figures["bits_per_dim"] = round(figures["test_nll"] / (splits.event_size * np.log(2.0)), 4)
+        figures |= case.beside(splits)
+        print({name: figures[name] for name in ("bits_per_dim", *case.beside(splits))}, flush=True)
     return results.make(
         kind="likelihood",
         case=case.name,
@@ -50,8 +54,9 @@ def run_case(
 def evaluate(case: LikelihoodCase, dist: Any, splits: data.Splits) -> dict[str, Any]:
     """The figures of the trained distribution: of log_prob, or of growing numbers of orders."""
     if not case.settings.test_orders:
-        valid, _ = training.evaluate(dist.log_prob, splits.valid, condition=splits.condition("valid"))
-        test, error = training.evaluate(dist.log_prob, splits.test, condition=splits.condition("test"))
+        batch_size = 500 if splits.test.ndim == 2 else 100
+        valid, _ = training.evaluate(dist.log_prob, splits.valid, batch_size, splits.condition("valid"))
+        test, error = training.evaluate(dist.log_prob, splits.test, batch_size, splits.condition("test"))
         return {"test_nll": round(test, 4), "standard_error": round(error, 4), "valid_nll": round(valid, 4)}
     rows = splits.test[: case.eval_rows]
     curve = training.evaluate_orders(dist, rows, case.settings.test_orders)

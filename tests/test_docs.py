@@ -20,6 +20,17 @@ def test_contributing_shows_a_network_of_ones_own(tmp_path, monkeypatch, capsys)
     assert "(3,)" in capsys.readouterr().out
 
 
+def test_from_tfp_pixel_cnn(tmp_path, monkeypatch):
+    names: dict = {}
+    monkeypatch.chdir(tmp_path)
+    for code in blocks("docs/from_tfp_pixel_cnn.md"):
+        exec(compile(code, "docs/from_tfp_pixel_cnn.md", "exec"), names)
+    assert names["samples"].shape == (4, 8, 8, 1)
+    assert names["of_classes"].shape == (2, 3, 8, 8, 1)
+    assert not names["dist"].network.awaits_data
+    assert (tmp_path / "digits.keras").exists()
+
+
 @pytest.mark.slow
 def test_readme_trains_scores_samples_completes_and_exports(tmp_path, monkeypatch):
     (code,) = blocks("README.md")

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         GatedPixelCNN,
         OrderlessNADE,
         PixelCNN,
+        PixelCNNPlusPlus,
     )
     from tfar.training import load
 
@@ -44,6 +45,7 @@ __all__ = [
     "GatedPixelCNN",
     "OrderlessNADE",
     "PixelCNN",
+    "PixelCNNPlusPlus",
     "data",
     "distributions",
     "heads",
@@ -70,6 +72,7 @@ _HOMES = {
     "GatedPixelCNN": "distributions",
     "OrderlessNADE": "distributions",
     "PixelCNN": "distributions",
+    "PixelCNNPlusPlus": "distributions",
     "load": "training",
 }
 

@@ -131,7 +131,7 @@ def test_select_keeps_the_paper_widths_apart():
     usual = likelihood.select(cases, likelihood._parse(["made"]))
     wide = likelihood.select(cases, likelihood._parse(["made", "--paper-width"]))
     assert {max(case.settings.hidden_units) for case in wide} == {8000}
-    assert {case.data for case in usual} == set(data.NOTES)
+    assert {case.data for case in usual} == {"adult", "connect4", "dna", "mushrooms", "mnist"}
     assert len(usual) + len(wide) == len(cases)
     quick = likelihood.select(cases, likelihood._parse(["made", "--quick", "--data", "dna"]))
     assert [case.settings.max_epochs for case in quick] == [2, 2]

@@ -169,5 +169,6 @@ def load_dist(path: Path) -> Any:
 
 
 def limits(dist: Any) -> tuple[float, float] | None:
-    """The values of black and of white: 0 and the highest class; None (by the values) of continuous events."""
-    return (0.0, dist.head.num_classes - 1.0) if dist.head.discrete and dist.head.num_classes else None
+    """The values of black and of white: the lowest and the highest class; None (by the values) of continuous events."""
+    head = dist.head
+    return (head.lowest, head.lowest + head.num_classes - 1.0) if head.discrete and head.num_classes else None

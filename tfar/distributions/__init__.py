@@ -7,6 +7,7 @@ from tfar.distributions.made import MADE
 from tfar.distributions.nade import NADE
 from tfar.distributions.orderless_nade import OrderlessNADE
 from tfar.distributions.pixel_cnn import PixelCNN
+from tfar.distributions.pixel_cnn_plus_plus import PixelCNNPlusPlus
 from tfar.distributions.rnade import RNADE
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "GatedPixelCNN",
     "OrderlessNADE",
     "PixelCNN",
+    "PixelCNNPlusPlus",
 ]

@@ -43,9 +43,9 @@ def shape_tuple(name: str, shape: Any) -> tuple[int, ...]:
 
 
 def checked_conditional_shape(shape: Any) -> Any:
-    """Turns a conditional shape into a tuple or a dict of tuples; None stays None."""
+    """Turns a conditional shape, `()` for a number, into a tuple or a dict of tuples; None stays None."""
     if shape is None:
         return None
     if isinstance(shape, dict):
         return {key: shape_tuple(f"conditional_shape[{key!r}]", value) for key, value in shape.items()}
-    return shape_tuple("conditional_shape", shape)
+    return () if np.ndim(shape) == 1 and len(shape) == 0 else shape_tuple("conditional_shape", shape)

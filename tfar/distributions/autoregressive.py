@@ -237,6 +237,25 @@ class Autoregressive(tfd.Distribution):  # type: ignore[name-defined]
         clone._rows = rows.RowFunctions(overrides.get("jit_compile", self._rows.jit_compile))
         return clone
 
+    def initialize(self, value: Any, conditional_input: Any = None) -> None:
+        """Chooses initial weights by a batch, where a model does so; `DensityModel.fit` does it with its first batch.
+
+        Args:
+            value: `[B, *event_shape]`.
+            conditional_input: `[B, *conditional_shape]`, if the model has one.
+
+        Raises:
+            ValueError: If the initial weights do not depend on data, or the batch holds values outside the support.
+        """
+        value = rows.check_trailing(rows.as_float(value, "value"), self.network.event_shape, "value")
+        condition = self._bound_condition(conditional_input)
+        items = [(value, self.network.event_shape), *rows.condition_items(condition, self.conditional_shape)]
+        x, *flat = rows.flatten(items, rows.lead_shape(items))
+        condition = rows.pack_condition(flat, self.conditional_shape)
+        nan = self._density.valid_rows(x, condition)
+        refuse_bad_rows(self._density, nan, x, conditional_input=condition)
+        self.network.initialize(x, condition)
+
     # Scores ----------------------------------------------------------------------------------------------------------
 
     def _call_log_prob(self, value: Any, name: str, **kwargs: Any) -> tf.Tensor:

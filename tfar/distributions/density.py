@@ -290,6 +290,11 @@ class Density:
             valid = tf.logical_and(valid, row_is_finite)
         return self._event(tf.where(keep, sites, tf.zeros_like(sites))), valid
 
+    def valid_rows(self, x: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
+        """Zeros `[B]`, and NaN for a row whose value is outside the support or whose condition is not finite."""
+        _, valid = self._supported(x, conditional_input)
+        return _nan_unless(valid, tf.zeros(tf.shape(valid)))
+
     def _finite_rows(self, conditional_input: Any) -> list[tf.Tensor]:
         """Whether each row of the condition is made of finite numbers, bool `[B]`; nothing without a condition."""
         if conditional_input is None:

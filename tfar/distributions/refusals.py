@@ -46,7 +46,8 @@ def _refuse_values(density: Density, x: tf.Tensor, observed: tf.Tensor | None) -
         bad = bad & np.asarray(observed)
     if bad.any():
         row, site = (int(i) for i in np.argwhere(bad)[0])
-        support = f"0 .. {head.num_classes - 1}" if head.num_classes else "finite numbers"
+        low = int(head.lowest)
+        support = f"{low} .. {low + head.num_classes - 1}" if head.num_classes else "finite numbers"
         raise ValueError(
             f"Expected values in the support of {type(head).__name__} ({support}); "
             f"received {np.asarray(sites)[row, site]} at row {row}, site {site}."

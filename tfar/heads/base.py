@@ -18,13 +18,15 @@ class Head(keras.layers.Layer, abc.ABC):
         params_size: int. Length of a parameter vector.
         noise_size: int. Uniform numbers that one draw uses.
         discrete: bool. Whether `log_prob` is of a probability mass.
-        num_classes: int or None. Number of values of a discrete site, `0 .. num_classes - 1`.
+        num_classes: int or None. Number of values of a discrete site, or of a channel of it: whole numbers from `lowest` on.
+        lowest: float. The lowest value of a discrete site.
     """
 
     site_shape: tuple[int, ...] = ()
     noise_size: int = 1
     discrete: bool = False
     num_classes: Any = None
+    lowest: float = 0.0
 
     @property
     @abc.abstractmethod
@@ -80,7 +82,7 @@ class Head(keras.layers.Layer, abc.ABC):
         return self._sample(self._checked(params), noise)
 
     def probs(self, params: Any) -> tf.Tensor:
-        """Probabilities of the classes of a discrete site, `[..., num_classes]`.
+        """Probabilities of the classes of a discrete site, `[..., num_classes]`, or of the joint values of its channels.
 
         Raises:
             ValueError: If the head is continuous or a shape does not fit.

@@ -1,7 +1,17 @@
 """Keras layers: those that respect an order of their inputs, and those that prepare values for them."""
 
+from tfar.layers.gated_residual import GatedResidualBlock
 from tfar.layers.masked_conv2d import MaskedConv2D
 from tfar.layers.masked_dense import MaskedDense
+from tfar.layers.shifted_conv2d import ShiftedConv2D
+from tfar.layers.shifted_conv2d_transpose import ShiftedConv2DTranspose
 from tfar.layers.standardization import Standardization
 
-__all__ = ["MaskedConv2D", "MaskedDense", "Standardization"]
+__all__ = [
+    "GatedResidualBlock",
+    "MaskedConv2D",
+    "MaskedDense",
+    "ShiftedConv2D",
+    "ShiftedConv2DTranspose",
+    "Standardization",
+]

@@ -8,6 +8,7 @@ from tfar.networks.nade import NADENetwork
 from tfar.networks.orderless import OrderlessNetwork
 from tfar.networks.orderless_nade import OrderlessNADENetwork
 from tfar.networks.pixel_cnn import PixelCNNNetwork
+from tfar.networks.pixel_cnn_plus_plus import PixelCNNPlusPlusNetwork
 from tfar.networks.rnade import RNADENetwork
 from tfar.networks.whole_pass import WholePassNetwork
 
@@ -20,6 +21,7 @@ __all__ = [
     "OrderlessNADENetwork",
     "OrderlessNetwork",
     "PixelCNNNetwork",
+    "PixelCNNPlusPlusNetwork",
     "RNADENetwork",
     "WholePassNetwork",
 ]

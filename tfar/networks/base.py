@@ -42,8 +42,6 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
         orders: int32 array `[num_members or 1, num_sites]`: the order of each member; one row if they share it.
         any_order: bool. Whether `call`, `start` accept an order of their own.
         members_are_orders: bool. Whether members differ in their orders alone, and `with_orders` gives others.
-
-
         way_out: str. What to do where the observed sites do not come first in the order.
         steps_per_stage: int. Steps between two calls of `start_stage`; it divides `num_sites`. Default: all, one stage.
     """
@@ -104,6 +102,23 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
             observed: None, or bool `[B, num_sites]`, if `any_order`: the rest gets weight 0 and is not looked at.
         """
         return TrainingPass(self(x, conditional_input, training=True))
+
+    @property
+    def awaits_data(self) -> bool:
+        """Whether `initialize` is to see a batch before training, and has seen none."""
+        return False
+
+    def initialize(self, x: Any, conditional_input: Any = None) -> None:
+        """Chooses initial weights by a batch, where a model does so.
+
+        Args:
+            x: float tensor `[B, *event_shape]`.
+            conditional_input: as in `call`.
+
+        Raises:
+            ValueError: If the model's initial weights do not depend on data.
+        """
+        raise ValueError(f"Expected a model whose initial weights depend on data; {type(self).__name__}'s do not.")
 
     def connectivity(self, member: int = 0) -> NDArray[np.bool_]:
         """Which sites depend on which, `[num_sites, num_sites]`: `[i, j]` is True if the parameters of j depend on i."""

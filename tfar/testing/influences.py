@@ -153,10 +153,9 @@ def _earlier(order: NDArray[np.int32]) -> NDArray[np.bool_]:
 def _other_values(dist: Autoregressive, x: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
     """For each value another one of the support."""
     generator = np.random.default_rng([seed, 5])
-    if dist.head.num_classes is not None:
-        return (x + generator.integers(1, dist.head.num_classes, size=x.shape)).astype(
-            np.float32
-        ) % dist.head.num_classes
+    classes, lowest = dist.head.num_classes, np.float32(dist.head.lowest)
+    if classes is not None:
+        return (x - lowest + generator.integers(1, classes, size=x.shape)).astype(np.float32) % classes + lowest
     return (x + generator.uniform(1.0, 3.0, size=x.shape)).astype(np.float32)
 
 

@@ -97,13 +97,14 @@ def _event_counts(dist: Autoregressive, samples: Array, conditional_input: Any, 
     """Probabilities of all events and how often each was drawn."""
     events = support.enumerate_events(dist)
     classes = dist.head.num_classes
-    inside = (samples >= 0) & (samples < classes) & (samples == np.floor(samples))
+    low = int(dist.head.lowest)
+    inside = (samples >= low) & (samples < low + classes) & (samples == np.floor(samples))
     if not inside.all():
         row, dim = (int(i) for i in np.argwhere(~inside)[0])
         raise CheckError(
-            f"Expected samples in 0 .. {classes - 1}; sample {row} has {samples[row, dim]} at dimension {dim}."
+            f"Expected samples in {low} .. {low + classes - 1}; sample {row} has {samples[row, dim]} at dimension {dim}."
         )
-    codes = samples.astype(np.int64) @ (classes ** np.arange(samples.shape[1] - 1, -1, -1, dtype=np.int64))
+    codes = (samples.astype(np.int64) - low) @ (classes ** np.arange(samples.shape[1] - 1, -1, -1, dtype=np.int64))
     counts = np.bincount(codes, minlength=len(events))
     return np.exp(support.log_probs(dist, events, conditional_input, seed)), counts
 

@@ -68,7 +68,7 @@ def random_values(dist: Autoregressive, num_rows: int, seed: int) -> NDArray[np.
     if dist.head.num_classes is not None:
         values = generator.integers(dist.head.num_classes, size=shape).astype(np.float32)
         values[0] = dist.head.num_classes - 1
-        return values
+        return values + np.float32(dist.head.lowest)
     values = generator.normal(size=shape).astype(np.float32)
     values[0] = np.abs(values[0]) + 0.5
     return values
@@ -88,7 +88,7 @@ def enumerate_events(dist: Autoregressive) -> NDArray[np.float32]:
             f"Expected a support of at most {MAX_EVENTS} events, as all are enumerated; received {classes}**{dims}. "
             "Make the same distribution with a smaller `event_shape`."
         )
-    events = np.array(list(itertools.product(range(classes), repeat=dims)), np.float32)
+    events = np.array(list(itertools.product(range(classes), repeat=dims)), np.float32) + np.float32(dist.head.lowest)
     return events.reshape(-1, *dist.network.event_shape)
 
 

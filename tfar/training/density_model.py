@@ -152,7 +152,10 @@ class DensityModel(keras.Model):
         sample_weight: Any = None,
         **kwargs: Any,
     ) -> Any:
-        """As `keras.Model.fit`, for densities: no targets, and arrays are shuffled as a function of (seed, epoch)."""
+        """As `keras.Model.fit`, for densities: no targets, and arrays are shuffled as a function of (seed, epoch).
+
+        A distribution whose initial weights depend on data, and which has seen none, is shown the first batch before.
+        """
         if class_weight is not None:
             raise ValueError("Expected no `class_weight`, as there are no classes; use `sample_weight`.")
         x = _pack(x, y, sample_weight)
@@ -171,6 +174,8 @@ class DensityModel(keras.Model):
         if _is_arrays(validation_data):
             size = kwargs.pop("validation_batch_size", None) or (x.batch_size if isinstance(x, Batches) else batch_size)
             validation_data = Batches(validation_data, size or 32, shuffle=False)
+        if self.network.awaits_data:
+            self._initialize(x)
         return super().fit(
             x,
             batch_size=batch_size,
@@ -181,6 +186,21 @@ class DensityModel(keras.Model):
             shuffle=shuffle,
             **kwargs,
         )
+
+    def _initialize(self, x: Any) -> None:
+        """Shows the first batch to a distribution whose initial weights depend on data."""
+        if isinstance(x, keras.utils.PyDataset):
+            batch = x[0]
+        elif isinstance(x, tf.data.Dataset):
+            batch = next(iter(x))
+        else:
+            raise ValueError(
+                f"Expected arrays or a tf.data.Dataset, whose first batch {type(self.dist).__name__} is initialised with; "
+                f"received {type(x).__name__}. Call `dist.initialize(batch)` before `fit`."
+            )
+        value, condition, *_ = self._unpack(batch)
+        with self.distribute_strategy.scope():
+            self.dist.initialize(value, condition)
 
     def evaluate(self, x: Any = None, y: Any = None, batch_size: Any = None, **kwargs: Any) -> Any:
         """As `keras.Model.evaluate`: `loss` and `nll` in nats an event, `bits_per_dim`."""

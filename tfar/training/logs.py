@@ -121,7 +121,7 @@ class SampleGrid(keras.callbacks.Callback):
             return
         dist = self.model.dist
         top = (dist.head.num_classes or 2) - 1 if dist.head.discrete else None
-        image = grid(np.asarray(dist.sample(self.num_samples, seed=self.seed)), top)
+        image = grid(np.asarray(dist.sample(self.num_samples, seed=self.seed)) - dist.head.lowest, top)
         if self._writer is None:
             self._writer = tf.summary.create_file_writer(str(self.log_dir / "samples"))
         png = tf.io.encode_png(image).numpy()
