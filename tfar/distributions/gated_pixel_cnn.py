@@ -64,8 +64,8 @@ class GatedPixelCNN(images.ImageAutoregressive):
         The first vertical convolution reaches `first_kernel_size // 2` rows up and leaves the own row out, which stands for
         the paper's shift of the vertical stack by a row. Every block adds to the output by a skip connection, and the condition
         enters both stacks. With `condition_dropout` zeros stand for no condition: `log_prob` of zeros is the density without
-        one. Guided draws, from the parameters (1 + w) params(c) - w params(0), follow another law than `log_prob`; `sample` always
-        draws from the density, and does not offer them.
+        one. Guided draws, from the parameters (1 + w) params(c) - w params(0), follow another law than `log_prob`; `sample`
+        always draws from the density, and does not offer them.
     """
 
     def __init__(
