@@ -86,12 +86,14 @@ class PixelPass:
         return None
 
     def expand(self, layer: ShiftedConv2DTranspose, x: Any, level: int) -> tf.Tensor:
-        """Column x of a level takes from the columns c of the next that its kernel columns b reach: x = 2 c + b."""
+        """Column x of a level takes from the columns c of the next that its kernel columns b reach: x = 2 c + b.
+
+        In an odd row nothing of the next level falls due, what is to the left of it is zeros, and the base holds its share.
+        """
         columns, filters = layer.kernel_size[1], self.stack.settings.filters
         count, last = (columns + 1) // 2, self.state[f"left_{level + 1}"][..., -filters:]
         kernel = tf.pad(self.kernels.kernel(layer)[0], [[0, 2 * count - columns], [0, 0], [0, 0]])
         kernel = tf.reshape(kernel, [count, 2, *kernel.shape[1:]])
         kernel = tf.gather(kernel, self.column // 2**level % 2, axis=1)
         total = tf.add_n([tf.matmul(last[:, -1 - i], kernel[i], transpose_b=True) for i in range(count)])
-        even = 1.0 - tf.cast(self.row // 2**level % 2, tf.float32)
-        return self.begin(level, even * total)
+        return self.begin(level, total)
