@@ -104,7 +104,7 @@ def gated_pixel_cnn(name: str, event_shape: Any = (3, 3), head: Any = None, main
     head = head or tfar.heads.Bernoulli
 
     def make() -> tfar.GatedPixelCNN:
-        return randomize(tfar.GatedPixelCNN(event_shape=event_shape, head=head(), **kwargs))
+        return randomize(tfar.GatedPixelCNN(event_shape=event_shape, head=head(), **kwargs), scale=0.3)
 
     shape = kwargs.get("conditional_shape")
     return Case(f"GatedPixelCNN-{name}", make, event_shape, head().num_classes, shape, main)
@@ -202,7 +202,7 @@ CASES = (
     nade("normals", event_shape=(2,), head=normals),
     nade("laplaces", event_shape=(2,), head=laplaces, order="reverse"),
     pixel_cnn("binary", event_shape=(3, 3), main=True),
-    pixel_cnn("levels", event_shape=(2, 2), head=categorical),
+    pixel_cnn("levels", event_shape=(2, 2), head=categorical, filters=8),
     pixel_cnn("levels-scaled", event_shape=(2, 2, 1), head=categorical, one_hot_inputs=False),
     pixel_cnn("colours", event_shape=(1, 2, 3)),
     pixel_cnn("colours-levels", event_shape=(2, 1, 3), head=categorical, filters=12),
