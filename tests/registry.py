@@ -217,7 +217,7 @@ CASES = (
     gated_pixel_cnn("map", event_shape=(2, 3), conditional_shape=(2, 3, 2)),
     gated_pixel_cnn("colours", event_shape=(2, 2, 2), conditional_shape=(2,)),
     gated_pixel_cnn("colours-levels", event_shape=(2, 1, 3), head=categorical),
-    gated_pixel_cnn("wide-kernels", event_shape=(4, 3), first_kernel_size=[4, 5], kernel_size=[5, 4], num_blocks=2),
+    gated_pixel_cnn("wide-kernels", event_shape=(4, 3), first_kernel_size=[4, 5], kernel_size=[5, 4]),
     gated_pixel_cnn("no-blocks", event_shape=(2, 4), num_blocks=0, output_filters=[]),
     own_network(),
     own_network(conditional=True),
