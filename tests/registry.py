@@ -142,7 +142,7 @@ def gated_pixel_cnn(name: str, event_shape: Any = (3, 3), head: Any = None, main
     head = head or tfar.heads.Bernoulli
 
     def make() -> tfar.GatedPixelCNN:
-        return randomize(tfar.GatedPixelCNN(event_shape=event_shape, head=head(), **kwargs))
+        return randomize(tfar.GatedPixelCNN(event_shape=event_shape, head=head(), **kwargs), scale=0.3)
 
     shape = kwargs.get("conditional_shape")
     return Case(f"GatedPixelCNN-{name}", make, event_shape, head().num_classes, shape, main)
@@ -286,7 +286,7 @@ CASES = (
     conv_nade("categorical-scaled", (2, 2), head=categorical, one_hot_inputs=False, hidden_units=[4]),
     conv_nade("normals", (1, 2), head=normals, kernel_sizes=[(1, 2)], activation="tanh"),
     pixel_cnn("binary", event_shape=(3, 3), main=True),
-    pixel_cnn("levels", event_shape=(2, 2), head=categorical),
+    pixel_cnn("levels", event_shape=(2, 2), head=categorical, filters=8),
     pixel_cnn("levels-scaled", event_shape=(2, 2, 1), head=categorical, one_hot_inputs=False),
     pixel_cnn("colours", event_shape=(1, 2, 3)),
     pixel_cnn("colours-levels", event_shape=(2, 1, 3), head=categorical, filters=12),
@@ -301,7 +301,7 @@ CASES = (
     gated_pixel_cnn("map", event_shape=(2, 3), conditional_shape=(2, 3, 2)),
     gated_pixel_cnn("colours", event_shape=(2, 2, 2), conditional_shape=(2,)),
     gated_pixel_cnn("colours-levels", event_shape=(2, 1, 3), head=categorical),
-    gated_pixel_cnn("wide-kernels", event_shape=(4, 3), first_kernel_size=[4, 5], kernel_size=[5, 4], num_blocks=2),
+    gated_pixel_cnn("wide-kernels", event_shape=(4, 3), first_kernel_size=[4, 5], kernel_size=[5, 4]),
     gated_pixel_cnn("no-blocks", event_shape=(2, 4), num_blocks=0, output_filters=[]),
     pixel_cnn_plus_plus("two-levels", (3, 3, 1), 2, num_hierarchies=2, conditional_shape=(2,), main=True),
     pixel_cnn_plus_plus(
