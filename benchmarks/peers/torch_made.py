@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.cases import Contestant, Unavailable
+from benchmarks.cases import Contestant
 from benchmarks.peers.masks import made_masks, random_bits
+from benchmarks.peers.torch_side import torch_or_unavailable
 from benchmarks.timing import Call
 
 NUM_BATCHES = 10
@@ -50,7 +51,7 @@ def make_network(
     event_size: int, hidden_units: Sequence[int], *, num_masks: int = 1, order: str = "natural", seed: int = 0
 ) -> tuple[Any, list[list[Any]]]:
     """A `torch.nn.ModuleList` of linear layers, and for each member of the ensemble the masks of its layers."""
-    torch = _torch()
+    torch = torch_or_unavailable()
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     widths = [event_size, *hidden_units, event_size]
@@ -63,7 +64,7 @@ def log_prob_calls(
     network: Any, masks: list[list[Any]], x: np.ndarray, *, use_compile: bool = False
 ) -> dict[str, Call]:
     """Log-probabilities of `x`, `[B]`, averaged over the masks as probabilities."""
-    torch = _torch()
+    torch = torch_or_unavailable()
     batch, num_masks = torch.from_numpy(x), len(masks)
 
     def make(losses: Callable[..., Any]) -> Call:
@@ -83,7 +84,7 @@ def train_step_calls(
     network: Any, masks: list[list[Any]], x: np.ndarray, batch_size: int, *, use_compile: bool = False
 ) -> dict[str, Call]:
     """One update of Adam (PyTorch's fused one, the fastest) on the next slice of `x`."""
-    torch = _torch()
+    torch = torch_or_unavailable()
     batches, members = itertools.cycle(torch.from_numpy(x).split(batch_size)), itertools.cycle(masks)
 
     def make(losses: Callable[..., Any]) -> Call:
@@ -103,7 +104,7 @@ def train_step_calls(
 
 def _losses(network: Any, use_compile: bool) -> dict[str, Callable[..., Any]]:
     """`(x, masks) -> [B]` negative log-likelihoods, as written and compiled."""
-    torch = _torch()
+    torch = torch_or_unavailable()
     linear, cross_entropy = torch.nn.functional.linear, torch.nn.functional.binary_cross_entropy_with_logits
 
     def losses(x: Any, masks: list[Any]) -> Any:
@@ -114,11 +115,3 @@ def _losses(network: Any, use_compile: bool) -> dict[str, Callable[..., Any]]:
         return cross_entropy(logits, x, reduction="none").sum(-1)
 
     return {"eager": losses, "torch.compile": torch.compile(losses)} if use_compile else {"eager": losses}
-
-
-def _torch() -> Any:
-    try:
-        import torch
-    except ImportError as error:
-        raise Unavailable("PyTorch is not installed (pip install torch)") from error
-    return torch

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
+import functools
 from typing import Any
 
 import numpy as np
 
-from benchmarks.cases import Contestant, Unavailable
+from benchmarks.cases import Contestant
 from benchmarks.peers.masks import random_bits
+from benchmarks.peers.torch_side import torch_or_unavailable, train_step_call
 from benchmarks.timing import Call
 
 NUM_BATCHES = 10
@@ -26,7 +27,7 @@ def build(event_size: int, hidden_units: int, batch_size: int, *, seed: int = 0)
         operations={
             "log_prob": {"eager": log_prob_call(network, x[:batch_size])},
             "sample": {"eager": sample_call(network, batch_size)},
-            "train_step": {"eager": train_step_call(network, x, batch_size)},
+            "train_step": {"eager": train_step_call(network, functools.partial(losses, network), x, batch_size)},
         },
         parameters=sum(parameter.numel() for parameter in network.parameters()),
     )
@@ -34,7 +35,7 @@ def build(event_size: int, hidden_units: int, batch_size: int, *, seed: int = 0)
 
 def make_network(event_size: int, hidden_units: int, *, seed: int = 0) -> Any:
     """A `torch.nn.ParameterDict` of `w [D, H]`, `c [H]`, `v [D, H]` and `b [D]`."""
-    torch = _torch()
+    torch = torch_or_unavailable()
     torch.manual_seed(seed)
     kernels = {name: torch.empty(event_size, hidden_units) for name in ("w", "v")}
     for kernel in kernels.values():
@@ -44,7 +45,7 @@ def make_network(event_size: int, hidden_units: int, *, seed: int = 0) -> Any:
 
 def logits_of(network: Any, x: Any) -> Any:
     """Logits `[B, D]` of bits `x [B, D]`, a site after the other."""
-    torch = _torch()
+    torch = torch_or_unavailable()
     activations, logits = network["c"].expand(len(x), -1), []
     for d in range(x.shape[1]):
         logits.append(torch.sigmoid(activations) @ network["v"][d] + network["b"][d])
@@ -54,13 +55,13 @@ def logits_of(network: Any, x: Any) -> Any:
 
 def losses(network: Any, x: Any) -> Any:
     """Negative log-likelihoods `[B]`."""
-    cross_entropy = _torch().nn.functional.binary_cross_entropy_with_logits
+    cross_entropy = torch_or_unavailable().nn.functional.binary_cross_entropy_with_logits
     return cross_entropy(logits_of(network, x), x, reduction="none").sum(-1)
 
 
 def log_prob_call(network: Any, x: np.ndarray) -> Call:
     """Log-probabilities of `x`, `[B]`."""
-    torch = _torch()
+    torch = torch_or_unavailable()
     batch = torch.from_numpy(x)
 
     @torch.inference_mode()
@@ -72,7 +73,7 @@ def log_prob_call(network: Any, x: np.ndarray) -> Call:
 
 def sample_call(network: Any, batch_size: int) -> Call:
     """A batch of samples, `[B, D]`."""
-    torch = _torch()
+    torch = torch_or_unavailable()
 
     @torch.inference_mode()
     def sample() -> np.ndarray:
@@ -84,27 +85,3 @@ def sample_call(network: Any, batch_size: int) -> Call:
         return torch.stack(sites, dim=1).numpy()
 
     return sample
-
-
-def train_step_call(network: Any, x: np.ndarray, batch_size: int) -> Call:
-    """One update of Adam (PyTorch's fused one, the fastest) on the next slice of `x`, with autograd through the loop."""
-    torch = _torch()
-    batches = itertools.cycle(torch.from_numpy(x).split(batch_size))
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
-
-    def step() -> float:
-        optimizer.zero_grad(set_to_none=True)
-        loss = losses(network, next(batches)).mean()
-        loss.backward()
-        optimizer.step()
-        return loss.item()
-
-    return step
-
-
-def _torch() -> Any:
-    try:
-        import torch
-    except ImportError as error:
-        raise Unavailable("PyTorch is not installed (pip install torch)") from error
-    return torch

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from benchmarks.cases import Contestant, Unavailable
+from benchmarks.cases import Contestant
 from benchmarks.peers.masks import random_bits
+from benchmarks.peers.torch_side import torch_or_unavailable, train_step_call
 from benchmarks.timing import Call
 
 NUM_BATCHES = 10
@@ -29,7 +31,7 @@ def build(network: Any, image: Sequence[int], batch_size: int, *, sample: bool =
     x = random_bits(NUM_BATCHES * batch_size, height * width, seed).reshape(-1, 1, height, width)
     operations = {
         "log_prob": {"eager": log_prob_call(network, x[:batch_size])},
-        "train_step": {"eager": train_step_call(network, x, batch_size)},
+        "train_step": {"eager": train_step_call(network, functools.partial(losses, network), x, batch_size)},
     }
     if sample:
         operations["sample"] = {"eager": sample_call(network, (batch_size, 1, height, width))}
@@ -41,7 +43,7 @@ def build(network: Any, image: Sequence[int], batch_size: int, *, sample: bool =
 
 def masked_conv(inputs: int, outputs: int, kernel_size: int, *, causal: bool) -> Any:
     """A convolution whose weights are multiplied by the mask in every pass; causal: it does not see its own pixel."""
-    torch = _torch()
+    torch = torch_or_unavailable()
 
     class MaskedConv(torch.nn.Conv2d):
         def __init__(self) -> None:
@@ -59,7 +61,7 @@ def masked_conv(inputs: int, outputs: int, kernel_size: int, *, causal: bool) ->
 
 def make_pixel_cnn(filters: int, num_blocks: int, *, seed: int = 0) -> Any:
     """7x7 A, so many 3x3 B after ReLUs, and 1x1 to a logit."""
-    torch = _torch()
+    torch = torch_or_unavailable()
     torch.manual_seed(seed)
     layers = [masked_conv(1, filters, 7, causal=True)]
     for _ in range(num_blocks):
@@ -69,7 +71,7 @@ def make_pixel_cnn(filters: int, num_blocks: int, *, seed: int = 0) -> Any:
 
 def make_gated_pixel_cnn(filters: int, num_blocks: int, output_filters: int, *, seed: int = 0) -> Any:
     """A block of 7x7, so many of 3x3 with two stacks, skip connections, and two 1x1 to a logit."""
-    torch = _torch()
+    torch = torch_or_unavailable()
     torch.manual_seed(seed)
     nn, pad = torch.nn, torch.nn.functional.pad
 
@@ -122,13 +124,13 @@ def make_gated_pixel_cnn(filters: int, num_blocks: int, output_filters: int, *, 
 
 def losses(network: Any, x: Any) -> Any:
     """Negative log-likelihoods `[B]`."""
-    cross_entropy = _torch().nn.functional.binary_cross_entropy_with_logits
+    cross_entropy = torch_or_unavailable().nn.functional.binary_cross_entropy_with_logits
     return cross_entropy(network(x), x, reduction="none").sum((1, 2, 3))
 
 
 def log_prob_call(network: Any, x: np.ndarray) -> Call:
     """Log-probabilities of `x`, `[B]`."""
-    torch = _torch()
+    torch = torch_or_unavailable()
     batch = torch.from_numpy(x)
 
     @torch.inference_mode()
@@ -140,7 +142,7 @@ def log_prob_call(network: Any, x: np.ndarray) -> Call:
 
 def sample_call(network: Any, shape: tuple[int, int, int, int]) -> Call:
     """A batch of samples of a shape, by a whole pass for each pixel."""
-    torch = _torch()
+    torch = torch_or_unavailable()
 
     @torch.inference_mode()
     def sample() -> np.ndarray:
@@ -150,27 +152,3 @@ def sample_call(network: Any, shape: tuple[int, int, int, int]) -> Call:
         return x.numpy()
 
     return sample
-
-
-def train_step_call(network: Any, x: np.ndarray, batch_size: int) -> Call:
-    """One update of Adam (PyTorch's fused one, the fastest) on the next slice of `x`."""
-    torch = _torch()
-    batches = itertools.cycle(torch.from_numpy(x).split(batch_size))
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
-
-    def step() -> float:
-        optimizer.zero_grad(set_to_none=True)
-        loss = losses(network, next(batches)).mean()
-        loss.backward()
-        optimizer.step()
-        return loss.item()
-
-    return step
-
-
-def _torch() -> Any:
-    try:
-        import torch
-    except ImportError as error:
-        raise Unavailable("PyTorch is not installed (pip install torch)") from error
-    return torch

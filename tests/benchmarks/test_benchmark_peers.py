@@ -1,10 +1,13 @@
 """The peers compute what they claim: their log-likelihoods equal a NumPy evaluation of the same weights."""
 
+import functools
+
 import numpy as np
 import pytest
 
 from benchmarks.peers import tfp_made, torch_made, torch_nade, torch_pixel_cnn
 from benchmarks.peers.masks import made_masks, random_bits
+from benchmarks.peers.torch_side import train_step_call
 from tests.reference import gated_pixel_cnn, pixel_cnn
 
 EVENT_SIZE, HIDDEN, BATCH = 12, (16, 20), 7
@@ -116,7 +119,8 @@ def test_torch_nade_log_prob_equals_numpy():
 def test_torch_nade_train_step_lowers_the_loss():
     pytest.importorskip("torch", reason="PyTorch is not installed")
     network = torch_nade.make_network(EVENT_SIZE, 16)
-    step = torch_nade.train_step_call(network, np.repeat(random_bits(1, EVENT_SIZE, seed=1), 20, axis=0), 10)
+    rows = np.repeat(random_bits(1, EVENT_SIZE, seed=1), 20, axis=0)
+    step = train_step_call(network, functools.partial(torch_nade.losses, network), rows, 10)
     losses = [step() for _ in range(30)]
     assert losses[-1] < losses[0]
 
@@ -201,7 +205,7 @@ def test_torch_image_networks_train_and_sample(make):
     pytest.importorskip("torch", reason="PyTorch is not installed")
     network = getattr(torch_pixel_cnn, make)(4, 1, *([6] if "gated" in make else []))
     x = np.repeat(random_bits(1, 20, seed=1), 20, axis=0).reshape(-1, 1, 4, 5)
-    step = torch_pixel_cnn.train_step_call(network, x, 10)
+    step = train_step_call(network, functools.partial(torch_pixel_cnn.losses, network), x, 10)
     losses = [step() for _ in range(30)]
     assert losses[-1] < losses[0]
     samples = torch_pixel_cnn.sample_call(network, (3, 1, 4, 5))()
