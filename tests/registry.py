@@ -303,9 +303,9 @@ CASES = (
     gated_pixel_cnn("colours-levels", event_shape=(2, 1, 3), head=categorical),
     gated_pixel_cnn("wide-kernels", event_shape=(4, 3), first_kernel_size=[4, 5], kernel_size=[5, 4]),
     gated_pixel_cnn("no-blocks", event_shape=(2, 4), num_blocks=0, output_filters=[]),
-    pixel_cnn_plus_plus("two-levels", (3, 3, 1), 2, num_hierarchies=2, conditional_shape=(2,), main=True),
+    pixel_cnn_plus_plus("two-levels", (3, 3, 1), 2, num_hierarchies=2, conditional_shape=(2,)),
     pixel_cnn_plus_plus(
-        "one-level", receptive_field_dims=(2, 3), use_data_init=False, conditional_shape={"label": (1,)}
+        "one-level", receptive_field_dims=(2, 3), use_data_init=False, conditional_shape={"label": (1,)}, main=True
     ),
     pixel_cnn_plus_plus("colour", (2, 2, 2), 2, num_hierarchies=2, use_weight_norm=False, resnet_activation="elu"),
     pixel_cnn_plus_plus("wide", (3, 5, 1), 2, num_hierarchies=2, receptive_field_dims=(4, 5), resnet_activation="relu"),
