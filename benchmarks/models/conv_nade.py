@@ -60,9 +60,10 @@ def build_distribution(settings: ConvSettings, event_size: int) -> Any:
 
 def build_model(settings: ConvSettings, event_size: int) -> tuple[Any, Any]:
     """The distribution of a likelihood case and the `DensityModel` that trains it, validated on the objective."""
+    from benchmarks.objective import ObjectiveModel
 
     dist = build_distribution(settings, event_size)
-    return dist, tfar_side.objective_model(dist, settings.seed)
+    return dist, ObjectiveModel(dist, seed=settings.seed, num_draws=settings.validation_draws)
 
 
 def build_ours(
