@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks import data, machine, render, results, serving, tables
+from benchmarks import data, imputation, machine, render, results, serving, tables
 from benchmarks.cases import check, load_cases, model_names
 
 README = """# tfar
@@ -167,6 +167,6 @@ def test_result_files_belong_to_cases():
     models = [load_cases(model) for model in model_names()]
     kinds = ("speed", "likelihood")
     known = {f"{kind}-{case.name}.json" for model in models for kind in kinds for case in getattr(model, kind)}
-    known.add(results.path_of("serving", serving.CASE).name)
+    known |= {results.path_of("serving", serving.CASE).name, results.path_of("imputation", imputation.CASE).name}
     found = {path.name for path in results.FOLDER.glob("*.json")}
     assert found <= known
