@@ -2,9 +2,10 @@
 
 from typing import Any
 
+import keras
 import numpy as np
 
-from tfar.heads import Categorical, Head
+from tfar.heads import Categorical, Head, StandardizedMixture
 from tfar.heads.base import check_positive_int
 
 # Up to this many classes, each class of a Categorical site is an input of its own by default.
@@ -12,9 +13,14 @@ ONE_HOT_CLASSES = 32
 
 
 def check_head(head: Any) -> Head:
-    """Returns the head, or raises ValueError if it is none."""
+    """Returns the head, or raises ValueError if it is none, or one that needs units beside the parameters."""
     if not isinstance(head, Head):
         raise ValueError(f"Expected `head` to be a tfar.heads.Head; received {head!r}.")
+    if isinstance(head, StandardizedMixture):
+        raise ValueError(
+            "Expected a head that needs parameters alone; StandardizedMixture needs the units of the data too, which RNADE's "
+            f"network gives it. Use RNADE, or the mixture itself; received {head!r}."
+        )
     return head
 
 
@@ -24,6 +30,18 @@ def class_inputs(head: Head, one_hot_inputs: bool | None) -> dict[str, Any]:
     if one_hot_inputs is None:
         one_hot_inputs = num_classes is not None and num_classes <= ONE_HOT_CLASSES
     return {"num_classes": num_classes, "one_hot": one_hot_inputs}
+
+
+def model_config(dist: Any, *names: str) -> dict[str, Any]:
+    """The configuration of a model: its arguments `names`, which are its network's, and those that all models have."""
+    network = dist.network.get_config()
+    return {
+        **{name: network[name] for name in (*names, "kernel_initializer", "seed")},
+        "one_hot_inputs": network["one_hot"],
+        "head": keras.saving.serialize_keras_object(dist.head),
+        "jit_compile": dist.jit_compile,
+        "name": dist.name,
+    }
 
 
 def shape_tuple(name: str, shape: Any) -> tuple[int, ...]:

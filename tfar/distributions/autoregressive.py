@@ -198,8 +198,8 @@ class Autoregressive(tfd.Distribution):  # type: ignore[name-defined]
             if len(self.network.orders) == 1 and np.array_equal(self.network.orders[0], resolved):
                 return copy.copy(self)
             raise ValueError(
-                "Expected the order that the network was made for, as its weights serve no other; for any order train one "
-                f"with order='random' and num_masks=None. Received {order!r}."
+                "Expected the order that the network was made for, as its weights serve no other; for any order train "
+                f"OrderlessNADE, or MADE with order='random' and num_masks=None. Received {order!r}."
             )
         network = self.network.with_orders(resolved[None]) if self.network.members_are_orders else self.network
         return self._with_density(Density(network, self.head, resolved))
@@ -252,8 +252,8 @@ class Autoregressive(tfd.Distribution):  # type: ignore[name-defined]
         items = [(value, self.network.event_shape), *rows.condition_items(condition, self.conditional_shape)]
         x, *flat = rows.flatten(items, rows.lead_shape(items))
         condition = rows.pack_condition(flat, self.conditional_shape)
-        nan = self._density.valid_rows(x, condition)
-        refuse_bad_rows(self._density, nan, x, conditional_input=condition)
+        marks = self._density.bad_row_marks(x, condition)
+        refuse_bad_rows(self._density, marks, x, conditional_input=condition)
         self.network.initialize(x, condition)
 
     # Scores ----------------------------------------------------------------------------------------------------------
@@ -299,8 +299,8 @@ class Autoregressive(tfd.Distribution):  # type: ignore[name-defined]
         if observed is not None:
             if not self._density.allows_any_order:
                 raise ValueError(
-                    "Expected no `observed` in training: with missing values a model must serve any order, as MADE with "
-                    "order='random' and num_masks=None does. Received `observed` for an order of its own."
+                    "Expected no `observed` in training: with missing values a model must serve any order, as "
+                    "OrderlessNADE does, and MADE with order='random' and num_masks=None. Received it for one order."
                 )
             observed = rows.observed_sites(observed, self.network.event_shape, self.num_sites)
         value = rows.check_trailing(rows.as_float(value, "value"), self.network.event_shape, "value")

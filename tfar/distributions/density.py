@@ -290,7 +290,7 @@ class Density:
             valid = tf.logical_and(valid, row_is_finite)
         return self._event(tf.where(keep, sites, tf.zeros_like(sites))), valid
 
-    def valid_rows(self, x: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
+    def bad_row_marks(self, x: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
         """Zeros `[B]`, and NaN for a row whose value is outside the support or whose condition is not finite."""
         _, valid = self._supported(x, conditional_input)
         return _nan_unless(valid, tf.zeros(tf.shape(valid)))

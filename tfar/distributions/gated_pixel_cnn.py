@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from tfar.distributions import images
-from tfar.distributions.arguments import check_head, checked_conditional_shape, class_inputs
+from tfar.distributions.arguments import check_head, checked_conditional_shape, class_inputs, model_config
 from tfar.heads import Bernoulli, Head
 from tfar.heads.base import check_positive_int
 from tfar.networks import GatedPixelCNNNetwork
@@ -113,16 +113,17 @@ class GatedPixelCNN(images.ImageAutoregressive):
         self._setup(network, head, jit_compile, parameters, name)
 
     def get_config(self) -> dict[str, Any]:
-        network = self.network.get_config()
-        names = ("event_shape", "filters", "num_blocks", "first_kernel_size", "kernel_size", "output_filters")
-        others = ("conditional_shape", "condition_dropout", "kernel_initializer", "seed")
-        return {
-            **{name: network[name] for name in names + others},
-            "one_hot_inputs": network["one_hot"],
-            "head": keras.saving.serialize_keras_object(self.head),
-            "jit_compile": self._rows.jit_compile,
-            "name": self.name,
-        }
+        names = (
+            "event_shape",
+            "filters",
+            "num_blocks",
+            "first_kernel_size",
+            "kernel_size",
+            "output_filters",
+            "conditional_shape",
+            "condition_dropout",
+        )
+        return model_config(self, *names)
 
 
 def _vectors_and_maps(shape: Any, size: tuple[int, ...]) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from tfar import orders
-from tfar.distributions.arguments import check_head, checked_conditional_shape, class_inputs, shape_tuple
+from tfar.distributions.arguments import check_head, checked_conditional_shape, class_inputs, model_config, shape_tuple
 from tfar.distributions.autoregressive import Autoregressive
 from tfar.heads import Bernoulli, Head
 from tfar.heads.base import check_positive_int
@@ -111,8 +111,7 @@ class MADE(Autoregressive):
         self._setup(network, head, jit_compile, parameters, name)
 
     def get_config(self) -> dict[str, Any]:
-        network = self.network.get_config()
-        shared = (
+        names = (
             "event_shape",
             "hidden_units",
             "order",
@@ -120,19 +119,9 @@ class MADE(Autoregressive):
             "num_eval_masks",
             "degrees",
             "direct_connections",
-        )
-        others = (
             "connectivity_weights",
             "activation",
             "dropout_rate",
             "conditional_shape",
-            "kernel_initializer",
-            "seed",
         )
-        return {
-            **{name: network[name] for name in shared + others},
-            "one_hot_inputs": network["one_hot"],
-            "head": keras.saving.serialize_keras_object(self.head),
-            "jit_compile": self._rows.jit_compile,
-            "name": self.name,
-        }
+        return model_config(self, *names)

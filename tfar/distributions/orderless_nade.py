@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from tfar.distributions.arguments import check_head, checked_conditional_shape, class_inputs, shape_tuple
+from tfar.distributions.arguments import check_head, checked_conditional_shape, class_inputs, model_config, shape_tuple
 from tfar.distributions.autoregressive import Autoregressive
 from tfar.heads import Bernoulli, Head
 from tfar.heads.base import check_positive_int
@@ -105,12 +105,13 @@ class OrderlessNADE(Autoregressive):
         self._setup(network, head, jit_compile, parameters, name)
 
     def get_config(self) -> dict[str, Any]:
-        network = self.network.get_config()
-        names = ("event_shape", "hidden_units", "num_orders", "orders", "activation", "dropout_rate")
-        return {
-            **{name: network[name] for name in (*names, "conditional_shape", "kernel_initializer", "seed")},
-            "one_hot_inputs": network["one_hot"],
-            "head": keras.saving.serialize_keras_object(self.head),
-            "jit_compile": self._rows.jit_compile,
-            "name": self.name,
-        }
+        names = (
+            "event_shape",
+            "hidden_units",
+            "num_orders",
+            "orders",
+            "activation",
+            "dropout_rate",
+            "conditional_shape",
+        )
+        return model_config(self, *names)

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from tfar.distributions import images
-from tfar.distributions.arguments import check_head, class_inputs
+from tfar.distributions.arguments import check_head, class_inputs, model_config
 from tfar.heads import Bernoulli, Head
 from tfar.heads.base import check_positive_int
 from tfar.networks import PixelCNNNetwork
@@ -106,12 +106,13 @@ class PixelCNN(images.ImageAutoregressive):
         self._setup(network, head, jit_compile, parameters, name)
 
     def get_config(self) -> dict[str, Any]:
-        network = self.network.get_config()
-        names = ("event_shape", "filters", "num_blocks", "first_kernel_size", "kernel_size", "use_residual")
-        return {
-            **{name: network[name] for name in (*names, "output_filters", "kernel_initializer", "seed")},
-            "one_hot_inputs": network["one_hot"],
-            "head": keras.saving.serialize_keras_object(self.head),
-            "jit_compile": self._rows.jit_compile,
-            "name": self.name,
-        }
+        names = (
+            "event_shape",
+            "filters",
+            "num_blocks",
+            "first_kernel_size",
+            "kernel_size",
+            "use_residual",
+            "output_filters",
+        )
+        return model_config(self, *names)
