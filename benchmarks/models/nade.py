@@ -36,7 +36,9 @@ SETTINGS = {
     "connect4": dataclasses.replace(VECTOR, ema_momentum=0.999, max_epochs=100, patience=8),
     "dna": dataclasses.replace(VECTOR, weight_decay=0.3, patience=20),
     "mushrooms": dataclasses.replace(VECTOR, weight_decay=0.05, ema_momentum=0.995, patience=30),
-    "mnist": dataclasses.replace(VECTOR, ema_momentum=0.999, max_epochs=200, patience=10),
+    "mnist": dataclasses.replace(
+        VECTOR, order="natural", learning_rate=2e-3, weight_decay=0.1, ema_momentum=0.999, max_epochs=200, patience=10
+    ),
 }
 UCI = "the paper's: Larochelle and Murray 2011, table of binary data sets"
 MNIST = "the paper's: Larochelle and Murray 2011, binarised MNIST table"

@@ -30,7 +30,7 @@ ONE_TO_LOG_PROB, ONE_MS = 4.0, 8.0
 # trains for about two hours on two cores. `hidden_units` has the features of each block. Starting points, to be chosen on the
 # validation set.
 PIXEL_CNN = Settings(
-    hidden_units=(64,) * 7, learning_rate=1e-3, ema_momentum=0.999, batch_size=50, max_epochs=60, patience=8
+    hidden_units=(64,) * 7, learning_rate=1e-3, ema_momentum=0.999, batch_size=50, max_epochs=36, patience=8
 )
 GATED_PIXEL_CNN = Settings(
     hidden_units=(32,) * 7, learning_rate=1e-3, ema_momentum=0.999, batch_size=50, max_epochs=50, patience=8

@@ -211,8 +211,8 @@ def nonlinear(name: str, features: tf.Tensor, num_groups: int = 1) -> tf.Tensor:
     half = features.shape[-1] // (2 * num_groups)
     lead = tf.shape(features)[:-1]
     halves = tf.reshape(features, tf.concat([lead, [num_groups, 2, half]], 0))
-    gated = tf.tanh(halves[..., 0, :]) * tf.sigmoid(halves[..., 1, :])
-    return tf.reshape(gated, tf.concat([lead, [num_groups * half]], 0))
+    values, gates = tf.unstack(halves, axis=-2)  # its gradient packs the halves; that of slices fills zeros for each
+    return tf.reshape(tf.tanh(values) * tf.sigmoid(gates), tf.concat([lead, [num_groups * half]], 0))
 
 
 def convolve_rows(rows: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
