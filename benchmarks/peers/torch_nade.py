@@ -1,4 +1,9 @@
-"""NADE in PyTorch with the usual structure: a Python loop over the sites that carries the activations of the hidden units."""
+"""NADE in PyTorch with the structure of pytorch-generative's: one Python loop over the sites that scores and samples at once.
+
+The package (https://github.com/EugenHotaj/pytorch-generative, `NADE`) is not on the package index, so its design is written again
+here: rectified units, kernels of the inputs stored `[H, D]` of which a step takes a column, the probability of each site by a
+product of matrices, and a draw at every site, which is kept where the site has no value yet.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +18,8 @@ from benchmarks.peers.torch_side import torch_or_unavailable, train_step_call
 from benchmarks.timing import Call
 
 NUM_BATCHES = 10
+# The value of a site that is to be drawn.
+UNKNOWN = -1.0
 
 
 def build(event_size: int, hidden_units: int, batch_size: int, *, seed: int = 0) -> Contestant:
@@ -34,29 +41,34 @@ def build(event_size: int, hidden_units: int, batch_size: int, *, seed: int = 0)
 
 
 def make_network(event_size: int, hidden_units: int, *, seed: int = 0) -> Any:
-    """A `torch.nn.ParameterDict` of `w [D, H]`, `c [H]`, `v [D, H]` and `b [D]`."""
+    """A `torch.nn.ParameterDict` of `w [H, D]`, `c [H]`, `v [D, H]` and `b [D]`."""
     torch = torch_or_unavailable()
     torch.manual_seed(seed)
-    kernels = {name: torch.empty(event_size, hidden_units) for name in ("w", "v")}
+    kernels = {"w": torch.empty(hidden_units, event_size), "v": torch.empty(event_size, hidden_units)}
     for kernel in kernels.values():
-        torch.nn.init.xavier_uniform_(kernel)
+        torch.nn.init.kaiming_normal_(kernel)
     return torch.nn.ParameterDict({**kernels, "c": torch.zeros(hidden_units), "b": torch.zeros(event_size)})
 
 
-def logits_of(network: Any, x: Any) -> Any:
-    """Logits `[B, D]` of bits `x [B, D]`, a site after the other."""
+def forward(network: Any, x: Any) -> tuple[Any, Any]:
+    """Probabilities `[B, D]` of ones, a site after the other, and `x` with draws where it is `UNKNOWN`."""
     torch = torch_or_unavailable()
-    activations, logits = network["c"].expand(len(x), -1), []
+    activations, probs, sites = network["c"].expand(len(x), -1), [], []
     for d in range(x.shape[1]):
-        logits.append(torch.sigmoid(activations) @ network["v"][d] + network["b"][d])
-        activations = activations + x[:, d : d + 1] * network["w"][d]
-    return torch.stack(logits, dim=1)
+        one = slice(d, d + 1)
+        prob = torch.sigmoid(torch.relu(activations) @ network["v"][one].t() + network["b"][one])
+        drawn = torch.distributions.Bernoulli(probs=prob).sample()
+        site = torch.where(x[:, one] < 0, drawn, x[:, one])
+        activations = activations + site @ network["w"][:, one].t()
+        probs.append(prob)
+        sites.append(site)
+    return torch.cat(probs, dim=1), torch.cat(sites, dim=1)
 
 
 def losses(network: Any, x: Any) -> Any:
     """Negative log-likelihoods `[B]`."""
-    cross_entropy = torch_or_unavailable().nn.functional.binary_cross_entropy_with_logits
-    return cross_entropy(logits_of(network, x), x, reduction="none").sum(-1)
+    cross_entropy = torch_or_unavailable().nn.functional.binary_cross_entropy
+    return cross_entropy(forward(network, x)[0], x, reduction="none").sum(-1)
 
 
 def log_prob_call(network: Any, x: np.ndarray) -> Call:
@@ -74,14 +86,10 @@ def log_prob_call(network: Any, x: np.ndarray) -> Call:
 def sample_call(network: Any, batch_size: int) -> Call:
     """A batch of samples, `[B, D]`."""
     torch = torch_or_unavailable()
+    unknown = torch.full((batch_size, len(network["b"])), UNKNOWN)
 
     @torch.inference_mode()
     def sample() -> np.ndarray:
-        activations, sites = network["c"].expand(batch_size, -1), []
-        for d in range(len(network["b"])):
-            probs = torch.sigmoid(torch.sigmoid(activations) @ network["v"][d] + network["b"][d])
-            sites.append(torch.bernoulli(probs))
-            activations = activations + sites[-1][:, None] * network["w"][d]
-        return torch.stack(sites, dim=1).numpy()
+        return forward(network, unknown)[1].numpy()
 
     return sample

@@ -103,13 +103,13 @@ def test_torch_nade_log_prob_equals_numpy():
     pytest.importorskip("torch", reason="PyTorch is not installed")
     network = torch_nade.make_network(EVENT_SIZE, 16)
     rng = np.random.default_rng(2)
-    weights = {name: rng.normal(size=parameter.shape) for name, parameter in network.items()}
+    weights = {name: rng.normal(scale=0.3, size=parameter.shape) for name, parameter in network.items()}
     for name, parameter in network.items():
         parameter.data.copy_(parameter.new_tensor(weights[name]))
     x = random_bits(BATCH, EVENT_SIZE, seed=1).astype(np.float64)
     expected = np.zeros(BATCH)
     for d in range(EVENT_SIZE):
-        hidden = 1.0 / (1.0 + np.exp(-(weights["c"] + x[:, :d] @ weights["w"][:d])))
+        hidden = np.maximum(weights["c"] + x[:, :d] @ weights["w"][:, :d].T, 0.0)
         logits = hidden @ weights["v"][d] + weights["b"][d]
         expected += x[:, d] * logits - np.logaddexp(0, logits)
     found = torch_nade.log_prob_call(network, x.astype(np.float32))()
@@ -130,7 +130,7 @@ def test_torch_nade_samples_follow_the_first_conditional_and_the_recursion():
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     network = torch_nade.make_network(EVENT_SIZE, 4)
     network["w"].data.zero_()
-    network["w"].data[0] = 40.0
+    network["w"].data[:, 0] = 40.0
     network["c"].data.fill_(-20.0)
     network["v"].data.fill_(20.0)
     network["b"].data.fill_(-40.0)
