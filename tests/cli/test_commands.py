@@ -100,6 +100,9 @@ def test_sample_writes_the_same_draws_in_each_form(digits_run: Path, invoke: Any
     np.testing.assert_array_equal(table, samples.reshape([9, 64]))
     assert "." not in (tmp_path / "samples.csv").read_text()
     assert (tmp_path / "samples.png").stat().st_size > 1000
+    invoke("sample", digits_run, "--num-samples", 9, "--temperature", 0.5, "--out", tmp_path / "cold.npy")
+    cold = tfar.load(digits_run / "model.keras").with_temperature(0.5)
+    np.testing.assert_array_equal(np.load(tmp_path / "cold.npy"), cold.sample(9, seed=0))
 
 
 def test_complete_keeps_what_is_observed(digits_run: Path, invoke: Any, tmp_path: Path) -> None:

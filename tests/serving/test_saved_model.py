@@ -15,6 +15,7 @@ import pytest
 import tensorflow as tf
 
 import tfar
+from tests.registry import randomize
 from tfar import exports, serving
 from tfar.serving import saved_model, warmup
 
@@ -38,7 +39,7 @@ def test_the_version_folder_describes_itself(dist, version):
     assert content["event_shape"] == [4]
     assert content["num_members"] == 2
     assert content["head"]["class_name"] == "Bernoulli"
-    assert content["order"] == "natural"
+    assert content["order"] == "natural" and content["temperature"] == 1.0
     assert content["versions"]["tfar"] == tfar.__version__
     sample = content["signatures"]["sample"]["inputs"]
     assert {name: (i["shape"], i["dtype"]) for name, i in sample.items()} == {
@@ -47,6 +48,17 @@ def test_the_version_folder_describes_itself(dist, version):
     }
     for name, checksum in content["sha256"].items():
         assert exports.sha256([version / name]) == checksum
+
+
+def test_a_copy_at_another_temperature_exports_its_own_law():
+    dist = randomize(tfar.MADE([4], [8], conditional_shape=[2], jit_compile=False))
+    cold, rows = dist.with_temperature(0.5), {"value": tf.eye(4), "conditional_input": tf.ones([4, 2])}
+    found = tfar.serving.signatures.signatures(cold)["log_prob"].function(**rows)["log_prob"]
+    np.testing.assert_allclose(
+        found, cold.log_prob(rows["value"], conditional_input=rows["conditional_input"]), rtol=1e-5
+    )
+    warm = dist.log_prob(rows["value"], conditional_input=rows["conditional_input"])
+    assert np.abs(found - warm).min() > 1e-3
 
 
 def test_the_noise_of_an_ensemble_has_its_member(dist):

@@ -21,6 +21,8 @@ tfar sample runs/digits --num-samples 64 --seed 1 --out samples.png
 tfar sample runs/wine --num-samples 1000 --out samples.csv
 
 tfar sample made.keras --out samples.npy --method fixed_point
+
+tfar sample runs/digits --temperature 0.8 --out sharper.png
 """
 
 
@@ -33,13 +35,16 @@ def sample(
     method: Annotated[
         str, typer.Option("--method", help="ancestral, fixed_point or naive: the same samples, at another speed.")
     ] = "ancestral",
+    temperature: Annotated[
+        float, typer.Option("--temperature", help="Below 1 sharper, above 1 flatter: another law than the model's.")
+    ] = 1.0,
 ) -> None:
     """Draws samples of a model."""
     console = make_console()
     runs.find(run_or_model)
     rows.check_out(out, (".npy", ".csv", ".png"))
     load_tensorflow()
-    dist = runs.load_dist(run_or_model)
+    dist = runs.load_dist(run_or_model).with_temperature(temperature)
     rows.check_out(out, (out.suffix,), tuple(dist.event_shape))
     with console.status(f"Drawing {num_samples} samples"):
         samples = np.asarray(dist.sample(num_samples, seed=seed, method=method))

@@ -202,7 +202,7 @@ class Autoregressive(tfd.Distribution):  # type: ignore[name-defined]
                 f"OrderlessNADE, or MADE with order='random' and num_masks=None. Received {order!r}."
             )
         network = self.network.with_orders(resolved[None]) if self.network.members_are_orders else self.network
-        return self._with_density(Density(network, self.head, resolved))
+        return self._with_density(network=network, order=resolved)
 
     def with_orders(self, orders: Any) -> "Autoregressive":
         """A copy that shares the weights and averages the probabilities of other orders, for a model of all orders.
@@ -213,11 +213,37 @@ class Autoregressive(tfd.Distribution):  # type: ignore[name-defined]
         Raises:
             ValueError: If the model is not one for all orders, or the orders are none.
         """
-        return self._with_density(Density(self.network.with_orders(orders), self.head))
+        return self._with_density(network=self.network.with_orders(orders), order=None)
 
-    def _with_density(self, density: Density) -> "Autoregressive":
-        clone = copy.copy(self)
-        clone._density, clone._network = density, density.network
+    def with_temperature(self, temperature: float) -> "Autoregressive":
+        """A copy that shares the weights and whose sites follow the model's conditionals at another temperature.
+
+        It is another law than the model's: sharper below 1, flatter above. Its `sample`, `log_prob` and `complete` are of that
+        law, whose conditionals are `tfar.heads.Head.tempered`; their product is not a power of the model's density.
+
+        Args:
+            temperature: float, T > 0; 1 is the model itself.
+
+        Raises:
+            ValueError: If the temperature is not a positive number, or the head knows no other temperature.
+
+        Example:
+            >>> hot = tfar.MADE([2], [4]).with_temperature(1e6)  # hot sites are uniform
+            >>> round(float(hot.log_prob([1.0, 0.0])), 4)
+            -1.3863
+        """
+        return self._with_density(temperature=temperature)
+
+    @property
+    def temperature(self) -> float:
+        """The temperature of the conditionals, 1 unless `with_temperature` changed it."""
+        return self._density.temperature
+
+    def _with_density(self, **changes: Any) -> "Autoregressive":
+        density, clone = self._density, copy.copy(self)
+        names = ("network", "head", "order", "temperature")
+        clone._density = Density(**{**{name: getattr(density, name) for name in names}, **changes})
+        clone._network = clone._density.network
         clone._rows = rows.RowFunctions(self._rows.jit_compile)
         return clone
 

@@ -12,6 +12,7 @@ import tensorflow as tf
 from tfar import random, samplers
 from tfar.heads import Head
 from tfar.heads.numerics import logaddexp
+from tfar.heads.tempered import Tempered, check_temperature
 from tfar.networks import AutoregressiveNetwork
 from tfar.networks.base import flatten_condition, observed_first
 
@@ -25,12 +26,15 @@ class Density:
         network: the network.
         head: the head.
         order: None for the orders of the network's members, or int32 `[num_sites]` for all of them.
+        temperature: float. At another than 1 the sites follow `conditional`, the head at that temperature.
     """
 
-    def __init__(self, network: AutoregressiveNetwork, head: Head, order: Any = None) -> None:
+    def __init__(self, network: AutoregressiveNetwork, head: Head, order: Any = None, temperature: float = 1.0) -> None:
         self.network = network
         self.head = head
         self.order = order
+        self.temperature = check_temperature(temperature)
+        self.conditional = head if self.temperature == 1.0 else Tempered(head, temperature)
 
     # Scores ----------------------------------------------------------------------------------------------------------
 
@@ -87,14 +91,14 @@ class Density:
         """
         x, valid = self._supported(x, conditional_input, observed)
         params, weights = self.network.training_pass(x, conditional_input, seed, observed)
-        log_probs = self.head.log_prob(self.head.training_params(params), self._sites(x))
+        log_probs = self.conditional.log_prob(self.conditional.training_params(params), self._sites(x))
         if weights is not None:
             log_probs *= weights
         return _nan_unless(valid, -tf.reduce_sum(log_probs, axis=-1))
 
     def _member_log_probs(self, x: tf.Tensor, conditional_input: Any, member: Any) -> tf.Tensor:
         params = self.network(x, conditional_input, member=member, order=self.order, training=False)
-        return self.head.log_prob(params, self._sites(x))
+        return self.conditional.log_prob(params, self._sites(x))
 
     def _prefix_log_prob(self, x: tf.Tensor, observed: tf.Tensor, conditional_input: Any, member: Any) -> tf.Tensor:
         log_probs = self._member_log_probs(x, conditional_input, member)
@@ -167,7 +171,9 @@ class Density:
             return self.fixed_point(noise, conditional_input, member_noise)[0]
         member = self._uniform_member(member_noise)
         if method == "naive":
-            sites = samplers.naive(self.network, self.head, noise, conditional_input, member=member, order=self.order)
+            sites = samplers.naive(
+                self.network, self.conditional, noise, conditional_input, member=member, order=self.order
+            )
         else:
             sites = self._walk(noise, conditional_input, member).sites
         return self._event(self._nan_unless_finite(conditional_input, sites))
@@ -178,7 +184,7 @@ class Density:
         """As `sample_from_noise` by fixed-point iteration: values and the number of passes."""
         member = self._uniform_member(member_noise)
         sites, passes = samplers.fixed_point(
-            self.network, self.head, noise, conditional_input, member=member, order=self.order
+            self.network, self.conditional, noise, conditional_input, member=member, order=self.order
         )
         return self._event(self._nan_unless_finite(conditional_input, sites)), passes
 
@@ -205,7 +211,7 @@ class Density:
             order = tf.tile(tf.constant(self.order)[None], [tf.shape(noise)[0], 1])
         return samplers.walk(
             self.network,
-            self.head,
+            self.conditional,
             noise,
             conditional_input,
             member=member,

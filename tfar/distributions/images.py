@@ -13,11 +13,7 @@ from tfar.networks.raster import RasterNetwork
 
 
 class ImageAutoregressive(Autoregressive):
-    """Distribution over images whose pixels are decided in raster order.
-
-    Draws at another temperature follow another law than `log_prob`, and `sample` does not offer them: a head of your own that
-    divides the parameters does, and its distribution then has the `log_prob` of that law.
-    """
+    """Distribution over images whose pixels are decided in raster order."""
 
     def receptive_field(self, row: int, column: int, channel: int = 0) -> NDArray[np.bool_]:
         """Which values of the image the parameters of one of its values depend on.

@@ -96,6 +96,25 @@ class Head(keras.layers.Layer, abc.ABC):
         inside = self._in_support(tf.cast(x, tf.float32))
         return tf.reduce_all(inside, axis=list(range(-len(self.site_shape), 0))) if self.site_shape else inside
 
+    def tempered(self, params: tf.Tensor, temperature: float) -> tf.Tensor:
+        """Parameters of the same law at another temperature, sharper below 1: what `with_temperature` of a model draws from.
+
+        Of a Bernoulli or a categorical site it is `p(x)^(1 / T)`, normalised. Of a mixture, the weights and each component are
+        taken to that power and normalised by themselves; a power of a logistic is none, so its scale is multiplied by T. No
+        scale falls below the smallest that the head allows.
+
+        Args:
+            params: float32 `[..., params_size]`.
+            temperature: float, T > 0.
+
+        Returns:
+            float32 of the same shape.
+
+        Raises:
+            NotImplementedError: If the head does not define it.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not define `tempered`.")
+
     def call(self, params: Any, x: Any) -> tf.Tensor:
         """The same as `log_prob(params, x)`."""
         return self.log_prob(params, x)

@@ -27,6 +27,9 @@ class Bernoulli(Head):
     def params_size(self) -> int:
         return 1
 
+    def tempered(self, params: tf.Tensor, temperature: float) -> tf.Tensor:
+        return params / temperature
+
     def _in_support(self, x: tf.Tensor) -> tf.Tensor:
         return tf.logical_or(tf.equal(x, 0.0), tf.equal(x, 1.0))
 

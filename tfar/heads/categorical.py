@@ -37,6 +37,9 @@ class Categorical(Head):
     def params_size(self) -> int:
         return self.num_classes
 
+    def tempered(self, params: tf.Tensor, temperature: float) -> tf.Tensor:
+        return params / temperature
+
     def _in_support(self, x: tf.Tensor) -> tf.Tensor:
         within = tf.logical_and(x >= 0.0, x <= self.num_classes - 1.0)
         return tf.logical_and(within, tf.equal(x, tf.floor(x)))

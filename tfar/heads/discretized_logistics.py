@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfar.heads.base import Head, check_positive_int
-from tfar.heads.numerics import logsumexp, select_class, softplus
+from tfar.heads.numerics import TINY_SCALE, logsumexp, select_class, softplus, softplus_inverse
 
 # The smallest scale in units of half the range of the values, exp(-7).
 MIN_SCALE = float(np.exp(-7.0))
@@ -94,10 +94,19 @@ class DiscretizedLogisticMixture(Head):
 
     def components(self, params: tf.Tensor) -> Components:
         """Splits parameters `[..., params_size]`."""
+        logits, loc, raw_scale, coefficients = self._split(params)
+        return Components(logits[..., 0], loc, softplus(raw_scale) + MIN_SCALE, coefficients)
+
+    def _split(self, params: tf.Tensor) -> list[tf.Tensor]:
         sizes = [1, self.num_channels, self.num_channels, self._num_coefficients]
         shape = tf.concat([tf.shape(params)[:-1], [self.num_components, sum(sizes)]], 0)
-        logits, loc, raw_scale, coefficients = tf.split(tf.reshape(params, shape), sizes, axis=-1)
-        return Components(logits[..., 0], loc, softplus(raw_scale) + MIN_SCALE, coefficients)
+        return tf.split(tf.reshape(params, shape), sizes, axis=-1)
+
+    def tempered(self, params: tf.Tensor, temperature: float) -> tf.Tensor:
+        logits, loc, raw_scale, coefficients = self._split(params)
+        excess = (softplus(raw_scale) + MIN_SCALE) * temperature - MIN_SCALE
+        raw_scale = softplus_inverse(tf.maximum(excess, TINY_SCALE))
+        return tf.reshape(tf.concat([logits / temperature, loc, raw_scale, coefficients], axis=-1), tf.shape(params))
 
     def _in_support(self, x: tf.Tensor) -> tf.Tensor:
         within = tf.logical_and(x >= float(self.low), x <= float(self.high))

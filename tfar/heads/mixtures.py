@@ -9,7 +9,15 @@ import keras
 import tensorflow as tf
 
 from tfar.heads.base import Head, check_positive_int
-from tfar.heads.numerics import laplace_quantile, logsumexp, normal_quantile, select_class, softplus
+from tfar.heads.numerics import (
+    TINY_SCALE,
+    laplace_quantile,
+    logsumexp,
+    normal_quantile,
+    select_class,
+    softplus,
+    softplus_inverse,
+)
 
 
 class LocationScaleMixture(Head):
@@ -30,6 +38,8 @@ class LocationScaleMixture(Head):
     """
 
     noise_size = 2
+    # The power of T by which a component's scale changes when its density is taken to the power 1 / T.
+    _scale_power: float
 
     def __init__(self, num_components: int = 10, min_scale: float = 1e-4, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -58,6 +68,11 @@ class LocationScaleMixture(Head):
         # Equal to loc to the last bit: the difference is zero, and only its gradient is not.
         loc = tf.stop_gradient(loc) + scale * (loc - tf.stop_gradient(loc))
         return tf.concat([logits, loc, raw_scale], axis=-1)
+
+    def tempered(self, params: tf.Tensor, temperature: float) -> tf.Tensor:
+        logits, loc, scale = self.components(params)
+        excess = scale * temperature**self._scale_power - self.min_scale
+        return tf.concat([logits / temperature, loc, softplus_inverse(tf.maximum(excess, TINY_SCALE))], axis=-1)
 
     def initial_params(self) -> list[float]:
         """Parameters for training to start from on standardised data: equal components of scale 1, side by side.
@@ -110,6 +125,8 @@ class NormalMixture(LocationScaleMixture):
         Uria, Murray and Larochelle. RNADE: the real-valued neural autoregressive density-estimator. NIPS 2013.
     """
 
+    _scale_power = 0.5
+
     def _standard_log_prob(self, z: tf.Tensor) -> tf.Tensor:
         return -0.5 * z * z - 0.5 * math.log(2.0 * math.pi)
 
@@ -128,6 +145,8 @@ class LaplaceMixture(LocationScaleMixture):
     References:
         Uria, Murray and Larochelle. RNADE: the real-valued neural autoregressive density-estimator. NIPS 2013.
     """
+
+    _scale_power = 1.0
 
     def _standard_log_prob(self, z: tf.Tensor) -> tf.Tensor:
         return -tf.abs(z) - math.log(2.0)

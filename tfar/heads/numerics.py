@@ -5,10 +5,21 @@ TFLite's own softplus and log_sigmoid overflow near |x| = 89, and it has no inve
 
 import tensorflow as tf
 
+# By so much at least a scale is above the smallest that a head allows, so that an unconstrained parameter gives it.
+TINY_SCALE = 1e-30
+
 
 def softplus(x: tf.Tensor) -> tf.Tensor:
     """log(1 + exp(x)), finite for every finite x."""
     return tf.maximum(x, 0.0) + tf.math.log(1.0 + tf.exp(-tf.abs(x)))
+
+
+def softplus_inverse(y: tf.Tensor) -> tf.Tensor:
+    """x with softplus(x) = y, for y > 0."""
+    small = tf.minimum(y, 0.1)  # where 1 - exp(-y) would cancel
+    large = tf.maximum(y, 0.1)
+    of_small = tf.math.log(small) + small * (0.5 + small / 24.0)
+    return tf.where(y < 0.1, of_small, large + tf.math.log(1.0 - tf.exp(-large)))
 
 
 def logsumexp(x: tf.Tensor) -> tf.Tensor:

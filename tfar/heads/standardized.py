@@ -58,6 +58,9 @@ class StandardizedMixture(Head):
             return params
         return tf.concat([self.mixture.scale_location_gradients(params[..., :-2]), params[..., -2:]], axis=-1)
 
+    def tempered(self, params: tf.Tensor, temperature: float) -> tf.Tensor:
+        return tf.concat([self.mixture.tempered(params[..., :-2], temperature), params[..., -2:]], axis=-1)
+
     def _in_support(self, x: tf.Tensor) -> tf.Tensor:
         return self.mixture.in_support(x)
 

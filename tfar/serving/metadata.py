@@ -37,6 +37,7 @@ def describe(dist: Autoregressive, signatures: Mapping[str, Signature], folder: 
         "num_sites": network.num_sites,
         "num_members": network.num_members,
         "head": keras.saving.serialize_keras_object(dist.head),
+        "temperature": dist.temperature,
         "order": _order(dist),
         "any_order": dist.density.allows_any_order,
         "num_weights": sum(int(np.prod(v.shape)) for v in dist.variables),

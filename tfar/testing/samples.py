@@ -234,6 +234,8 @@ def _explained(
     params = dist.network(event[None], condition, member=int(member), order=dist.density.order)[0, site]
     moves = np.stack(np.meshgrid(*[[-EDGE, 0.0, EDGE]] * len(noise), indexing="ij"), -1).reshape(-1, len(noise))
     moved = np.clip(noise + moves, 2.0**-24, 1.0 - 2.0**-24)
-    draws = np.asarray(dist.head.sample(tf.tile(params[None], [len(moved), 1]), moved)).reshape(len(moved), -1)
+    draws = np.asarray(dist.density.conditional.sample(tf.tile(params[None], [len(moved), 1]), moved)).reshape(
+        len(moved), -1
+    )
     slack = 0.0 if dist.head.discrete else VALUE_RTOL * np.maximum(1.0, np.abs(value))
     return bool((draws.min(0) - slack <= value).all() and (value <= draws.max(0) + slack).all())
