@@ -37,7 +37,7 @@ SETTINGS = {
     "dna": dataclasses.replace(VECTOR, weight_decay=0.3, patience=20),
     "mushrooms": dataclasses.replace(VECTOR, weight_decay=0.05, ema_momentum=0.995, patience=30),
     "mnist": dataclasses.replace(
-        VECTOR, order="natural", learning_rate=2e-3, weight_decay=0.1, ema_momentum=0.999, max_epochs=200, patience=10
+        VECTOR, order="natural", learning_rate=2e-3, weight_decay=0.1, ema_momentum=0.999, max_epochs=40, patience=10
     ),
 }
 UCI = "the paper's: Larochelle and Murray 2011, table of binary data sets"

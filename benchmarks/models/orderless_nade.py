@@ -34,7 +34,12 @@ SETTINGS = {
     "dna": dataclasses.replace(VECTOR, weight_decay=0.3),
     "mushrooms": dataclasses.replace(VECTOR, weight_decay=0.05),
     "mnist": dataclasses.replace(
-        VECTOR, hidden_units=(500, 500), max_epochs=400, patience=20, test_orders=(1, 2, 4, 8, 16, 32, 64, 128)
+        VECTOR,
+        hidden_units=(500, 500),
+        max_epochs=400,
+        patience=20,
+        test_orders=(1, 2, 4, 8, 16, 32, 64, 128),
+        validation_draws=2,
     ),
 }
 UCI = "the paper's: Uria et al. 2014, table of binary data sets, 16 orders"

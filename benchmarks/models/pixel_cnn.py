@@ -30,8 +30,9 @@ ONE_TO_LOG_PROB, ONE_MS = 4.0, 8.0
 # trains for about two hours on two cores. `hidden_units` has the features of each block. Starting points, to be chosen on the
 # validation set.
 PIXEL_CNN = Settings(
-    hidden_units=(64,) * 7, learning_rate=1e-3, ema_momentum=0.999, batch_size=50, max_epochs=36, patience=8
+    hidden_units=(64,) * 5, learning_rate=2e-3, ema_momentum=0.9995, batch_size=16, max_epochs=20, patience=8
 )
+KERNEL_SIZE = 7
 GATED_PIXEL_CNN = Settings(
     hidden_units=(32,) * 7, learning_rate=1e-3, ema_momentum=0.999, batch_size=50, max_epochs=50, patience=8
 )
@@ -181,11 +182,12 @@ CASES = ModelCases(
     likelihood=[
         likelihood_case(
             "pixel-cnn-mnist",
-            "PixelCNN 7 x 64",
+            "PixelCNN 5 x 64",
             PIXEL_CNN,
             81.30,
             83.0,
             make=pixel_cnn,
+            kernel_size=KERNEL_SIZE,
             output_filters=(OUTPUT_FILTERS, OUTPUT_FILTERS),
         ),
         likelihood_case("gated-pixel-cnn-mnist", "GatedPixelCNN 7 x 32", GATED_PIXEL_CNN, 80.10, 82.5, **GATED_HOW),
