@@ -129,6 +129,7 @@ class LikelihoodCase:
         quick: settings of `--quick` beside narrow layers and few epochs.
         jit_compile: whether XLA compiles the train step, as Keras takes it; on the CPU its convolutions are slow.
         with_classes: bool. Whether the model is told the class of every row.
+        standardize: bool. Of folds: whether the model sees standardised rows, as one that does not take the units out itself.
         beside: None, or what is computed of the splits and reported beside the figures, such as what codecs need.
     """
 
@@ -147,6 +148,7 @@ class LikelihoodCase:
     quick: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     jit_compile: bool | str = "auto"
     with_classes: bool = False
+    standardize: bool = False
     beside: Callable[[Any], Mapping[str, float]] | None = None
 
 

@@ -22,16 +22,18 @@ def run_case(
 ) -> results.Result:
     """Trains and evaluates a case on each fold.
 
-    The models see the data in the units of the file. Log-likelihoods are reported as if every fold had been standardised by
-    the mean and the deviation of its own training rows, validation included, and in the units of the file.
+    The models see the data in the units of the file, or standardised if the case says so. Log-likelihoods are reported of every
+    fold standardised by the mean and the deviation of its own training rows, validation included, and in the units of the file.
     """
     scores, gaussians, epochs, parameters = [], [], [], 0
     for number, splits in enumerate(folds, 1):
-        place = training.case_folder(folder, case, splits)
+        shown = standardized(splits) if case.standardize else splits
+        place = training.case_folder(folder, case, shown)
         if fresh:
             shutil.rmtree(place, ignore_errors=True)
-        dist, progress = training.train(case, splits, place)
-        scores.append([-training.evaluate(dist.log_prob, part)[0] for part in (splits.test, splits.valid)])
+        dist, progress = training.train(case, shown, place)
+        units = log_units(splits) if case.standardize else 0.0
+        scores.append([-training.evaluate(dist.log_prob, part)[0] - units for part in (shown.test, shown.valid)])
         gaussians.append(float(np.mean(gaussian(_training_rows(splits))(splits.test))))
         epochs.append(progress)
         parameters = int(sum(np.prod(v.shape) for v in dist.trainable_variables))
@@ -66,6 +68,16 @@ def summary(log_likelihoods: np.ndarray, folds: Sequence[Splits]) -> dict[str, A
         "test_log_likelihood_in_units": round(float(log_likelihoods.mean()), 4),
         "folds": [round(float(value), 4) for value in standardized],
     }
+
+
+def standardized(splits: Splits) -> Splits:
+    """The rows with the mean and the deviation of the training rows taken out."""
+    rows = _training_rows(splits)
+    mean, deviation = rows.mean(axis=0), rows.std(axis=0)
+    parts = {name: getattr(splits, name) for name in ("train", "valid", "test")}
+    return dataclasses.replace(
+        splits, **{name: ((part - mean) / deviation).astype(np.float32) for name, part in parts.items()}
+    )
 
 
 def log_units(splits: Splits) -> float:

@@ -27,14 +27,14 @@ SAMPLE_TO_LOG_PROB = 2.5
 ONE_TO_LOG_PROB, ONE_MS = 4.0, 8.0
 
 # Likelihood. The papers' settings for binarised MNIST are not given in full; widths and depths here are chosen so that a case
-# trains for about two hours on two cores. `hidden_units` has the features of each block. Starting points, to be chosen on the
-# validation set.
+# trains for an hour or two on two cores. `hidden_units` has the features of each block. In the first thousands of steps a kernel
+# of 7x7 learns much faster than the papers' 3x3 in more blocks, at the same cost, and batches of 16 faster than larger ones.
 PIXEL_CNN = Settings(
     hidden_units=(64,) * 5, learning_rate=2e-3, ema_momentum=0.9995, batch_size=16, max_epochs=20, patience=8
 )
 KERNEL_SIZE = 7
 GATED_PIXEL_CNN = Settings(
-    hidden_units=(32,) * 7, learning_rate=1e-3, ema_momentum=0.999, batch_size=50, max_epochs=50, patience=8
+    hidden_units=(24,) * 4, learning_rate=2e-3, ema_momentum=0.9995, batch_size=16, max_epochs=20, patience=8
 )
 NUM_CLASSES = 10
 OUTPUT_FILTERS = 32  # before the sigmoid, as the ICML paper's for MNIST
@@ -170,7 +170,7 @@ def likelihood_case(
     )
 
 
-GATED_HOW = {"make": gated_pixel_cnn, "output_filters": (OUTPUT_FILTERS,)}
+GATED_HOW = {"make": gated_pixel_cnn, "kernel_size": KERNEL_SIZE, "output_filters": (OUTPUT_FILTERS,)}
 CASES = ModelCases(
     speed=[
         plain_case(16, [sample_target()], with_peer=True),
@@ -190,10 +190,10 @@ CASES = ModelCases(
             kernel_size=KERNEL_SIZE,
             output_filters=(OUTPUT_FILTERS, OUTPUT_FILTERS),
         ),
-        likelihood_case("gated-pixel-cnn-mnist", "GatedPixelCNN 7 x 32", GATED_PIXEL_CNN, 80.10, 82.5, **GATED_HOW),
+        likelihood_case("gated-pixel-cnn-mnist", "GatedPixelCNN 4 x 24", GATED_PIXEL_CNN, 80.10, 82.5, **GATED_HOW),
         likelihood_case(
             "gated-pixel-cnn-mnist-classes",
-            "GatedPixelCNN 7 x 32, given the class",
+            "GatedPixelCNN 4 x 24, given the class",
             GATED_PIXEL_CNN,
             None,
             82.5,

@@ -54,6 +54,26 @@ def test_figures_are_means_over_the_folds_in_both_units(result):
     assert result.targets[0]["met"] is (figures["test_log_likelihood"] >= -5.0)
 
 
+def test_a_model_of_standardised_rows_is_reported_in_the_same_units(monkeypatch, tmp_path):
+    class Fitted:
+        trainable_variables = ()
+
+        def __init__(self, rows):
+            self.log_prob = folds.gaussian(rows)
+
+    def train(case, splits, place):
+        rows = folds._training_rows(splits)
+        np.testing.assert_allclose([rows.mean(axis=0), rows.std(axis=0)], [[0] * 3, [1] * 3], atol=1e-4)
+        return Fitted(rows), [{"seconds": 1.0}]
+
+    monkeypatch.setattr(training, "train", train)
+    monkeypatch.setattr(training, "evaluate", lambda log_prob, x: (-log_prob(x).mean(), 0.0))
+    case = dataclasses.replace(CASE, standardize=True)
+    figures = folds.run_case(case, [make_fold() for _ in range(3)], tmp_path, "command").figures
+    for name in ("test_log_likelihood", "test_log_likelihood_in_units"):
+        assert figures[name] == pytest.approx(figures["gaussian"][name], abs=1e-3)
+
+
 def test_results_do_not_depend_on_the_units_of_the_file(monkeypatch, tmp_path, result):
     fold = make_fold()
     scaled = dataclasses.replace(fold, **{p: getattr(fold, p) * np.float32(1000) for p in ("train", "valid", "test")})
