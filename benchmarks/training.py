@@ -18,6 +18,8 @@ from benchmarks.data import Splits
 
 TRAINED = "trained.weights.h5"
 PROGRESS = "progress.json"
+# What the learning rate is multiplied by in each epoch of its decay.
+DECAY = 0.3
 DEFAULT_FOLDER = (
     pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "tfar" / "benchmarks"
 )
@@ -89,7 +91,15 @@ def make_callbacks(settings: Settings, folder: pathlib.Path) -> list[Any]:
     ]
     if settings.ema_momentum is not None:
         callbacks.append(keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
+    if settings.decay_epochs:
+        callbacks.append(keras.callbacks.LearningRateScheduler(lambda epoch: learning_rate(settings, epoch)))
     return [*callbacks, make_stopper(folder, settings), make_progress(folder, settings)]
+
+
+def learning_rate(settings: Settings, epoch: int) -> float:
+    """The learning rate of an epoch, counted from 0."""
+    num_decays = max(0, epoch + 1 - (settings.max_epochs - settings.decay_epochs))
+    return settings.learning_rate * DECAY**num_decays
 
 
 def make_stopper(folder: pathlib.Path, settings: Settings) -> Any:

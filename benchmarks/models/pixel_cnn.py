@@ -30,11 +30,11 @@ ONE_TO_LOG_PROB, ONE_MS = 4.0, 8.0
 # trains for an hour or two on two cores. `hidden_units` has the features of each block. In the first thousands of steps a kernel
 # of 7x7 learns much faster than the papers' 3x3 in more blocks, at the same cost, and batches of 16 faster than larger ones.
 PIXEL_CNN = Settings(
-    hidden_units=(64,) * 5, learning_rate=2e-3, ema_momentum=0.9995, batch_size=16, max_epochs=20, patience=8
+    hidden_units=(64,) * 5, learning_rate=2e-3, ema_momentum=0.9995, batch_size=16, max_epochs=10, decay_epochs=3
 )
 KERNEL_SIZE = 7
 GATED_PIXEL_CNN = Settings(
-    hidden_units=(24,) * 4, learning_rate=2e-3, ema_momentum=0.9995, batch_size=16, max_epochs=20, patience=8
+    hidden_units=(24,) * 4, learning_rate=2e-3, ema_momentum=0.9995, batch_size=16, max_epochs=8, decay_epochs=3
 )
 NUM_CLASSES = 10
 OUTPUT_FILTERS = 32  # before the sigmoid, as the ICML paper's for MNIST

@@ -120,6 +120,17 @@ def test_other_settings_have_another_folder(toy, splits, tmp_path):
     assert training.case_folder(tmp_path, toy, splits) != training.case_folder(tmp_path, toy, splits.head(10))
 
 
+def test_the_learning_rate_falls_in_the_last_epochs(toy, splits, tmp_path, capsys):
+    settings = dataclasses.replace(SETTINGS, learning_rate=0.1, max_epochs=5, decay_epochs=2)
+    rates = [training.learning_rate(settings, epoch) for epoch in range(5)]
+    np.testing.assert_allclose(rates, [0.1, 0.1, 0.1, 0.03, 0.009])
+    _, epochs = training.train(dataclasses.replace(toy, settings=settings), splits, tmp_path)
+    np.testing.assert_allclose([epoch["learning_rate"] for epoch in epochs], rates[: len(epochs)], rtol=1e-6)
+    constant = dataclasses.replace(settings, decay_epochs=0)
+    assert {training.learning_rate(constant, epoch) for epoch in range(5)} == {0.1}
+    assert "decay_epochs" in settings.as_dict() and "decay_epochs" not in constant.as_dict()
+
+
 @pytest.mark.parametrize("model", model_names())
 def test_optimizers_of_all_cases_exist(model):
     for case in load_cases(model).likelihood:
