@@ -15,7 +15,7 @@ LATER, SEEN, UNSEEN, ITSELF = range(4)
 COLORS = {SEEN: figures.INK, UNSEEN: "#eda63a", LATER: figures.UNKNOWN, ITSELF: figures.DRAWN}
 WORDS = {
     SEEN: "seen",
-    UNSEEN: "earlier, but not seen (blind)",
+    UNSEEN: "earlier, but not seen",
     LATER: "comes later",
     ITSELF: "the pixel itself",
 }
@@ -54,7 +54,7 @@ def receptive_field(
         >>> dist = tfar.PixelCNN([6, 6], filters=4, num_blocks=2, first_kernel_size=3)
         >>> figure = receptive_field({"PixelCNN": dist}, row=3, column=2)
         >>> [text.get_text() for text in figure.texts][:3]
-        ['PixelCNN: sees 17 of 20', 'seen', 'earlier, but not seen (blind)']
+        ['PixelCNN: sees 17 of 20', 'seen', 'earlier, but not seen']
     """
     fields = dict(of) if isinstance(of, Mapping) else {"": of}
     if not fields:
