@@ -27,7 +27,7 @@ HEADINGS = {
     "imputation": "## Missing values",
     "speed": "## Speed",
     "memory": "## Memory",
-    "memory-of-images": "## Memory of a train step",
+    "memory-of-images": "## Memory of a training step",
     "serving": "## Serving",
 }
 OPENING = re.compile(r"<!-- table:(.*?) -->")
