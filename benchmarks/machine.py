@@ -20,15 +20,20 @@ _BUT_RESULTS = (".", ":!benchmarks/results", ":!README.md")
 
 def set_threads(num_threads: int = NUM_THREADS) -> None:
     """Gives TensorFlow and PyTorch the same number of threads; call it before either has run anything."""
-    import tensorflow as tf
-
-    tf.config.threading.set_intra_op_parallelism_threads(num_threads)
-    tf.config.threading.set_inter_op_parallelism_threads(num_threads)
+    set_tensorflow_threads(num_threads)
     try:
         import torch
     except ImportError:
         return
     torch.set_num_threads(num_threads)
+
+
+def set_tensorflow_threads(num_threads: int = NUM_THREADS) -> None:
+    """Gives TensorFlow its number of threads; call it before it has run anything."""
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(num_threads)
+    tf.config.threading.set_inter_op_parallelism_threads(num_threads)
 
 
 def machine() -> dict[str, Any]:
@@ -105,6 +110,13 @@ def peak_memory_mib() -> float:
                 return int(line.split()[1]) / 1024
     unit = 2**20 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def forget_peak_memory() -> None:
+    """Lets `peak_memory_mib` begin again at what is resident now, where the system can: on Linux."""
+    control = pathlib.Path("/proc/self/clear_refs")
+    if control.exists():
+        control.write_text("5")
 
 
 def _devices() -> list[str]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.cases import LikelihoodCase, SpeedCase
 from benchmarks.results import Result
+
+if TYPE_CHECKING:
+    from benchmarks.step_memory import StepCase
 
 NOT_RUN = "not run"
 SPEED_HEADER = ("", "log_prob, ms", "train step, ms", "sample, ms", "sample / log_prob", "TFP's sample / sample")
@@ -22,6 +25,15 @@ SERVING_HEADER = (
 )
 ROUNDING_HEADER = ("weights of the TFLite file", "MiB", "mean difference of log_prob, nats", "largest, nats")
 IMPUTATION_HEADER = ("imputer", "log loss, nats a missing bit", "accuracy")
+MEMORY_HEADER = (
+    "model",
+    "batch",
+    "step",
+    "peak, MiB",
+    "before the step, MiB",
+    "an event more, KiB",
+    "by the formula, KiB",
+)
 TFP = "TFP"
 BUSY = 0.03
 
@@ -137,6 +149,30 @@ def imputation_table(result: Result | None) -> str:
     note = f"Adult ({result.data['note']}), {result.data['missing']:.0%} of the bits missing in training and in test; "
     note += f"{result.data['test_rows']:,} test rows; seed {result.seed}."
     return "\n\n".join([markdown_table(IMPUTATION_HEADER, rows), note])
+
+
+def memory_table(cases: Sequence[StepCase], found: Sequence[Result | None]) -> str:
+    """Peak memory of train steps, and what an event more takes; a case without a result says so."""
+    rows, conditions = [], []
+    for case, result in zip(cases, found, strict=True):
+        if result is None:
+            rows.append([case.title, str(case.batch_size), NOT_RUN, *[""] * 4])
+            continue
+        formula = result.figures["formula_kib"]
+        for mode, figures in result.figures["modes"].items():
+            rows.append(
+                [
+                    case.title,
+                    str(case.batch_size),
+                    mode,
+                    f"{figures['peak_mib']:,.0f}",
+                    f"{figures['built_mib']:,.0f}",
+                    f"{figures['row_kib']:,.0f}",
+                    "" if formula is None else f"{formula:,.0f}",
+                ]
+            )
+        conditions.append(_conditions(result))
+    return "\n\n".join([markdown_table(MEMORY_HEADER, rows), *dict.fromkeys(conditions)])
 
 
 def likelihood_table(cases: Sequence[LikelihoodCase], found: Sequence[Result | None]) -> str:

@@ -13,7 +13,7 @@ from benchmarks import machine
 
 FOLDER = pathlib.Path(__file__).resolve().parent / "results"
 SCHEMA = 1
-KINDS = ("speed", "likelihood", "serving", "imputation")
+KINDS = ("speed", "likelihood", "serving", "imputation", "memory")
 
 
 @dataclasses.dataclass(frozen=True)

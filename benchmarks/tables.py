@@ -1,7 +1,8 @@
-"""The README's tables from the result files: `python -m benchmarks.tables [--write | --check]`.
+"""The tables of README and docs from the result files: `python -m benchmarks.tables [--write | --check]`.
 
-A table stands between `<!-- table:NAME -->` and `<!-- /table -->`; NAME is "likelihood", "imputation", "speed" or "serving".
-`--write` puts the tables in, `--check` fails with a diff where the README differs, and neither prints them.
+A table stands between `<!-- table:NAME -->` and `<!-- /table -->`; NAME is "likelihood", "imputation", "speed", "memory",
+"memory-of-images" or "serving". `--write` puts the tables in, `--check` fails with a diff where a page differs, and neither
+prints them.
 """
 
 from __future__ import annotations
@@ -17,12 +18,16 @@ from benchmarks import machine, render, results
 from benchmarks.cases import load_cases, model_names
 from benchmarks.imputation import CASE as IMPUTATION_CASE
 from benchmarks.serving import CASE as SERVING_CASE
+from benchmarks.step_memory import CASES as STEP_CASES
 
 README = machine.ROOT / "README.md"
+PAGES = (machine.ROOT / "docs" / "pixel_models.md",)
 HEADINGS = {
     "likelihood": "## Likelihood",
     "imputation": "## Missing values",
     "speed": "## Speed",
+    "memory": "## Memory",
+    "memory-of-images": "## Memory of a training step",
     "serving": "## Serving",
 }
 OPENING = re.compile(r"<!-- table:(.*?) -->")
@@ -34,12 +39,16 @@ def tables(folder: pathlib.Path = results.FOLDER) -> dict[str, str]:
     models = [load_cases(model) for model in model_names()]
     speed = [case for model in models for case in model.speed if not case.quick]
     likelihood = [case for model in models for case in model.likelihood]
+    memory = [results.find("memory", case.name, folder) for case in STEP_CASES]
+    images = [(case, found) for case, found in zip(STEP_CASES, memory, strict=True) if case.numbers is not None]
     return {
         "likelihood": render.likelihood_table(
             likelihood, [results.find("likelihood", c.name, folder) for c in likelihood]
         ),
         "imputation": render.imputation_table(results.find("imputation", IMPUTATION_CASE, folder)),
         "speed": render.speed_table(speed, [results.find("speed", case.name, folder) for case in speed]),
+        "memory": render.memory_table(STEP_CASES, memory),
+        "memory-of-images": render.memory_table(*zip(*images, strict=True)),
         "serving": render.serving_table(results.find("serving", SERVING_CASE, folder)),
     }
 
@@ -63,7 +72,7 @@ def check_markers(text: str, rendered: dict[str, str]) -> None:
     if opened != closed or len(opened) != text.count("<!-- /table -->") or len(set(opened)) != len(opened):
         raise ValueError(f"Expected each of {opened} once, with its own <!-- /table -->.")
     for name, heading in HEADINGS.items():
-        if re.search(rf"^{heading}\b", text, re.MULTILINE) and name not in opened:
+        if re.search(rf"^{heading}$", text, re.MULTILINE) and name not in opened:
             raise ValueError(f"Expected <!-- table:{name} --> in a README that has the heading {heading!r}.")
 
 
@@ -84,8 +93,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Prints, writes or checks."""
     parser = argparse.ArgumentParser("python -m benchmarks.tables", description=__doc__)
     action = parser.add_mutually_exclusive_group()
-    action.add_argument("--write", action="store_true", help="put the tables into the README")
-    action.add_argument("--check", action="store_true", help="exit with 1 if the README differs from the results")
+    action.add_argument("--write", action="store_true", help="put the tables into the pages")
+    action.add_argument("--check", action="store_true", help="exit with 1 if a page differs from the results")
     options = parser.parse_args(arguments)
     run: Callable[[], int] = _write if options.write else _check if options.check else _print
     try:
@@ -102,13 +111,14 @@ def _print() -> int:
 
 
 def _write() -> int:
-    write(README)
+    for page in (README, *PAGES):
+        write(page)
     return 0
 
 
 def _check() -> int:
-    difference = check(README)
-    print(difference or "The README shows what the results say.")
+    difference = "".join(check(page) for page in (README, *PAGES))
+    print(difference or "The README and the docs show what the results say.")
     return 1 if difference else 0
 
 

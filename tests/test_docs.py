@@ -3,6 +3,7 @@
 import pathlib
 import re
 
+import keras
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -29,6 +30,21 @@ def test_from_tfp_pixel_cnn(tmp_path, monkeypatch):
     assert names["of_classes"].shape == (2, 3, 8, 8, 1)
     assert not names["dist"].network.awaits_data
     assert (tmp_path / "digits.keras").exists()
+
+
+def test_pixel_models(tmp_path, monkeypatch):
+    names: dict = {}
+    monkeypatch.chdir(tmp_path)
+    policy = keras.config.dtype_policy()
+    try:
+        for code in blocks("docs/pixel_models.md"):
+            exec(compile(code, "docs/pixel_models.md", "exec"), names)
+    finally:
+        keras.config.set_dtype_policy(policy)
+    assert names["seen"].shape == (28, 28)
+    assert (tmp_path / "field.png").exists()
+    assert names["dist"].network.compute_dtype == "bfloat16"
+    assert int(names["model"].optimizer.iterations) == 1
 
 
 @pytest.mark.slow

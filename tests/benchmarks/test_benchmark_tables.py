@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks import data, imputation, machine, render, results, serving, tables
+from benchmarks import data, imputation, render, results, serving, step_memory, tables
 from benchmarks.cases import check, load_cases, model_names
 
 README = """# tfar
@@ -152,8 +152,9 @@ def test_command_reports_lost_markers(tmp_path, monkeypatch, capsys):
     assert "table:likelihood" in capsys.readouterr().err
 
 
-def test_the_repository_readme_shows_the_results():
-    assert tables.check(machine.ROOT / "README.md") == ""
+@pytest.mark.parametrize("page", [tables.README, *tables.PAGES], ids=lambda page: page.name)
+def test_the_pages_show_the_results(page):
+    assert tables.check(page) == ""
 
 
 def test_case_names_are_unique():
@@ -168,5 +169,6 @@ def test_result_files_belong_to_cases():
     kinds = ("speed", "likelihood")
     known = {f"{kind}-{case.name}.json" for model in models for kind in kinds for case in getattr(model, kind)}
     known |= {results.path_of("serving", serving.CASE).name, results.path_of("imputation", imputation.CASE).name}
+    known |= {results.path_of("memory", case.name).name for case in step_memory.CASES}
     found = {path.name for path in results.FOLDER.glob("*.json")}
     assert found <= known

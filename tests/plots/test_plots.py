@@ -8,24 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.plots.pictures import assert_inside, assert_picture, pixels
 from tfar import plots
 from tfar.plots import figures
 
 RNG = np.random.default_rng(0)
 BITS = RNG.integers(0, 2, [6, 8, 8])
-
-
-def pixels(path: Path) -> np.ndarray:
-    from matplotlib.image import imread
-
-    return imread(path)
-
-
-def assert_picture(path: Path) -> None:
-    picture = pixels(path)
-    assert min(picture.shape[:2]) > 60
-    assert len(np.unique(picture.reshape([-1, picture.shape[-1]]), axis=0)) >= 3
-    assert not [p for p in path.parent.iterdir() if p.name.startswith(".")]
 
 
 @pytest.mark.parametrize("shape", [(6, 8, 8), (1, 28, 28, 1), (5, 12, 9, 3)])
@@ -73,6 +61,47 @@ def test_surprise_map(tmp_path: Path, shape: tuple[int, ...], sites: int) -> Non
 def test_what_is_no_image_is_refused(images: np.ndarray) -> None:
     with pytest.raises(ValueError, match=r"Expected `images` of shape .* received \("):
         plots.image_grid(images)
+
+
+def test_samples_over_training(tmp_path: Path) -> None:
+    blank, full = np.zeros([5, 8, 8]), np.ones([5, 8, 8])
+    rows = {0: blank, 20: full, "real digits, of the test set": BITS[:5]}
+    figure = plots.samples_over_training(rows, tmp_path / "growing.png", title="Growing")
+    assert_picture(tmp_path / "growing.png")
+    assert [text.get_text() for text in figure.texts] == [
+        "Growing",
+        "epoch 0",
+        "epoch 20",
+        "real digits, of the test set",
+    ]
+    picture = np.rint(figure.axes[0].images[0].get_array() * 255)
+    step = (picture.shape[0] - 64) // 2  # from one row of tiles to the next
+    for top, color in ((0, figures.PAPER), (step, figures.INK)):
+        assert (picture[top : top + 64, :64] == np.rint(figures.rgb(color) * 255)).all()
+
+
+def test_rows_of_samples_share_their_shades() -> None:
+    dim = np.full([1, 8, 8], 1.0)
+    pictures = [
+        plots.samples_over_training({1: dim, 2: np.full([1, 8, 8], top)}).axes[0].images[0].get_array()[:64]
+        for top in (1.0, 4.0)
+    ]
+    np.testing.assert_allclose(pictures[0], np.broadcast_to(figures.rgb(figures.INK), [64, 64, 3]))
+    faint = 0.75 * figures.rgb(figures.PAPER) + 0.25 * figures.rgb(figures.INK)
+    np.testing.assert_allclose(pictures[1], np.broadcast_to(faint, [64, 64, 3]))
+
+
+@pytest.mark.parametrize("rows", [{}, {1: BITS, 2: BITS[:4]}, {1: BITS, 2: BITS[..., None].repeat(3, -1)}])
+def test_rows_of_samples_of_other_shapes_are_refused(rows: dict[Any, Any]) -> None:
+    with pytest.raises(ValueError, match=r"Expected `samples` of one shape, and at least one row of them; received \{"):
+        plots.samples_over_training(rows)
+
+
+@pytest.mark.parametrize("title", [None, "A title that is a good deal wider than the one image below"])
+def test_labels_and_titles_are_not_cut_off(title: str | None) -> None:
+    label = "after so many epochs that the label is long"
+    assert_inside(plots.samples_over_training({label: BITS[:1], 100: BITS[:1]}, title=title))
+    assert_inside(plots.completions(BITS[:1], True, BITS[:1], title=title))
 
 
 def test_what_does_not_fit_is_refused() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -88,6 +89,41 @@ def test_sample_grids_refuse_what_is_no_image(tmp_path: Path) -> None:
         started(logs.SampleGrid(tmp_path), None, dist)
     with pytest.raises(ValueError, match="at least 1; received num_samples=0"):
         logs.SampleGrid(tmp_path, num_samples=0)
+
+
+def test_samples_are_kept_after_the_chosen_epochs() -> None:
+    dist = tfar.MADE(event_shape=[2, 3], hidden_units=[8])
+    history = logs.SampleHistory(epochs=[0, 1, 3], num_samples=4, seed=5)
+    drawn, model = [np.asarray(dist.sample(4, seed=5))], tfar.training.DensityModel(dist)
+    model.compile(optimizer=keras.optimizers.Adam(0.5))
+    after_each = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: drawn.append(np.asarray(dist.sample(4, seed=5)))
+    )
+    rows = np.ones([40, 2, 3], np.float32)
+    model.fit(rows, epochs=4, verbose=0, callbacks=[history, after_each])
+    assert list(history.samples) == [0, 1, 3]
+    for epoch, samples in history.samples.items():
+        np.testing.assert_array_equal(samples, drawn[epoch])
+    assert not np.array_equal(drawn[0], drawn[3])
+    model.fit(rows, initial_epoch=4, epochs=5, verbose=0, callbacks=[history])
+    assert list(history.samples) == [0, 1, 3]
+    model.fit(rows, epochs=1, verbose=0, callbacks=[history])
+    assert list(history.samples) == [0, 1]
+
+
+def test_samples_of_a_batch_of_conditions_are_one_list() -> None:
+    dist = tfar.MADE(event_shape=[4], hidden_units=[4], conditional_shape=[2])
+    history = started(logs.SampleHistory([0], 3, conditional_input=np.eye(2, dtype=np.float32)), None, dist)
+    history.on_epoch_begin(0)
+    assert history.samples[0].shape == (6, 4)
+    expected = np.asarray(dist.sample(3, seed=0, conditional_input=np.eye(2, dtype=np.float32)))
+    np.testing.assert_array_equal(history.samples[0][2:4], expected[1])
+
+
+@pytest.mark.parametrize("arguments", [{"epochs": []}, {"epochs": [3, -1]}, {"epochs": [1], "num_samples": 0}])
+def test_sample_histories_refuse_what_they_cannot_draw(arguments: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="Expected `epochs` of at least one number"):
+        logs.SampleHistory(**arguments)
 
 
 def test_a_grid_shows_every_image_once() -> None:

@@ -1,5 +1,9 @@
-"""Pictures of images: samples, completions, and what surprises. Needs matplotlib: `pip install "tfar[plots]"`."""
+"""Pictures of images: samples, completions, what surprises, and what a pixel sees.
 
-from tfar.plots.images import completions, image_grid, surprise_map
+They need matplotlib: `pip install "tfar[plots]"`.
+"""
 
-__all__ = ["completions", "image_grid", "surprise_map"]
+from tfar.plots.fields import receptive_field
+from tfar.plots.images import completions, image_grid, samples_over_training, surprise_map
+
+__all__ = ["completions", "image_grid", "receptive_field", "samples_over_training", "surprise_map"]

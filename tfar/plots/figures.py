@@ -116,6 +116,18 @@ def place(figure: Any, picture: RGB, left: float, top: float, width: float, heig
     return axes
 
 
+def text_width(text: str, fontsize: float = 9.0, fontweight: str = "normal") -> float:
+    """Width in inches that a line of text takes on a figure; none for no text."""
+    require_matplotlib()
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import TextPath
+
+    if not text.strip():
+        return 0.0
+    box = TextPath((0.0, 0.0), text, size=fontsize, prop=FontProperties(weight=fontweight)).get_extents()
+    return float(box.x1) / 72.0
+
+
 def write(figure: Any, x: float, y: float, text: str, **options: Any) -> None:
     """Writes text at a place in inches from the upper left corner of the figure."""
     width, height = figure.get_size_inches()

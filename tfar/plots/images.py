@@ -1,4 +1,4 @@
-"""Grids of images, completions beside their originals, and maps of what surprises."""
+"""Grids of images, samples as training goes on, completions beside their originals, and maps of what surprises."""
 
 import math
 import os
@@ -107,12 +107,55 @@ def completions(
     return figures.finished(_labelled_rows(rows, labels, title, images.shape[1:3]), path)
 
 
-def _labelled_rows(rows: list[NDArray[Any]], labels: list[str], title: str | None, shape: tuple[int, int]) -> Any:
+def samples_over_training(
+    samples: Mapping[int | str, ArrayLike],
+    path: Path = None,
+    title: str | None = None,
+    limits: Limits = None,
+) -> Any:
+    """Draws a row of samples for each epoch, so that a column shows one sample growing; the seed must be the same.
+
+    `tfar.training.SampleHistory` collects them in `fit`.
+
+    Args:
+        samples: images `[N, H, W]`, `[N, H, W, 1]` or `[N, H, W, 3]` by the number of epochs after which they were drawn, in the
+            order of the rows. A key that is a str labels its row as it stands, such as one of real images.
+        path: where to save the picture, or None.
+        title: str or None.
+        limits: as those of `image_grid`, the same for all rows.
+
+    Returns:
+        A matplotlib Figure.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+        ValueError: If there are no rows, or their shapes differ or are not those of images.
+
+    Example:
+        >>> figure = samples_over_training({0: np.ones([5, 8, 8]), 10: np.eye(8)[None].repeat(5, 0), "real": np.zeros([5, 8, 8])})
+        >>> [text.get_text() for text in figure.texts]
+        ['epoch 0', 'epoch 10', 'real']
+    """
+    rows = {
+        key if isinstance(key, str) else f"epoch {key}": figures.check_images("samples", x)
+        for key, x in samples.items()
+    }
+    shapes = {row.shape for row in rows.values()}
+    if len(shapes) != 1:
+        found = {label: row.shape for label, row in rows.items()}
+        raise ValueError(f"Expected `samples` of one shape, and at least one row of them; received {found}.")
+    shades = figures.levels(np.stack(list(rows.values())), limits)
+    painted = [figures.paint(shade) for shade in shades]
+    return figures.finished(_labelled_rows(painted, list(rows), title, shades.shape[2:4]), path)
+
+
+def _labelled_rows(rows: list[NDArray[Any]], labels: list[str], title: str | None, shape: tuple[int, ...]) -> Any:
     columns = len(rows[0])
     picture, step, _ = figures.mosaic(np.concatenate(rows), columns)
     width, height = _inches(picture, shape, columns)
-    label, heading = 0.85, HEADING if title else 0.0
-    figure = figures.new_figure(width + label + 2 * MARGIN, height + 2 * MARGIN + heading)
+    label, heading = max(0.85, 0.15 + max(map(figures.text_width, labels))), HEADING if title else 0.0
+    whole = max(width + label, figures.text_width(title or "", 11, "bold"))
+    figure = figures.new_figure(whole + 2 * MARGIN, height + 2 * MARGIN + heading)
     if title:
         figures.write(figure, MARGIN, MARGIN + 0.08, title, fontsize=11, fontweight="bold", va="center")
     figures.place(figure, picture, MARGIN + label, MARGIN + heading, width, height)
@@ -185,7 +228,7 @@ def _with_scale(picture: NDArray[Any], shape: tuple[int, int], columns: int, top
     return figure
 
 
-def _inches(picture: NDArray[Any], shape: tuple[int, int], columns: int) -> tuple[float, float]:
+def _inches(picture: NDArray[Any], shape: tuple[int, ...], columns: int) -> tuple[float, float]:
     """Width and height at which a mosaic of that many columns is shown; small images get one size, large ones more."""
     tile = TILE_INCHES * max(1.0, max(shape) / 40.0)
     inches = tile * shape[1] / max(shape) * (columns * (1.0 + figures.GAP) - figures.GAP)

@@ -3,7 +3,7 @@
 from tfar.training.batches import Batches
 from tfar.training.callbacks import Backup, ResumableEarlyStopping
 from tfar.training.density_model import DensityModel, load
-from tfar.training.logs import BoardLog, MetricsLog, SampleGrid
+from tfar.training.logs import BoardLog, MetricsLog, SampleGrid, SampleHistory
 from tfar.training.multi_worker import fit_multi_worker
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "MetricsLog",
     "ResumableEarlyStopping",
     "SampleGrid",
+    "SampleHistory",
     "fit_multi_worker",
     "load",
 ]

@@ -1,7 +1,8 @@
-"""Callbacks that write down how a run goes: a table of metrics, and pictures of samples."""
+"""Callbacks that keep how a run goes: a table of metrics, pictures of samples, and the samples themselves."""
 
 import csv
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,62 @@ class SampleGrid(keras.callbacks.Callback):
         if self._writer is not None:
             self._writer.close()
             self._writer = None
+
+
+class SampleHistory(keras.callbacks.Callback):
+    """Keeps samples of chosen epochs, drawn from the same noise each time, for `tfar.plots.samples_over_training`.
+
+    With averaged weights it stands after `keras.callbacks.SwapEMAWeights(swap_on_epoch=True)` in the list of callbacks, and then
+    draws from the average; the first draw, before any training, is from the initial weights.
+
+    Args:
+        epochs: ints from 0 on, the numbers of epochs after which to draw; 0 is before the first.
+        num_samples: int.
+        seed: int. What `dist.sample` takes.
+        conditional_input: what `dist.sample` takes, or None. A batch of conditions gives `num_samples` for each.
+
+    Attributes:
+        samples: a dict of float32 arrays `[num_samples, *event_shape]` by the numbers of epochs; `num_samples * conditions` of
+            them, those of the first draw first, if there is a batch of conditions. Each `fit` from epoch 0 empties it.
+
+    Raises:
+        ValueError: If `epochs` has a negative number or none, or `num_samples` is below 1.
+
+    Example:
+        >>> history = SampleHistory(epochs=[0, 2], num_samples=3)
+        >>> model = tfar.training.DensityModel(tfar.MADE(event_shape=[2, 2], hidden_units=[8]))
+        >>> model.compile(optimizer="adam")
+        >>> _ = model.fit(np.eye(4).reshape([4, 2, 2]), epochs=2, verbose=0, callbacks=[history])
+        >>> {epoch: x.shape for epoch, x in history.samples.items()}
+        {0: (3, 2, 2), 2: (3, 2, 2)}
+    """
+
+    def __init__(
+        self, epochs: Sequence[int], num_samples: int = 10, seed: int = 0, conditional_input: Any = None
+    ) -> None:
+        super().__init__()
+        self.epochs = frozenset(int(epoch) for epoch in epochs)
+        if not self.epochs or min(self.epochs) < 0 or num_samples < 1:
+            raise ValueError(
+                "Expected `epochs` of at least one number, none below 0, and `num_samples` of at least 1; received "
+                f"epochs={list(epochs)}, num_samples={num_samples}."
+            )
+        self.num_samples, self.seed, self.conditional_input = num_samples, seed, conditional_input
+        self.samples: dict[int, np.ndarray] = {}
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        if epoch == 0:
+            self.samples = {}
+            self._draw(0)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self._draw(epoch + 1)
+
+    def _draw(self, epoch: int) -> None:
+        if epoch in self.epochs:
+            dist = self.model.dist
+            drawn = dist.sample(self.num_samples, seed=self.seed, conditional_input=self.conditional_input)
+            self.samples[epoch] = np.reshape(drawn, [-1, *dist.network.event_shape])
 
 
 def write_scalar(tag: str, value: float) -> None:
