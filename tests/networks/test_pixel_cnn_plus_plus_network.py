@@ -306,3 +306,19 @@ def test_positional_arguments_are_those_of_tensorflow_probability():
     ours = list(inspect.signature(tfar.PixelCNNPlusPlus).parameters.values())[: len(theirs)]
     assert [p.name for p in ours] == [p.name for p in theirs]
     assert [p.default for p in ours[:-1]] == [p.default for p in theirs[:-1]]
+
+
+# What a pixel sees ----------------------------------------------------------------------------------------------------
+
+
+def test_the_receptive_field_is_what_moves_the_parameters():
+    dist = tfar.PixelCNNPlusPlus([4, 5, 2], high=3, **SMALL, jit_compile=False)
+    row, column = 2, 3
+    seen = dist.receptive_field(row, column)
+    np.testing.assert_array_equal(seen, dist.receptive_field(row, column, 1))
+    image = images([4, 5, 2], 1, high=2)
+    moved = np.repeat(image, 20, axis=0).reshape(20, 20, 2)
+    moved[np.arange(20), np.arange(20)] += 1.0
+    before, after = (dist.network(x.reshape(-1, 4, 5, 2))[:, row * 5 + column] for x in (image, moved))
+    np.testing.assert_array_equal(np.abs(after - before).max(-1) > 0, seen[..., 0].reshape(-1))
+    assert seen.any() and not seen.reshape(20, 2)[row * 5 + column :].any()

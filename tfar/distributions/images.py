@@ -18,7 +18,8 @@ class ImageAutoregressive(Autoregressive):
     def receptive_field(self, row: int, column: int, channel: int = 0) -> NDArray[np.bool_]:
         """Which values of the image the parameters of one of its values depend on.
 
-        It follows from the masks alone; `network.connectivity()` holds it for all values.
+        It follows from the connections alone; `network.connectivity()` holds it for all sites. Where the channels of a pixel
+        are decided together, as in PixelCNN++, they see the same.
 
         Args:
             row, column, channel: int. The value.
@@ -36,12 +37,14 @@ class ImageAutoregressive(Autoregressive):
                    [1, 1, 0, 0],
                    [0, 0, 0, 0]])
         """
-        shape = self.network.image_shape
+        shape = (*self.network.event_shape, 1)[:3]
         for name, value, size in zip(("row", "column", "channel"), (row, column, channel), shape, strict=True):
             if check_positive_int(name, value, lowest=0) >= size:
                 raise ValueError(f"Expected `{name}` below {size}; received {value}.")
-        site = (row * shape[1] + column) * shape[2] + channel
-        return self.network.connectivity()[:, site].reshape(self.network.event_shape)
+        sites_of_pixel = self.num_sites // (shape[0] * shape[1])
+        site = (row * shape[1] + column) * sites_of_pixel + channel % sites_of_pixel
+        seen = self.network.connectivity()[:, site].reshape(*shape[:2], sites_of_pixel)
+        return np.broadcast_to(seen, shape).reshape(self.network.event_shape)
 
 
 def image_shape(event_shape: Any) -> tuple[int, ...]:

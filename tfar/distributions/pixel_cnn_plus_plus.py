@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from tfar.distributions.arguments import checked_conditional_shape, shape_tuple
-from tfar.distributions.autoregressive import Autoregressive
+from tfar.distributions.images import ImageAutoregressive
 from tfar.heads import DiscretizedLogisticMixture
 from tfar.heads.base import check_positive_int
 from tfar.layers.gated_residual import ACTIVATIONS
@@ -31,7 +31,7 @@ NAMES = (
 
 
 @keras.saving.register_keras_serializable("tfar")
-class PixelCNNPlusPlus(Autoregressive):
+class PixelCNNPlusPlus(ImageAutoregressive):
     """PixelCNN++: images of whole numbers, pixel by pixel, all channels of a pixel at once.
 
         log p(x) = sum_{i, j} log p(x[i, j] | x[i', j'] for all pixels above and to the left)
