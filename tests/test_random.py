@@ -83,6 +83,12 @@ def test_row_i_does_not_depend_on_the_number_of_rows(seed):
     np.testing.assert_array_equal(random.row_seeds(seed, tf.constant(3)), many[:3])
 
 
+def test_row_seeds_in_a_graph_and_from_another_row_on():
+    later = random.row_seeds(5, 9).numpy()[3:7]
+    np.testing.assert_array_equal(random.row_seeds(5, 4, first=3), later)
+    np.testing.assert_array_equal(tf.function(lambda: random.row_seeds(5, 4, first=3))(), later)
+
+
 def test_streams_and_sizes():
     seeds = random.row_seeds(0, 3)
     streams = [random.uniform(seeds, 8, stream=s).numpy() for s in range(4)]

@@ -101,9 +101,15 @@ def row_seeds(seed: Any, num_rows: int | tf.Tensor, first: int | tf.Tensor = 0) 
         >>> row_seeds(1, 3).shape
         TensorShape([3, 2])
     """
-    key = tf.cast(as_seed(seed), tf.uint32)
+    derive = _derive_row_seeds if tf.executing_eagerly() else _derive_row_seeds.python_function
+    return derive(as_seed(seed), num_rows, first)
+
+
+@tf.function(input_signature=[tf.TensorSpec([2], tf.int32), tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.int32)])
+def _derive_row_seeds(seed: tf.Tensor, num_rows: tf.Tensor, first: tf.Tensor) -> tf.Tensor:
+    """What `row_seeds` returns; one call of a graph, as a hundred eager ops take longer than drawing some images does."""
     rows = tf.cast(tf.range(num_rows) + first, tf.uint32)
-    words = threefry(key[None], (rows, tf.zeros_like(rows)))
+    words = threefry(tf.cast(seed, tf.uint32)[None], (rows, tf.zeros_like(rows)))
     return tf.cast(tf.stack(words, axis=-1), tf.int32)
 
 
