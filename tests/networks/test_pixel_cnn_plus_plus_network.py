@@ -179,6 +179,8 @@ def test_decisions_of_dropout_are_independent_and_a_row_is_its_own():
     assert drawn.shape == (4, 6, 4001) and abs(dropped.mean() - 0.25) < 5.0 * np.sqrt(0.1875 / dropped.size)
     flat = dropped.reshape(24, -1)
     assert np.abs(np.corrcoef(flat) - np.eye(24)).max() < 0.1
+    of_low_bits, of_high_bits = flat[:, :2000].ravel(), flat[:, 2001:].ravel()  # a word decides two
+    assert abs(np.corrcoef(of_low_bits, of_high_bits)[0, 1]) < 5.0 / np.sqrt(of_low_bits.size)
     np.testing.assert_array_equal(random.kept(seeds[2:3], 4001, 0.25), drawn[0, 2:3])
     assert (random.kept(seeds, 100, 0.0).numpy() == 1.0).all()
 
