@@ -182,7 +182,7 @@ CASES = ModelCases(
     likelihood=[
         likelihood_case(
             "pixel-cnn-mnist",
-            "PixelCNN 5 x 64",
+            "PixelCNN 5 x 64, kernels of 7 x 7",
             PIXEL_CNN,
             81.30,
             83.0,
@@ -190,10 +190,12 @@ CASES = ModelCases(
             kernel_size=KERNEL_SIZE,
             output_filters=(OUTPUT_FILTERS, OUTPUT_FILTERS),
         ),
-        likelihood_case("gated-pixel-cnn-mnist", "GatedPixelCNN 4 x 24", GATED_PIXEL_CNN, 80.10, 82.5, **GATED_HOW),
+        likelihood_case(
+            "gated-pixel-cnn-mnist", "GatedPixelCNN 4 x 24, kernels of 7 x 7", GATED_PIXEL_CNN, 80.10, 82.5, **GATED_HOW
+        ),
         likelihood_case(
             "gated-pixel-cnn-mnist-classes",
-            "GatedPixelCNN 4 x 24, given the class",
+            "GatedPixelCNN 4 x 24, kernels of 7 x 7, given the class",
             GATED_PIXEL_CNN,
             None,
             82.5,

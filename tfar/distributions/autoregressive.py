@@ -1,4 +1,4 @@
-"""The base of all distributions: a network and a head as a citizen of TensorFlow Probability."""
+"""The distribution of a network and a head: initial weights, scores, draws and completions."""
 
 from typing import Any
 

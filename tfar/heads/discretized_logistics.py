@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfar.heads.base import Head, check_positive_int
-from tfar.heads.numerics import TINY_SCALE, logsumexp, select_class, softplus, softplus_inverse
+from tfar.heads.numerics import logsumexp, raw_scale_of, select_class, softplus
 
 # The smallest scale in units of half the range of the values, exp(-7).
 MIN_SCALE = float(np.exp(-7.0))
@@ -104,8 +104,7 @@ class DiscretizedLogisticMixture(Head):
 
     def tempered(self, params: tf.Tensor, temperature: float) -> tf.Tensor:
         logits, loc, raw_scale, coefficients = self._split(params)
-        excess = (softplus(raw_scale) + MIN_SCALE) * temperature - MIN_SCALE
-        raw_scale = softplus_inverse(tf.maximum(excess, TINY_SCALE))
+        raw_scale = raw_scale_of((softplus(raw_scale) + MIN_SCALE) * temperature, MIN_SCALE)
         return tf.reshape(tf.concat([logits / temperature, loc, raw_scale, coefficients], axis=-1), tf.shape(params))
 
     def _in_support(self, x: tf.Tensor) -> tf.Tensor:

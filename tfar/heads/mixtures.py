@@ -9,15 +9,7 @@ import keras
 import tensorflow as tf
 
 from tfar.heads.base import Head, check_positive_int
-from tfar.heads.numerics import (
-    TINY_SCALE,
-    laplace_quantile,
-    logsumexp,
-    normal_quantile,
-    select_class,
-    softplus,
-    softplus_inverse,
-)
+from tfar.heads.numerics import laplace_quantile, logsumexp, normal_quantile, raw_scale_of, select_class, softplus
 
 
 class LocationScaleMixture(Head):
@@ -71,8 +63,8 @@ class LocationScaleMixture(Head):
 
     def tempered(self, params: tf.Tensor, temperature: float) -> tf.Tensor:
         logits, loc, scale = self.components(params)
-        excess = scale * temperature**self._scale_power - self.min_scale
-        return tf.concat([logits / temperature, loc, softplus_inverse(tf.maximum(excess, TINY_SCALE))], axis=-1)
+        raw_scale = raw_scale_of(scale * temperature**self._scale_power, self.min_scale)
+        return tf.concat([logits / temperature, loc, raw_scale], axis=-1)
 
     def initial_params(self) -> list[float]:
         """Parameters for training to start from on standardised data: equal components of scale 1, side by side.

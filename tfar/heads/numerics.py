@@ -5,9 +5,6 @@ TFLite's own softplus and log_sigmoid overflow near |x| = 89, and it has no inve
 
 import tensorflow as tf
 
-# By so much at least a scale is above the smallest that a head allows, so that an unconstrained parameter gives it.
-TINY_SCALE = 1e-30
-
 
 def softplus(x: tf.Tensor) -> tf.Tensor:
     """log(1 + exp(x)), finite for every finite x."""
@@ -20,6 +17,11 @@ def softplus_inverse(y: tf.Tensor) -> tf.Tensor:
     large = tf.maximum(y, 0.1)
     of_small = tf.math.log(small) + small * (0.5 + small / 24.0)
     return tf.where(y < 0.1, of_small, large + tf.math.log(1.0 - tf.exp(-large)))
+
+
+def raw_scale_of(scale: tf.Tensor, min_scale: float) -> tf.Tensor:
+    """raw with min_scale + softplus(raw) = scale; a scale that is not above `min_scale` becomes it."""
+    return softplus_inverse(tf.maximum(scale - min_scale, 1e-30))
 
 
 def logsumexp(x: tf.Tensor) -> tf.Tensor:
