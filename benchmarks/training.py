@@ -18,8 +18,6 @@ from benchmarks.data import Splits
 
 TRAINED = "trained.weights.h5"
 PROGRESS = "progress.json"
-# What the learning rate is multiplied by in each epoch of its decay.
-DECAY = 0.3
 DEFAULT_FOLDER = (
     pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "tfar" / "benchmarks"
 )
@@ -99,7 +97,7 @@ def make_callbacks(settings: Settings, folder: pathlib.Path) -> list[Any]:
 def learning_rate(settings: Settings, epoch: int) -> float:
     """The learning rate of an epoch, counted from 0."""
     num_decays = max(0, epoch + 1 - (settings.max_epochs - settings.decay_epochs))
-    return settings.learning_rate * DECAY**num_decays
+    return settings.learning_rate * settings.decay_factor**num_decays
 
 
 def make_stopper(folder: pathlib.Path, settings: Settings) -> Any:

@@ -128,7 +128,10 @@ def test_the_learning_rate_falls_in_the_last_epochs(toy, splits, tmp_path, capsy
     np.testing.assert_allclose([epoch["learning_rate"] for epoch in epochs], rates[: len(epochs)], rtol=1e-6)
     constant = dataclasses.replace(settings, decay_epochs=0)
     assert {training.learning_rate(constant, epoch) for epoch in range(5)} == {0.1}
-    assert "decay_epochs" in settings.as_dict() and "decay_epochs" not in constant.as_dict()
+    slower = dataclasses.replace(settings, decay_factor=0.5)
+    np.testing.assert_allclose([training.learning_rate(slower, epoch) for epoch in (2, 3, 4)], [0.1, 0.05, 0.025])
+    names = {"decay_epochs", "decay_factor"}
+    assert names <= set(settings.as_dict()) and not names & set(constant.as_dict())
 
 
 @pytest.mark.parametrize("model", model_names())
