@@ -25,7 +25,7 @@ def run_case(
     The models see the data in the units of the file, or standardised if the case says so. Log-likelihoods are reported of every
     fold standardised by the mean and the deviation of its own training rows, validation included, and in the units of the file.
     """
-    scores, gaussians, epochs, parameters = [], [], [], 0
+    scores, gaussians, epochs, refitted, parameters = [], [], [], [], 0
     for number, splits in enumerate(folds, 1):
         shown = standardized(splits) if case.standardize else splits
         place = training.case_folder(folder, case, shown)
@@ -33,7 +33,11 @@ def run_case(
             shutil.rmtree(place, ignore_errors=True)
         dist, progress = training.train(case, shown, place)
         units = log_units(splits) if case.standardize else 0.0
-        scores.append([-training.evaluate(dist.log_prob, part)[0] - units for part in (shown.test, shown.valid)])
+        valid = -training.evaluate(dist.log_prob, shown.valid)[0] - units
+        if case.refit:
+            dist, again = training.refit(case, shown, place, progress)
+            refitted.append(again)
+        scores.append([-training.evaluate(dist.log_prob, shown.test)[0] - units, valid])
         gaussians.append(float(np.mean(gaussian(_training_rows(splits))(splits.test))))
         epochs.append(progress)
         parameters = int(sum(np.prod(v.shape) for v in dist.trainable_variables))
@@ -43,7 +47,8 @@ def run_case(
         "valid_log_likelihood": summary(np.array(scores)[:, 1], folds)["test_log_likelihood"],
         "gaussian": summary(np.array(gaussians), folds),
         "epochs": [len(progress) for progress in epochs],
-        "train_seconds": round(sum(epoch["seconds"] for progress in epochs for epoch in progress), 1),
+        **({"refitted_epochs": [len(progress) for progress in refitted]} if case.refit else {}),
+        "train_seconds": round(sum(epoch["seconds"] for progress in epochs + refitted for epoch in progress), 1),
         "parameters": parameters,
     }
     return results.make(

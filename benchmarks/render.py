@@ -32,6 +32,8 @@ MEMORY_HEADER = (
     "peak, MiB",
     "before the step, MiB",
     "an event more, KiB",
+    "XLA's buffers, MiB",
+    "an event more, KiB",
     "by the formula, KiB",
 )
 TFP = "TFP"
@@ -156,7 +158,7 @@ def memory_table(cases: Sequence[StepCase], found: Sequence[Result | None]) -> s
     rows, conditions = [], []
     for case, result in zip(cases, found, strict=True):
         if result is None:
-            rows.append([case.title, str(case.batch_size), NOT_RUN, *[""] * 4])
+            rows.append([case.title, str(case.batch_size), NOT_RUN, *[""] * 6])
             continue
         formula = result.figures["formula_kib"]
         for mode, figures in result.figures["modes"].items():
@@ -168,6 +170,7 @@ def memory_table(cases: Sequence[StepCase], found: Sequence[Result | None]) -> s
                     f"{figures['peak_mib']:,.0f}",
                     f"{figures['built_mib']:,.0f}",
                     f"{figures['row_kib']:,.0f}",
+                    *(f"{figures[name]:,.0f}" if name in figures else "" for name in ("assigned_mib", "assigned_row_kib")),
                     "" if formula is None else f"{formula:,.0f}",
                 ]
             )

@@ -1,7 +1,8 @@
 """Memory of a train step: `python -m benchmarks.step_memory [--quick] [--case NAME] [--json FOLDER]`.
 
 Each case is trained for a few steps in fresh processes, by the step that `DensityModel.fit` runs, at its batch size and at a
-batch of one row. The difference of the two peaks is what the other rows take: weights, optimiser and compiler are in both.
+batch of one row. The difference of the two peaks is what the other rows take: weights, optimiser and compiler are in both. Of a
+compiled step XLA's own account is kept beside: the buffers it assigns, weights and inputs included, and what a row more takes of them.
 """
 
 from __future__ import annotations
@@ -10,9 +11,12 @@ import argparse
 import dataclasses
 import json
 import math
+import os
 import pathlib
+import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -25,6 +29,8 @@ from benchmarks.peers.masks import random_bits
 NOTE = "largest resident memory of a fresh process during three train steps, after a first that compiles"
 STEPS = 3
 COMPILED, PLAIN = "XLA", "tf.function"
+# The dump of the step's buffers: Keras calls the function `one_step_on_data`.
+ASSIGNMENT = "*one_step_on_data*buffer-assignment.txt"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -190,17 +196,49 @@ def _train_step(case: StepCase, batch_size: int, mode: str) -> Callable[[], floa
 # All of them ----------------------------------------------------------------------------------------------------------
 
 
-def measure(case: StepCase, batch_size: int, mode: str, timeout_s: float = 1200.0) -> dict[str, float]:
+def measure(
+    case: StepCase, batch_size: int, mode: str, *, xla_flags: str = "", timeout_s: float = 1200.0
+) -> dict[str, float]:
     """Runs `measure_here` in a fresh process.
 
     Raises:
         RuntimeError: If that process failed; with its last words.
     """
     command = [sys.executable, "-m", "benchmarks.step_memory", "--here", case.name, str(batch_size), mode]
-    done = subprocess.run(command, cwd=machine.ROOT, capture_output=True, text=True, timeout=timeout_s)
+    flags = {"XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} {xla_flags}".strip()} if xla_flags else {}
+    environment = {**os.environ, **flags}
+    done = subprocess.run(
+        command, cwd=machine.ROOT, capture_output=True, text=True, timeout=timeout_s, env=environment
+    )
     if done.returncode:
         raise RuntimeError(f"No memory figure for {case.name}: {(done.stderr.splitlines() or ['?'])[-1]}")
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def assigned_mib(case: StepCase, batch_size: int) -> float:
+    """MiB of all buffers that XLA assigns to the compiled step, as its own dump says; in a process of its own, as dumps take memory.
+
+    Raises:
+        RuntimeError: If that process failed, or left no such dump.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        measure(case, batch_size, COMPILED, xla_flags=f"--xla_dump_to={folder} --xla_dump_hlo_as_text")
+        found = [total_bytes(path.read_text()) for path in pathlib.Path(folder).glob(ASSIGNMENT)]
+    if not found:
+        raise RuntimeError(f"Expected XLA to dump its buffers of {case.name} as {ASSIGNMENT}. Found none.")
+    return round(max(found) / 2**20, 1)
+
+
+def total_bytes(dump: str) -> int:
+    """What a dump of XLA's buffer assignment adds up to.
+
+    Raises:
+        RuntimeError: If it has no such line.
+    """
+    match = re.search(r"^Total bytes used: (\d+)", dump, re.MULTILINE)
+    if match is None:
+        raise RuntimeError(f"Expected a line 'Total bytes used: ...' in XLA's buffer assignment. Found: {dump[:200]!r}")
+    return int(match[1])
 
 
 def run_case(case: StepCase, command: str) -> results.Result:
@@ -227,10 +265,18 @@ def run_case(case: StepCase, command: str) -> results.Result:
 
 
 def _figures(case: StepCase, mode: str) -> dict[str, float]:
-    """The peaks of both batches, and what a row more takes."""
+    """The peaks of both batches, and what a row more takes; of a compiled step, also by XLA's account."""
+
+    def row_kib(one: float, batch: float) -> float:
+        return round(1024 * (batch - one) / (case.batch_size - 1), 1)
+
     one, batch = (measure(case, size, mode) for size in (1, case.batch_size))
-    row_kib = 1024 * (batch["peak_mib"] - one["peak_mib"]) / (case.batch_size - 1)
-    return {**batch, "one_row_peak_mib": one["peak_mib"], "row_kib": round(row_kib, 1)}
+    peak = one["peak_mib"]
+    figures = {**batch, "one_row_peak_mib": peak, "row_kib": row_kib(peak, batch["peak_mib"])}
+    if mode == COMPILED:
+        of_one, of_batch = (assigned_mib(case, size) for size in (1, case.batch_size))
+        figures |= {"assigned_mib": of_batch, "assigned_row_kib": row_kib(of_one, of_batch)}
+    return figures
 
 
 def _kib(case: StepCase) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -52,14 +53,36 @@ def train(case: LikelihoodCase, splits: Splits, folder: pathlib.Path) -> tuple[A
     return dist, read_progress(folder)
 
 
+def refit(
+    case: LikelihoodCase, splits: Splits, folder: pathlib.Path, epochs: Sequence[dict[str, float]]
+) -> tuple[Any, list[dict[str, float]]]:
+    """Trains a case afresh on its training and validation rows together, for the epochs that were best on validation.
+
+    Args:
+        case: the case.
+        splits: what it was trained on.
+        folder: where that lies; this training goes below it.
+        epochs: the records of that training.
+
+    Returns:
+        As `train`.
+    """
+    best = 1 + int(np.argmin([epoch["val_nll"] for epoch in epochs]))
+    case = dataclasses.replace(case, settings=dataclasses.replace(case.settings, max_epochs=best))
+    rows = np.concatenate([splits.train, splits.valid])
+    return train(case, dataclasses.replace(splits, train=rows, valid=splits.valid[:0]), folder / "refit")
+
+
 def _fit(model: Any, splits: Splits, settings: Settings, folder: pathlib.Path) -> None:
+    """Trains with early stopping, or for all epochs if there are no validation rows."""
     folder.mkdir(parents=True, exist_ok=True)
+    validates = len(splits.valid) > 0
     model.fit(
         splits.examples("train"),
-        validation_data=splits.examples("valid"),
+        validation_data=splits.examples("valid") if validates else None,
         epochs=settings.max_epochs,
         batch_size=settings.batch_size,
-        callbacks=make_callbacks(settings, folder),
+        callbacks=make_callbacks(settings, folder, validates=validates),
         verbose=0,
     )
 
@@ -77,8 +100,8 @@ def make_optimizer(settings: Settings) -> Any:
     )
 
 
-def make_callbacks(settings: Settings, folder: pathlib.Path) -> list[Any]:
-    """Backup, averaged weights if asked for, early stopping with the best weights, and the record of epochs.
+def make_callbacks(settings: Settings, folder: pathlib.Path, *, validates: bool = True) -> list[Any]:
+    """Backup, averaged weights if asked for, early stopping with the best weights if anything validates, the record of epochs.
 
     The backup comes first: it must hold the weights that training goes on with, not their average.
     """
@@ -91,7 +114,9 @@ def make_callbacks(settings: Settings, folder: pathlib.Path) -> list[Any]:
         callbacks.append(keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
     if settings.decay_epochs:
         callbacks.append(keras.callbacks.LearningRateScheduler(lambda epoch: learning_rate(settings, epoch)))
-    return [*callbacks, make_stopper(folder, settings), make_progress(folder, settings)]
+    if validates:
+        callbacks.append(make_stopper(folder, settings))
+    return [*callbacks, make_progress(folder, settings)]
 
 
 def learning_rate(settings: Settings, epoch: int) -> float:

@@ -74,6 +74,22 @@ def test_a_model_of_standardised_rows_is_reported_in_the_same_units(monkeypatch,
         assert figures[name] == pytest.approx(figures["gaussian"][name], abs=1e-3)
 
 
+def test_a_refitted_case_tests_the_second_model_and_validates_the_first(monkeypatch, tmp_path):
+    class Shifted(Known):
+        def log_prob(self, x):
+            return super().log_prob(x) - 1.0
+
+    monkeypatch.setattr(training, "train", lambda case, splits, place: (Shifted(), [{"seconds": 1.0}] * 4))
+    monkeypatch.setattr(training, "refit", lambda case, splits, place, epochs: (Known(), [{"seconds": 2.0}] * 3))
+    all_folds = [make_fold() for _ in range(3)]
+    plain = folds.run_case(CASE, all_folds, tmp_path, "command").figures
+    figures = folds.run_case(dataclasses.replace(CASE, refit=True), all_folds, tmp_path, "command").figures
+    assert figures["test_log_likelihood"] == pytest.approx(plain["test_log_likelihood"] + 1.0, abs=1e-4)
+    assert figures["valid_log_likelihood"] == plain["valid_log_likelihood"]
+    assert figures["refitted_epochs"] == [3] * 3 and "refitted_epochs" not in plain
+    assert figures["train_seconds"] == 3 * (4.0 + 6.0)
+
+
 def test_results_do_not_depend_on_the_units_of_the_file(monkeypatch, tmp_path, result):
     fold = make_fold()
     scaled = dataclasses.replace(fold, **{p: getattr(fold, p) * np.float32(1000) for p in ("train", "valid", "test")})

@@ -134,6 +134,21 @@ def test_the_learning_rate_falls_in_the_last_epochs(toy, splits, tmp_path, capsy
     assert names <= set(settings.as_dict()) and not names & set(constant.as_dict())
 
 
+def test_refit_trains_on_all_rows_for_the_best_number_of_epochs(toy, splits, tmp_path, monkeypatch):
+    seen = []
+    fit = IndependentBits.fit
+
+    def watched(self, rows, **arguments):
+        seen.append((len(rows), arguments["validation_data"]))
+        return fit(self, rows, **arguments)
+
+    monkeypatch.setattr(IndependentBits, "fit", watched)
+    _, epochs = training.refit(toy, splits, tmp_path, [{"val_nll": value} for value in (3.0, 2.0, 1.0, 1.5)])
+    assert seen == [(130, None)] and len(epochs) == 3
+    again, recorded = training.refit(toy, splits, tmp_path, [{"val_nll": value} for value in (3.0, 2.0, 1.0, 1.5)])
+    assert len(seen) == 1 and recorded == epochs
+
+
 @pytest.mark.parametrize("model", model_names())
 def test_optimizers_of_all_cases_exist(model):
     for case in load_cases(model).likelihood:

@@ -70,9 +70,10 @@ def test_measured_here_and_the_table(monkeypatch, tmp_path, capsys):
         return {"peak_mib": 500.0 + 3.0 * batch_size, "built_mib": 400.0}
 
     monkeypatch.setattr(step_memory, "measure", measure)
+    monkeypatch.setattr(step_memory, "assigned_mib", lambda case, batch_size: 10.0 + 2.0 * batch_size)
     assert step_memory.main(["--case", "pixel-cnn-7x64", "--json", str(tmp_path)]) == 0
     assert asked == [("pixel-cnn-7x64", size, mode) for mode in ("XLA", "tf.function") for size in (1, 16)]
-    assert "| PixelCNN 7 x 64 | 16 | XLA | 548 | 400 | 3,072 | 3,822 |" in capsys.readouterr().out
+    assert "| PixelCNN 7 x 64 | 16 | XLA | 548 | 400 | 3,072 | 42 | 2,048 | 3,822 |" in capsys.readouterr().out
     (path,) = tmp_path.glob("*.json")
     result = results.read(path)
     assert path.name == "memory-pixel-cnn-7x64.json"
@@ -96,6 +97,27 @@ def test_a_peak_can_be_forgotten():
     machine.forget_peak_memory()
     if pathlib.Path("/proc/self/clear_refs").exists():
         assert machine.peak_memory_mib() < before + 300
+
+
+def test_the_buffers_are_those_of_the_largest_dump(monkeypatch):
+    def measure(case, batch_size, mode, *, xla_flags):
+        folder = pathlib.Path(xla_flags.split("--xla_dump_to=")[1].split()[0])
+        for number, size in enumerate((3, 7)):
+            name = f"module_{number}.a_inference_one_step_on_data_1.cpu_after_optimizations-buffer-assignment.txt"
+            (folder / name).write_text(f"BufferAssignment:\nTotal bytes used: {size * 2**20} (?MiB)\n")
+
+    monkeypatch.setattr(step_memory, "measure", measure)
+    assert step_memory.assigned_mib(step_memory.QUICK, 4) == 7.0
+    monkeypatch.setattr(step_memory, "measure", lambda *args, **kwargs: None)
+    with pytest.raises(RuntimeError, match="Expected XLA to dump its buffers of quick"):
+        step_memory.assigned_mib(step_memory.QUICK, 4)
+    with pytest.raises(RuntimeError, match="Expected a line 'Total bytes used"):
+        step_memory.total_bytes("BufferAssignment:")
+
+
+@pytest.mark.slow
+def test_xla_dumps_its_buffers():
+    assert 0.01 < step_memory.assigned_mib(step_memory.QUICK, 4) < 50
 
 
 def test_a_process_that_fails_says_why():
