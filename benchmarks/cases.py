@@ -134,8 +134,8 @@ class LikelihoodCase:
         jit_compile: whether XLA compiles the train step, as Keras takes it; on the CPU its convolutions are slow.
         with_classes: bool. Whether the model is told the class of every row.
         standardize: bool. Of folds: whether the model sees standardised rows, as one that does not take the units out itself.
-        refit: bool. Of folds: whether the model that is tested is trained afresh on training and validation rows together, for the
-            epochs that were best on validation.
+        refit: bool. Of folds: whether what is tested was trained afresh on training and validation rows together, for as many
+            epochs as were best on validation.
         beside: None, or what is computed of the splits and reported beside the figures, such as what codecs need.
     """
 

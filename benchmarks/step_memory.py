@@ -2,7 +2,7 @@
 
 Each case is trained for a few steps in fresh processes, by the step that `DensityModel.fit` runs, at its batch size and at a
 batch of one row. The difference of the two peaks is what the other rows take: weights, optimiser and compiler are in both. Of a
-compiled step XLA's own account is kept beside: the buffers it assigns, weights and inputs included, and what a row more takes of them.
+compiled step there is XLA's own account too: the buffers it assigns, weights and inputs included, and what a row more takes.
 """
 
 from __future__ import annotations
@@ -216,7 +216,7 @@ def measure(
 
 
 def assigned_mib(case: StepCase, batch_size: int) -> float:
-    """MiB of all buffers that XLA assigns to the compiled step, as its own dump says; in a process of its own, as dumps take memory.
+    """MiB of all buffers that XLA assigns to the compiled step, as its dump says; in a process of its own, as dumps take memory.
 
     Raises:
         RuntimeError: If that process failed, or left no such dump.

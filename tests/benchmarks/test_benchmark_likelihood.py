@@ -145,7 +145,7 @@ def test_refit_trains_on_all_rows_for_the_best_number_of_epochs(toy, splits, tmp
     monkeypatch.setattr(IndependentBits, "fit", watched)
     _, epochs = training.refit(toy, splits, tmp_path, [{"val_nll": value} for value in (3.0, 2.0, 1.0, 1.5)])
     assert seen == [(130, None)] and len(epochs) == 3
-    again, recorded = training.refit(toy, splits, tmp_path, [{"val_nll": value} for value in (3.0, 2.0, 1.0, 1.5)])
+    _, recorded = training.refit(toy, splits, tmp_path, [{"val_nll": value} for value in (3.0, 2.0, 1.0, 1.5)])
     assert len(seen) == 1 and recorded == epochs
 
 
