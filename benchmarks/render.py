@@ -170,7 +170,10 @@ def memory_table(cases: Sequence[StepCase], found: Sequence[Result | None]) -> s
                     f"{figures['peak_mib']:,.0f}",
                     f"{figures['built_mib']:,.0f}",
                     f"{figures['row_kib']:,.0f}",
-                    *(f"{figures[name]:,.0f}" if name in figures else "" for name in ("assigned_mib", "assigned_row_kib")),
+                    *(
+                        f"{figures[name]:,.0f}" if name in figures else ""
+                        for name in ("assigned_mib", "assigned_row_kib")
+                    ),
                     "" if formula is None else f"{formula:,.0f}",
                 ]
             )

@@ -207,9 +207,7 @@ def measure(
     command = [sys.executable, "-m", "benchmarks.step_memory", "--here", case.name, str(batch_size), mode]
     flags = {"XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} {xla_flags}".strip()} if xla_flags else {}
     environment = {**os.environ, **flags}
-    done = subprocess.run(
-        command, cwd=machine.ROOT, capture_output=True, text=True, timeout=timeout_s, env=environment
-    )
+    done = subprocess.run(command, cwd=machine.ROOT, capture_output=True, text=True, timeout=timeout_s, env=environment)
     if done.returncode:
         raise RuntimeError(f"No memory figure for {case.name}: {(done.stderr.splitlines() or ['?'])[-1]}")
     return json.loads(done.stdout.splitlines()[-1])
