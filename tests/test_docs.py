@@ -21,6 +21,7 @@ def test_contributing_shows_a_network_of_ones_own(tmp_path, monkeypatch, capsys)
     assert "(3,)" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_from_tfp_pixel_cnn(tmp_path, monkeypatch):
     names: dict = {}
     monkeypatch.chdir(tmp_path)

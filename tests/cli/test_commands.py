@@ -163,6 +163,7 @@ def test_export_asks_the_serving_package(
     assert calls == [tmp_path / "model.tflite"]
 
 
+@pytest.mark.slow
 def test_export_says_what_rounding_costs(invoke: Any, digits_run: Path, tmp_path: Path) -> None:
     output = invoke("export", digits_run, "--out", tmp_path, "--format", "tflite", "--quantize", "float16").output
     assert re.search(r"On test rows of digits: log_prob differs by [\d.e-]+ nats", " ".join(output.split()))

@@ -57,6 +57,7 @@ def assert_same(left, right, atol):
     np.testing.assert_allclose(left["log_prob"], right["log_prob"], rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_two_workers_equal_one_process(run_workers, start_script, finish, tmp_path):
     """26 rows in global batches of 8: the second worker has no share of the last batch."""

@@ -11,6 +11,7 @@ import tfar
 from tfar.training import Backup, DensityModel, ResumableEarlyStopping
 
 
+@pytest.mark.slow
 def test_two_devices_equal_one(start_script, finish):
     """Batches of 8 with last batches of 8, 3 and 1 rows: with 1 the second device has none."""
     assert "equal" in finish(start_script("mirrored_script.py"))
