@@ -20,7 +20,18 @@ def refused(invoke: Any, *arguments: Any, code: int = 1) -> str:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("nade_x", "--data", "digits"), "unknown model 'nade_x': expected one of made"),
+        (("nade_x", "--data", "digits"), "unknown model 'nade_x': expected one of made, nade"),
+        (("nade", "--data", "digits", "--hidden-units", "5,5"), "nade has one hidden layer: expected one number"),
+        (("nade", "--data", "digits", "--num-masks", "2"), "--num-masks means nothing to nade; received 2"),
+        (("pixel_cnn", "--data", "digits", "--order", "random"), "--order means nothing to pixel_cnn"),
+        (("pixel_cnn", "--data", "digits", "--set", "filter=8"), "--set filter: expected an argument of tfar.PixelCNN"),
+        (("pixel_cnn", "--data", "digits", "--set", "seed=8"), "--set seed: expected an argument of tfar.PixelCNN"),
+        (("pixel_cnn", "--data", "digits", "--set", "filters=-1"), "`filters`"),
+        (("pixel_cnn", "--data", "digits", "--set", "filters"), "expected --set NAME=VALUE"),
+        (
+            ("pixel_cnn", "--data", "digits", "--set", "filters=4", "--set", "filters=8"),
+            "--set filters was given twice",
+        ),
         (("made", "--data", "nothing_like_it"), "unknown data set 'nothing_like_it'"),
         (("made", "--data", "missing.csv"), "missing.csv does not exist"),
         (("made", "--data", "digits", "--hidden-units", "5,x"), "expected hidden units as 500,500; received '5,x'"),

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tfar.cli import models
 from tfar.cli.settings import Settings, versions
 
 CONFIG, MODEL, BEST, METRICS = "config.json", "model.keras", "best.weights.h5", "metrics.csv"
@@ -54,14 +55,9 @@ def build(config: dict[str, Any]) -> Any:
     import tfar
 
     settings = Settings.from_json(config["settings"])
-    dist = tfar.MADE(
-        event_shape=config["data"]["event_shape"],
-        hidden_units=settings.hidden_units,
-        head=keras.saving.deserialize_keras_object(config["head"]),
-        order=settings.order,
-        num_masks=settings.num_masks,
-        seed=settings.seed,
-    )
+    head = keras.saving.deserialize_keras_object(config["head"])
+    shape = tuple(config["data"]["event_shape"])
+    dist = models.make(settings.model, shape, head, settings.seed, settings.options(), settings.arguments)
     model = tfar.training.DensityModel(dist, seed=settings.seed)
     averages = {} if settings.ema is None else {"use_ema": True, "ema_momentum": settings.ema}
     optimizer = keras.optimizers.AdamW(settings.learning_rate, weight_decay=settings.weight_decay, **averages)

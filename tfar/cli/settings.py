@@ -6,7 +6,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-MODELS = ("made",)
+from tfar.cli.models import MODELS, OPTIONS
+
 ORDERS = ("natural", "reverse", "random")
 VERSIONS_OF = ("tensorflow", "keras", "tensorflow-probability", "numpy")
 # What may change when a run is resumed: how long it goes on, and where its data lie.
@@ -21,9 +22,10 @@ class Settings:
         model: the model's name.
         data: name of a data set or path of a file.
         data_dir: folder of data sets, or None.
-        hidden_units: units of each hidden layer.
+        hidden_units: units of each hidden layer, or None for what suits the model.
         order: "natural", "reverse" or "random".
         num_masks: number of masks; None: fresh ones at every update.
+        arguments: other arguments of the model's constructor.
         head: None for the one that suits the data, or "Name" or "Name:number" of `tfar.heads`.
         epochs: most epochs.
         batch_size: rows of an update.
@@ -37,9 +39,10 @@ class Settings:
     model: str = "made"
     data: str | None = None
     data_dir: str | None = None
-    hidden_units: tuple[int, ...] = (500, 500)
+    hidden_units: tuple[int, ...] | None = None
     order: str = "natural"
     num_masks: int | None = 1
+    arguments: dict[str, Any] = dataclasses.field(default_factory=dict)
     head: str | None = None
     epochs: int = 100
     batch_size: int = 100
@@ -69,12 +72,18 @@ class Settings:
 
     def as_json(self) -> dict[str, Any]:
         """The settings as plain values."""
-        return {**dataclasses.asdict(self), "hidden_units": list(self.hidden_units)}
+        units = self.hidden_units
+        return {**dataclasses.asdict(self), "hidden_units": None if units is None else list(units)}
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "Settings":
         """The inverse of `as_json`."""
-        return cls(**{**content, "hidden_units": tuple(content["hidden_units"])})
+        units = content["hidden_units"]
+        return cls(**{**content, "hidden_units": None if units is None else tuple(units)})
+
+    def options(self) -> dict[str, Any]:
+        """The options that only some models take, by name."""
+        return {name: getattr(self, name) for name in OPTIONS}
 
 
 def resumed(before: Settings, now: Settings, given: set[str], folder: Path) -> Settings:

@@ -9,10 +9,11 @@ from rich.console import Console
 from tfar import files
 from tfar.cli import runs
 from tfar.cli.errors import reports_errors
+from tfar.cli.models import MODELS, parse_arguments
 from tfar.cli.options import DATA_HELP, DataDir
 from tfar.cli.printing import make_console, shown
 from tfar.cli.quiet import load_tensorflow
-from tfar.cli.settings import MODELS, Settings, parse_masks, parse_units, resumed
+from tfar.cli.settings import Settings, parse_masks, parse_units, resumed
 
 HELP = """Train a model and keep everything in one folder.
 
@@ -25,7 +26,9 @@ tfar train made --data digits --out runs/digits
 
 tfar train made --data mnist_binarized --out runs/mnist --hidden-units 500,500 --num-masks 32 --order random
 
-tfar train made --data wine.csv --out runs/wine --head NormalMixture:5 --epochs 200
+tfar train rnade --data wine.csv --out runs/wine --head NormalMixture:5 --hidden-units 100 --epochs 200
+
+tfar train gated_pixel_cnn --data mnist_binarized --out runs/pixels --set filters=32 --set num_blocks=6 --ema 0.999
 
 tfar train made --out runs/digits --resume
 """
@@ -38,12 +41,23 @@ def train(
     out: Annotated[Path, typer.Option("--out", help="Folder of the run.")],
     data: Annotated[str | None, typer.Option("--data", help=DATA_HELP)] = None,
     hidden_units: Annotated[
-        list[str], typer.Option("--hidden-units", help="Units of the hidden layers: 500,500, or once for each layer.")
-    ] = ["500,500"],  # noqa: B006
-    order: Annotated[str, typer.Option("--order", help="Order of the sites: natural, reverse or random.")] = "natural",
+        list[str] | None,
+        typer.Option(
+            "--hidden-units",
+            help="Units of the hidden layers: 500,500, or once for each layer. Default: the model's, else 500,500.",
+        ),
+    ] = None,
+    order: Annotated[
+        str,
+        typer.Option("--order", help="Of MADE, NADE and RNADE, the order of the sites: natural, reverse or random."),
+    ] = "natural",
     num_masks: Annotated[
-        str, typer.Option("--num-masks", help="Masks that share the weights, or 'fresh' ones at every update.")
+        str, typer.Option("--num-masks", help="Of MADE, masks that share the weights, or 'fresh' ones at every update.")
     ] = "1",
+    arguments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Another argument of the model's constructor: num_blocks=5."),
+    ] = None,
     head: Annotated[
         str | None, typer.Option("--head", help="Head such as NormalMixture:5. Default: the one that suits the data.")
     ] = None,
@@ -66,7 +80,8 @@ def train(
     now = Settings(
         **{
             **{name: values[name] for name in Settings.__dataclass_fields__},
-            "hidden_units": parse_units(hidden_units),
+            "hidden_units": parse_units(hidden_units) if hidden_units else None,
+            "arguments": parse_arguments(arguments or []),
             "num_masks": parse_masks(num_masks),
             "data_dir": None if data_dir is None else str(data_dir),
         }
@@ -108,8 +123,10 @@ def run(settings: Settings, out: Path, *, resume: bool, console: Console, hints:
     config = runs.describe(settings, splits)
     if resume:
         runs.check_same_data(out, config)
-    files.write_json(out / runs.CONFIG, config)
     model = runs.build(config)
+    files.write_json(out / runs.CONFIG, config)
+    if hasattr(model.dist, "adapt"):  # its units are those of the training rows
+        model.dist.adapt(_training_rows(splits))
     try:
         _fit(model, settings, splits, out, console)
     except KeyboardInterrupt:
@@ -139,6 +156,11 @@ def _fit(model: Any, settings: Settings, splits: Any, out: Path, console: Consol
         verbose=0,
         callbacks=[*_callbacks(settings, splits, out, monitor), EpochBar(settings.epochs, monitor, console)],
     )
+
+
+def _training_rows(splits: Any) -> Any:
+    rows = splits.arrays("train")
+    return splits.train if rows is None else rows
 
 
 def _callbacks(settings: Settings, splits: Any, out: Path, monitor: str) -> list[Any]:

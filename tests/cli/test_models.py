@@ -1,0 +1,112 @@
+"""`tfar train` of every model: what its options become, and runs that are read again."""
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+import tfar
+from tfar.cli import models, runs
+
+HEAD = tfar.heads.Bernoulli()
+SMALL: dict[str, dict[str, Any]] = {
+    "conv_nade": {"filters": [4], "kernel_sizes": [2], "hidden_units": [8]},
+    "pixel_cnn": {"filters": 8, "num_blocks": 1},
+    "gated_pixel_cnn": {"filters": 8, "num_blocks": 1},
+    "pixel_cnn_plus_plus": {"num_resnet": 1, "num_hierarchies": 1, "num_filters": 4, "num_logistic_mix": 2},
+}
+REAL = ("rnade",)
+SHAPES = {"pixel_cnn_plus_plus": (4, 4, 1)}
+
+
+def make(model: str, head: Any = HEAD, **options: Any) -> Any:
+    shape = SHAPES.get(model, (4, 4))
+    arguments = {name: value for name, value in SMALL.get(model, {}).items() if name not in models.OPTIONS}
+    return models.make(model, shape, head, 3, {**models.OPTIONS, **options}, arguments)
+
+
+def test_every_public_model_can_be_trained():
+    networks = {name for name in tfar.__all__ if isinstance(getattr(tfar, name), type)}
+    of_networks = {n for n in networks if issubclass(getattr(tfar, n), tfar.Autoregressive)} - {"Autoregressive"}
+    assert set(models.MODELS.values()) == of_networks
+
+
+@pytest.mark.parametrize("model", models.MODELS)
+def test_a_model_is_made_of_the_event_the_head_and_the_seed(model):
+    head = tfar.heads.NormalMixture(2) if model in REAL else HEAD
+    dist = make(model, head)
+    assert type(dist).__name__ == models.MODELS[model]
+    assert tuple(dist.event_shape) == SHAPES.get(model, (4, 4))
+    assert dist.get_config()["seed"] == 3
+    if model == "pixel_cnn_plus_plus":
+        assert (dist.head.lowest, dist.head.num_classes) == (0, 2)
+    elif model not in REAL:
+        assert dist.head is head
+
+
+def test_options_are_those_of_the_constructor():
+    assert make("made").network.hidden_units == make("orderless_nade").network.hidden_units == (500, 500)
+    assert make("made", hidden_units=(5,), order="reverse").get_config()["order"] == "reverse"
+    assert make("nade").get_config()["hidden_units"] == 500
+    assert make("nade", hidden_units=(7,)).get_config()["hidden_units"] == 7
+    assert make("conv_nade", hidden_units=(6, 7)).get_config()["hidden_units"] == [6, 7]
+
+
+def test_levels_of_a_model_with_its_own_head():
+    assert make("pixel_cnn_plus_plus", tfar.heads.Categorical(256)).head.num_classes == 256
+    with pytest.raises(ValueError, match="pixel_cnn_plus_plus needs images of whole numbers; received a NormalMixture"):
+        make("pixel_cnn_plus_plus", tfar.heads.NormalMixture(2))
+
+
+def flags(model: str) -> list[str]:
+    """The small arguments of a model as the command line takes them."""
+    pairs = [(name, value) for name, value in SMALL.get(model, {}).items() if name != "hidden_units"]
+    return list(itertools.chain.from_iterable(("--set", f"{name}={value}") for name, value in pairs))
+
+
+def test_rnade_sees_standardised_rows_and_goes_on(invoke: Any, table: Path, tmp_path: Path) -> None:
+    rows = np.genfromtxt(table, delimiter=",", skip_header=1)
+    scaled = tmp_path / "scaled.csv"
+    np.savetxt(scaled, rows * [1e3, 1.0, 1e-3] + 5.0, delimiter=",", header="a,b,c", comments="")
+    out = tmp_path / "run"
+    invoke(
+        "train",
+        "rnade",
+        "--data",
+        scaled,
+        "--out",
+        out,
+        "--head",
+        "NormalMixture:2",
+        "--hidden-units",
+        "8",
+        "--epochs",
+        "1",
+    )
+    first = runs.load_dist(out)
+    np.testing.assert_allclose(first.network.standardization.scale, [1e3, 1.0, 1e-3], rtol=0.4)
+    invoke("train", "rnade", "--out", out, "--resume", "--epochs", "2")
+    second = runs.load_dist(out)
+    np.testing.assert_array_equal(second.network.standardization.scale, first.network.standardization.scale)
+    assert np.any(second.trainable_variables[0].numpy() != first.trainable_variables[0].numpy())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["nade", "orderless_nade", "conv_nade", "pixel_cnn", "gated_pixel_cnn"])
+def test_runs_of_other_models_are_evaluated_sampled_and_resumed(model: str, invoke: Any, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    units = ["--hidden-units", "8"] if model.endswith("nade") else []
+    small = ["--epochs", "1", "--batch-size", "400", *units, *flags(model)]
+    invoke("train", model, "--data", "digits", "--out", out, *small)
+    assert isinstance(keras.saving.load_model(out / "model.keras").dist, getattr(tfar, models.MODELS[model]))
+    assert "nats" in invoke("evaluate", out, "--data", "digits").output
+    invoke("sample", out, "--num-samples", "3", "--out", tmp_path / "samples.npy")
+    assert np.load(tmp_path / "samples.npy").shape == (3, 8, 8)
+    invoke("train", model, "--out", out, "--resume", "--epochs", "2")
+    assert (
+        "was started with arguments"
+        in invoke("train", model, "--out", out, "--resume", "--set", "activation=tanh", code=1).stderr
+    )
