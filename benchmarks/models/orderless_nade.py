@@ -34,7 +34,15 @@ VECTOR = Settings(
 SETTINGS = {
     "adult": VECTOR,
     "dna": dataclasses.replace(VECTOR, weight_decay=0.3),
-    "mushrooms": dataclasses.replace(VECTOR, weight_decay=0.05),
+    "mushrooms": dataclasses.replace(
+        VECTOR,
+        learning_rate=2e-3,
+        ema_momentum=0.9995,
+        max_epochs=2000,
+        patience=100,
+        decay_epochs=1500,
+        decay_factor=0.998,
+    ),
     "mnist": dataclasses.replace(
         VECTOR,
         hidden_units=(500, 500),
