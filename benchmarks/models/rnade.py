@@ -18,8 +18,8 @@ class MixtureSettings(Settings):
 
 
 # The paper has 50 hidden rectified linear units, 10 or 20 components and stochastic gradient descent. Units, width, Adam with
-# averaged weights and early stopping were chosen on the validation rows of four folds. The rows are few, so that the model that is
-# tested has trained on those of validation too.
+# averaged weights and early stopping were chosen on the validation rows of four folds. The rows are few, so that the model that
+# is tested has trained on those of validation too.
 RED_WINE = MixtureSettings(
     hidden_units=(300,),
     activation="sigmoid",
