@@ -125,7 +125,7 @@ class LikelihoodCase:
         build: `(settings, event_size) -> (distribution, DensityModel)`, the model not yet compiled.
         paper: the published figure in nats, or None.
         source: where that figure stands.
-        target: the test NLL in nats that the case must not exceed, or the log-likelihood that it must reach.
+        target: the test NLL in nats that the case must not exceed, or the log-likelihood that it must reach, or None.
         paper_width: bool. Whether it runs for hours and only with `--paper-width`.
         relation: "<=" for an NLL, ">=" for a log-likelihood over the folds of `benchmarks.data.load_folds`.
         event_shape: shape of an event, if the model sees more than a vector of its bits.
@@ -136,6 +136,7 @@ class LikelihoodCase:
         standardize: bool. Of folds: whether the model sees standardised rows, as one that does not take the units out itself.
         refit: bool. Of folds: whether what is tested was trained afresh on training and validation rows together, for as many
             epochs as were best on validation.
+        paper_by_orders: the published figures of growing numbers of orders, or None.
         beside: None, or what is computed of the splits and reported beside the figures, such as what codecs need.
     """
 
@@ -146,7 +147,7 @@ class LikelihoodCase:
     build: Callable[[Settings, int], tuple[Any, Any]]
     paper: float | None
     source: str
-    target: float
+    target: float | None
     paper_width: bool = False
     relation: str = "<="
     event_shape: tuple[int, ...] | None = None
@@ -156,7 +157,13 @@ class LikelihoodCase:
     with_classes: bool = False
     standardize: bool = False
     refit: bool = False
+    paper_by_orders: Mapping[int, float] | None = None
     beside: Callable[[Any], Mapping[str, float]] | None = None
+
+    def check(self, score: float) -> list[dict[str, Any]]:
+        """The target as a result file keeps it, if there is one."""
+        what = "test NLL, nats" if self.relation == "<=" else "test log-likelihood, nats"
+        return [] if self.target is None else [check(what, self.relation, self.target, score)]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import results, training
-from benchmarks.cases import LikelihoodCase, check
+from benchmarks.cases import LikelihoodCase
 from benchmarks.data import Splits
 
 LogProb = Callable[[np.ndarray], Any]
@@ -60,7 +60,7 @@ def run_case(
         settings=dataclasses.asdict(case.settings) | {"hidden_units": list(case.settings.hidden_units)},
         figures=figures,
         paper={} if case.paper is None else {"test_log_likelihood": case.paper, "source": case.source},
-        targets=[check("test log-likelihood, nats", case.relation, case.target, figures["test_log_likelihood"])],
+        targets=case.check(figures["test_log_likelihood"]),
     )
 
 

@@ -24,6 +24,7 @@ SERVING_HEADER = (
     "live, rows/s",
 )
 ROUNDING_HEADER = ("weights of the TFLite file", "MiB", "mean difference of log_prob, nats", "largest, nats")
+EPOCHS_HEADER = ("model", "validation nats after epochs", "test nats", "minutes", "batch")
 IMPUTATION_HEADER = ("imputer", "log loss, nats a missing bit", "accuracy")
 MEMORY_HEADER = (
     "model",
@@ -191,22 +192,66 @@ def likelihood_table(cases: Sequence[LikelihoodCase], found: Sequence[Result | N
     return "\n\n".join([markdown_table(LIKELIHOOD_HEADER, rows), *notes.values()])
 
 
+def orders_table(cases: Sequence[LikelihoodCase], found: Sequence[Result | None]) -> str:
+    """Test negative log-likelihoods of growing numbers of orders, and the published ones below."""
+    counts = sorted({count for case in cases for count in (*case.settings.test_orders, *(case.paper_by_orders or ()))})
+    rows = []
+    for case, result in zip(cases, found, strict=True):
+        label = f"{case.data}, {case.title.split(',')[0]}"
+        if result is None:
+            rows.append([label, NOT_RUN, *[""] * (len(counts) - 1)])
+        else:
+            rows.append([label, *_by_orders(result.figures["test_nll_by_orders"], counts)])
+        if case.paper_by_orders is not None:
+            published = {str(count): nll for count, nll in case.paper_by_orders.items()}
+            rows.append([f"{case.data}, published", *_by_orders(published, counts)])
+    return markdown_table(("orders", *map(str, counts)), rows)
+
+
+def _by_orders(figures: dict[str, float], counts: Sequence[int]) -> list[str]:
+    return [f"{figures[str(count)]:.2f}" if str(count) in figures else "" for count in counts]
+
+
+def epochs_table(cases: Sequence[LikelihoodCase], found: Sequence[Result | None]) -> str:
+    """Validation negative log-likelihoods after so many epochs, and test at the end."""
+    rows = []
+    for case, result in zip(cases, found, strict=True):
+        if result is None or "curve" not in result.figures:
+            rows.append([case.title, NOT_RUN, *[""] * 3])
+            continue
+        *_, last = result.figures["curve"]
+        points = ", ".join(f"{point['epochs']}: {point['valid_nll']:.2f}" for point in result.figures["curve"])
+        test = f"{result.figures['test_nll']:.2f}"
+        rows.append([case.title, points, test, f"{last['seconds'] / 60:.0f}", str(result.settings["batch_size"])])
+    return markdown_table(EPOCHS_HEADER, rows)
+
+
+def codecs_table(cases: Sequence[LikelihoodCase], found: Sequence[Result | None]) -> str:
+    """Bits per dimension of the test rows beside what codecs need for them."""
+    blocks = []
+    for case, result in zip(cases, found, strict=True):
+        beside = {case.title: NOT_RUN}
+        if result is not None:
+            beside = {case.title: result.figures["bits_per_dim"], **result.figures["beside"]}
+        rows = [[name, value if isinstance(value, str) else f"{value:.3f}"] for name, value in beside.items()]
+        blocks.append(markdown_table((case.data, "bits per dimension"), rows))
+    return "\n\n".join(blocks)
+
+
 def _likelihood_row(case: LikelihoodCase, result: Result | None) -> list[str]:
     paper = "" if case.paper is None else f"{case.paper:.2f} ({case.source.split(':')[0]})"
+    limit = "" if case.target is None else f"{case.relation} {case.target:.2f}"
     if result is None:
-        return [case.data, case.title, NOT_RUN, paper, f"{case.relation} {case.target:.2f}", ""]
-    figures, target = result.figures, result.targets[0]
+        return [case.data, case.title, NOT_RUN, paper, limit, ""]
+    figures = result.figures
     score = figures["test_nll"] if case.relation == "<=" else figures["test_log_likelihood"]
     rows = f" ({figures['test_rows']} rows)" if "test_rows" in figures else ""
     measured = f"{score:.2f} ± {figures['standard_error']:.2f}{rows}"
-    return [
-        case.data,
-        case.title,
-        measured,
-        paper,
-        f"{target['relation']} {target['limit']:.2f}",
-        "met" if target["met"] else "missed",
-    ]
+    if not result.targets:
+        return [case.data, case.title, measured, paper, "", ""]
+    (target,) = result.targets
+    limit = f"{target['relation']} {target['limit']:.2f}"
+    return [case.data, case.title, measured, paper, limit, "met" if target["met"] else "missed"]
 
 
 def _units_and_gaussian(figures: dict[str, Any]) -> str:

@@ -1,8 +1,7 @@
 """The tables of README and docs from the result files: `python -m benchmarks.tables [--write | --check]`.
 
-A table stands between `<!-- table:NAME -->` and `<!-- /table -->`; NAME is "likelihood", "imputation", "speed", "memory",
-"memory-of-images" or "serving". `--write` puts the tables in, `--check` fails with a diff where a page differs, and neither
-prints them.
+A table stands between `<!-- table:NAME -->` and `<!-- /table -->`; NAME is a key of `HEADINGS`. `--write` puts the tables in,
+`--check` fails with a diff where a page differs, and neither prints them.
 """
 
 from __future__ import annotations
@@ -15,15 +14,18 @@ import sys
 from collections.abc import Callable, Sequence
 
 from benchmarks import machine, render, results
-from benchmarks.cases import load_cases, model_names
+from benchmarks.cases import LikelihoodCase, load_cases, model_names
 from benchmarks.imputation import CASE as IMPUTATION_CASE
 from benchmarks.serving import CASE as SERVING_CASE
 from benchmarks.step_memory import CASES as STEP_CASES
 
 README = machine.ROOT / "README.md"
-PAGES = (machine.ROOT / "docs" / "pixel_models.md",)
+PAGES = tuple(machine.ROOT / "docs" / name for name in ("pixel_models.md", "likelihood.md"))
 HEADINGS = {
     "likelihood": "## Likelihood",
+    "orders": "## More orders",
+    "epochs": "## More epochs",
+    "codecs": "## Beside codecs",
     "imputation": "## Missing values",
     "speed": "## Speed",
     "memory": "## Memory",
@@ -42,15 +44,25 @@ def tables(folder: pathlib.Path = results.FOLDER) -> dict[str, str]:
     memory = [results.find("memory", case.name, folder) for case in STEP_CASES]
     images = [(case, found) for case, found in zip(STEP_CASES, memory, strict=True) if case.numbers is not None]
     return {
-        "likelihood": render.likelihood_table(
-            likelihood, [results.find("likelihood", c.name, folder) for c in likelihood]
+        "likelihood": _of_likelihood(render.likelihood_table, likelihood, folder),
+        "orders": _of_likelihood(
+            render.orders_table, [c for c in likelihood if len(c.settings.test_orders) > 1], folder
         ),
+        "epochs": _of_likelihood(
+            render.epochs_table, [c for c in likelihood if c.event_shape and not c.paper_width], folder
+        ),
+        "codecs": _of_likelihood(render.codecs_table, [case for case in likelihood if case.beside], folder),
         "imputation": render.imputation_table(results.find("imputation", IMPUTATION_CASE, folder)),
         "speed": render.speed_table(speed, [results.find("speed", case.name, folder) for case in speed]),
         "memory": render.memory_table(STEP_CASES, memory),
         "memory-of-images": render.memory_table(*zip(*images, strict=True)),
         "serving": render.serving_table(results.find("serving", SERVING_CASE, folder)),
     }
+
+
+def _of_likelihood(table: Callable[..., str], cases: Sequence[LikelihoodCase], folder: pathlib.Path) -> str:
+    """A table of likelihood cases and their results."""
+    return table(cases, [results.find("likelihood", case.name, folder) for case in cases])
 
 
 def fill(text: str, rendered: dict[str, str]) -> str:

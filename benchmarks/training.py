@@ -155,6 +155,16 @@ def read_progress(folder: pathlib.Path) -> list[dict[str, float]]:
     return json.loads(path.read_text()) if path.exists() else []
 
 
+def curve(epochs: Sequence[dict[str, float]]) -> list[dict[str, float]]:
+    """What validation said after 1, 2, 4, 8, ... epochs and after the last, with the seconds until then."""
+    seconds = np.cumsum([epoch["seconds"] for epoch in epochs])
+    counts = [*(2**k for k in range(len(epochs).bit_length()) if 2**k < len(epochs)), len(epochs)]
+    return [
+        {"epochs": n, "seconds": round(float(seconds[n - 1]), 1), "valid_nll": round(epochs[n - 1]["val_nll"], 4)}
+        for n in counts
+    ]
+
+
 def evaluate(
     log_prob: Any, x: np.ndarray, batch_size: int = 500, condition: np.ndarray | None = None
 ) -> tuple[float, float]:

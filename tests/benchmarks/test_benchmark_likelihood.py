@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from benchmarks import data, likelihood, results, training
+from benchmarks import data, likelihood, render, results, training
 from benchmarks.cases import LikelihoodCase, Settings, load_cases, model_names
 
 EVENT_SIZE = 5
@@ -132,6 +132,63 @@ def test_the_learning_rate_falls_in_the_last_epochs(toy, splits, tmp_path, capsy
     np.testing.assert_allclose([training.learning_rate(slower, epoch) for epoch in (2, 3, 4)], [0.1, 0.05, 0.025])
     names = {"decay_epochs", "decay_factor"}
     assert names <= set(settings.as_dict()) and not names & set(constant.as_dict())
+
+
+def test_the_curve_has_powers_of_two_and_the_last_epoch():
+    epochs = [{"seconds": 2.0, "val_nll": 10.0 - n} for n in range(1, 7)]
+    found = training.curve(epochs)
+    assert [point["epochs"] for point in found] == [1, 2, 4, 6]
+    assert [point["valid_nll"] for point in found] == [9.0, 8.0, 6.0, 4.0]
+    assert [point["seconds"] for point in found] == [2.0, 4.0, 8.0, 12.0]
+    assert [point["epochs"] for point in training.curve(epochs[:4])] == [1, 2, 4]
+    assert [point["epochs"] for point in training.curve(epochs[:1])] == [1]
+
+
+def test_a_case_without_a_target_has_no_verdict(toy, splits, tmp_path):
+    case = dataclasses.replace(toy, target=None)
+    result = likelihood.run_case(case, splits, tmp_path, "command")
+    assert result.targets == []
+    assert render.likelihood_table([case], [result]).splitlines()[2].endswith("| 3.00 (the paper's) |  |  |")
+    assert render.likelihood_table([case], [None]).splitlines()[2].endswith("| not run | 3.00 (the paper's) |  |  |")
+
+
+def test_what_more_epochs_gave(toy, splits, tmp_path):
+    result = likelihood.run_case(toy, splits, tmp_path, "command")
+    nll = [point["valid_nll"] for point in result.figures["curve"]]
+    row = render.epochs_table([toy], [result]).splitlines()[2]
+    points = ", ".join(f"{count}: {value:.2f}" for count, value in zip((1, 2, 4), nll, strict=True))
+    assert row == f"| independent bits | {points} | {result.figures['test_nll']:.2f} | 0 | 10 |"
+    assert "not run" in render.epochs_table([toy], [None])
+
+
+def test_what_more_orders_gave(toy):
+    case = dataclasses.replace(
+        toy, settings=dataclasses.replace(SETTINGS, test_orders=(1, 2)), paper_by_orders={1: 9.5, 4: 8.5}
+    )
+    by_orders = {"test_nll_by_orders": {"1": 9.0, "2": 8.0}}
+    result = results.make(
+        kind="likelihood",
+        case=case.name,
+        command="command",
+        seed=0,
+        data={},
+        settings={},
+        figures=by_orders,
+        paper={},
+        targets=[],
+    )
+    table = render.orders_table([case, case], [result, None]).splitlines()
+    assert table[0] == "| orders | 1 | 2 | 4 |"
+    assert table[2:4] == ["| dna, independent bits | 9.00 | 8.00 |  |", "| dna, published | 9.50 |  | 8.50 |"]
+    assert table[4] == "| dna, independent bits | not run |  |  |" and len(table) == 6
+
+
+def test_bits_beside_codecs(toy, splits, tmp_path):
+    case = dataclasses.replace(toy, beside=lambda found: {"PNG, sheets": float(len(found.test))})
+    result = likelihood.run_case(case, splits, tmp_path, "command")
+    assert result.figures["bits_per_dim"] == pytest.approx(result.figures["test_nll"] / (5 * np.log(2)), abs=1e-4)
+    table = render.codecs_table([case, case], [result, None])
+    assert "| PNG, sheets | 43.000 |" in table and "| independent bits | not run |" in table
 
 
 def test_refit_trains_on_all_rows_for_the_best_number_of_epochs(toy, splits, tmp_path, monkeypatch):
