@@ -1,4 +1,4 @@
-"""Oracles by enumeration: every event of a small discrete support."""
+"""Small models, and oracles by enumeration: every event of a small discrete support."""
 
 import itertools
 
@@ -6,6 +6,16 @@ import numpy as np
 from scipy import stats
 
 import tfar
+
+
+def binary(**kwargs) -> tfar.MADE:
+    """A small MADE over four bits."""
+    return tfar.MADE([4], [12], **{"jit_compile": False, **kwargs})
+
+
+def mixture(**kwargs) -> tfar.MADE:
+    """A small MADE over three real values."""
+    return tfar.MADE([3], [8], head=tfar.heads.NormalMixture(2), **{"jit_compile": False, **kwargs})
 
 
 def all_events(num_sites: int, num_classes: int = 2) -> np.ndarray:
