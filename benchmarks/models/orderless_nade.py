@@ -33,7 +33,9 @@ VECTOR = Settings(
 )
 SETTINGS = {
     "adult": VECTOR,
-    "dna": dataclasses.replace(VECTOR, weight_decay=0.3),
+    "dna": dataclasses.replace(
+        VECTOR, weight_decay=0.1, max_epochs=650, patience=80, decay_epochs=300, decay_factor=0.985
+    ),
     "mushrooms": dataclasses.replace(
         VECTOR,
         learning_rate=2e-3,
