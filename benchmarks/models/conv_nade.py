@@ -60,10 +60,10 @@ def build_distribution(settings: ConvSettings, event_size: int) -> Any:
 
 def build_model(settings: ConvSettings, event_size: int) -> tuple[Any, Any]:
     """The distribution of a likelihood case and the `DensityModel` that trains it, validated on the objective."""
-    from benchmarks.objective import ObjectiveModel
+    import tfar
 
     dist = build_distribution(settings, event_size)
-    return dist, ObjectiveModel(dist, seed=settings.seed, num_draws=settings.validation_draws)
+    return dist, tfar.training.DensityModel(dist, seed=settings.seed, validation_draws=settings.validation_draws)
 
 
 def build_ours(

@@ -85,17 +85,16 @@ def build_distribution(event_size: int, hidden_units: Sequence[int], **arguments
 
 def build_model(settings: Settings, event_size: int) -> tuple[Any, Any]:
     """The distribution of a likelihood case and the model that trains it and validates it by its objective."""
-    from benchmarks.objective import ObjectiveModel
+    import tfar
 
     arguments = {name: getattr(settings, name) for name in ("activation", "dropout_rate", "seed")}
     dist = build_distribution(event_size, settings.hidden_units, num_orders=max(settings.test_orders), **arguments)
-    return dist, ObjectiveModel(dist, seed=settings.seed, num_draws=settings.validation_draws)
+    return dist, tfar.training.DensityModel(dist, seed=settings.seed, validation_draws=settings.validation_draws)
 
 
 def build_real(settings: MixtureSettings, event_size: int) -> tuple[Any, Any]:
     """The distribution over real values of a likelihood case and the model that trains it."""
     import tfar
-    from benchmarks.objective import ObjectiveModel
 
     dist = tfar.OrderlessNADE(
         event_shape=[event_size],
@@ -105,7 +104,7 @@ def build_real(settings: MixtureSettings, event_size: int) -> tuple[Any, Any]:
         activation=settings.activation,
         seed=settings.seed,
     )
-    return dist, ObjectiveModel(dist, seed=settings.seed, num_draws=settings.validation_draws)
+    return dist, tfar.training.DensityModel(dist, seed=settings.seed, validation_draws=settings.validation_draws)
 
 
 def build_ours(event_size: int, hidden_units: Sequence[int], batch_size: int) -> Contestant:

@@ -71,6 +71,25 @@ def test_evaluate_and_predict_equal_numpy(rows):
     np.testing.assert_allclose(model(rows), log_prob, rtol=1e-5)
 
 
+def test_evaluation_by_the_objective(rows, monkeypatch):
+    dist = tfar.OrderlessNADE([6], [8], jit_compile=False)
+    model = DensityModel(dist, validation_draws=3)
+    model.compile(jit_compile=False)
+    losses = np.mean([dist.training_loss(rows, seed=tf.constant([-1, draw])) for draw in range(3)], axis=0)
+    w = np.arange(70) % 3
+    with monkeypatch.context() as patch:
+        patch.setattr(tfar.OrderlessNADE, "log_prob", lambda *args, **kwargs: pytest.fail("took a pass for each site"))
+        for weight in (None, w):
+            result = model.evaluate(rows, batch_size=70, verbose=0, return_dict=True, sample_weight=weight)
+            np.testing.assert_allclose(result["nll"], np.average(losses, weights=weight), rtol=1e-5)
+    np.testing.assert_allclose(model.predict(rows, verbose=0), dist.log_prob(rows), rtol=1e-4)
+    assert DensityModel.from_config(model.get_config()).validation_draws == 3
+    exact = -np.mean(dist.with_orders(20).log_prob(rows))
+    many = DensityModel(dist, validation_draws=60)
+    many.compile(jit_compile=False)
+    assert many.evaluate(rows, verbose=0, return_dict=True)["nll"] == pytest.approx(exact, rel=0.05)
+
+
 def forms(rows, w):
     """The same batches of 16 in every form of the data."""
     dataset = tf.data.Dataset.from_tensor_slices
@@ -186,6 +205,7 @@ def test_fit_with_missing_values():
         (lambda m, x: m.fit(x[:, :4], verbose=0), "6"),
         (lambda m, x: m.compile("adam", loss="mse"), "no `loss`"),
         (lambda m, x: DensityModel("dist"), "tfar.Autoregressive"),
+        (lambda m, x: DensityModel(m.dist, validation_draws=-1), "validation_draws"),
     ],
 )
 def test_what_does_not_fit_is_refused(call, message, rows):

@@ -16,6 +16,8 @@ MODELS = {
     "pixel_cnn_plus_plus": "PixelCNNPlusPlus",
 }
 HIDDEN_UNITS = (500, 500)
+# Of orderless models, whose log_prob takes a pass for each site: the draws of the objective that validation averages.
+VALIDATION_DRAWS = 4
 # Options of their own, with the values that say nothing; and arguments that the data, or another option, decide.
 OPTIONS: dict[str, Any] = {"hidden_units": None, "order": "natural", "num_masks": 1}
 DECIDED = ("event_shape", "image_shape", "head", "high", "low", "seed", "name", "dtype", "conditional_shape", *OPTIONS)

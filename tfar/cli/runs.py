@@ -58,7 +58,8 @@ def build(config: dict[str, Any]) -> Any:
     head = keras.saving.deserialize_keras_object(config["head"])
     shape = tuple(config["data"]["event_shape"])
     dist = models.make(settings.model, shape, head, settings.seed, settings.options(), settings.arguments)
-    model = tfar.training.DensityModel(dist, seed=settings.seed)
+    draws = models.VALIDATION_DRAWS if isinstance(dist.network, tfar.networks.OrderlessNetwork) else 0
+    model = tfar.training.DensityModel(dist, seed=settings.seed, validation_draws=draws)
     averages = {} if settings.ema is None else {"use_ema": True, "ema_momentum": settings.ema}
     optimizer = keras.optimizers.AdamW(settings.learning_rate, weight_decay=settings.weight_decay, **averages)
     # A bias is how a value that hardly ever occurs gets its probability: nothing should pull it back.

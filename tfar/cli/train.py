@@ -186,9 +186,10 @@ def _callbacks(settings: Settings, splits: Any, out: Path, monitor: str) -> list
 def _report(model: Any, splits: Any, console: Console) -> None:
     if splits.valid is not None:
         nll = model.evaluate(splits.valid, verbose=0, return_dict=True)
+        estimate = ", an estimate of the mean over orders" if model.validation_draws else ""
         console.print(
             f"Validation: [bold]{nll['nll']:.3f}[/] nats, [bold]{nll['bits_per_dim']:.4f}[/] bits per dimension, "
-            "with the best weights."
+            f"with the best weights{estimate}."
         )
 
 

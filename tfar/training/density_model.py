@@ -21,7 +21,7 @@ class DensityModel(keras.Model):
 
     Data are arrays or datasets of `x`, of `(x, None, sample_weight)`, or of dicts with the keys `value`,
     `conditional_input`, `observed` and `sample_weight`. In `fit`, `loss` is the training objective of the distribution; `nll`
-    (nats an event) and `bits_per_dim` come from its `log_prob`.
+    (nats an event) and `bits_per_dim` of evaluation come from its `log_prob`, or from the objective if that is asked for.
 
     All randomness of training is a function of (seed, `optimizer.iterations`), and the shuffling of arrays one of
     (seed, epoch), so that a run resumed from a backup equals an unbroken one.
@@ -29,10 +29,13 @@ class DensityModel(keras.Model):
     Args:
         dist: the distribution.
         seed: int.
+        validation_draws: int. 0: evaluation takes `log_prob`. Otherwise it takes the mean training objective of so many draws for
+            each row, the same every time, and with dropout: of an orderless model, whose `log_prob` takes a pass for each
+            site, an estimate of the mean over all orders in that many passes.
         **kwargs: those of `keras.Model`.
 
     Raises:
-        ValueError: If `dist` is not a `tfar.Autoregressive`.
+        ValueError: If `dist` is not a `tfar.Autoregressive`, or `validation_draws` is negative.
 
     Example:
         >>> model = tfar.training.DensityModel(tfar.MADE(event_shape=[4], hidden_units=[8]))
@@ -42,12 +45,14 @@ class DensityModel(keras.Model):
         ['bits_per_dim', 'loss', 'nll']
     """
 
-    def __init__(self, dist: Autoregressive, seed: int = 0, **kwargs: Any) -> None:
+    def __init__(self, dist: Autoregressive, seed: int = 0, validation_draws: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not isinstance(dist, Autoregressive):
             raise ValueError(f"Expected `dist` to be a tfar.Autoregressive; received {type(dist).__name__}.")
         self.dist = dist
-        self.seed = int(seed)
+        if validation_draws < 0:
+            raise ValueError(f"Expected `validation_draws` of at least 0; received {validation_draws!r}.")
+        self.seed, self.validation_draws = int(seed), int(validation_draws)
         self.network, self.head = dist.network, dist.head
         self._nll = keras.metrics.Mean("nll")
         self._bits_per_dim = keras.metrics.Mean("bits_per_dim")
@@ -101,7 +106,7 @@ class DensityModel(keras.Model):
 
     def test_step(self, data: Any) -> dict[str, Any]:
         value, condition, observed, weight = self._unpack(data)
-        nll = -self._log_prob(value, condition, observed)
+        nll = self._evaluated(value, condition, observed)
         weight = tf.ones_like(nll) if weight is None else weight
         nll = _weighted(nll, weight) / tf.where(weight > 0.0, weight, tf.ones_like(weight))
         dims = math.prod(self.network.event_shape)
@@ -117,6 +122,14 @@ class DensityModel(keras.Model):
         if observed is None:
             return self.dist.log_prob(value, conditional_input=condition)
         return self.dist.log_prob(value, conditional_input=condition, observed=observed)
+
+    def _evaluated(self, value: Any, condition: Any, observed: Any) -> tf.Tensor:
+        """What evaluation reports of each row, in nats."""
+        if not self.validation_draws:
+            return -self._log_prob(value, condition, observed)
+        seeds = [tf.constant([-1, draw]) for draw in range(self.validation_draws)]  # no step of training has them
+        draws = [self.dist.training_loss(value, condition, observed=observed, seed=seed) for seed in seeds]
+        return tf.add_n(draws) / len(draws)
 
     def _global_sum(self, values: tf.Tensor) -> tf.Tensor:
         if self.distribute_strategy.num_replicas_in_sync == 1:
@@ -203,7 +216,7 @@ class DensityModel(keras.Model):
             self.dist.initialize(value, condition)
 
     def evaluate(self, x: Any = None, y: Any = None, batch_size: Any = None, **kwargs: Any) -> Any:
-        """As `keras.Model.evaluate`: `loss` and `nll` in nats an event, `bits_per_dim`."""
+        """As `keras.Model.evaluate`: `loss` and `nll` in nats an event, `bits_per_dim`; see `validation_draws`."""
         x = _pack(x, y, kwargs.pop("sample_weight", None))
         if _is_arrays(x):
             x, batch_size = Batches(x, batch_size or 32, shuffle=False), None
@@ -229,7 +242,8 @@ class DensityModel(keras.Model):
             super().save_weights(temporary, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
-        return {"dist": keras.saving.serialize_keras_object(self.dist), "seed": self.seed, "name": self.name}
+        dist = keras.saving.serialize_keras_object(self.dist)
+        return {"dist": dist, "seed": self.seed, "validation_draws": self.validation_draws, "name": self.name}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "DensityModel":
