@@ -32,9 +32,9 @@ PATCHES = Settings(
     learning_rate=1e-3,
     ema_momentum=0.998,
     batch_size=16,
-    max_epochs=9,
+    max_epochs=7,
     patience=6,
-    decay_epochs=5,
+    decay_epochs=4,
     decay_factor=0.5,
 )
 PNG_NATS = 5840.3
