@@ -69,7 +69,12 @@ def evaluate(case: LikelihoodCase, dist: Any, splits: data.Splits) -> dict[str, 
 def quick_case(case: LikelihoodCase) -> LikelihoodCase:
     """A narrow version of a case that trains for two epochs."""
     hidden_units = tuple(min(units, 32) for units in case.settings.hidden_units)
-    narrow = {"hidden_units": hidden_units, "max_epochs": 2, "test_orders": case.settings.test_orders[:2]}
+    narrow = {
+        "hidden_units": hidden_units,
+        "max_epochs": 2,
+        "decay_epochs": 0,
+        "test_orders": case.settings.test_orders[:2],
+    }
     settings = dataclasses.replace(case.settings, **{**narrow, **case.quick})
     eval_rows = None if case.eval_rows is None else min(case.eval_rows, QUICK_EVAL_ROWS)
     return dataclasses.replace(case, name=f"{case.name}-quick", settings=settings, eval_rows=eval_rows)

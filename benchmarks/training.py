@@ -68,7 +68,9 @@ def refit(
         As `train`.
     """
     best = 1 + int(np.argmin([epoch["val_nll"] for epoch in epochs]))
-    case = dataclasses.replace(case, settings=dataclasses.replace(case.settings, max_epochs=best))
+    constant = case.settings.max_epochs - case.settings.decay_epochs
+    settings = dataclasses.replace(case.settings, max_epochs=best, decay_epochs=max(0, best - constant))
+    case = dataclasses.replace(case, settings=settings)
     rows = np.concatenate([splits.train, splits.valid])
     return train(case, dataclasses.replace(splits, train=rows, valid=splits.valid[:0]), folder / "refit")
 

@@ -206,6 +206,14 @@ def test_refit_trains_on_all_rows_for_the_best_number_of_epochs(toy, splits, tmp
     assert len(seen) == 1 and recorded == epochs
 
 
+def test_refit_keeps_the_learning_rates(toy, splits, tmp_path):
+    falling = dataclasses.replace(SETTINGS, decay_epochs=2)
+    case = dataclasses.replace(toy, settings=falling)
+    _, epochs = training.refit(case, splits, tmp_path, [{"val_nll": value} for value in (3.0, 2.0, 1.0, 1.5)])
+    rates = [training.learning_rate(falling, epoch) for epoch in range(3)]
+    np.testing.assert_allclose([epoch["learning_rate"] for epoch in epochs], rates, rtol=1e-6)
+
+
 @pytest.mark.parametrize("model", model_names())
 def test_optimizers_of_all_cases_exist(model):
     for case in load_cases(model).likelihood:
