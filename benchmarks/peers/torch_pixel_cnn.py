@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ NUM_BATCHES = 10
 
 
 def build(network: Any, image: Sequence[int], batch_size: int, *, sample: bool = True, seed: int = 0) -> Contestant:
-    """`log_prob`, `train_step` and, unless it takes minutes, `sample` of a network over binary images, as written.
+    """`log_prob`, `train_step` and, unless it takes minutes, `sample` of a network over images, as written; it is fed bits.
 
     Args:
         network: what `make_pixel_cnn` or `make_gated_pixel_cnn` returned.
@@ -27,30 +28,32 @@ def build(network: Any, image: Sequence[int], batch_size: int, *, sample: bool =
         sample: bool. Whether to sample: a whole pass for each pixel.
         seed: int. Of the data.
     """
-    height, width = image
-    x = random_bits(NUM_BATCHES * batch_size, height * width, seed).reshape(-1, 1, height, width)
+    shape = (network.channels, *image)
+    x = random_bits(NUM_BATCHES * batch_size, math.prod(shape), seed).reshape(-1, *shape)
     operations = {
         "log_prob": {"eager": log_prob_call(network, x[:batch_size])},
         "train_step": {"eager": train_step_call(network, functools.partial(losses, network), x, batch_size)},
     }
     if sample:
-        operations["sample"] = {"eager": sample_call(network, (batch_size, 1, height, width))}
+        operations["sample"] = {"eager": sample_call(network, (batch_size, *shape))}
     return Contestant(operations, parameters=sum(parameter.numel() for parameter in network.parameters()))
 
 
 # Networks ------------------------------------------------------------------------------------------------------------
 
 
-def masked_conv(inputs: int, outputs: int, kernel_size: int, *, causal: bool) -> Any:
-    """A convolution whose weights are multiplied by the mask in every pass; causal: it does not see its own pixel."""
+def masked_conv(inputs: int, outputs: int, kernel_size: int, *, causal: bool, groups: int = 1) -> Any:
+    """A convolution whose weights are multiplied by the mask in every pass; causal: a group does not see its own values."""
     torch = torch_or_unavailable()
 
     class MaskedConv(torch.nn.Conv2d):
         def __init__(self) -> None:
             super().__init__(inputs, outputs, kernel_size, padding=kernel_size // 2)
-            centre, mask = kernel_size // 2, torch.ones(kernel_size, kernel_size)
-            mask[centre, centre + (not causal) :] = 0.0
-            mask[centre + 1 :] = 0.0
+            centre, mask = kernel_size // 2, torch.ones(outputs, inputs, kernel_size, kernel_size)
+            mask[:, :, centre, centre + 1 :] = 0.0
+            mask[:, :, centre + 1 :] = 0.0
+            of_inputs, of_outputs = (torch.arange(n) * groups // n for n in (inputs, outputs))
+            mask[:, :, centre, centre] = (of_inputs + causal <= of_outputs[:, None]).float()
             self.register_buffer("mask", mask)
 
         def forward(self, x: Any) -> Any:
@@ -59,14 +62,18 @@ def masked_conv(inputs: int, outputs: int, kernel_size: int, *, causal: bool) ->
     return MaskedConv()
 
 
-def make_pixel_cnn(filters: int, num_blocks: int, *, seed: int = 0) -> Any:
-    """7x7 A, so many 3x3 B after ReLUs, and 1x1 to a logit."""
+def make_pixel_cnn(filters: int, num_blocks: int, *, channels: int = 1, levels: int = 2, seed: int = 0) -> Any:
+    """7x7 A, so many 3x3 B after ReLUs, and 1x1 to a logit or to the logits of all levels of each channel."""
     torch = torch_or_unavailable()
     torch.manual_seed(seed)
-    layers = [masked_conv(1, filters, 7, causal=True)]
+    params = channels * (1 if levels == 2 else levels)
+    conv = functools.partial(masked_conv, groups=channels)
+    layers = [conv(channels, filters, 7, causal=True)]
     for _ in range(num_blocks):
-        layers += [torch.nn.ReLU(), masked_conv(filters, filters, 3, causal=False)]
-    return torch.nn.Sequential(*layers, torch.nn.ReLU(), torch.nn.Conv2d(filters, 1, 1))
+        layers += [torch.nn.ReLU(), conv(filters, filters, 3, causal=False)]
+    network = torch.nn.Sequential(*layers, torch.nn.ReLU(), conv(filters, params, 1, causal=False))
+    network.channels, network.levels = channels, levels
+    return network
 
 
 def make_gated_pixel_cnn(filters: int, num_blocks: int, output_filters: int, *, seed: int = 0) -> Any:
@@ -100,6 +107,8 @@ def make_gated_pixel_cnn(filters: int, num_blocks: int, output_filters: int, *, 
             return gate(above), left, self.skip(gated)
 
     class Gated(nn.Module):
+        channels, levels = 1, 2
+
         def __init__(self) -> None:
             super().__init__()
             sizes = [(1, 7)] + [(filters, 3)] * num_blocks
@@ -123,9 +132,14 @@ def make_gated_pixel_cnn(filters: int, num_blocks: int, output_filters: int, *, 
 
 
 def losses(network: Any, x: Any) -> Any:
-    """Negative log-likelihoods `[B]`."""
-    cross_entropy = torch_or_unavailable().nn.functional.binary_cross_entropy_with_logits
-    return cross_entropy(network(x), x, reduction="none").sum((1, 2, 3))
+    """Negative log-likelihoods `[B]` of bits, or of levels 0, 1, ..., which the network sees as -1 .. 1."""
+    functional = torch_or_unavailable().nn.functional
+    if network.levels == 2:
+        found = functional.binary_cross_entropy_with_logits(network(x), x, reduction="none")
+    else:
+        logits = network(x * (2.0 / (network.levels - 1)) - 1.0).unflatten(1, (network.channels, network.levels))
+        found = functional.cross_entropy(logits.transpose(1, 2), x.long(), reduction="none")
+    return found.sum((1, 2, 3))
 
 
 def log_prob_call(network: Any, x: np.ndarray) -> Call:
@@ -141,7 +155,7 @@ def log_prob_call(network: Any, x: np.ndarray) -> Call:
 
 
 def sample_call(network: Any, shape: tuple[int, int, int, int]) -> Call:
-    """A batch of samples of a shape, by a whole pass for each pixel."""
+    """A batch of binary samples of a shape, by a whole pass for each pixel."""
     torch = torch_or_unavailable()
 
     @torch.inference_mode()

@@ -176,6 +176,24 @@ def test_torch_pixel_cnn_log_prob_equals_numpy():
     )
 
 
+def test_torch_pixel_cnn_of_colours_equals_numpy():
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    channels, levels = 3, 5
+    network = torch_pixel_cnn.make_pixel_cnn(6, 1, channels=channels, levels=levels)
+    x = np.random.default_rng(1).integers(0, levels, size=(2, channels, 3, 4)).astype(np.float32)
+    found = torch_layers(network)
+    names = {"0": "first", "2": "block_1", "4": "params"}
+    layers = {ours: pixel_cnn.Layer(found[f"{i}.weight"], found[f"{i}.bias"]) for i, ours in names.items()}
+    expected = []
+    for image in x.transpose(0, 2, 3, 1).astype(int):
+        logits = pixel_cnn.parameters(layers, image * 2.0 / (levels - 1) - 1.0, channels).reshape(
+            3, 4, channels, levels
+        )
+        chosen = np.take_along_axis(logits, image[..., None], axis=-1)[..., 0]
+        expected.append((chosen - np.log(np.exp(logits).sum(-1))).sum())
+    np.testing.assert_allclose(torch_pixel_cnn.log_prob_call(network, x)(), expected, rtol=1e-5)
+
+
 def test_torch_gated_pixel_cnn_log_prob_equals_numpy():
     pytest.importorskip("torch", reason="PyTorch is not installed")
     network = torch_pixel_cnn.make_gated_pixel_cnn(4, 1, 6)
