@@ -46,10 +46,10 @@ class PixelSettings(Settings):
 # trains for an hour or two on two cores. In the first thousands of steps a kernel of 7x7 learns much faster than the papers'
 # 3x3 in more blocks, at the same cost, and batches of 16 faster than larger ones.
 PIXEL_CNN = PixelSettings(output_filters=(32, 32), max_epochs=10, decay_epochs=3)
-GATED_PIXEL_CNN = PixelSettings(hidden_units=(24,) * 4, max_epochs=18, decay_epochs=12, decay_factor=0.7)
+GATED_PIXEL_CNN = PixelSettings(hidden_units=(24,) * 4, max_epochs=18, patience=2, decay_epochs=12, decay_factor=0.7)
 # Fewer epochs, for what more of them give; and with classes.
-FEWER_EPOCHS = dataclasses.replace(GATED_PIXEL_CNN, max_epochs=8, decay_epochs=3, decay_factor=0.3)
-CLASSES = dataclasses.replace(GATED_PIXEL_CNN, max_epochs=8, decay_epochs=5, decay_factor=0.5)
+FEWER_EPOCHS = dataclasses.replace(GATED_PIXEL_CNN, max_epochs=8, patience=30, decay_epochs=3, decay_factor=0.3)
+CLASSES = dataclasses.replace(GATED_PIXEL_CNN, max_epochs=8, patience=30, decay_epochs=5, decay_factor=0.5)
 
 
 def pixel_cnn(event_shape: tuple[int, ...], levels: int = 2, **arguments: Any) -> Any:

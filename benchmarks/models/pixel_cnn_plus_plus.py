@@ -21,7 +21,7 @@ SHARES, SAMPLES_FASTER = {"log_prob": 1.0, "train_step": 1.0}, 200.0
 
 # Likelihood: patches of photographs. The paper's model of CIFAR-10 has 5 blocks, 3 levels and 160 filters and trains for days;
 # this one is of a size for less than an hour of one core. Adam, averaged weights and dropout are the paper's; its learning rate
-# falls as slowly as days of training ask for, here it halves in each of the last epochs. The limit: what PNG needs with a file a
+# falls as slowly as days of training ask for, here it falls in each of the last epochs. The limit: what PNG needs with a file a
 # patch, as `python -m benchmarks.peers.codecs` prints it, in nats.
 PATCH = (32, 32, 3)
 PATCH_ARGUMENTS = {"num_resnet": 1, "num_hierarchies": 2, "num_logistic_mix": 10}
@@ -32,10 +32,10 @@ PATCHES = Settings(
     learning_rate=1e-3,
     ema_momentum=0.998,
     batch_size=16,
-    max_epochs=7,
+    max_epochs=10,
     patience=6,
-    decay_epochs=4,
-    decay_factor=0.5,
+    decay_epochs=5,
+    decay_factor=0.6,
 )
 PNG_NATS = 5840.3
 
