@@ -188,6 +188,7 @@ def test_bits_beside_codecs(toy, splits, tmp_path):
     result = likelihood.run_case(case, splits, tmp_path, "command")
     assert result.figures["bits_per_dim"] == pytest.approx(result.figures["test_nll"] / (5 * np.log(2)), abs=1e-4)
     table = render.codecs_table([case, case], [result, None])
+    assert f"| independent bits | {result.figures['bits_per_dim']:.3f} |" in table
     assert "| PNG, sheets | 43.000 |" in table and "| independent bits | not run |" in table
 
 
