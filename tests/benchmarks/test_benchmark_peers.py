@@ -1,11 +1,13 @@
 """The peers compute what they claim: their log-likelihoods equal a NumPy evaluation of the same weights."""
 
 import functools
+import io
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from benchmarks.peers import tfp_made, torch_made, torch_nade, torch_pixel_cnn
+from benchmarks.peers import codecs, tfp_made, torch_made, torch_nade, torch_pixel_cnn
 from benchmarks.peers.masks import made_masks, random_bits
 from benchmarks.peers.torch_side import train_step_call
 from tests.reference import gated_pixel_cnn, pixel_cnn
@@ -228,3 +230,20 @@ def test_torch_image_networks_train_and_sample(make):
     assert losses[-1] < losses[0]
     samples = torch_pixel_cnn.sample_call(network, (3, 1, 4, 5))()
     assert samples.shape == (3, 1, 4, 5) and set(np.unique(samples)) <= {0.0, 1.0}
+
+
+# Codecs -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("codec", codecs.FORMATS)
+def test_codecs_are_lossless_and_counted_by_their_files(codec):
+    if not codecs.available(codec):
+        pytest.skip(f"{codec} needs pillow-jxl-plugin")
+    images = np.random.default_rng(0).integers(0, 256, size=(3, 8, 9, 3)).astype(np.uint8)
+    images[2] = 7
+    files = [codecs.encoded(image, codecs.FORMATS[codec]) for image in images]
+    for image, file in zip(images, files, strict=True):
+        np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(file)).convert("RGB")), image)
+    found = codecs.bits_per_dim(images)
+    assert found[f"{codec}, a file a patch"] == pytest.approx(8 * sum(map(len, files)) / images.size, abs=1e-3)
+    assert found[f"{codec}, sheets"] < found[f"{codec}, a file a patch"]
