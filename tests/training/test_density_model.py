@@ -85,7 +85,7 @@ def test_evaluation_by_the_objective(rows, monkeypatch):
     np.testing.assert_allclose(model.predict(rows, verbose=0), dist.log_prob(rows), rtol=1e-4)
     assert DensityModel.from_config(model.get_config()).validation_draws == 3
     exact = -np.mean(dist.with_orders(20).log_prob(rows))
-    many = DensityModel(dist, validation_draws=60)
+    many = DensityModel(dist, validation_draws=12)
     many.compile(jit_compile=False)
     assert many.evaluate(rows, verbose=0, return_dict=True)["nll"] == pytest.approx(exact, rel=0.05)
 
@@ -170,6 +170,7 @@ def test_observed_in_evaluate(rows):
         model.fit({"value": rows, "observed": observed}, verbose=0)
 
 
+@pytest.mark.slow
 def test_fit_with_missing_values():
     """Two sites are always equal: the model learns it from rows that show both, and fills one in from the other."""
     generator = np.random.default_rng(0)
