@@ -20,8 +20,7 @@ SAMPLE_TO_LOG_PROB = 2.0
 
 # Likelihood. Widths, units and numbers of orders are the paper's; Adam with weight decay, averaged weights and early stopping
 # stand in for its learning rate schedule. The validation figure is the training objective under fixed draws, as log_prob takes
-# D passes. They were chosen on the validation sets, but for MNIST, where the epochs are what half an hour of one core allows and
-# the paper's took days.
+# D passes. They were chosen on the validation sets, but for MNIST, where the epochs are what half an hour of one core allows.
 VECTOR = Settings(
     hidden_units=(500,),
     learning_rate=1e-3,

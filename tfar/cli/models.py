@@ -63,7 +63,8 @@ def _of_options(model: str, options: Mapping[str, Any], known: Mapping[str, insp
     for name, value in options.items():
         if name not in known:
             if value != OPTIONS[name]:
-                raise ValueError(f"--{name.replace('_', '-')} means nothing to {model}; received {value!r}")
+                shown = "fresh" if value is None else value
+                raise ValueError(f"--{name.replace('_', '-')} means nothing to {model}; received {shown}")
         elif value is not None or name != "hidden_units":
             found[name] = value
         elif known[name].default is inspect.Parameter.empty:
