@@ -110,3 +110,18 @@ def test_runs_of_other_models_are_evaluated_sampled_and_resumed(model: str, invo
         "was started with arguments"
         in invoke("train", model, "--out", out, "--resume", "--set", "activation=tanh", code=1).stderr
     )
+
+
+@pytest.mark.slow
+def test_pixel_cnn_plus_plus_takes_its_levels_from_the_data_and_goes_on(invoke: Any, tmp_path: Path) -> None:
+    images, out = tmp_path / "images.npy", tmp_path / "run"
+    np.save(images, np.random.default_rng(0).integers(0, 4, size=(60, 4, 4, 1)).astype(np.uint8))
+    small = ["--epochs", "1", "--batch-size", "20", *flags("pixel_cnn_plus_plus")]
+    invoke("train", "pixel_cnn_plus_plus", "--data", images, "--out", out, *small)
+    assert runs.load_dist(out).head.num_classes == 4
+    invoke("train", "pixel_cnn_plus_plus", "--out", out, "--resume", "--epochs", "2")
+    finished = runs.load_dist(out).log_prob(np.load(images))
+    (out / "model.keras").unlink()
+    np.testing.assert_allclose(runs.load_dist(out).log_prob(np.load(images)), finished, rtol=1e-5)
+    invoke("sample", out, "--num-samples", "3", "--out", tmp_path / "samples.npy")
+    assert np.load(tmp_path / "samples.npy").shape == (3, 4, 4, 1)
