@@ -1,46 +1,17 @@
-"""The user's own files: what is read, how it is split and streamed, and what every bad file is told."""
+"""The user's own files: what is read and how, the head that suits it, and what every bad file is told."""
 
 import gzip
 import re
-import tracemalloc
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
+from data_tables import NO_SPLIT, TABLE, rows, text, write
 
-from tfar.data import from_files, load, readers
-from tfar.data.hashing import row_fractions, split_of_rows
-from tfar.data.sources import rebatch
-
-NO_SPLIT = {"valid_fraction": 0, "test_fraction": 0}
-TABLE = np.random.default_rng(0).normal(size=(200, 3)).astype(np.float32)
-
-
-def rows(dataset) -> np.ndarray:
-    return np.concatenate([batch.numpy() for batch in dataset])
-
-
-def write(folder, kind: str, table: np.ndarray = TABLE):
-    path = folder / f"table.{kind}"
-    if kind == "npy":
-        np.save(path, table)
-    elif kind == "npz":
-        np.savez(path, x=table)
-    elif kind == "csv":
-        lines = [",".join(repr(float(v)) for v in row) for row in table]
-        path.write_text("\n".join(["a,b,c", *lines]) + "\n")
-    else:
-        pq.write_table(pa.table({n: table[:, i] for i, n in enumerate("abc")}), path, row_group_size=64)
-    return path
-
-
-def text(folder, content: str, name: str = "table.csv"):
-    path = folder / name
-    path.write_text(content)
-    return path
-
+from tfar.data import from_files, load
+from tfar.data.hashing import split_of_rows
 
 # ---- Reading ----
 
@@ -345,78 +316,3 @@ def test_the_user_may_override_the_head(tmp_path):
     ):
         splits = from_files(path, head=head, head_config=given, **NO_SPLIT)
         assert (splits.head, splits.head_config) == (head, config)
-
-
-# ---- Streaming ----
-
-
-def test_without_a_scan_nothing_is_read_before_the_first_batch(tmp_path, monkeypatch):
-    path = text(tmp_path, "1,2\n" * 50_000)
-    parsed = []
-    parse = readers.CSVReader._parse
-    monkeypatch.setattr(readers.CSVReader, "_parse", lambda self, part: parsed.append(len(part)) or parse(self, part))
-    splits = from_files(path, batch_size=10, head="NormalMixture", scan=False)
-    assert parsed == [] and splits.num_train is None and splits.arrays("train") is None
-    assert next(iter(splits.train)).shape == (10, 2)
-    assert 0 < sum(parsed) < 50_000
-    text(tmp_path, "1,2\n" * 50 + "1,red\n")
-    with pytest.raises(tf.errors.InvalidArgumentError, match="row 51, column 1; received 'red'"):
-        list(splits.train)
-
-
-def test_the_scan_reads_each_chunk_and_keeps_none(tmp_path):
-    path = write(tmp_path, "npy", np.zeros([400_000, 20], np.float32))  # 32 MB
-    tracemalloc.start()
-    splits = from_files(path, batch_size=1000, memory_limit=10**6)
-    batches = rebatch(splits.sources["train"].read(), 1000)
-    count = sum(len(batch) for batch in batches)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert count == splits.num_train
-    assert peak < 8e6
-    assert splits.arrays("train") is None
-
-
-def test_arrays_are_read_once_and_only_below_the_limit(tmp_path):
-    path = write(tmp_path, "csv")
-    splits = from_files(path, memory_limit=1500)
-    assert splits.num_train * 12 > 1500
-    assert splits.arrays("train") is None
-    valid = splits.arrays("valid")
-    assert len(valid) == splits.num_valid
-    path.unlink()
-    assert splits.arrays("valid") is valid
-    with pytest.raises(ValueError, match="one of train, valid, test; received 'dev'"):
-        splits.arrays("dev")
-
-
-# ---- The hash ----
-
-
-def test_the_hash_is_pinned():
-    """Known answers: a change here would move rows between the train and test sets of every user."""
-    np.testing.assert_array_equal(
-        split_of_rows(0, 0, 20, 0.25, 0.25), [0, 0, 1, 0, 0, 2, 0, 1, 1, 0, 1, 2, 2, 0, 0, 1, 0, 0, 0, 2]
-    )
-    np.testing.assert_array_equal(row_fractions(7, 100, 50), row_fractions(7, 0, 150)[100:])
-
-
-def test_the_hash_is_uniform_and_independent_between_seeds():
-    u = np.stack([row_fractions(seed, 0, 20_000) for seed in range(5)])
-    assert ((u >= 0) & (u < 1)).all()
-    for row in u:
-        counts = np.histogram(row, bins=20, range=(0, 1))[0]
-        assert ((counts - 1000) ** 2 / 1000).sum() < 60  # chi-square, 19 degrees of freedom: p < 1e-5
-    correlations = np.corrcoef(u) - np.eye(5)
-    assert abs(correlations).max() < 0.05
-
-
-def test_appended_rows_leave_the_split_of_the_others_alone():
-    np.testing.assert_array_equal(split_of_rows(3, 0, 1000, 0.1, 0.1)[:600], split_of_rows(3, 0, 600, 0.1, 0.1))
-
-
-def test_rebatch_takes_chunks_of_any_length():
-    chunks = [np.arange(0, 5), np.arange(5, 5), np.arange(5, 6), np.arange(6, 20)]
-    batches = list(rebatch(chunks, 4))
-    assert [len(b) for b in batches] == [4, 4, 4, 4, 4]
-    np.testing.assert_array_equal(np.concatenate(batches), np.arange(20))
