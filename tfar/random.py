@@ -5,6 +5,7 @@ Threefry-2x32 with 20 rounds: Salmon et al., Parallel random numbers: as easy as
 product and a shift because TFLite has no built-in left shift.
 """
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -146,7 +147,12 @@ def kept(seeds: tf.Tensor, size: int, rate: float, stream: int = NOISE) -> tf.Te
         >>> sorted(set(kept(row_seeds(1, 3), 50, 0.5).numpy().ravel().tolist()))
         [0.0, 2.0]
     """
-    threshold = min(round(rate * 2**16), 2**16 - 1)
+    return _kept(seeds, size, min(round(rate * 2**16), 2**16 - 1), stream)
+
+
+@functools.partial(tf.function, jit_compile=True)
+def _kept(seeds: tf.Tensor, size: int, threshold: int, stream: int) -> tf.Tensor:
+    """What `kept` returns; compiled, as training steps of convolutions are faster without XLA, and this is not."""
     words = _words(seeds, (size + 1) // 2, stream)
     halves = [
         tf.bitwise.bitwise_and(words, tf.constant(0xFFFF, tf.uint32)),

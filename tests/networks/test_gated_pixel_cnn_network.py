@@ -92,6 +92,40 @@ def test_training_drops_conditions_of_whole_images(rate):
     assert rate == 0.0 or np.any(np.asarray(params != others))
 
 
+def test_dropout_is_of_training_alone_and_a_function_of_the_seed():
+    network, plain = make(dropout_rate=0.3), make()
+    x, condition = values(network)
+    np.testing.assert_array_equal(network(x, condition), plain(x, condition))
+    first, again, other = (network.training_pass(x, condition, tf.constant([0, s])).params for s in (3, 3, 4))
+    np.testing.assert_array_equal(first, again)
+    assert np.any(np.asarray(first != other)) and np.any(np.asarray(first != plain(x, condition)))
+    np.testing.assert_array_equal(plain.training_pass(x, condition, tf.constant([0, 3])).params, plain(x, condition))
+
+
+def test_dropout_keeps_the_mean_of_what_is_behind_a_gate():
+    """Without blocks, and with a relu that only sees positive numbers, parameters are linear in the features dropped."""
+    network = make("plain", num_blocks=0, dropout_rate=0.25)
+    skip = network.convolutions[1]
+    skip.bias.assign(tf.fill(skip.bias.shape, 10.0))
+    x = np.ones((4000, *network.event_shape), np.float32)
+    params = np.asarray(network.training_pass(x, None, tf.constant([0, 1])).params)[..., 0]
+    sees = network.connectivity().any(0)
+    error = params.std(0)[sees] / np.sqrt(len(params))
+    assert sees.sum() > 8 and (error > 0.0).all()
+    assert (np.abs(params.mean(0) - np.asarray(network(x[:1]))[0, :, 0])[sees] < 5 * error).all()
+
+
+def test_dropout_reaches_both_stacks():
+    """Of one feature behind the last gate there are two values; what the vertical stack drops before it makes more."""
+    network = make("plain", event_shape=(4, 4), filters=1, num_blocks=1, dropout_rate=0.5)
+    for layer in network.convolutions:
+        if layer.name in ("residual_0", "skip_0", "horizontal_1"):  # the rest of the horizontal stack
+            layer.full_kernel.assign(tf.zeros_like(layer.full_kernel))
+    x = np.ones((64, 4, 4), np.float32)
+    params = np.asarray(network.training_pass(x, None, tf.constant([0, 1])).params)[..., 0]
+    assert max(len(np.unique(values_of_pixel)) for values_of_pixel in params.T) > 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -104,6 +138,7 @@ def test_training_drops_conditions_of_whole_images(rate):
         ({"conditional_shape": [4, 4]}, r"Expected `conditional_shape` to be \[k\] of a vector, \[4, 4, k\] of a map"),
         ({"conditional_shape": {"a": [3, 4, 2]}}, r"Expected `conditional_shape` to be \[k\] of a vector"),
         ({"condition_dropout": 1.0}, r"Expected `condition_dropout` to be a number in \[0, 1\); received 1.0"),
+        ({"dropout_rate": -0.1}, r"Expected `dropout_rate` to be a number in \[0, 1\); received -0.1"),
         ({"head": "bernoulli"}, "Expected `head` to be a tfar.heads.Head; received 'bernoulli'"),
         ({"seed": -1}, "Expected `seed`"),
     ],

@@ -36,6 +36,7 @@ class GatedPixelCNN(images.ImageAutoregressive):
         kernel_size: int or (height, width). Of the other blocks.
         output_filters: sequence of int, multiples of C. Features of the 1x1 convolutions before the parameters. Default: one of
             `filters`.
+        dropout_rate: float in [0, 1). Share of the gated features of both stacks that training drops; `log_prob` drops none.
         conditional_shape: `[k]` of a vector, `[H, W, k]` of a map, a dict of such shapes, or None.
         condition_dropout: float in [0, 1). Probability with which training puts zeros in place of the condition of an image.
         one_hot_inputs: bool or None. Feed each level of a Categorical value as an input of its own; None: up to 32 levels.
@@ -77,6 +78,7 @@ class GatedPixelCNN(images.ImageAutoregressive):
         first_kernel_size: int | Sequence[int] = 7,
         kernel_size: int | Sequence[int] = 3,
         output_filters: Sequence[int] | None = None,
+        dropout_rate: float = 0.0,
         conditional_shape: Any = None,
         condition_dropout: float = 0.0,
         one_hot_inputs: bool | None = None,
@@ -103,6 +105,7 @@ class GatedPixelCNN(images.ImageAutoregressive):
             first_kernel_size=first,
             kernel_size=images.kernel_size_pair("kernel_size", kernel_size),
             output_filters=tuple(images.check_features("output_filters", n, channels, why) for n in outputs),
+            dropout_rate=_probability("dropout_rate", dropout_rate),
             conditional_shape=_vectors_and_maps(conditional_shape, shape[:2]),
             condition_dropout=_probability("condition_dropout", condition_dropout),
             kernel_initializer=kernel_initializer,
@@ -120,6 +123,7 @@ class GatedPixelCNN(images.ImageAutoregressive):
             "first_kernel_size",
             "kernel_size",
             "output_filters",
+            "dropout_rate",
             "conditional_shape",
             "condition_dropout",
         )

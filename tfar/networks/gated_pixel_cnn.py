@@ -1,5 +1,6 @@
 """The network of Gated PixelCNN: a vertical and a horizontal stack of gated convolutions."""
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,8 +11,8 @@ from numpy.typing import NDArray
 
 from tfar import masks, random
 from tfar.networks.base import State, TrainingPass, Weights
-from tfar.networks.inputs import seeded_initializer
-from tfar.networks.raster import RasterNetwork
+from tfar.networks.inputs import dropped, seeded_initializer
+from tfar.networks.raster import Drop, RasterNetwork
 from tfar.networks.raster_steps import Convolve, Nonlinear, as_float, convolve_rows, nonlinear
 
 # The random stream that drops conditions.
@@ -34,7 +35,7 @@ class GatedPixelCNNNetwork(RasterNetwork):
         params_size: int. Parameters of a site.
         num_classes: None, or the number of classes of a site: its values are then scaled to -1 .. 1.
         one_hot: bool. Feed each class of a site as an input of its own.
-        num_blocks, first_kernel_size, kernel_size, output_filters, conditional_shape, condition_dropout,
+        num_blocks, first_kernel_size, kernel_size, output_filters, dropout_rate, conditional_shape, condition_dropout,
             kernel_initializer, seed: see `tfar.GatedPixelCNN`.
 
     References:
@@ -52,6 +53,7 @@ class GatedPixelCNNNetwork(RasterNetwork):
         first_kernel_size: tuple[int, int] = (7, 7),
         kernel_size: tuple[int, int] = (3, 3),
         output_filters: tuple[int, ...] = (),
+        dropout_rate: float = 0.0,
         conditional_shape: Any = None,
         condition_dropout: float = 0.0,
         **kwargs: Any,
@@ -59,7 +61,8 @@ class GatedPixelCNNNetwork(RasterNetwork):
         super().__init__(event_shape, params_size, conditional_shape, **kwargs)
         self.filters, self.num_blocks = int(filters), int(num_blocks)
         self.first_kernel_size, self.kernel_size = tuple(first_kernel_size), tuple(kernel_size)
-        self.output_filters, self.condition_dropout = tuple(output_filters), float(condition_dropout)
+        self.output_filters, self.dropout_rate = tuple(output_filters), float(dropout_rate)
+        self.condition_dropout = float(condition_dropout)
         self.row_parts: list[int] = []
         self.kept_rows = {0: self.first_kernel_size[0] // 2}
         self.vertical_layers: list[keras.layers.Layer] = []
@@ -135,7 +138,7 @@ class GatedPixelCNNNetwork(RasterNetwork):
             total = convolve(output, nonlinear("relu", total))
         return total
 
-    def _above(self, image: tf.Tensor, conditional_input: Any) -> dict[int, tf.Tensor]:
+    def _above(self, image: tf.Tensor, conditional_input: Any, drop: Drop) -> dict[int, tf.Tensor]:
         above, features = {}, image[:, :-1]
         for block, i in enumerate(self.row_parts):
             up, (left, right) = self._rows_up(block), self._margins(block)
@@ -144,7 +147,7 @@ class GatedPixelCNNNetwork(RasterNetwork):
             before = before if of_vertical is None else before + of_vertical
             linked = self.link_layers[block](before)
             above[i] = linked if of_horizontal is None else linked + of_horizontal
-            features = nonlinear("gate", before)
+            features = drop(nonlinear("gate", before))
         return above
 
     def _rows_up(self, block: int) -> int:
@@ -179,13 +182,22 @@ class GatedPixelCNNNetwork(RasterNetwork):
     def training_pass(
         self, x: Any, conditional_input: Any, seed: tf.Tensor, observed: tf.Tensor | None = None
     ) -> TrainingPass:
-        """See the base: the condition of a row is zeros with the probability `condition_dropout`."""
+        """See the base: conditions of rows become zeros, and features of both stacks are dropped behind their gates."""
+        numbers = itertools.count()
+
+        def drop(gated: tf.Tensor) -> tf.Tensor:
+            return dropped(gated, self.dropout_rate, seed, next(numbers))
+
+        return TrainingPass(self._params(x, self._kept_condition(conditional_input, x, seed), drop))
+
+    def _kept_condition(self, conditional_input: Any, x: Any, seed: tf.Tensor) -> Any:
+        """The condition, zeros in a row with the probability `condition_dropout`."""
         if self.condition_dropout > 0.0 and conditional_input is not None:
             noise = random.uniform(random.row_seeds(seed, tf.shape(x)[0]), 1, stream=CONDITION)[:, 0]
             kept = tf.cast(noise >= self.condition_dropout, tf.float32)
             keep = lambda part: part * tf.reshape(kept, [-1] + [1] * (part.shape.rank - 1))  # noqa: E731
-            conditional_input = tf.nest.map_structure(keep, conditional_input)
-        return TrainingPass(self(x, conditional_input, training=True))
+            return tf.nest.map_structure(keep, conditional_input)
+        return conditional_input
 
     # In steps --------------------------------------------------------------------------------------------------------
 
@@ -240,6 +252,6 @@ class GatedPixelCNNNetwork(RasterNetwork):
         sizes = ("first_kernel_size", "kernel_size", "output_filters")
         return {
             **super().get_config(),
-            **{name: getattr(self, name) for name in ("filters", "num_blocks", "condition_dropout")},
+            **{name: getattr(self, name) for name in ("filters", "num_blocks", "dropout_rate", "condition_dropout")},
             **{name: list(getattr(self, name)) for name in sizes},
         }

@@ -71,11 +71,12 @@ def float32_value(variable: Any) -> tf.Tensor:
 
 
 def dropped(hidden: tf.Tensor, rate: float, seed: tf.Tensor | None, layer: int) -> tf.Tensor:
-    """Hidden units `[B, H]` of which a share is dropped, as the seed decides; all of them without a seed."""
+    """Hidden units `[B, ...]` of which a share is dropped, as the seed decides; all of them without a seed."""
     if seed is None or rate == 0.0:
         return hidden
-    noise = random.uniform(random.row_seeds(seed, tf.shape(hidden)[0]), hidden.shape[-1], DROPOUT + layer)
-    return hidden * tf.cast(noise >= rate, hidden.dtype) / (1.0 - rate)
+    shape = hidden.shape[1:]
+    kept = random.kept(random.row_seeds(seed, tf.shape(hidden)[0]), shape.num_elements(), rate, DROPOUT + layer)
+    return hidden * tf.cast(tf.reshape(kept, [-1, *shape]), hidden.dtype)
 
 
 def push(values: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:

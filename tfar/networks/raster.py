@@ -1,6 +1,7 @@
 """What convolutional networks over images share: passes, influences and steps of one description."""
 
 import abc
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -12,6 +13,8 @@ from tfar import masks
 from tfar.layers import MaskedConv2D
 from tfar.networks.inputs import SiteEncoding, seeded_initializer
 from tfar.networks.raster_steps import RasterSteps, nonlinear
+
+Drop = Callable[[tf.Tensor], tf.Tensor]
 
 
 class RasterNetwork(RasterSteps, abc.ABC):
@@ -95,9 +98,6 @@ class RasterNetwork(RasterSteps, abc.ABC):
     def _depth(self) -> int:
         return self.image_shape[2] * self._encode.inputs_per_site
 
-    def _nonlinear(self, name: str, features: tf.Tensor) -> tf.Tensor:
-        return nonlinear(name, features, self.image_shape[2])
-
     def _as_params(self, features: tf.Tensor) -> tf.Tensor:
         """Parameters of the sites, float32, from the outputs of the last convolution."""
         return tf.cast(tf.reshape(features, [-1, self.num_sites, self.params_size]), tf.float32)
@@ -105,16 +105,24 @@ class RasterNetwork(RasterSteps, abc.ABC):
     def call(
         self, x: Any, conditional_input: Any = None, member: Any = 0, order: Any = None, training: Any = None
     ) -> tf.Tensor:
+        return self._params(x, conditional_input, drop=lambda gated: gated)
+
+    def _params(self, x: Any, conditional_input: Any, drop: Drop) -> tf.Tensor:
+        """A pass over whole images; `drop` is applied to what is behind each gate."""
         image = self._image(x)
-        above = self._above(image, conditional_input)
+        above = self._above(image, conditional_input, drop)
 
         def convolve(i: int, features: tf.Tensor) -> tf.Tensor:
             outputs = self.convolutions[i](features)
             return outputs + above[i] if i in above else outputs
 
-        return self._as_params(self._follow(convolve, self._nonlinear, image))
+        def function(name: str, features: tf.Tensor) -> tf.Tensor:
+            features = nonlinear(name, features, self.image_shape[2])
+            return drop(features) if name == "gate" else features
 
-    def _above(self, image: tf.Tensor, conditional_input: Any) -> dict[int, tf.Tensor]:
+        return self._as_params(self._follow(convolve, function, image))
+
+    def _above(self, image: tf.Tensor, conditional_input: Any, drop: Drop) -> dict[int, tf.Tensor]:
         """What is added to the outputs of convolutions from elsewhere, `[B, H, W, filters]` each."""
         return {}
 
