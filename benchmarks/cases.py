@@ -81,7 +81,8 @@ class Settings:
     `num_masks` None draws fresh masks at every update and averages `num_eval_masks` of them at test. `test_orders` are the
     numbers of orders that the test figures average, the last of them the case's own; `validation_draws` is the number of fixed
     draws of the training objective that a validation figure averages, 0 where it comes from log_prob. In each of the last
-    `decay_epochs` the learning rate is `decay_factor` of that of the epoch before.
+    `decay_epochs` the learning rate is `decay_factor` of that of the epoch before. `clip_norm` is the largest norm that all
+    gradients together may have, None for any.
     """
 
     hidden_units: tuple[int, ...] = (500,)
@@ -103,13 +104,15 @@ class Settings:
     patience: int = 30
     decay_epochs: int = 0
     decay_factor: float = 0.3
+    clip_norm: float | None = None
     seed: int = 0
 
     def as_dict(self) -> dict[str, Any]:
-        """As a result file keeps them: the fields of orders and of the decay only where there are some."""
+        """As a result file keeps them: the fields of orders, of the decay and of clipping only where there are some."""
         found = {name: list(v) if isinstance(v, tuple) else v for name, v in dataclasses.asdict(self).items()}
         skipped = () if self.test_orders else ("test_orders", "validation_draws")
         skipped += () if self.decay_epochs else ("decay_epochs", "decay_factor")
+        skipped += () if self.clip_norm else ("clip_norm",)
         return {name: value for name, value in found.items() if name not in skipped}
 
 

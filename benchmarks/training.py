@@ -94,12 +94,9 @@ def make_optimizer(settings: Settings) -> Any:
     import keras
 
     average = {} if settings.ema_momentum is None else {"use_ema": True, "ema_momentum": settings.ema_momentum}
-    return keras.optimizers.get(
-        {
-            "class_name": settings.optimizer,
-            "config": {"learning_rate": settings.learning_rate, "weight_decay": settings.weight_decay, **average},
-        }
-    )
+    limits = {"weight_decay": settings.weight_decay, "global_clipnorm": settings.clip_norm}
+    config = {"learning_rate": settings.learning_rate, **limits, **average}
+    return keras.optimizers.get({"class_name": settings.optimizer, "config": config})
 
 
 def make_callbacks(settings: Settings, folder: pathlib.Path, *, validates: bool = True) -> list[Any]:

@@ -221,6 +221,15 @@ def test_optimizers_of_all_cases_exist(model):
         assert type(training.make_optimizer(case.settings)).__name__.lower() == case.settings.optimizer
 
 
+def test_gradients_are_clipped_together_where_the_settings_say_so():
+    found = [
+        training.make_optimizer(dataclasses.replace(SETTINGS, clip_norm=norm)).global_clipnorm for norm in (None, 3.0)
+    ]
+    assert found == [None, 3.0]
+    assert dataclasses.replace(SETTINGS, clip_norm=3.0).as_dict()["clip_norm"] == 3.0
+    assert "clip_norm" not in SETTINGS.as_dict()  # so that folders of cases without it keep their names
+
+
 def test_select_keeps_the_paper_widths_apart():
     cases = load_cases("made").likelihood
     usual = likelihood.select(cases, likelihood._parse(["made"]))
