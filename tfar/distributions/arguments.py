@@ -1,5 +1,6 @@
 """Arguments that the constructors of the models share, and what is wrong with them."""
 
+import inspect
 from typing import Any
 
 import keras
@@ -24,6 +25,13 @@ def check_head(head: Any) -> Head:
     return head
 
 
+def check_rate(name: str, rate: Any) -> float:
+    """Returns the share of something that training drops, or raises ValueError if it is no number from 0 to below 1."""
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0.0 <= rate < 1.0:
+        raise ValueError(f"Expected `{name}` to be a number in [0, 1); received {rate!r}.")
+    return float(rate)
+
+
 def class_inputs(head: Head, one_hot_inputs: bool | None) -> dict[str, Any]:
     """How a network is fed the values of a head's sites: its arguments `num_classes` and `one_hot`."""
     num_classes = head.num_classes if isinstance(head, Categorical) else None
@@ -32,16 +40,24 @@ def class_inputs(head: Head, one_hot_inputs: bool | None) -> dict[str, Any]:
     return {"num_classes": num_classes, "one_hot": one_hot_inputs}
 
 
-def model_config(dist: Any, *names: str) -> dict[str, Any]:
-    """The configuration of a model: its arguments `names`, which are its network's, and those that all models have."""
+def model_config(dist: Any, model: type, **others: Any) -> dict[str, Any]:
+    """The configuration of a model: the arguments of its constructor, most of which are its network's.
+
+    Args:
+        dist: the distribution.
+        model: the class whose constructor it is, of which `type(dist)` may be a subclass.
+        **others: those that are neither the network's nor common to all models.
+    """
     network = dist.network.get_config()
-    return {
-        **{name: network[name] for name in (*names, "kernel_initializer", "seed")},
+    common = {
+        "head": dist.head,
         "one_hot_inputs": network["one_hot"],
-        "head": keras.saving.serialize_keras_object(dist.head),
         "jit_compile": dist.jit_compile,
         "name": dist.name,
     }
+    known = {**network, **common, **others}
+    config = {name: known[name] for name in inspect.signature(model).parameters}
+    return {**config, "head": keras.saving.serialize_keras_object(config["head"])}
 
 
 def shape_tuple(name: str, shape: Any) -> tuple[int, ...]:

@@ -107,17 +107,7 @@ class ConvNADE(Autoregressive):
         self._setup(network, head, jit_compile, parameters, name)
 
     def get_config(self) -> dict[str, Any]:
-        names = (
-            "event_shape",
-            "filters",
-            "kernel_sizes",
-            "hidden_units",
-            "num_orders",
-            "orders",
-            "activation",
-            "conditional_shape",
-        )
-        return model_config(self, *names)
+        return model_config(self, ConvNADE)
 
 
 def kernel_pairs(kernel_sizes: Any) -> tuple[tuple[int, int], ...]:

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from tfar.distributions import images
-from tfar.distributions.arguments import check_head, checked_conditional_shape, class_inputs, model_config
+from tfar.distributions.arguments import check_head, check_rate, checked_conditional_shape, class_inputs, model_config
 from tfar.heads import Bernoulli, Head
 from tfar.heads.base import check_positive_int
 from tfar.networks import GatedPixelCNNNetwork
@@ -105,9 +105,9 @@ class GatedPixelCNN(images.ImageAutoregressive):
             first_kernel_size=first,
             kernel_size=images.kernel_size_pair("kernel_size", kernel_size),
             output_filters=tuple(images.check_features("output_filters", n, channels, why) for n in outputs),
-            dropout_rate=_probability("dropout_rate", dropout_rate),
+            dropout_rate=check_rate("dropout_rate", dropout_rate),
             conditional_shape=_vectors_and_maps(conditional_shape, shape[:2]),
-            condition_dropout=_probability("condition_dropout", condition_dropout),
+            condition_dropout=check_rate("condition_dropout", condition_dropout),
             kernel_initializer=kernel_initializer,
             seed=check_positive_int("seed", seed, lowest=0),
             **class_inputs(head, one_hot_inputs),
@@ -116,18 +116,7 @@ class GatedPixelCNN(images.ImageAutoregressive):
         self._setup(network, head, jit_compile, parameters, name)
 
     def get_config(self) -> dict[str, Any]:
-        names = (
-            "event_shape",
-            "filters",
-            "num_blocks",
-            "first_kernel_size",
-            "kernel_size",
-            "output_filters",
-            "dropout_rate",
-            "conditional_shape",
-            "condition_dropout",
-        )
-        return model_config(self, *names)
+        return model_config(self, GatedPixelCNN)
 
 
 def _vectors_and_maps(shape: Any, size: tuple[int, ...]) -> Any:
@@ -140,9 +129,3 @@ def _vectors_and_maps(shape: Any, size: tuple[int, ...]) -> Any:
                 f"shapes; received {shape!r}."
             )
     return checked
-
-
-def _probability(name: str, value: Any) -> float:
-    if not isinstance(value, int | float) or not 0.0 <= value < 1.0:
-        raise ValueError(f"Expected `{name}` to be a number in [0, 1); received {value!r}.")
-    return float(value)

@@ -6,7 +6,14 @@ from typing import Any
 import keras
 
 from tfar import orders
-from tfar.distributions.arguments import check_head, checked_conditional_shape, class_inputs, model_config, shape_tuple
+from tfar.distributions.arguments import (
+    check_head,
+    check_rate,
+    checked_conditional_shape,
+    class_inputs,
+    model_config,
+    shape_tuple,
+)
 from tfar.distributions.autoregressive import Autoregressive
 from tfar.heads import Bernoulli, Head
 from tfar.heads.base import check_positive_int
@@ -88,8 +95,6 @@ class MADE(Autoregressive):
         head = Bernoulli() if head is None else check_head(head)
         if degrees not in ("even", "random"):
             raise ValueError(f"Expected `degrees` to be 'even' or 'random'; received {degrees!r}.")
-        if not 0.0 <= dropout_rate < 1.0:
-            raise ValueError(f"Expected `dropout_rate` in [0, 1); received {dropout_rate!r}.")
         network = MADENetwork(
             event_shape=shape_tuple("event_shape", event_shape),
             hidden_units=shape_tuple("hidden_units", hidden_units),
@@ -102,7 +107,7 @@ class MADE(Autoregressive):
             direct_connections=direct_connections,
             connectivity_weights=connectivity_weights,
             activation=activation,
-            dropout_rate=dropout_rate,
+            dropout_rate=check_rate("dropout_rate", dropout_rate),
             conditional_shape=checked_conditional_shape(conditional_shape),
             kernel_initializer=kernel_initializer,
             seed=check_positive_int("seed", seed, lowest=0),
@@ -111,17 +116,4 @@ class MADE(Autoregressive):
         self._setup(network, head, jit_compile, parameters, name)
 
     def get_config(self) -> dict[str, Any]:
-        names = (
-            "event_shape",
-            "hidden_units",
-            "order",
-            "num_masks",
-            "num_eval_masks",
-            "degrees",
-            "direct_connections",
-            "connectivity_weights",
-            "activation",
-            "dropout_rate",
-            "conditional_shape",
-        )
-        return model_config(self, *names)
+        return model_config(self, MADE)

@@ -98,5 +98,4 @@ class NADE(Autoregressive):
         self._setup(network, head, jit_compile, parameters, name)
 
     def get_config(self) -> dict[str, Any]:
-        names = ("event_shape", "hidden_units", "order", "activation", "learned_first_state", "conditional_shape")
-        return model_config(self, *names)
+        return model_config(self, NADE)

@@ -5,7 +5,14 @@ from typing import Any
 
 import keras
 
-from tfar.distributions.arguments import check_head, checked_conditional_shape, class_inputs, model_config, shape_tuple
+from tfar.distributions.arguments import (
+    check_head,
+    check_rate,
+    checked_conditional_shape,
+    class_inputs,
+    model_config,
+    shape_tuple,
+)
 from tfar.distributions.autoregressive import Autoregressive
 from tfar.heads import Bernoulli, Head
 from tfar.heads.base import check_positive_int
@@ -86,8 +93,6 @@ class OrderlessNADE(Autoregressive):
     ) -> None:
         parameters = dict(locals())
         head = Bernoulli() if head is None else check_head(head)
-        if not 0.0 <= dropout_rate < 1.0:
-            raise ValueError(f"Expected `dropout_rate` in [0, 1); received {dropout_rate!r}.")
         network = OrderlessNADENetwork(
             event_shape=shape_tuple("event_shape", event_shape),
             hidden_units=shape_tuple("hidden_units", hidden_units),
@@ -96,7 +101,7 @@ class OrderlessNADE(Autoregressive):
             num_orders=check_positive_int("num_orders", num_orders),
             orders=orders,
             activation=activation,
-            dropout_rate=dropout_rate,
+            dropout_rate=check_rate("dropout_rate", dropout_rate),
             conditional_shape=checked_conditional_shape(conditional_shape),
             kernel_initializer=kernel_initializer,
             seed=check_positive_int("seed", seed, lowest=0),
@@ -105,13 +110,4 @@ class OrderlessNADE(Autoregressive):
         self._setup(network, head, jit_compile, parameters, name)
 
     def get_config(self) -> dict[str, Any]:
-        names = (
-            "event_shape",
-            "hidden_units",
-            "num_orders",
-            "orders",
-            "activation",
-            "dropout_rate",
-            "conditional_shape",
-        )
-        return model_config(self, *names)
+        return model_config(self, OrderlessNADE)

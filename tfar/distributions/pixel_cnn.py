@@ -106,13 +106,4 @@ class PixelCNN(images.ImageAutoregressive):
         self._setup(network, head, jit_compile, parameters, name)
 
     def get_config(self) -> dict[str, Any]:
-        names = (
-            "event_shape",
-            "filters",
-            "num_blocks",
-            "first_kernel_size",
-            "kernel_size",
-            "use_residual",
-            "output_filters",
-        )
-        return model_config(self, *names)
+        return model_config(self, PixelCNN)

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfar.distributions.arguments import checked_conditional_shape, shape_tuple
+from tfar.distributions.arguments import check_rate, checked_conditional_shape, shape_tuple
 from tfar.distributions.images import ImageAutoregressive
 from tfar.heads import DiscretizedLogisticMixture
 from tfar.heads.base import check_positive_int
@@ -114,7 +114,7 @@ class PixelCNNPlusPlus(ImageAutoregressive):
     ) -> None:
         parameters = dict(locals())
         image_shape = shape_tuple("image_shape", image_shape)
-        _check(image_shape, dropout_p, resnet_activation, dtype)
+        _check(image_shape, resnet_activation, dtype)
         num_hierarchies = check_positive_int("num_hierarchies", num_hierarchies)
         head = DiscretizedLogisticMixture(num_logistic_mix, low, high, num_channels=image_shape[-1])
         network = PixelCNNPlusPlusNetwork(
@@ -126,7 +126,7 @@ class PixelCNNPlusPlus(ImageAutoregressive):
             num_hierarchies=num_hierarchies,
             num_filters=check_positive_int("num_filters", num_filters),
             receptive_field_dims=_receptive_field(receptive_field_dims, num_hierarchies),
-            dropout_p=dropout_p,
+            dropout_p=check_rate("dropout_p", dropout_p),
             resnet_activation=resnet_activation,
             use_weight_norm=use_weight_norm,
             use_data_init=use_data_init,
@@ -147,11 +147,9 @@ class PixelCNNPlusPlus(ImageAutoregressive):
         }
 
 
-def _check(image_shape: tuple[int, ...], dropout_p: float, resnet_activation: str, dtype: Any) -> None:
+def _check(image_shape: tuple[int, ...], resnet_activation: str, dtype: Any) -> None:
     if len(image_shape) != 3:
         raise ValueError(f"Expected `image_shape` to be (height, width, channels); received {image_shape}.")
-    if not 0.0 <= dropout_p < 1.0:
-        raise ValueError(f"Expected `dropout_p` in [0, 1); received {dropout_p!r}.")
     if resnet_activation not in ACTIVATIONS:
         raise ValueError(
             f"Expected `resnet_activation` to be one of {tuple(ACTIVATIONS)}; received {resnet_activation!r}."

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfar import orders
-from tfar.distributions.arguments import checked_conditional_shape, shape_tuple
+from tfar.distributions.arguments import checked_conditional_shape, model_config, shape_tuple
 from tfar.distributions.autoregressive import Autoregressive
 from tfar.heads import Head, NormalMixture, StandardizedMixture
 from tfar.heads.base import check_positive_int
@@ -123,15 +123,7 @@ class RNADE(Autoregressive):
         self.network.standardization.adapt(_values(data))
 
     def get_config(self) -> dict[str, Any]:
-        network = self.network.get_config()
-        names = ("event_shape", "hidden_units", "order", "activation", "loc", "scale", "conditional_shape")
-        return {
-            **{name: network[name] for name in (*names, "kernel_initializer", "seed")},
-            "head": keras.saving.serialize_keras_object(self.head.mixture),
-            "scale_gradients": self.head.scale_gradients,
-            "jit_compile": self._rows.jit_compile,
-            "name": self.name,
-        }
+        return model_config(self, RNADE, head=self.head.mixture, scale_gradients=self.head.scale_gradients)
 
 
 def _values(data: Any) -> Any:
