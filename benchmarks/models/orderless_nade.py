@@ -20,8 +20,8 @@ SAMPLE_TO_LOG_PROB = 2.0
 
 # Likelihood. Widths, units and numbers of orders are the paper's; Adam with weight decay, averaged weights and early stopping
 # stand in for its learning rate schedule. The validation figure is the training objective under fixed draws, as log_prob takes
-# D passes. They were chosen on the validation sets; the epochs of MNIST are what an hour and a half of one core allows, and its step
-# is the best of a few after twenty epochs. There the weight of the objective makes some gradients large, and clipping them helps.
+# D passes. They were chosen on the validation sets; MNIST's step, which is the best of a few, after twenty epochs, and its epochs
+# are what an hour and a half of one core allows. There the weight of the objective makes some gradients large: they are clipped.
 VECTOR = Settings(
     hidden_units=(500,),
     learning_rate=1e-3,
