@@ -47,7 +47,7 @@ class PixelSettings(Settings):
 # 3x3 in more blocks, at the same cost, and batches of 16 faster than larger ones.
 PIXEL_CNN = PixelSettings(output_filters=(32, 32), max_epochs=10, decay_epochs=3)
 GATED_PIXEL_CNN = PixelSettings(
-    hidden_units=(24,) * 4, weight_decay=0.2, max_epochs=17, patience=30, decay_epochs=11, decay_factor=0.75
+    hidden_units=(24,) * 4, weight_decay=0.2, max_epochs=15, patience=30, decay_epochs=9, decay_factor=0.75
 )
 # Without the decay, until validation stopped falling; fewer epochs, for what more of them give; and with classes.
 UNDECAYED = dataclasses.replace(
