@@ -308,7 +308,15 @@ CASES = (
         "one-level", receptive_field_dims=(2, 3), use_data_init=False, conditional_shape={"label": (1,)}, main=True
     ),
     pixel_cnn_plus_plus("colour", (2, 2, 2), 2, num_hierarchies=2, use_weight_norm=False, resnet_activation="elu"),
-    pixel_cnn_plus_plus("wide", (3, 5, 1), 2, num_hierarchies=2, receptive_field_dims=(4, 5), resnet_activation="relu"),
+    pixel_cnn_plus_plus(
+        "wide",
+        (3, 5, 1),
+        2,
+        num_filters=5,  # of three, a block has none that its relu lets through
+        num_hierarchies=2,
+        receptive_field_dims=(4, 5),
+        resnet_activation="relu",
+    ),
     own_network(),
     own_network(conditional=True),
 )
