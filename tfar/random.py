@@ -147,11 +147,11 @@ def kept(seeds: tf.Tensor, size: int, rate: float, stream: int = NOISE) -> tf.Te
         >>> sorted(set(kept(row_seeds(1, 3), 50, 0.5).numpy().ravel().tolist()))
         [0.0, 2.0]
     """
-    return _kept(seeds, size, min(round(rate * 2**16), 2**16 - 1), stream)
+    return _kept(seeds, size, min(round(rate * 2**16), 2**16 - 1), tf.constant(stream, tf.uint32))
 
 
 @functools.partial(tf.function, jit_compile=True)
-def _kept(seeds: tf.Tensor, size: int, threshold: int, stream: int) -> tf.Tensor:
+def _kept(seeds: tf.Tensor, size: int, threshold: int, stream: tf.Tensor) -> tf.Tensor:
     """What `kept` returns; compiled, as training steps of convolutions are faster without XLA, and this is not."""
     words = _words(seeds, (size + 1) // 2, stream)
     halves = [
@@ -162,10 +162,10 @@ def _kept(seeds: tf.Tensor, size: int, threshold: int, stream: int) -> tf.Tensor
     return tf.cast(stays, tf.float32) * (1.0 / (1.0 - threshold * 2.0**-16))
 
 
-def _words(seeds: tf.Tensor, size: int | tf.Tensor, stream: int) -> tf.Tensor:
+def _words(seeds: tf.Tensor, size: int | tf.Tensor, stream: int | tf.Tensor) -> tf.Tensor:
     """Random bits, uint32 `[B, size]`."""
     counter = tf.cast(tf.range((size + 1) // 2), tf.uint32)[None]
     words = threefry(
-        tf.cast(seeds, tf.uint32)[:, None, :], (counter, tf.fill(tf.shape(counter), tf.constant(stream, tf.uint32)))
+        tf.cast(seeds, tf.uint32)[:, None, :], (counter, tf.fill(tf.shape(counter), tf.cast(stream, tf.uint32)))
     )
     return tf.concat(words, axis=1)[:, :size]

@@ -38,8 +38,7 @@ class ConvSettings(Settings):
 
 # Likelihood. The authors' best command: the architecture above, ReLU units, batches of 100, Adam at 1e-4, stopped after 10 epochs
 # without progress on the objective. Kept are kernels, branch, units and batches. A quarter of the filters makes an hour of
-# training on two cores do. The weight of the objective makes some gradients large: clipped at a norm of 20, Adam learns at four
-# times the rate that it bears otherwise.
+# training on two cores do. The weight of the objective makes some gradients large: they are clipped, and the step is then larger.
 HOUR = ConvSettings(
     filters=(16, 16, 16, 16),
     learning_rate=2e-3,
