@@ -151,7 +151,7 @@ def gated_pixel_cnn(name: str, event_shape: Any = (3, 3), head: Any = None, main
 def pixel_cnn_plus_plus(
     name: str, image_shape: Any = (3, 2, 1), levels: int = 3, main: bool = False, **kwargs: Any
 ) -> Case:
-    """A case of PixelCNNPlusPlus over images of `levels` values; without dropout, which replicas draw apart."""
+    """A case of PixelCNNPlusPlus over images of `levels` values, without dropout unless it is asked for."""
     image_shape = tuple(image_shape)
     arguments = {
         "num_resnet": 1,
@@ -297,7 +297,7 @@ CASES = (
     pixel_cnn("normals", event_shape=(1, 2), head=normals),
     gated_pixel_cnn("binary-conditional", conditional_shape={"class": (2,), "map": (3, 3, 2)}, main=True),
     gated_pixel_cnn("binary", num_blocks=2),
-    gated_pixel_cnn("vector", event_shape=(2, 3), conditional_shape=(3,)),
+    gated_pixel_cnn("vector", event_shape=(2, 3), conditional_shape=(3,), dropout_rate=0.3, condition_dropout=0.3),
     gated_pixel_cnn("map", event_shape=(2, 3), conditional_shape=(2, 3, 2)),
     gated_pixel_cnn("colours", event_shape=(2, 2, 2), conditional_shape=(2,)),
     gated_pixel_cnn("colours-levels", event_shape=(2, 1, 3), head=categorical),

@@ -70,12 +70,19 @@ def float32_value(variable: Any) -> tf.Tensor:
     return tf.cast(tf.convert_to_tensor(variable), tf.float32)
 
 
+def row_seeds(seed: tf.Tensor, num_rows: tf.Tensor) -> tf.Tensor:
+    """Seeds of the rows of a batch in training, each by its number in the batch of all replicas."""
+    replica = tf.distribute.get_replica_context()
+    first = 0 if replica is None else replica.replica_id_in_sync_group * num_rows
+    return random.row_seeds(seed, num_rows, first)
+
+
 def dropped(hidden: tf.Tensor, rate: float, seed: tf.Tensor | None, layer: int) -> tf.Tensor:
     """Hidden units `[B, ...]` of which a share is dropped, as the seed decides; all of them without a seed."""
     if seed is None or rate == 0.0:
         return hidden
     shape = hidden.shape[1:]
-    kept = random.kept(random.row_seeds(seed, tf.shape(hidden)[0]), shape.num_elements(), rate, DROPOUT + layer)
+    kept = random.kept(row_seeds(seed, tf.shape(hidden)[0]), shape.num_elements(), rate, DROPOUT + layer)
     return hidden * tf.cast(tf.reshape(kept, [-1, *shape]), hidden.dtype)
 
 

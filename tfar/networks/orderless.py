@@ -19,6 +19,7 @@ from tfar.networks.base import (
     condition_of_state,
     condition_state,
 )
+from tfar.networks.inputs import row_seeds
 
 # Random streams of a row: the keys that order its sites, and the step that training puts it at.
 ORDER, STEP = 10, 11
@@ -100,7 +101,7 @@ class OrderlessNetwork(AutoregressiveNetwork, abc.ABC):
     ) -> TrainingPass:
         """See the base: a random order and step for each row, within its observed sites."""
         sites = self._sites(x)
-        known, weights = draw_known(_row_seeds(seed, tf.shape(sites)[0]), self.num_sites, observed)
+        known, weights = draw_known(row_seeds(seed, tf.shape(sites)[0]), self.num_sites, observed)
         x = self._event(sites * self._over_sites(tf.cast(known, sites.dtype)))
         params = self.params_of(x, tf.cast(known, tf.float32), conditional_input, seed)
         return TrainingPass(tf.cast(params, tf.float32), weights)
@@ -277,10 +278,3 @@ def tiled_condition(conditional_input: Any, times: int) -> Any:
     if conditional_input is None:
         return None
     return keras.tree.map_structure(lambda t: tf.tile(t, [times] + [1] * (t.shape.rank - 1)), conditional_input)
-
-
-def _row_seeds(seed: tf.Tensor, num_rows: tf.Tensor) -> tf.Tensor:
-    """Seeds of the rows of a batch, each by its number in the batch of all replicas."""
-    replica = tf.distribute.get_replica_context()
-    first = 0 if replica is None else replica.replica_id_in_sync_group * num_rows
-    return random.row_seeds(seed, num_rows, first)

@@ -12,7 +12,7 @@ from tfar import random
 from tfar.layers import GatedResidualBlock, ShiftedConv2D, ShiftedConv2DTranspose
 from tfar.layers.weight_normalized import WeightNormalized
 from tfar.networks.base import TrainingPass, condition_size, flatten_condition
-from tfar.networks.inputs import seeded_initializer
+from tfar.networks.inputs import row_seeds, seeded_initializer
 from tfar.networks.pixel_cnn_plus_plus_steps import PixelCNNPlusPlusSteps
 from tfar.networks.shifted_stack import Settings, ShiftedStack
 
@@ -236,7 +236,7 @@ class ImagePass:
             return None
         channels = x.shape[-1] * (2 if block.activation == "concat_elu" else 1)
         shape = [x.shape[1], x.shape[2], channels]
-        seeds = random.row_seeds(self.seed, tf.shape(x)[0])
+        seeds = row_seeds(self.seed, tf.shape(x)[0])
         return tf.reshape(random.kept(seeds, int(np.prod(shape)), rate, DROPOUT + self._blocks), [-1, *shape])
 
     def deeper(self, stack: ShiftedStack, level: int, x: tf.Tensor, beside: Iterator[tf.Tensor] | None) -> tf.Tensor:
