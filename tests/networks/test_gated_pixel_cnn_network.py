@@ -102,6 +102,13 @@ def test_dropout_is_of_training_alone_and_a_function_of_the_seed():
     np.testing.assert_array_equal(plain.training_pass(x, condition, tf.constant([0, 3])).params, plain(x, condition))
 
 
+def test_a_rate_may_be_a_number_of_numpy():
+    dist = tfar.GatedPixelCNN([4, 4], 6, num_blocks=0, dropout_rate=np.float32(0.25))
+    assert dist.get_config()["dropout_rate"] == 0.25
+    with pytest.raises(ValueError, match=r"Expected `dropout_rate` to be a number in .*; received True"):
+        tfar.GatedPixelCNN([4, 4], 6, dropout_rate=True)
+
+
 def test_dropout_keeps_the_mean_of_what_is_behind_a_gate():
     """Without blocks, and with a relu that only sees positive numbers, parameters are linear in the features dropped."""
     network = make("plain", num_blocks=0, dropout_rate=0.25)

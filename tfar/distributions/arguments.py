@@ -28,7 +28,7 @@ def check_head(head: Any) -> Head:
 
 def check_rate(name: str, rate: Any) -> float:
     """Returns the share of something that training drops, or raises ValueError if it is no number from 0 to below 1."""
-    if isinstance(rate, bool) or not isinstance(rate, numbers.Real) or not 0.0 <= rate < 1.0:
+    if isinstance(rate, bool) or not isinstance(rate, numbers.Real) or not 0.0 <= float(rate) < 1.0:
         raise ValueError(f"Expected `{name}` to be a number in [0, 1); received {rate!r}.")
     return float(rate)
 
