@@ -1,8 +1,8 @@
 """Speed beside the peers: `python -m benchmarks.speed made [--quick] [--case NAME] [--peers-only] [--json FOLDER]`.
 
-Everybody runs in this process, in turns, with two threads; what is compared are medians. First calls (tracing and
-compilation) and peak memory are reported beside them. The full run takes minutes and writes one result file a case;
-`--quick` runs one tiny case and writes nothing unless `--json` says where.
+Everybody runs in this process, in turns, with two threads of the batch class; what is compared are medians. First calls
+(tracing and compilation) and peak memory are reported beside them. The full run takes minutes and writes one result file
+a case; `--quick` runs one tiny case and writes nothing unless `--json` says where.
 """
 
 from __future__ import annotations
@@ -43,6 +43,12 @@ def run_case(model: str, case: SpeedCase, effort: Effort, command: str, *, peers
     if effort.with_memory:
         for name in figures:
             figures[name]["memory"] = memory.measure(model, case.name, name)
+    settings = {
+        "threads": machine.NUM_THREADS,
+        "scheduling": machine.scheduling(),
+        "timing": TIMING_NOTE,
+        "memory": memory.NOTE,
+    }
     medians = {name: {op: values["median_ms"] for op, values in f["operations"].items()} for name, f in figures.items()}
     return results.make(
         kind="speed",
@@ -50,7 +56,7 @@ def run_case(model: str, case: SpeedCase, effort: Effort, command: str, *, peers
         command=command,
         seed=case.seed,
         data={"name": "random bits", "note": "fair coins with a fixed seed; weights as initialised"},
-        settings={**case.settings, "threads": machine.NUM_THREADS, "timing": TIMING_NOTE, "memory": memory.NOTE},
+        settings={**case.settings, **settings},
         figures={"contestants": figures, "skipped": skipped, "other_load": others.share},
         paper={},
         targets=[target.check(medians) for target in case.targets],
@@ -101,6 +107,7 @@ def _rounded(timing: Timing) -> dict[str, float]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the cases, prints their tables and writes their results."""
     options = _parse(arguments)
+    machine.use_batch_scheduling()
     machine.set_threads()
     cases = [case for case in load_cases(options.model).speed if case.quick == options.quick]
     cases = [case for case in cases if options.case in (None, case.name)]

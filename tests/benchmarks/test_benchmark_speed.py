@@ -1,6 +1,8 @@
 """The speed command: turns, ratios, and a quick run of the peers."""
 
 import json
+import os
+import threading
 import time
 
 import pytest
@@ -9,6 +11,7 @@ from benchmarks import machine, memory, ratios, results, speed
 from benchmarks.cases import Contestant, SpeedCase, Target, Unavailable
 from benchmarks.timing import alternate, fastest
 
+HAS_BATCH_CLASS = hasattr(os, "SCHED_BATCH")
 MEDIANS = {
     "tfar": {"log_prob": 2.0, "sample": 8.0},
     "TFP": {"log_prob": 4.0, "sample": 800.0},
@@ -62,7 +65,28 @@ def test_run_case_reports_the_fastest_mode_and_who_was_skipped():
     assert result.targets[0]["met"] is True
 
 
-def test_quick_command_over_the_peers(tmp_path, capsys, monkeypatch):
+@pytest.fixture
+def own_scheduling():
+    """Gives this thread its scheduling class back."""
+    before = os.sched_getscheduler(0) if HAS_BATCH_CLASS else None
+    yield
+    if before is not None:
+        os.sched_setscheduler(0, before, os.sched_param(0))
+
+
+@pytest.mark.skipif(not HAS_BATCH_CLASS, reason="this system has no batch class")
+def test_threads_started_after_it_are_of_the_batch_class(own_scheduling):
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    assert machine.scheduling() == "default"
+    machine.use_batch_scheduling()
+    found = []
+    thread = threading.Thread(target=lambda: found.append(machine.scheduling()))
+    thread.start()
+    thread.join()
+    assert found == [machine.scheduling()] == ["batch"]
+
+
+def test_quick_command_over_the_peers(tmp_path, capsys, monkeypatch, own_scheduling):
     monkeypatch.setattr(speed.machine, "set_threads", lambda: None)  # TensorFlow may have started already
     assert speed.main(["made", "--quick", "--peers-only", "--json", str(tmp_path)]) == 0
     assert "| TFP |" in capsys.readouterr().out
@@ -70,6 +94,7 @@ def test_quick_command_over_the_peers(tmp_path, capsys, monkeypatch):
     result = results.read(path)
     assert set(result.figures["contestants"]["TFP"]["operations"]) == {"log_prob", "sample", "train_step"}
     assert set(result.figures["skipped"]) >= {"tfar"}
+    assert result.settings["scheduling"] == machine.scheduling()
     assert str(tmp_path) not in json.dumps(result.command)
 
 

@@ -73,7 +73,7 @@ class MaskedDense(keras.layers.Dense):
                 f"received shape {tuple(input_shape)}."
             )
         super().build(input_shape)
-        self._staircase = staircase.blocks(self.in_degrees, self.out_degrees, self.strict)
+        self._staircase = staircase.find(self.in_degrees, self.out_degrees, strict=self.strict)
         self.connectivity_kernel = None
         if self.use_connectivity_kernel:
             self.connectivity_kernel = self.add_weight(
