@@ -152,7 +152,6 @@ def likelihood_case(data: str) -> LikelihoodCase:
         target,
         paper_by_orders=by_orders,
         eval_rows=MNIST_EVAL_ROWS if data == "mnist" else None,
-        jit_compile=True if data == "mnist" else "auto",
     )
 
 
