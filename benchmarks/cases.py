@@ -133,6 +133,7 @@ class LikelihoodCase:
         relation: "<=" for an NLL, ">=" for a log-likelihood over the folds of `benchmarks.data.load_folds`.
         event_shape: shape of an event, if the model sees more than a vector of its bits.
         eval_rows: int. The first rows of the test set alone are scored, if a score of all takes hours.
+        all_rows_orders: numbers of orders that score all test rows, beside those that score the first `eval_rows`.
         quick: settings of `--quick` beside narrow layers and few epochs.
         jit_compile: whether XLA compiles the train step, as Keras takes it; on the CPU its convolutions are slow.
         with_classes: bool. Whether the model is told the class of every row.
@@ -155,6 +156,7 @@ class LikelihoodCase:
     relation: str = "<="
     event_shape: tuple[int, ...] | None = None
     eval_rows: int | None = None
+    all_rows_orders: tuple[int, ...] = ()
     quick: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     jit_compile: bool | str = "auto"
     with_classes: bool = False

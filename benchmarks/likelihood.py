@@ -11,7 +11,7 @@ import argparse
 import dataclasses
 import pathlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -61,9 +61,16 @@ def evaluate(case: LikelihoodCase, dist: Any, splits: data.Splits) -> dict[str, 
     rows = splits.test[: case.eval_rows]
     curve = training.evaluate_orders(dist, rows, case.settings.test_orders)
     test, error = curve[case.settings.test_orders[-1]]
-    by_orders = {str(count): round(mean, 4) for count, (mean, _) in curve.items()}
-    scored = {} if case.eval_rows is None else {"test_rows": len(rows)}
-    return {"test_nll": round(test, 4), "standard_error": round(error, 4), "test_nll_by_orders": by_orders, **scored}
+    figures = {"test_nll": round(test, 4), "standard_error": round(error, 4), "test_nll_by_orders": _by_orders(curve)}
+    if case.eval_rows is not None:
+        figures["test_rows"] = len(rows)
+    if case.all_rows_orders:
+        figures[results.ALL_ROWS] = _by_orders(training.evaluate_orders(dist, splits.test, case.all_rows_orders))
+    return figures
+
+
+def _by_orders(curve: Mapping[int, tuple[float, float]]) -> dict[str, float]:
+    return {str(count): round(mean, 4) for count, (mean, _) in curve.items()}
 
 
 def quick_case(case: LikelihoodCase) -> LikelihoodCase:
@@ -77,7 +84,8 @@ def quick_case(case: LikelihoodCase) -> LikelihoodCase:
     }
     settings = dataclasses.replace(case.settings, **{**narrow, **case.quick})
     eval_rows = None if case.eval_rows is None else min(case.eval_rows, QUICK_EVAL_ROWS)
-    return dataclasses.replace(case, name=f"{case.name}-quick", settings=settings, eval_rows=eval_rows)
+    few = {"eval_rows": eval_rows, "all_rows_orders": case.all_rows_orders[:1]}
+    return dataclasses.replace(case, name=f"{case.name}-quick", settings=settings, **few)
 
 
 def select(cases: Sequence[LikelihoodCase], options: argparse.Namespace) -> list[LikelihoodCase]:

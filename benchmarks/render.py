@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.cases import LikelihoodCase, SpeedCase
-from benchmarks.results import Result
+from benchmarks.results import ALL_ROWS, Result
 
 if TYPE_CHECKING:
     from benchmarks.step_memory import StepCase
@@ -202,6 +202,8 @@ def orders_table(cases: Sequence[LikelihoodCase], found: Sequence[Result | None]
             rows.append([label, NOT_RUN, *[""] * (len(counts) - 1)])
         else:
             rows.append([label, *_by_orders(result.figures["test_nll_by_orders"], counts)])
+            if ALL_ROWS in result.figures:
+                rows.append([f"{label}, all test rows", *_by_orders(result.figures[ALL_ROWS], counts)])
         if case.paper_by_orders is not None:
             published = {str(count): nll for count, nll in case.paper_by_orders.items()}
             rows.append([f"{case.data}, published", *_by_orders(published, counts)])

@@ -13,6 +13,8 @@ from benchmarks import machine
 
 FOLDER = pathlib.Path(__file__).resolve().parent / "results"
 SCHEMA = 1
+# A figure of likelihood: of growing numbers of orders over all test rows, where "test_nll_by_orders" is of the first ones.
+ALL_ROWS = "test_nll_by_orders_all_rows"
 KINDS = ("speed", "likelihood", "serving", "imputation", "memory")
 
 

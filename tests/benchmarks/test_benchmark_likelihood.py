@@ -165,7 +165,7 @@ def test_what_more_orders_gave(toy):
     case = dataclasses.replace(
         toy, settings=dataclasses.replace(SETTINGS, test_orders=(1, 2)), paper_by_orders={1: 9.5, 4: 8.5}
     )
-    by_orders = {"test_nll_by_orders": {"1": 9.0, "2": 8.0}}
+    by_orders = {"test_nll_by_orders": {"1": 9.0, "2": 8.0}, "test_nll_by_orders_all_rows": {"1": 9.2}}
     result = results.make(
         kind="likelihood",
         case=case.name,
@@ -179,8 +179,22 @@ def test_what_more_orders_gave(toy):
     )
     table = render.orders_table([case, case], [result, None]).splitlines()
     assert table[0] == "| orders | 1 | 2 | 4 |"
-    assert table[2:4] == ["| dna, independent bits | 9.00 | 8.00 |  |", "| dna, published | 9.50 |  | 8.50 |"]
-    assert table[4] == "| dna, independent bits | not run |  |  |" and len(table) == 6
+    assert table[2:] == [
+        "| dna, independent bits | 9.00 | 8.00 |  |",
+        "| dna, independent bits, all test rows | 9.20 |  |  |",
+        "| dna, published | 9.50 |  | 8.50 |",
+        "| dna, independent bits | not run |  |  |",
+        "| dna, published | 9.50 |  | 8.50 |",
+    ]
+
+
+def test_few_orders_score_all_rows_beside_many_that_score_some(toy, splits, monkeypatch):
+    monkeypatch.setattr(training, "evaluate_orders", lambda dist, x, numbers: {n: (len(x) + n, 0.5) for n in numbers})
+    settings = dataclasses.replace(SETTINGS, test_orders=(1, 2, 8))
+    case = dataclasses.replace(toy, settings=settings, eval_rows=10, all_rows_orders=(1, 2))
+    figures = likelihood.evaluate(case, None, splits)
+    assert figures["test_nll_by_orders"] == {"1": 11, "2": 12, "8": 18} and figures["test_nll"] == 18
+    assert figures["test_nll_by_orders_all_rows"] == {"1": 44, "2": 45} and figures["test_rows"] == 10
 
 
 def test_bits_beside_codecs(toy, splits, tmp_path):
