@@ -67,6 +67,7 @@ def flags(model: str) -> list[str]:
     return list(itertools.chain.from_iterable(("--set", f"{name}={value}") for name, value in pairs))
 
 
+@pytest.mark.slow
 def test_rnade_sees_standardised_rows_and_goes_on(invoke: Any, table: Path, tmp_path: Path) -> None:
     rows = np.genfromtxt(table, delimiter=",", skip_header=1)
     scaled = tmp_path / "scaled.csv"
