@@ -1,8 +1,8 @@
 """Product with a masked kernel that skips the blocks which the mask leaves empty.
 
 If the degrees of inputs and units are sorted, the mask is a staircase: a block of units sees a prefix of the inputs, and a
-block of inputs is seen by a suffix of the units. Computing a few such blocks does little more than half the work of the full
-product, and masks little more than half of the kernel.
+block of inputs is seen by a suffix of the units. A few blocks of units do little more than half the work of the full product,
+and mask little more than half of the kernel; two blocks of inputs do three quarters.
 """
 
 from collections.abc import Sequence
