@@ -62,25 +62,25 @@ def walk(
         given = tf.transpose(_to_steps(network, state, given), [1, 0, *range(2, 2 + rank)])
         observed = tf.transpose(_to_steps(network, state, observed), [1, 0])
 
-    def visit(index: tf.Tensor, x: tf.Tensor, values: tf.Tensor, log_prob: tf.Tensor, state: State) -> tuple:
+    found = {"values": tf.zeros([network.num_sites, batch_size, *head.site_shape])}
+    if given is not None and observed is not None:
+        found["log_prob"] = tf.zeros([batch_size])
+
+    def visit(index: tf.Tensor, x: tf.Tensor, found: dict[str, tf.Tensor], state: State) -> tuple:
         params, state = network.step(state, index, x, weights)
-        x = head.sample(params, noise[index])
+        x, found = head.sample(params, noise[index]), dict(found)
         if given is not None and observed is not None:
             is_given = tf.reshape(observed[index], [-1] + [1] * rank)
             x = tf.where(is_given, given[index], x)
-            log_prob += tf.where(observed[index], head.log_prob(params, x), tf.zeros_like(log_prob))
-        return index + 1, x, tf.tensor_scatter_nd_update(values, [[index]], x[None]), log_prob, state
+            log_prob = head.log_prob(params, x)
+            found["log_prob"] += tf.where(observed[index], log_prob, tf.zeros_like(log_prob))
+        found["values"] = tf.tensor_scatter_nd_update(found["values"], [[index]], x[None])
+        return index + 1, x, found, state
 
-    start = (
-        tf.constant(0),
-        tf.zeros([batch_size, *head.site_shape]),
-        tf.zeros([network.num_sites, batch_size, *head.site_shape]),
-        tf.zeros([batch_size]),
-        state,
-    )
-    _, _, values, log_prob, _ = _in_stages(network, weights, visit, start)
-    values = tf.transpose(values, [1, 0, *range(2, 2 + rank)])
-    return Walk(_to_raster(network, state, values), log_prob)
+    start = (tf.constant(0), tf.zeros([batch_size, *head.site_shape]), found, state)
+    _, _, found, _ = _in_stages(network, weights, visit, start)
+    values = tf.transpose(found["values"], [1, 0, *range(2, 2 + rank)])
+    return Walk(_to_raster(network, state, values), found.get("log_prob", tf.zeros([batch_size])))
 
 
 def _in_stages(network: AutoregressiveNetwork, weights: Weights, visit: Any, loop_vars: tuple) -> tuple:
@@ -90,20 +90,25 @@ def _in_stages(network: AutoregressiveNetwork, weights: Weights, visit: Any, loo
         network: the network.
         weights: what its `step_weights` returned.
         visit: one step, from `loop_vars` to `loop_vars`.
-        loop_vars: index of the step, value of the step before, others, state.
+        loop_vars: index of the step, value of the step before, what is found, state.
     """
-    num_steps = network.steps_per_stage
-    if network.num_sites % num_steps:
-        raise ValueError(f"Expected `steps_per_stage` to divide {network.num_sites} sites; received {num_steps}.")
+    num_steps, limit = network.steps_per_stage, network.num_sites
+    num_stages = -(-limit // num_steps)
 
-    def stage(index: tf.Tensor, x: tf.Tensor, *others: Any) -> tuple:
-        state = network.start_stage(others[-1], index // num_steps, x, weights)
-        end, start = index + num_steps, (index, x, *others[:-1], state)
+    def run(
+        number: int | tf.Tensor, end: int | tf.Tensor, index: tf.Tensor, x: tf.Tensor, found: Any, state: State
+    ) -> tuple:
+        start = (index, x, found, network.start_stage(state, number, x, weights))
         return tf.while_loop(lambda index, *_: index < end, visit, start, maximum_iterations=num_steps)
 
-    if num_steps == network.num_sites:
-        return stage(*loop_vars)
-    limit, num_stages = network.num_sites, network.num_sites // num_steps
+    if network.stages_differ or num_stages == 1:
+        for number, index in enumerate(range(0, limit, num_steps)):
+            loop_vars = run(number, min(index + num_steps, limit), tf.constant(index), *loop_vars[1:])
+        return loop_vars
+
+    def stage(index: tf.Tensor, *others: Any) -> tuple:
+        return run(index // num_steps, tf.minimum(index + num_steps, limit), index, *others)
+
     return tf.while_loop(lambda index, *_: index < limit, stage, loop_vars, maximum_iterations=num_stages)
 
 

@@ -97,6 +97,25 @@ def test_a_sample_is_that_of_its_row_seed(real):
         np.testing.assert_allclose(real.density.sample(seeds[i : i + 1])[0], expected[i], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("shape", [-1, [2, -3]], ids=str)
+def test_negative_sample_shapes_are_refused(real, shape):
+    with pytest.raises(ValueError, match=r"Expected a `sample_shape` without negative sizes; received \["):
+        real.sample(shape)
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [((), []), (0, [0]), (np.int64(2), [2]), ([2, 1], [2, 1]), (np.array([2]), [2]), (tf.constant([1, 2]), [1, 2])],
+    ids=str,
+)
+def test_sample_shapes_in_every_form(real, shape, expected):
+    dims = real.event_shape.as_list()
+    drawn = real.sample(shape, seed=3)
+    assert drawn.shape == [*expected, *dims]
+    count = int(np.prod(expected, dtype=int))
+    np.testing.assert_array_equal(tf.reshape(drawn, [count, *dims]), real.sample(4, seed=3)[:count])
+
+
 # Conditions -----------------------------------------------------------------------------------------------------------
 
 

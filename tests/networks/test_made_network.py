@@ -61,9 +61,11 @@ def test_influences_equal_the_connectivity_of_each_member(name):
             assert changed.sum() >= 0.5 * declared.sum()
 
 
+@pytest.mark.parametrize("in_stages", [False, True])
 @EACH
-def test_steps_give_the_parameters_of_a_pass(name):
+def test_steps_give_the_parameters_of_a_pass(name, in_stages):
     network = make(name)
+    network.stages_differ = in_stages and network.num_masks == 1
     rng = np.random.default_rng(2)
     rows = 4
     x = rng.integers(0, network.num_classes or 2, (rows, network.num_sites)).astype(np.float32)
@@ -74,10 +76,25 @@ def test_steps_give_the_parameters_of_a_pass(name):
     assert all(tensor.shape[0] == rows for tensor in state.values())
     previous = tf.zeros([rows])
     for t in range(network.num_sites):
+        if t % network.steps_per_stage == 0:
+            state = network.start_stage(state, t // network.steps_per_stage, previous)
         params, state = network.step(state, tf.constant(t), previous)
         sites = np.broadcast_to(network.sites_at(state, tf.constant(t)), [rows])
         np.testing.assert_allclose(params, parallel[range(rows), sites], rtol=1e-4, atol=1e-4)
         previous = tf.constant(x[range(rows), sites])
+
+
+def test_the_state_of_a_stage_holds_what_its_steps_need():
+    """Of 784 sites and 500 units in four stages: fewer and fewer sums, more and more values."""
+    network = MADENetwork((784,), (500,))
+    network.build()
+    state = network.start(2)
+    sums, hidden, inputs = [], [], []
+    for stage in range(4):
+        state = network.start_stage(state, stage, tf.zeros([2]))
+        for sizes, name in ((sums, "sums_1"), (hidden, "hidden_1"), (inputs, "inputs")):
+            sizes.append(state[name].shape[1])
+    assert (sums, hidden, inputs) == ([500, 375, 250, 125], [125, 250, 375, 500], [196, 392, 588, 784])
 
 
 @pytest.mark.parametrize("name", ["agnostic"])

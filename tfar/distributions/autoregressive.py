@@ -1,5 +1,6 @@
 """The distribution of a network and a head: initial weights, scores, draws and completions."""
 
+import math
 from typing import Any
 
 import keras
@@ -173,13 +174,23 @@ class Autoregressive(NetworkDistribution):
 
     # Draws -----------------------------------------------------------------------------------------------------------
 
+    def _call_sample_n(self, sample_shape: Any, seed: Any, **kwargs: Any) -> tf.Tensor:
+        """As TFP's, whose ops on shapes take longer than drawing many an event does: eager calls do without them."""
+        shape = _static_shape(sample_shape) if tf.executing_eagerly() else None
+        if shape is None:
+            return super()._call_sample_n(sample_shape, seed, **kwargs)
+        if min(shape, default=0) < 0:
+            raise ValueError(f"Expected a `sample_shape` without negative sizes; received {list(shape)}.")
+        samples = self._sample_n(math.prod(shape), seed=seed() if callable(seed) else seed, **kwargs)
+        return samples if len(shape) == 1 else tf.reshape(samples, [*shape, *samples.shape[1:]])
+
     def _sample_n(
         self, n: Any, seed: Any = None, conditional_input: Any = None, method: str = "ancestral"
     ) -> tf.Tensor:
         if method not in METHODS:
             raise ValueError(f"Expected `method` to be one of {METHODS}; received {method!r}.")
-        seeds, condition, lead = self._sample_rows(n, seed, conditional_input)
-        result = self._rows(self._density.sample, seeds, condition, method=method)
+        count, condition, lead = self._sample_rows(n, conditional_input)
+        result = self._rows.seeded(self._density.sample, seed, count, condition, method=method)
         if condition is not None and tf.executing_eagerly():
             refuse_bad_rows(self._density, result, conditional_input=condition)
         return rows.unflatten(result, lead)
@@ -192,15 +203,15 @@ class Autoregressive(NetworkDistribution):
         Returns:
             Samples `[num_samples, *batch, *event_shape]` and the number of passes, int32.
         """
-        seeds, condition, lead = self._sample_rows(num_samples, seed, conditional_input)
-        values, passes = self._rows(self._sample_fixed_point, seeds, condition)
+        count, condition, lead = self._sample_rows(num_samples, conditional_input)
+        values, passes = self._rows.seeded(self._sample_fixed_point, seed, count, condition)
         return rows.unflatten(values, lead), passes
 
     def _sample_fixed_point(self, seeds: tf.Tensor, condition: Any) -> tuple[tf.Tensor, tf.Tensor]:
         return self._density.fixed_point(self._density.noise(seeds), condition, self._density.member_noise(seeds))
 
-    def _sample_rows(self, n: Any, seed: Any, conditional_input: Any) -> tuple[tf.Tensor, Any, Any]:
-        """A seed and a condition for each of `n` draws a batch member, and the leading shape of the result."""
+    def _sample_rows(self, n: Any, conditional_input: Any) -> tuple[int | tf.Tensor, Any, Any]:
+        """How many rows `n` draws a batch member are, the condition of each, and the leading shape of the result."""
         static = tf.get_static_value(n)
         n = n if static is None else int(static)
         condition = self._bound_condition(conditional_input)
@@ -208,12 +219,12 @@ class Autoregressive(NetworkDistribution):
         batch = rows.lead_shape(items) if items else ()
         if isinstance(n, int) and isinstance(batch, tuple):
             lead: Any = (n, *batch)
-            count = int(np.prod(lead))
+            count = math.prod(lead)
         else:
             lead = tf.concat([[n], tf.convert_to_tensor(batch, tf.int32)], 0)
             count = tf.reduce_prod(lead)
         condition = rows.pack_condition(rows.flatten(items, lead), self.conditional_shape)
-        return random.row_seeds(seed, count), condition, lead
+        return count, condition, lead
 
     def _set_sample_static_shape(self, x: tf.Tensor, sample_shape: Any, **kwargs: Any) -> tf.Tensor:
         if kwargs.get("conditional_input") is not None:
@@ -258,8 +269,19 @@ class Autoregressive(NetworkDistribution):
             lead = (num_samples, *lead) if isinstance(lead, tuple) else tf.concat([[num_samples], lead], 0)
         x, *flat = rows.flatten(items, lead)
         pattern, condition = flat.pop(), rows.pack_condition(flat, self.conditional_shape)
-        seeds = random.row_seeds(seed, tf.shape(x)[0])
-        result = self._rows(self._density.complete, x, pattern, seeds, condition)
+        result = self._rows.seeded(self._complete, seed, tf.shape(x)[0], x, pattern, condition)
         if tf.executing_eagerly():
             refuse_bad_rows(self._density, result, x, pattern, condition)
         return rows.unflatten(result, lead)
+
+    def _complete(self, seeds: tf.Tensor, x: tf.Tensor, observed: tf.Tensor, condition: Any) -> tf.Tensor:
+        return self._density.complete(x, observed, seeds, condition)
+
+
+def _static_shape(sample_shape: Any) -> tuple[int, ...] | None:
+    """A sample shape of ints as a tuple, or None if it is anything else."""
+    if isinstance(sample_shape, int | np.integer):
+        return (int(sample_shape),)
+    if isinstance(sample_shape, list | tuple) and all(isinstance(size, int | np.integer) for size in sample_shape):
+        return tuple(map(int, sample_shape))
+    return None

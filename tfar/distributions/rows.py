@@ -7,6 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfar import random
+
 Shape = tuple[int, ...]
 
 
@@ -157,13 +159,30 @@ class RowFunctions:
         """Returns `function(*rows, **static)` for batch-first tensors, dicts of them or None."""
         if not tf.executing_eagerly():
             return function(*rows, **static)
-        flat = keras.tree.flatten([tensor for tensor in rows if tensor is not None])
-        key = (function.__name__, *sorted(static.items()))
-        count = len(flat[0])
+        return self._call(function, None, len(_present(rows)[0]), rows, static)
+
+    def seeded(self, function: Callable, seed: Any, count: int | tf.Tensor, *rows: Any, **static: Any) -> Any:
+        """Returns `function(seeds, *rows, **static)` with the seed of each of `count` rows; see `tfar.random.row_seeds`.
+
+        An eager call derives them in what it compiles: a call of their own would take as long as drawing many an event.
+        """
+        if not tf.executing_eagerly():
+            return function(random.row_seeds(seed, count), *rows, **static)
+        return self._call(function, random.as_seed(seed), int(count), rows, static)
+
+    def _call(
+        self, function: Callable, seed: tf.Tensor | None, count: int, rows: tuple[Any, ...], static: dict[str, Any]
+    ) -> Any:
+        key: tuple[Any, ...] = (function.__name__, *sorted(static.items()))
         size = self._padded_size(count, self._sizes.setdefault(key, set()))
+        flat = _present(rows)
         if size != count:
             flat = [tf.concat([t, self._filler(t, size - count)], 0) for t in flat]
-        outputs = self._compiled(key, function, rows, flat, static)(*flat)
+        inputs = flat if seed is None else [seed, *flat]
+        key = (*key, size, *((t.dtype, *t.shape) for t in inputs), tuple(tensor is None for tensor in rows))
+        if key not in self._concrete:
+            self._concrete[key] = self._compiled(function, seed is not None, size, rows, inputs, static)
+        outputs = self._concrete[key](*inputs)
         return (
             outputs if size == count else keras.tree.map_structure(lambda t: t[:count] if t.shape.rank else t, outputs)
         )
@@ -183,16 +202,27 @@ class RowFunctions:
         """Rows to compute and throw away: the first one again, or zeros where there is none."""
         return tf.repeat(rows[:1], count, axis=0) if len(rows) else tf.zeros([count, *rows.shape[1:]], rows.dtype)
 
-    def _compiled(self, key: Any, function: Callable, rows: Any, flat: list[tf.Tensor], static: dict[str, Any]) -> Any:
-        """One compiled function for each function and shapes of its rows."""
-        key = (*key, *((t.dtype, *t.shape) for t in flat), tuple(tensor is None for tensor in rows))
-        if key not in self._concrete:
+    def _compiled(
+        self,
+        function: Callable,
+        is_seeded: bool,
+        size: int,
+        rows: tuple[Any, ...],
+        inputs: list[tf.Tensor],
+        static: dict[str, Any],
+    ) -> Any:
+        """One function of flat tensors of these shapes; if it is seeded, the first of them is the seed of all rows."""
 
-            def from_flat(*tensors: tf.Tensor) -> Any:
-                given = iter(keras.tree.pack_sequence_as([t for t in rows if t is not None], tensors))
-                return function(*[None if t is None else next(given) for t in rows], **static)
+        def from_flat(*tensors: tf.Tensor) -> Any:
+            seeds = [random.row_seeds(tensors[0], size)] if is_seeded else []
+            given = iter(keras.tree.pack_sequence_as([t for t in rows if t is not None], tensors[len(seeds) :]))
+            return function(*seeds, *[None if t is None else next(given) for t in rows], **static)
 
-            specs = [tf.TensorSpec(t.shape, t.dtype) for t in flat]
-            with tf.init_scope():
-                self._concrete[key] = tf.function(from_flat, jit_compile=self.jit_compile).get_concrete_function(*specs)
-        return self._concrete[key]
+        specs = [tf.TensorSpec(t.shape, t.dtype) for t in inputs]
+        with tf.init_scope():
+            return tf.function(from_flat, jit_compile=self.jit_compile).get_concrete_function(*specs)
+
+
+def _present(rows: tuple[Any, ...]) -> list[tf.Tensor]:
+    """The tensors among rows of which some may be None or dicts."""
+    return keras.tree.flatten([tensor for tensor in rows if tensor is not None])

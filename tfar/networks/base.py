@@ -43,11 +43,13 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
         any_order: bool. Whether `call`, `start` accept an order of their own.
         members_are_orders: bool. Whether members differ in their orders alone, and `with_orders` gives others.
         way_out: str. What to do where the observed sites do not come first in the order.
-        steps_per_stage: int. Steps between two calls of `start_stage`; it divides `num_sites`. Default: all, one stage.
+        steps_per_stage: int. Steps between two calls of `start_stage`; the last stage may be shorter. Default: all, one stage.
+        stages_differ: bool. Whether the shapes of the state differ between stages, so that a loop is written for each.
     """
 
     any_order: bool = False
     members_are_orders: bool = False
+    stages_differ: bool = False
     num_members: int = 1
     way_out: str = (
         "Make the model with an `order` that puts them first, or with order='random' and num_masks=None, which allows any "
@@ -167,18 +169,18 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
         """
 
     def start_stage(
-        self, state: State, stage: tf.Tensor, x_previous: tf.Tensor, weights: Weights | None = None
+        self, state: State, stage: int | tf.Tensor, x_previous: tf.Tensor, weights: Weights | None = None
     ) -> State:
         """Computes what the steps of a stage share, before the first of them: step `stage * steps_per_stage`.
 
         Args:
             state: what `start` or the step before returned.
-            stage: int32 scalar, from 0.
+            stage: int32 scalar, from 0; an int if `stages_differ`.
             x_previous: as the first step of the stage takes it: the value decided by the last step of the stage before.
             weights: what `step_weights` returned, or None to compute it here.
 
         Returns:
-            The new state, with the same names and shapes.
+            The new state, with the same names, and with the same shapes unless `stages_differ`.
         """
         return state
 

@@ -12,7 +12,7 @@ from tfar.layers import MaskedDense
 from tfar.networks.base import TrainingPass, condition_size, flatten_condition, observed_first
 from tfar.networks.connectivity import Connectivity, ConnectivityDraw, Members
 from tfar.networks.inputs import SiteEncoding, dropped, permuted, seeded_initializer
-from tfar.networks.made_steps import MADESteps
+from tfar.networks.made_steps import SMALLEST, MADESteps
 
 
 @keras.saving.register_keras_serializable("tfar")
@@ -72,6 +72,7 @@ class MADENetwork(MADESteps):
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self._draw_members()
         self._make_layers()
+        self.stages_differ = self._in_steps and self.num_sites * max(self.hidden_units) >= SMALLEST
 
     @property
     def params_size(self) -> int:

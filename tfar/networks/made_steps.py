@@ -1,15 +1,20 @@
 """Stepwise evaluation of the network of MADE: every hidden unit is computed once."""
 
 import abc
+import math
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfar.layers import MaskedDense
 from tfar.networks.base import AutoregressiveNetwork, State, Weights, flatten_condition
 from tfar.networks.connectivity import Members
 from tfar.networks.inputs import SiteEncoding, push
+
+# Stages of a walk under one mask, and the number of weights of a layer from which they pay.
+STAGES, SMALLEST = 4, 2**16
 
 
 class MADESteps(AutoregressiveNetwork, abc.ABC):
@@ -22,6 +27,9 @@ class MADESteps(AutoregressiveNetwork, abc.ABC):
     Where all rows read the same columns of a kernel they are *pulled*: a matrix product with the layer before, which the
     state holds. Where rows differ in their degrees (for the outputs: in their order), what is new is *pushed*: added to the
     sums of the next layer, because reading other columns for each row costs several times as much.
+
+    With one mask the kernels hold sites and units by degree. So the walk has stages, and in a stage the state goes without
+    what its steps do not need: the sums of units that are final, and the values of units that become so later.
     """
 
     hidden_layers: list[MaskedDense]
@@ -34,22 +42,23 @@ class MADESteps(AutoregressiveNetwork, abc.ABC):
     _encode: SiteEncoding
     _members: Members
 
+    # Weights and state -----------------------------------------------------------------------------------------------
+
     def step_weights(self) -> Weights:
         """Kernels as the steps read them: `push_l` by what comes in, `pull_l` by what goes out of the l-th layer."""
-        weights = {"push_1": self._by_site(self.hidden_layers[0].full_kernel)}
+        weights = {"push_1": _value(self.hidden_layers[0].full_kernel)}
         if self.connectivity_weights:
-            weights["seen_1"] = tf.reduce_sum(self._by_site(self.hidden_layers[0].connectivity_kernel), axis=1)
+            kernel = _value(self.hidden_layers[0].connectivity_kernel)
+            by_site = tf.reshape(kernel, [self.num_sites, self._encode.inputs_per_site, -1])
+            weights["seen_1"] = tf.reduce_sum(by_site, axis=1)
         for i, layer in enumerate([*self.hidden_layers[1:], self.output_layer], start=2):
             kernels = [layer.full_kernel, *([layer.connectivity_kernel] if self.connectivity_weights else [])]
             weights[f"push_{i}"] = tf.concat([_value(kernel) for kernel in kernels], axis=0)
             weights[f"pull_{i}"] = tf.transpose(weights[f"push_{i}"])
         if self.direct_layer is not None:
-            weights["push_direct"] = self._by_site(self.direct_layer.full_kernel)
-            weights["pull_direct"] = tf.transpose(_value(self.direct_layer.full_kernel))
+            weights["push_direct"] = _value(self.direct_layer.full_kernel)
+            weights["pull_direct"] = tf.transpose(weights["push_direct"])
         return weights
-
-    def _by_site(self, kernel: Any) -> tf.Tensor:
-        return tf.reshape(_value(kernel), [self.num_sites, self._encode.inputs_per_site, -1])
 
     def start(
         self,
@@ -70,15 +79,55 @@ class MADESteps(AutoregressiveNetwork, abc.ABC):
             if self.condition_layers:
                 features = flatten_condition(conditional_input, self.conditional_shape)
                 state[f"sums_{i}"] += tf.matmul(features, _value(self.condition_layers[i - 1].kernel))
-        columns = 2 if self.connectivity_weights else 1
-        for i, units in enumerate(self.hidden_units, start=1):
+        _, known = self._stage_units(0)
+        for i in range(1, len(self.hidden_units) + 1):
             if self._pulls(i + 1, state):
-                state[f"hidden_{i}"] = tf.zeros([batch_size, columns * units])
+                state[f"hidden_{i}"] = tf.zeros([batch_size, self._copies * known[i - 1]])
         if "order" in state:
             state["outputs"] = tf.tile(_value(self.output_layer.bias)[None], [batch_size, 1])
         elif self.direct_layer is not None:
-            state["inputs"] = tf.zeros([batch_size, self.num_sites * self._encode.inputs_per_site])
+            state["inputs"] = tf.zeros([batch_size, self._stage_end(0) * self._encode.inputs_per_site])
         return state
+
+    # Stages ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def steps_per_stage(self) -> int:
+        return math.ceil(self.num_sites / STAGES) if self.stages_differ else self.num_sites
+
+    def start_stage(
+        self, state: State, stage: int | tf.Tensor, x_previous: tf.Tensor, weights: Weights | None = None
+    ) -> State:
+        """Drops the sums of units that are final, and makes room for the values of what this stage decides."""
+        if not self.stages_differ:
+            return state
+        state, (first, known) = dict(state), self._stage_units(int(stage))
+        for i, units in enumerate(self.hidden_units, start=1):
+            state[f"sums_{i}"] = _last_columns(state[f"sums_{i}"], units - first[i - 1])
+            state[f"hidden_{i}"] = _widened(state[f"hidden_{i}"], known[i - 1], self._copies)
+        if "inputs" in state:
+            state["inputs"] = _widened(state["inputs"], self._stage_end(int(stage)) * self._encode.inputs_per_site)
+        return state
+
+    def _stage_end(self, stage: int) -> int:
+        """The step after the last of a stage."""
+        return min((stage + 1) * self.steps_per_stage, self.num_sites)
+
+    def _stage_units(self, stage: int) -> tuple[list[int], list[int]]:
+        """How many units of each layer are final before a stage, and how many when it ends; the state keeps one at least."""
+        if not self.stages_differ:
+            return [0] * len(self.hidden_units), list(self.hidden_units)
+        steps = (stage * self.steps_per_stage, self._stage_end(stage))
+        counts = [np.searchsorted(degrees[0], steps).tolist() for degrees in self._members.hidden]
+        first = [min(before, units - 1) for (before, _), units in zip(counts, self.hidden_units, strict=True)]
+        return first, [max(1, after) for _, after in counts]
+
+    @property
+    def _copies(self) -> int:
+        """How often the state holds a hidden layer: its values, and with connectivity weights whether they are seen."""
+        return 2 if self.connectivity_weights else 1
+
+    # Steps -----------------------------------------------------------------------------------------------------------
 
     def _pulls(self, layer: int, state: State) -> bool:
         """Whether the rows of the batch read the same columns of a layer, counted from 1, the outputs last."""
@@ -96,7 +145,7 @@ class MADESteps(AutoregressiveNetwork, abc.ABC):
             outputs = tf.reshape(state["outputs"], [-1, self.num_sites, self.params_size])
             return tf.gather(outputs, site, batch_dims=1), state
         last, columns = len(self.hidden_units), site * self.params_size + tf.range(self.params_size)
-        params = _pull(state[f"hidden_{last}"], weights[f"pull_{last + 1}"], columns)
+        params = _pull(state[f"hidden_{last}"], weights[f"pull_{last + 1}"], columns, self._copies)
         params += tf.gather(_value(self.output_layer.bias), columns)
         if self.direct_layer is not None:
             params += _pull(state["inputs"], weights["pull_direct"], columns)
@@ -111,15 +160,16 @@ class MADESteps(AutoregressiveNetwork, abc.ABC):
         started = tf.cast(index > 0, tf.float32)
         site = self._slot(state, tf.maximum(index - 1, 0))
         inputs = self._encode(tf.cast(x_previous, tf.float32)) * started
-        state["sums_1"] += push(inputs, tf.gather(weights["push_1"], site))
+        columns = tf.expand_dims(site, -1) * self._encode.inputs_per_site + tf.range(self._encode.inputs_per_site)
+        remaining = state["sums_1"].shape[-1]
+        state["sums_1"] += push(inputs, _last_columns(tf.gather(weights["push_1"], columns), remaining))
         if self.connectivity_weights:
-            state["sums_1"] += started * tf.gather(weights["seen_1"], site)
+            state["sums_1"] += started * _last_columns(tf.gather(weights["seen_1"], site), remaining)
         if self.direct_layer is None:
             return state
         if "order" in state:
-            state["outputs"] += push(inputs, tf.gather(weights["push_direct"], site))
+            state["outputs"] += push(inputs, tf.gather(weights["push_direct"], columns))
         else:
-            columns = site * self._encode.inputs_per_site + tf.range(self._encode.inputs_per_site)
             old = tf.gather(state["inputs"], columns, axis=1)
             state["inputs"] = _write(state["inputs"], columns, tf.where(index > 0, inputs, old))
         return state
@@ -129,18 +179,21 @@ class MADESteps(AutoregressiveNetwork, abc.ABC):
         table = tf.constant(self._members.tables[layer - 1])
         units = tf.gather(table[:, index], state["member"]) if "member" in state else table[0, index]
         exists, units = units >= 0, tf.maximum(units, 0)
-        sums = _columns(state[f"sums_{layer}"], units)
+        final = self.hidden_units[layer - 1] - state[f"sums_{layer}"].shape[-1]
+        sums = _columns(state[f"sums_{layer}"], tf.maximum(units - final, 0) if final else units)
         if layer > 1 and self._pulls(layer, state):
-            sums += _pull(state[f"hidden_{layer - 1}"], weights[f"pull_{layer}"], units)
+            sums += _pull(state[f"hidden_{layer - 1}"], weights[f"pull_{layer}"], units, self._copies)
         values, columns = self.activation(sums), units
         # A smaller group repeats its first unit, which must count once: TFLite adds what is written to one place twice.
         fresh = tf.logical_and(exists, tf.concat([exists[..., :1], units[..., 1:] != units[..., :1]], -1))
+        pulls = self._pulls(layer + 1, state)
         if self.connectivity_weights:
-            columns = tf.concat([units, units + self.hidden_units[layer - 1]], -1)
+            known = state[f"hidden_{layer}"].shape[-1] // 2 if pulls else self.hidden_units[layer - 1]
+            columns = tf.concat([units, units + known], -1)
             values = tf.concat([values, tf.ones_like(values)], -1)
             fresh = tf.concat([fresh, fresh], -1)
         new = tf.where(fresh, values, tf.zeros_like(values))
-        if self._pulls(layer + 1, state):
+        if pulls:
             state[f"hidden_{layer}"] = _add(state[f"hidden_{layer}"], columns, new)
         else:
             target = "outputs" if layer == len(self.hidden_units) else f"sums_{layer + 1}"
@@ -162,9 +215,23 @@ def _columns(values: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
     return tf.gather(values, columns, axis=1, batch_dims=columns.shape.rank - 1)
 
 
-def _pull(values: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
-    """The columns `[G]` of `values [B, N] @ transpose(rows [M, N])`: `[B, G]`."""
-    return tf.matmul(values, tf.gather(rows, columns), transpose_b=True)
+def _pull(values: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor, copies: int = 1) -> tf.Tensor:
+    """The columns `[G]` of a product of `values [B, copies * n]` and `rows [M, copies * N]`, the first n of each: `[B, G]`."""
+    rows = tf.reshape(tf.gather(rows, columns), [-1, copies, rows.shape[1] // copies])
+    rows = tf.reshape(rows[..., : values.shape[1] // copies], [-1, values.shape[1]])
+    return tf.matmul(values, rows, transpose_b=True)
+
+
+def _last_columns(values: tf.Tensor, number: int) -> tf.Tensor:
+    """The last of the last axis."""
+    return values[..., values.shape[-1] - number :]
+
+
+def _widened(values: tf.Tensor, size: int, copies: int = 1) -> tf.Tensor:
+    """Pads each of the copies in `[B, copies * n]` with zeros: `[B, copies * size]`."""
+    parts = tf.split(values, copies, axis=1)
+    missing = tf.zeros([tf.shape(values)[0], size - parts[0].shape[-1]])
+    return tf.concat([tensor for part in parts for tensor in (part, missing)], axis=1)
 
 
 def _write(state: tf.Tensor, columns: tf.Tensor, values: tf.Tensor) -> tf.Tensor:

@@ -69,8 +69,9 @@ def _stepped(
     previous, weights = np.zeros_like(sites[:, 0]), network.step_weights()
     for index in range(network.num_sites):
         if index % network.steps_per_stage == 0:
-            stage = tf.constant(index // network.steps_per_stage)
-            state = network.start_stage(state, stage, tf.constant(previous), weights)
+            stage = index // network.steps_per_stage
+            given = stage if network.stages_differ else tf.constant(stage)
+            state = network.start_stage(state, given, tf.constant(previous), weights)
         decided = np.broadcast_to(np.asarray(network.sites_at(state, tf.constant(index))), rows.shape)
         params, state = network.step(state, tf.constant(index), tf.constant(previous), weights)
         if not np.array_equal(decided, order[:, index]):
