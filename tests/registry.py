@@ -62,17 +62,15 @@ def randomize(dist: tfar.Autoregressive, seed: int = 1, scale: float = 0.6) -> t
 
 
 def made(
-    name: str, event_shape: Any = (5,), head: Any = None, main: bool = False, in_stages: bool = False, **kwargs: Any
+    name: str, event_shape: Any = (5,), head: Any = None, main: bool = False, scale: float = 0.6, **kwargs: Any
 ) -> Case:
-    """A case of MADE; `head` makes the head, so that no two distributions share one. Stages are else for larger ones."""
+    """A case of MADE; `head` makes the head, so that no two distributions share one."""
     event_shape = tuple(event_shape)
     kwargs = {"hidden_units": [11], **kwargs}
     head = head or tfar.heads.Bernoulli
 
     def make() -> tfar.MADE:
-        dist = randomize(tfar.MADE(event_shape=event_shape, head=head(), **kwargs))
-        dist.network.stages_differ |= in_stages
-        return dist
+        return randomize(tfar.MADE(event_shape=event_shape, head=head(), **kwargs), scale=scale)
 
     return Case(f"MADE-{name}", make, event_shape, head().num_classes, kwargs.get("conditional_shape"), main)
 
@@ -239,7 +237,7 @@ CASES = (
     made("deep-connectivity-weights", hidden_units=[8, 7], connectivity_weights=True, order="random", num_masks=2),
     made("conditional", conditional_shape=(3,)),
     made("conditional-dict", conditional_shape={"speaker": (2,), "features": (2, 2)}, num_masks=2, order="random"),
-    made("in-stages", hidden_units=[11, 8], in_stages=True),
+    made("large", hidden_units=[260, 255], scale=0.1),  # a kernel in blocks, steps in stages
     made("event-2d", event_shape=(2, 3)),
     made("event-3d", event_shape=(2, 2, 2), order="random"),
     made("one-site", event_shape=(1,)),

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -35,55 +36,89 @@ def test_equals_the_masked_product(small_kernels_too: None, degrees: Any, strict
     kernel = tf.constant(rng.normal(size=(len(inputs), len(units))), tf.float32)
     mask = inputs[:, None] < units[None] if strict else inputs[:, None] <= units[None]
     results = []
-    for product in (lambda: staircase.matmul(x, kernel, blocks), lambda: x @ (kernel * mask)):
+    for product in (
+        lambda: staircase.matmul(x, staircase.split(kernel, blocks), blocks),
+        lambda: x @ (kernel * mask),
+        lambda: x @ (staircase.join(staircase.split(kernel, blocks), len(inputs)) * mask),
+    ):
         with tf.GradientTape() as tape:
             tape.watch([x, kernel])
             y = product()
             loss = tf.reduce_sum(y * upstream)
         results.append([y, *tape.gradient(loss, [x, kernel])])
-    for found, expected in zip(*results, strict=True):
+    for found, expected, joined in zip(*results, strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(joined, expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("lead", [(), (3,), (2, 3)])
 def test_leading_axes_are_kept(small_kernels_too: None, lead: tuple[int, ...]) -> None:
     blocks = staircase.find(range(20), range(30), strict=False)
-    x, kernel = np.ones([*lead, 20], np.float32), np.ones([20, 30], np.float32)
-    assert staircase.matmul(tf.constant(x), tf.constant(kernel), blocks).shape == (*lead, 30)
+    x, parts = np.ones([*lead, 20], np.float32), staircase.split(tf.ones([20, 30]), blocks)
+    assert staircase.matmul(tf.constant(x), parts, blocks).shape == (*lead, 30)
 
 
 def test_only_sorted_degrees_and_large_kernels_have_blocks() -> None:
     size = int(staircase.SMALLEST**0.5)
     assert staircase.find(range(size), range(size), strict=False)
-    assert staircase.find(range(size - 1), range(size), strict=False) is None
-    assert staircase.find(range(size)[::-1], range(size), strict=False) is None
-    assert staircase.find(range(size), range(size)[::-1], strict=False) is None
+    assert staircase.find(range(size - 1), range(size), strict=False) == ()
+    assert staircase.find(range(size)[::-1], range(size), strict=False) == ()
+    assert staircase.find(range(size), range(size)[::-1], strict=False) == ()
 
 
 def test_blocks_skip_what_the_mask_leaves_empty() -> None:
-    found = staircase.find(range(1, 785), range(1, 785), strict=True)
-    for blocks, share in ((found.by_units, 0.6), (found.by_inputs, 0.76)):
-        assert sum(len(b.in_degrees) * len(b.out_degrees) for b in blocks) < share * 784**2
+    blocks = staircase.find(range(1, 785), range(1, 785), strict=True)
+    assert [block.shape for block in blocks] == [(391, 392), (783, 392)]
+
+
+def layers(monkeypatch: pytest.MonkeyPatch, **kwargs: Any) -> list[MaskedDense]:
+    """A layer with a variable for each block, and one with a single variable."""
+    degrees, made = np.arange(1, 33), []
+    for smallest in (1, 10**9):
+        monkeypatch.setattr(staircase, "SMALLEST", smallest)
+        made.append(MaskedDense(32, degrees, degrees, strict=True, one_mask=True, **kwargs))
+        made[-1].build((None, 32))
+        assert bool(made[-1].blocks) == (smallest == 1)
+    return made
 
 
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
-def test_a_layer_by_blocks_equals_one_without(monkeypatch: pytest.MonkeyPatch, dtype: str) -> None:
-    degrees = np.arange(1, 33)
-    outputs = []
-    for smallest in (1, 10**9):
-        monkeypatch.setattr(staircase, "SMALLEST", smallest)
-        layer = MaskedDense(32, degrees, degrees, strict=True, dtype=dtype, kernel_initializer="ones")
-        outputs.append(layer(tf.ones([4, 32])))
-        assert bool(layer._staircase) == (smallest == 1)
-    assert outputs[0].dtype == outputs[1].dtype
-    np.testing.assert_allclose(tf.cast(outputs[0], tf.float32), tf.cast(outputs[1], tf.float32), rtol=1e-5)
+def test_a_layer_in_blocks_equals_one_without(monkeypatch: pytest.MonkeyPatch, dtype: str) -> None:
+    blocks, whole = layers(monkeypatch, dtype=dtype, kernel_initializer=keras.initializers.RandomNormal(seed=1))
+    x = np.random.default_rng(0).normal(size=(4, 32)).astype(np.float32)
+    found, expected = blocks(x), whole(x)
+    assert found.dtype == expected.dtype
+    tolerance = 1e-5 if dtype == "float32" else 2e-2
+    np.testing.assert_allclose(
+        tf.cast(found, tf.float32), tf.cast(expected, tf.float32), rtol=tolerance, atol=tolerance
+    )
+    np.testing.assert_array_equal(blocks.kernel, whole.kernel)
+    assert blocks.full_kernel.dtype == "float32"
+    assert [tuple(v.shape) for v in blocks.trainable_variables] == [(15, 16), (31, 16), (32,)]
+
+
+def test_penalties_and_constraints_apply_to_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    kwargs = {
+        "kernel_regularizer": "l2",
+        "kernel_constraint": keras.constraints.MaxNorm(1.0),
+        "kernel_initializer": "ones",
+    }
+    blocks, whole = layers(monkeypatch, **kwargs)
+    assert 0.0 < sum(blocks.losses) <= sum(whole.losses)
+    assert all(v.constraint is not None for v in blocks.trainable_variables[:2])
+
+
+def test_one_mask_takes_no_other_degrees(monkeypatch: pytest.MonkeyPatch) -> None:
+    for layer in layers(monkeypatch):
+        with pytest.raises(ValueError, match="Expected no other degrees, as `one_mask` is True"):
+            layer(tf.ones([1, 32]), tf.range(32))
 
 
 @pytest.mark.parametrize("order", ["natural", "random"])
 @pytest.mark.parametrize("head", [tfar.heads.Bernoulli(), tfar.heads.Categorical(3)], ids=["bits", "classes"])
 def test_made_by_blocks_is_autoregressive_and_steps_agree(small_kernels_too: None, order: str, head: Any) -> None:
     dist = tfar.MADE([9], [24, 18], head=head, order=order, seed=3, jit_compile=False)
-    assert all(layer._staircase for layer in [*dist.network.hidden_layers, dist.network.output_layer])
+    assert all(layer.blocks for layer in [*dist.network.hidden_layers, dist.network.output_layer])
     testing.check_autoregressive(dist)
     testing.check_steps(dist)
     testing.check_samplers_agree(dist, num_samples=50)

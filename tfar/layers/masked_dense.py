@@ -30,13 +30,18 @@ class MaskedDense(keras.layers.Dense):
         out_degrees: sequence of int, one for each unit.
         strict: bool. Compare with `<`: for the output layer of a MADE.
         use_connectivity_kernel: bool. Adds the weights U.
+        one_mask: bool. The degrees of the constructor are the only ones. Weights that their mask hides are then not stored, as
+            far as blocks of a large sorted kernel allow: `kernel_1` and `kernel_2` are those of the halves of the units.
         **kwargs: those of `keras.layers.Dense` (activation, initialisers, regularisers, dtype, name).
+
+    Attributes:
+        blocks: tuple of blocks of the kernel, each with a variable of its own; empty if there is one for the whole.
 
     Input shape: `[..., len(in_degrees)]`.
     Output shape: `[..., units]`.
 
     Raises:
-        ValueError: If the degrees do not fit the units or the inputs.
+        ValueError: If the degrees do not fit the units or the inputs, or others are given in spite of `one_mask`.
 
     Example:
         >>> layer = MaskedDense(3, in_degrees=[1, 2], out_degrees=[1, 1, 2])
@@ -56,6 +61,7 @@ class MaskedDense(keras.layers.Dense):
         *,
         strict: bool = False,
         use_connectivity_kernel: bool = False,
+        one_mask: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(units, **kwargs)
@@ -63,8 +69,10 @@ class MaskedDense(keras.layers.Dense):
         self.out_degrees = [int(d) for d in out_degrees]
         self.strict = strict
         self.use_connectivity_kernel = use_connectivity_kernel
+        self.one_mask = one_mask
         if len(self.out_degrees) != units:
             raise ValueError(f"Expected one of `out_degrees` for each unit: {units}; received {len(self.out_degrees)}.")
+        self.blocks = staircase.find(self.in_degrees, self.out_degrees, strict=strict) if one_mask else ()
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         if input_shape[-1] != len(self.in_degrees):
@@ -72,8 +80,10 @@ class MaskedDense(keras.layers.Dense):
                 f"Expected the last axis of the input to have {len(self.in_degrees)} entries, as `in_degrees` has; "
                 f"received shape {tuple(input_shape)}."
             )
-        super().build(input_shape)
-        self._staircase = staircase.find(self.in_degrees, self.out_degrees, strict=self.strict)
+        if self.blocks:
+            self._build_blocks()
+        else:
+            super().build(input_shape)
         self.connectivity_kernel = None
         if self.use_connectivity_kernel:
             self.connectivity_kernel = self.add_weight(
@@ -82,10 +92,39 @@ class MaskedDense(keras.layers.Dense):
                 initializer="zeros",
             )
 
+    def _build_blocks(self) -> None:
+        """What `Dense.build` does, with the same initial weights, and a variable for each block of the kernel."""
+        kernel = self.kernel_initializer((len(self.in_degrees), self.units), dtype=self.variable_dtype)
+        for number, part in enumerate(staircase.split(kernel, self.blocks), start=1):
+            weights = self.add_weight(
+                name=f"kernel_{number}",
+                shape=part.shape,
+                initializer=lambda shape, dtype, part=part: tf.cast(part, dtype),
+                regularizer=self.kernel_regularizer,
+                constraint=self.kernel_constraint,
+            )
+            setattr(self, f"kernel_{number}", weights)  # not in a list, where tf.train.Checkpoint does not look
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(
+                name="bias",
+                shape=(self.units,),
+                initializer=self.bias_initializer,
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+            )
+        self.input_spec = keras.InputSpec(min_ndim=2, axes={-1: len(self.in_degrees)})
+        self.built = True
+
+    @property
+    def _kernels(self) -> list[Any]:
+        """The variable of each block."""
+        return [getattr(self, f"kernel_{number}") for number in range(1, len(self.blocks) + 1)]
+
     @property
     def full_kernel(self) -> Any:
-        """The weights W before masking, `[inputs, units]`."""
-        return super().kernel
+        """The weights W before masking, `[inputs, units]`; 0 where none are stored."""
+        return staircase.join(self._kernels, len(self.in_degrees)) if self.blocks else super().kernel
 
     @property
     def kernel(self) -> Any:
@@ -104,8 +143,11 @@ class MaskedDense(keras.layers.Dense):
 
         Degrees may be `[inputs]` and `[units]`, or `[B, inputs]` and `[B, units]`: a mask for each row of inputs `[B, inputs]`.
         """
-        if self._staircase and in_degrees is None and out_degrees is None:
-            outputs = staircase.matmul(inputs, self.full_kernel, self._staircase)
+        if self.one_mask and not (in_degrees is None and out_degrees is None):
+            raise ValueError("Expected no other degrees, as `one_mask` is True; received some.")
+        if self.blocks:
+            inputs = tf.convert_to_tensor(inputs)
+            outputs = staircase.matmul(inputs, self._kernels, self.blocks)
         else:
             outputs = _product(inputs, self._masked(self.full_kernel, in_degrees, out_degrees))
         if self.connectivity_kernel is not None:
@@ -130,6 +172,7 @@ class MaskedDense(keras.layers.Dense):
             "out_degrees": self.out_degrees,
             "strict": self.strict,
             "use_connectivity_kernel": self.use_connectivity_kernel,
+            "one_mask": self.one_mask,
         }
 
 

@@ -12,7 +12,7 @@ from tfar.layers import MaskedDense
 from tfar.networks.base import TrainingPass, condition_size, flatten_condition, observed_first
 from tfar.networks.connectivity import Connectivity, ConnectivityDraw, Members
 from tfar.networks.inputs import SiteEncoding, dropped, permuted, seeded_initializer
-from tfar.networks.made_steps import SMALLEST, MADESteps
+from tfar.networks.made_steps import MADESteps
 
 
 @keras.saving.register_keras_serializable("tfar")
@@ -72,7 +72,7 @@ class MADENetwork(MADESteps):
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self._draw_members()
         self._make_layers()
-        self.stages_differ = self._in_steps and self.num_sites * max(self.hidden_units) >= SMALLEST
+        self.stages_differ = any(layer.blocks for layer in [*self.hidden_layers, self.output_layer])
 
     @property
     def params_size(self) -> int:
@@ -141,6 +141,7 @@ class MADENetwork(MADESteps):
             inputs.tolist(),
             outputs.tolist(),
             use_connectivity_kernel=self.connectivity_weights and kwargs.get("use_bias", True),
+            one_mask=self._in_steps,
             kernel_initializer=self._seeded_initializer(salt),
             dtype=self.dtype_policy,
             name=name,

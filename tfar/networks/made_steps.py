@@ -13,8 +13,8 @@ from tfar.networks.base import AutoregressiveNetwork, State, Weights, flatten_co
 from tfar.networks.connectivity import Members
 from tfar.networks.inputs import SiteEncoding, push
 
-# Stages of a walk under one mask, and the number of weights of a layer from which they pay.
-STAGES, SMALLEST = 4, 2**16
+# Of a walk under one mask, if a layer is so large that its kernel comes in blocks. More stages skip more and compile longer.
+STAGES = 4
 
 
 class MADESteps(AutoregressiveNetwork, abc.ABC):
