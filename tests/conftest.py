@@ -18,11 +18,13 @@ with contextlib.suppress(RuntimeError):
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Runs a test with an argument `case` on the main case of every model, and slowly on all others.
 
-    A test that parametrises `case` itself keeps its own.
+    The marker `by_default(name, ...)` names other cases than the main ones. A test that parametrises `case` itself keeps its own.
     """
     own = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
     if "case" in metafunc.fixturenames and "case" not in own:
-        marked = [case if case.main else pytest.param(case, marks=pytest.mark.slow) for case in CASES]
+        named = metafunc.definition.get_closest_marker("by_default")
+        fast = named.args if named else [case.name for case in CASES if case.main]
+        marked = [case if case.name in fast else pytest.param(case, marks=pytest.mark.slow) for case in CASES]
         metafunc.parametrize("case", marked, ids=[case.name for case in CASES])
 
 

@@ -226,7 +226,7 @@ CASES = (
     made("random-order", order="random", seed=3),
     made("given-order", order=[2, 0, 4, 1, 3]),
     made("masks-3", num_masks=3),
-    made("masks-3-random-orders", order="random", num_masks=3, main=True),
+    made("masks-3-random-orders", order="random", num_masks=3),
     made("agnostic", order="random", num_masks=None, num_eval_masks=3),
     made("agnostic-masks", num_masks=None, num_eval_masks=2),
     made("random-degrees", degrees="random", hidden_units=[9, 7]),

@@ -29,6 +29,7 @@ def fitted(case: Case, strategy: Any) -> tuple[dict[str, list[float]], list[np.n
     return history, [v.numpy() for v in model.dist.trainable_variables]
 
 
+@pytest.mark.by_default("MADE-bernoulli", "OrderlessNADE-bernoulli")
 def test_mirrored_strategy_equals_one_device(case: Case) -> None:
     devices = [device.name for device in tf.config.list_logical_devices("CPU")]
     assert len(devices) == 2

@@ -1,5 +1,6 @@
 """The product by blocks is the product with the masked kernel, forwards and backwards."""
 
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -106,6 +107,12 @@ def test_penalties_and_constraints_apply_to_blocks(monkeypatch: pytest.MonkeyPat
     blocks, whole = layers(monkeypatch, **kwargs)
     assert 0.0 < sum(blocks.losses) <= sum(whole.losses)
     assert all(v.constraint is not None for v in blocks.trainable_variables[:2])
+
+
+def test_checkpoints_hold_every_block(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    layer, _ = layers(monkeypatch)
+    names = [name for name, _ in tf.train.list_variables(tf.train.Checkpoint(layer=layer).save(tmp_path / "layer"))]
+    assert [name.split("/")[1] for name in names if name.startswith("layer")] == ["bias", "kernel_1", "kernel_2"]
 
 
 def test_one_mask_takes_no_other_degrees(monkeypatch: pytest.MonkeyPatch) -> None:
