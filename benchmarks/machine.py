@@ -143,7 +143,7 @@ def _devices() -> list[str]:
 
 
 def _cpu_model() -> str:
-    """The processor, and its widest vectors where a name that says little leaves that open: products differ by a factor in them."""
+    """The processor, and its widest vectors, as its name may leave open what decides how fast products are."""
     info = pathlib.Path("/proc/cpuinfo")
     if not info.exists():
         return platform.processor() or platform.machine()
