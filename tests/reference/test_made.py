@@ -14,8 +14,10 @@ ACTIVATIONS = {"relu": lambda x: np.maximum(x, 0.0), "tanh": np.tanh}
 
 
 def weights_of(dist: tfar.MADE) -> made.Weights:
-    """The weights by their names in the network."""
+    """The weights by their names in the network; a kernel in blocks is put together."""
     by_name = {tuple(v.path.split("/")[-2:]): np.asarray(v, np.float64) for v in dist.network.weights}
+    for layer in filter(None, [*dist.network.hidden_layers, dist.network.output_layer, dist.network.direct_layer]):
+        by_name[layer.name, "kernel"] = np.asarray(layer.full_kernel, np.float64)
     layers = range(1, len(dist.network.hidden_units) + 1)
     get = lambda layer, name: by_name.get((layer, name))  # noqa: E731
     return made.Weights(
