@@ -63,6 +63,7 @@ def walk(
         observed = tf.transpose(_to_steps(network, state, observed), [1, 0])
 
     found = {"values": tf.zeros([network.num_sites, batch_size, *head.site_shape])}
+    # Nothing that stays as it was: TensorFlow 2.21 fails to compile a second loop that takes such a constant from a first.
     if given is not None and observed is not None:
         found["log_prob"] = tf.zeros([batch_size])
 
@@ -90,7 +91,7 @@ def _in_stages(network: AutoregressiveNetwork, weights: Weights, visit: Any, loo
         network: the network.
         weights: what its `step_weights` returned.
         visit: one step, from `loop_vars` to `loop_vars`.
-        loop_vars: index of the step, value of the step before, what is found, state.
+        loop_vars: index of the step (0), value of the step before, what is found, state.
     """
     num_steps, limit = network.steps_per_stage, network.num_sites
     num_stages = -(-limit // num_steps)
@@ -102,7 +103,9 @@ def _in_stages(network: AutoregressiveNetwork, weights: Weights, visit: Any, loo
         return tf.while_loop(lambda index, *_: index < end, visit, start, maximum_iterations=num_steps)
 
     if network.stages_differ or num_stages == 1:
-        for number, index in enumerate(range(0, limit, num_steps)):
+        for number, index in enumerate(
+            range(0, limit, num_steps)
+        ):  # a constant index: XLA then knows how many steps follow
             loop_vars = run(number, min(index + num_steps, limit), tf.constant(index), *loop_vars[1:])
         return loop_vars
 
