@@ -103,9 +103,8 @@ def _in_stages(network: AutoregressiveNetwork, weights: Weights, visit: Any, loo
         return tf.while_loop(lambda index, *_: index < end, visit, start, maximum_iterations=num_steps)
 
     if network.stages_differ or num_stages == 1:
-        for number, index in enumerate(
-            range(0, limit, num_steps)
-        ):  # a constant index: XLA then knows how many steps follow
+        for number, index in enumerate(range(0, limit, num_steps)):
+            # With a constant index XLA knows how many steps follow.
             loop_vars = run(number, min(index + num_steps, limit), tf.constant(index), *loop_vars[1:])
         return loop_vars
 

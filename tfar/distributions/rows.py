@@ -144,6 +144,8 @@ class RowFunctions:
     An eager call compiles with XLA for its number of rows. After a few numbers of rows the next ones are padded to a power of
     two, so that calls of many sizes share few compilations; a row's result does not depend on the rows beside it.
 
+    AutoGraph is off, as it is in Keras's `fit`: it would take more than half the time of a first call.
+
     Args:
         jit_compile: bool. Compile eager calls with XLA; otherwise they run as a plain graph.
     """
@@ -220,7 +222,8 @@ class RowFunctions:
 
         specs = [tf.TensorSpec(t.shape, t.dtype) for t in inputs]
         with tf.init_scope():
-            return tf.function(from_flat, jit_compile=self.jit_compile).get_concrete_function(*specs)
+            function_of_rows = tf.function(from_flat, jit_compile=self.jit_compile, autograph=False)
+            return function_of_rows.get_concrete_function(*specs)
 
 
 def _present(rows: tuple[Any, ...]) -> list[tf.Tensor]:
