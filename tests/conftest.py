@@ -1,6 +1,7 @@
-"""Two logical CPUs for the whole run, for strategies with two replicas, and the cases of the registry as arguments."""
+"""Settings of the whole run, two logical CPUs for strategies with two replicas, and the registry's cases as arguments."""
 
 import contextlib
+import os
 from typing import Any
 
 import keras
@@ -8,6 +9,13 @@ import pytest
 import tensorflow as tf
 
 from tests.registry import CASES, Case
+
+# Tests compile far more than they compute: LLVM need not optimise, which saves a fifth of the time. XLA reads the variable when
+# it compiles first; where it is set, even to nothing, it stays as it is.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true --xla_cpu_parallel_codegen_split_count=1",
+)
 
 with contextlib.suppress(RuntimeError):
     tf.config.set_logical_device_configuration(
@@ -38,12 +46,16 @@ def dtype_policy() -> Any:
 
 @pytest.fixture(scope="session")
 def distributions() -> Any:
-    """Returns the distribution of a case, made once; tests that change weights make their own."""
-    made: dict[str, Any] = {}
+    """Returns the distribution of a case, made once; tests that change weights make their own.
 
-    def get(case: Case) -> Any:
-        if case.name not in made:
-            made[case.name] = case.make()
-        return made[case.name]
+    With `jit_compile=False`, the one whose eager calls run as plain graphs, so that tests share their traces too.
+    """
+    made: dict[tuple[str, bool | None], Any] = {}
+
+    def get(case: Case, jit_compile: bool | None = None) -> Any:
+        key = (case.name, jit_compile)
+        if key not in made:
+            made[key] = case.make() if jit_compile is None else get(case).copy(jit_compile=jit_compile)
+        return made[key]
 
     return get

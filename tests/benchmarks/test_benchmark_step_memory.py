@@ -49,10 +49,11 @@ def kept_numbers(dist, batch_size=7):
             step_memory.gated_pixel_cnn_numbers,
             {"filters": 16, "num_blocks": 5, "output_filters": [8]},
         ),
-        (
+        pytest.param(
             tfar.PixelCNNPlusPlus,
             step_memory.pixel_cnn_plus_plus_numbers,
             {"num_filters": 16, "num_resnet": 2, "num_hierarchies": 2},
+            marks=pytest.mark.slow,
         ),
     ],
 )

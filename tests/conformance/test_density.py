@@ -37,7 +37,7 @@ def test_normalized(case: Case, distributions: Any) -> None:
 
 
 def test_site_log_probs_sum_to_log_prob(case: Case, distributions: Any) -> None:
-    dist, x, condition = distributions(case).copy(jit_compile=False), case.values(6), case.condition(6)
+    dist, x, condition = distributions(case, jit_compile=False), case.values(6), case.condition(6)
     total = tf.reduce_sum(dist.site_log_probs(x, conditional_input=condition), axis=-1)
     np.testing.assert_allclose(total, dist.log_prob(x, conditional_input=condition), rtol=2e-5, atol=2e-5)
 
@@ -45,7 +45,7 @@ def test_site_log_probs_sum_to_log_prob(case: Case, distributions: Any) -> None:
 def test_samples_follow_log_prob(case: Case, distributions: Any) -> None:
     if not case.enumerable:
         pytest.skip("the support cannot be enumerated")
-    testing.check_samples(distributions(case).copy(jit_compile=False), num_samples=8000, seed=5)
+    testing.check_samples(distributions(case, jit_compile=False), num_samples=8000, seed=5)
 
 
 @pytest.mark.slow
@@ -60,7 +60,7 @@ def test_completions_follow_log_prob(case: Case, distributions: Any) -> None:
     """Completions of nothing observed are samples: the law is that of `log_prob`."""
     if not case.enumerable or case.support is None:
         pytest.skip("the support cannot be enumerated")
-    dist = distributions(case).copy(jit_compile=False)
+    dist = distributions(case, jit_compile=False)
     events = testing.support.enumerate_events(dist)
     condition = testing.support.take(testing.support.condition_rows(dist, None, 1, 0), 0)
     x = tf.zeros(case.event_shape)

@@ -59,7 +59,7 @@ def test_the_reader_starts_from_other_weights(case: Case, distributions: Any) ->
 
     x, condition = case.values(4), case.condition(4)
     other = randomize(case.make(), seed=99).copy(jit_compile=False)
-    here = distributions(case).copy(jit_compile=False)
+    here = distributions(case, jit_compile=False)
     assert not np.allclose(
         other.log_prob(x, conditional_input=condition), here.log_prob(x, conditional_input=condition), rtol=1e-3
     )

@@ -44,7 +44,7 @@ def test_mirrored_strategy_equals_one_device(case: Case) -> None:
 
 def test_every_weight_gets_a_gradient(case: Case, distributions: Any) -> None:
     """Over several seeds, as each draws other masks; a weight that is masked for every member has none to get."""
-    dist = distributions(case).copy(jit_compile=False)
+    dist = distributions(case, jit_compile=False)
     x, condition = case.values(32), case.condition(32)
     assert (
         len(dist.trainable_variables) == len(dist.network.trainable_variables) + len(dist.head.trainable_variables) > 0
@@ -95,7 +95,7 @@ def test_mixed_precision_scores_in_float32(case: Case, distributions: Any, dtype
     x, condition = case.values(8), case.condition(8)
     result = dist.log_prob(x, conditional_input=condition)
     assert result.dtype == tf.float32
-    expected = distributions(case).copy(jit_compile=False).log_prob(x, conditional_input=condition)
+    expected = distributions(case, jit_compile=False).log_prob(x, conditional_input=condition)
     np.testing.assert_allclose(result, expected, rtol=0.05, atol=0.2)
     assert not np.array_equal(result, expected) or dist.num_sites == 1
     with tf.GradientTape() as tape:

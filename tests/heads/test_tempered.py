@@ -114,7 +114,9 @@ MODELS = {
 }
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name", ["MADE-orders", *[pytest.param(name, marks=pytest.mark.slow) for name in ("RNADE", "PixelCNNPlusPlus")]]
+)
 def test_a_tempered_model_is_a_density_that_its_samples_follow(name):
     dist = randomize(MODELS[name]()).with_temperature(0.5)
     assert dist.temperature == 0.5

@@ -41,7 +41,14 @@ def make(**kwargs):
 
 
 EVENTS = np.array(list(itertools.product([0, 1], repeat=5)), np.float32)
-KINDS = pytest.mark.parametrize("kwargs", [{}, {"num_orders": 3}, {"conditional_shape": (2,), "num_orders": 2}])
+KINDS = pytest.mark.parametrize(
+    "kwargs",
+    [
+        pytest.param({}, marks=pytest.mark.slow),
+        pytest.param({"num_orders": 3}, marks=pytest.mark.slow),
+        {"conditional_shape": (2,), "num_orders": 2},
+    ],
+)
 
 
 @KINDS

@@ -188,6 +188,7 @@ def test_decisions_of_dropout_are_independent_and_a_row_is_its_own():
 # Initialisation by data -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_initialisation_by_data_gives_parameters_mean_0_and_variance_1():
     dist = tfar.PixelCNNPlusPlus((5, 6, 1), jit_compile=False, **SMALL)
     assert dist.network.awaits_data
@@ -203,6 +204,7 @@ def test_initialisation_by_data_gives_parameters_mean_0_and_variance_1():
         dist.initialize(x - 1.0)
 
 
+@pytest.mark.slow
 def test_fit_initialises_once_with_the_first_batch(tmp_path):
     x = images((4, 4, 1), 16)
     make = lambda **kwargs: tfar.PixelCNNPlusPlus((4, 4, 1), dropout_p=0.0, **SMALL, **kwargs)  # noqa: E731
@@ -260,6 +262,7 @@ def test_three_levels_fall_due_at_their_rows_and_columns():
 # Values and arguments -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_values_may_start_elsewhere_than_at_0():
     dist = tfar.PixelCNNPlusPlus(
         (2, 2, 1), num_resnet=1, num_hierarchies=2, num_filters=2, num_logistic_mix=2, low=-1, high=1

@@ -23,7 +23,7 @@ def parts_of(condition: Any, row: int) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("case", GATED_CASES, ids=lambda case: case.name)
 def test_log_prob_equals_the_paper(case: Case, distributions: Any) -> None:
-    dist, x, condition = distributions(case).copy(jit_compile=False), case.values(2), case.condition(2)
+    dist, x, condition = distributions(case, jit_compile=False), case.values(2), case.condition(2)
     weights = {"/".join(v.path.split("/")[-2:]): np.asarray(v, np.float64) for v in dist.network.weights}
     height, width, colours = dist.network.image_shape
     expected = []

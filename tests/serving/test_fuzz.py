@@ -204,6 +204,7 @@ def send_rest(draw, target, model, signature):
     assert caught.value.status in (400, 404), caught.value
 
 
+@pytest.mark.slow
 def test_malformed_requests_are_refused_and_good_ones_answered(target):
     sent = {send_grpc: 0, send_rest: 0}
 

@@ -61,7 +61,9 @@ def digits():
     return dist, np.concatenate(list(splits.test.as_numpy_iterator()))
 
 
-@pytest.mark.parametrize(("quantize", "limit"), [(None, 1e-4), ("float16", 0.02), ("dynamic", 1.0)])
+@pytest.mark.parametrize(
+    ("quantize", "limit"), [(None, 1e-4), pytest.param("float16", 0.02, marks=pytest.mark.slow), ("dynamic", 1.0)]
+)
 def test_the_error_of_rounded_weights_on_real_data(digits, quantize, limit, tmp_path):
     dist, rows = digits
     path = tfar.serving.export_tflite(dist, tmp_path / "digits.tflite", quantize=quantize)
@@ -77,6 +79,7 @@ def test_the_error_of_rounded_weights_on_real_data(digits, quantize, limit, tmp_
     assert f"({len(rows)} rows" in str(error)
 
 
+@pytest.mark.slow
 def test_the_error_of_a_conditional_model(tmp_path):
     dist = tfar.MADE([3], [8], conditional_shape={"a": (2,), "b": (1,)}, seed=0)
     path = tfar.serving.export_tflite(dist, tmp_path / "made.tflite")

@@ -102,7 +102,10 @@ def test_early_stopping_stops_and_restores_the_best(tmp_path, rows):
     assert np.any(scripted.weights[5] != scripted.weights[2])
 
 
-@pytest.mark.parametrize("killed_after, backed_up", [(2, 2), (3, 2), (5, 4), (6, 6)])
+@pytest.mark.parametrize(
+    "killed_after, backed_up",
+    [(3, 2), *[pytest.param(*own, marks=pytest.mark.slow) for own in ((2, 2), (5, 4), (6, 6))]],
+)
 def test_early_stopping_remembers(killed_after, backed_up, tmp_path, rows):
     """What it has seen beyond the backup, made every second epoch here, does not count."""
 
