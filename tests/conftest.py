@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from tests.registry import CASES, Case
 
-# Tests compile far more than they compute: LLVM need not optimise, which saves a fifth of the time. XLA reads the variable when
-# it compiles first; where it is set, even to nothing, it stays as it is.
+# Tests compile far more than they compute, so LLVM need not optimise. XLA reads the variable when it compiles first; where it is
+# set, even to nothing, it stays as it is.
 os.environ.setdefault(
     "XLA_FLAGS",
     "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true --xla_cpu_parallel_codegen_split_count=1",

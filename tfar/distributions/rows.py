@@ -144,7 +144,7 @@ class RowFunctions:
     An eager call compiles with XLA for its number of rows. After a few numbers of rows the next ones are padded to a power of
     two, so that calls of many sizes share few compilations; a row's result does not depend on the rows beside it.
 
-    AutoGraph is off, as it is in Keras's `fit`: it would take more than half the time of a first call.
+    AutoGraph is off, as it is in Keras's `fit`: a first call is faster, and a network that trains needs none.
 
     Args:
         jit_compile: bool. Compile eager calls with XLA; otherwise they run as a plain graph.
