@@ -285,4 +285,4 @@ def test_bad_values_that_stay_finite_or_spread_are_found(fault: str) -> None:
     with mock.patch.object(density, "_nan_unless", wrong), pytest.raises(AssertionError):
         test_values.check_rows(case.make(), case, jit_compile=False)
     with mock.patch.object(density, "_nan_unless", lambda valid, values: values), pytest.raises(pytest.fail.Exception):
-        test_values.test_bad_values_are_errors_eagerly(case, lambda case: case.make())
+        test_values.test_bad_values_are_errors_eagerly(case, lambda case, jit_compile: case.make().copy(jit_compile=jit_compile))

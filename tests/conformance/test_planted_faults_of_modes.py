@@ -17,8 +17,9 @@ from tfar.training import DensityModel
 CASE: Case = next(case for case in CASES if case.name == "MADE-bernoulli")
 
 
-def fresh(case: Case) -> Any:
-    return case.make()
+def fresh(case: Case, jit_compile: bool | None = None) -> Any:
+    """As the fixture `distributions`, without what others have traced."""
+    return case.make() if jit_compile is None else case.make().copy(jit_compile=jit_compile)
 
 
 @pytest.mark.parametrize(
