@@ -232,9 +232,9 @@ def test_a_fixed_point_that_stops_early_is_found() -> None:
 
     def wrong(network: Any, head: Any, noise: tf.Tensor, *args: Any, **kwargs: Any) -> Any:
         values, passes = right(network, head, noise, *args, **kwargs)
-        x = tf.zeros([len(noise), *network.event_shape])
+        x = tf.zeros([noise.shape[0], *network.event_shape])
         first = head.sample(network(x), noise)
-        return tf.where(tf.range(len(noise))[:, None] % 7 == 0, first, values), passes
+        return tf.where(tf.range(noise.shape[0])[:, None] % 7 == 0, first, values), passes
 
     with (
         mock.patch.object(samplers, "fixed_point", wrong),
@@ -285,4 +285,6 @@ def test_bad_values_that_stay_finite_or_spread_are_found(fault: str) -> None:
     with mock.patch.object(density, "_nan_unless", wrong), pytest.raises(AssertionError):
         test_values.check_rows(case.make(), case, jit_compile=False)
     with mock.patch.object(density, "_nan_unless", lambda valid, values: values), pytest.raises(pytest.fail.Exception):
-        test_values.test_bad_values_are_errors_eagerly(case, lambda case, jit_compile: case.make().copy(jit_compile=jit_compile))
+        test_values.test_bad_values_are_errors_eagerly(
+            case, lambda case, jit_compile: case.make().copy(jit_compile=jit_compile)
+        )
