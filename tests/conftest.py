@@ -1,7 +1,6 @@
 """Settings of the whole run, two logical CPUs for strategies with two replicas, and the registry's cases as arguments."""
 
 import contextlib
-import os
 from typing import Any
 
 import keras
@@ -9,13 +8,6 @@ import pytest
 import tensorflow as tf
 
 from tests.registry import CASES, Case
-
-# Tests compile far more than they compute, so LLVM need not optimise. XLA reads the variable when it compiles first; where it is
-# set, even to nothing, it stays as it is.
-os.environ.setdefault(
-    "XLA_FLAGS",
-    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true --xla_cpu_parallel_codegen_split_count=1",
-)
 
 with contextlib.suppress(RuntimeError):
     tf.config.set_logical_device_configuration(
