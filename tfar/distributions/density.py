@@ -40,14 +40,14 @@ class Density:
 
     def log_prob(self, x: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
         """Log-probability `[B]`: of an ensemble, the mean of the members' probabilities of the whole event."""
-        x, valid = self._supported(x, conditional_input)
-        total = self._log_mean_exp(lambda k: tf.reduce_sum(self._member_log_probs(x, conditional_input, k), axis=-1))
-        return _nan_unless(valid, total)
+        supported, _ = self._supported(x, conditional_input)
+        total = self._log_mean_exp(lambda k: self._row_log_prob(x, supported, conditional_input, k))
+        return self._nan_unless_finite(conditional_input, total)
 
     def member_log_prob(self, x: tf.Tensor, conditional_input: Any, member: Any) -> tf.Tensor:
         """Log-probability `[B]` under one member of an ensemble, an int or an int32 scalar."""
-        x, valid = self._supported(x, conditional_input)
-        return _nan_unless(valid, tf.reduce_sum(self._member_log_probs(x, conditional_input, member), axis=-1))
+        supported, _ = self._supported(x, conditional_input)
+        return self._nan_unless_finite(conditional_input, self._row_log_prob(x, supported, conditional_input, member))
 
     def site_log_probs(self, x: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
         """Each site's share of the log-probability, `[B, num_sites]`; the shares of a row sum to its `log_prob`.
@@ -99,6 +99,11 @@ class Density:
     def _member_log_probs(self, x: tf.Tensor, conditional_input: Any, member: Any) -> tf.Tensor:
         params = self.network(x, conditional_input, member=member, order=self.order, training=False)
         return self.conditional.log_prob(params, self._sites(x))
+
+    def _row_log_prob(self, x: tf.Tensor, supported: tf.Tensor, conditional_input: Any, member: Any) -> tf.Tensor:
+        """Log-probability `[B]` of rows that the network sees as `supported`: a site outside the support makes a sum NaN."""
+        params = self.network(supported, conditional_input, member=member, order=self.order, training=False)
+        return tf.reduce_sum(self.conditional.log_prob(params, self._sites(x)), axis=-1)
 
     def _prefix_log_prob(self, x: tf.Tensor, observed: tf.Tensor, conditional_input: Any, member: Any) -> tf.Tensor:
         log_probs = self._member_log_probs(x, conditional_input, member)

@@ -26,18 +26,26 @@ def as_float(value: Any, name: str) -> tf.Tensor:
         ) from error
     if not (tensor.dtype.is_floating or tensor.dtype.is_integer or tensor.dtype.is_bool):
         raise ValueError(f"Expected `{name}` to be real numbers; received dtype {tensor.dtype.name}.")
-    return tf.cast(tensor, tf.float32)
+    return tensor if tensor.dtype == tf.float32 else tf.cast(tensor, tf.float32)
 
 
 def check_trailing(tensor: tf.Tensor, shape: Shape, name: str) -> tf.Tensor:
     """Returns the tensor with its trailing axes set to `shape`, or raises ValueError if they cannot be."""
-    rank = tensor.shape.rank
-    if rank is None:
+    if tensor.shape.rank is None:
         raise ValueError(f"Expected `{name}` to have a known rank and to end with {list(shape)}; its rank is unknown.")
-    trailing = tensor.shape[rank - len(shape) :] if rank >= len(shape) else None
-    if trailing is None or not trailing.is_compatible_with(shape):
+    lead, trailing = _split(tensor, shape)
+    if trailing == shape:
+        return tensor
+    if len(trailing) != len(shape) or any(own not in (None, size) for own, size in zip(trailing, shape, strict=True)):
         raise ValueError(f"Expected `{name}` to have shape [..., {_listed(shape)}]; received {tensor.shape.as_list()}.")
-    return tf.ensure_shape(tensor, [*tensor.shape[: rank - len(shape)], *shape])
+    return tf.ensure_shape(tensor, [*lead, *shape])
+
+
+def _split(tensor: tf.Tensor, shape: Shape) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """The leading and the trailing sizes of a tensor `[..., *shape]`, None where unknown: a TensorShape is slow to slice."""
+    sizes = tuple(tensor.shape.as_list())
+    count = max(0, len(sizes) - len(shape))
+    return sizes[:count], sizes[count:]
 
 
 def _listed(shape: Shape) -> str:
@@ -102,14 +110,12 @@ def observed_sites(observed: Any, event_shape: Shape, num_sites: int) -> tf.Tens
 
 def lead_shape(items: Sequence[tuple[tf.Tensor, Shape]]) -> Any:
     """The broadcast of the leading axes: a tuple of ints if they are known, else an int32 tensor."""
-    static = [tensor.shape[: tensor.shape.rank - len(shape)] for tensor, shape in items]
-    if all(s.is_fully_defined() for s in static):
+    static = [_split(tensor, shape)[0] for tensor, shape in items]
+    if not any(None in sizes for sizes in static):
         try:
-            return tuple(np.broadcast_shapes(*[tuple(s.as_list()) for s in static]))
+            return tuple(np.broadcast_shapes(*static)) if len(static) > 1 else static[0]
         except ValueError as error:
-            raise ValueError(
-                f"Expected leading axes that broadcast; received {[s.as_list() for s in static]}."
-            ) from error
+            raise ValueError(f"Expected leading axes that broadcast; received {[*map(list, static)]}.") from error
     lead = tf.constant([], tf.int32)
     for tensor, shape in items:
         lead = tf.broadcast_dynamic_shape(lead, tf.shape(tensor)[: tensor.shape.rank - len(shape)])
@@ -120,11 +126,11 @@ def flatten(items: Sequence[tuple[tf.Tensor, Shape]], lead: Any) -> list[tf.Tens
     """Broadcasts the leading axes of every tensor to `lead` and joins them into one batch axis."""
     flat, lead_rank = [], len(lead) if isinstance(lead, tuple) else lead.shape[0]
     for tensor, shape in items:
-        own = tensor.shape[: tensor.shape.rank - len(shape)]
-        is_lead = own.is_fully_defined() and isinstance(lead, tuple) and tuple(own) == lead
-        if not (is_lead or (len(items) == 1 and own.rank == lead_rank)):
+        own, _ = _split(tensor, shape)
+        is_lead = isinstance(lead, tuple) and own == lead
+        if not (is_lead or (len(items) == 1 and len(own) == lead_rank)):
             tensor = tf.broadcast_to(tensor, tf.concat([lead, list(shape)], 0) if shape else lead)
-        flat.append(tf.reshape(tensor, [-1, *shape]) if tensor.shape.rank != len(shape) + 1 else tensor)
+        flat.append(tensor if tensor.shape.rank == len(shape) + 1 else tf.reshape(tensor, [-1, *shape]))
     return flat
 
 
