@@ -7,6 +7,8 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from enumeration import binary, mixture, spread
 
+import tfar
+
 ROWS = np.repeat(np.array([[1, 0, 1, 0], [0, 0, 1, 1]], np.float32), 8, axis=0)
 
 
@@ -65,3 +67,23 @@ def test_tfp_minimize_trains():
         trainable_variables=dist.trainable_variables,
     )
     assert losses[-1] < min(1.2, 0.6 * losses[0])
+
+
+@pytest.mark.parametrize("num_masks", [1, 2])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 2.0])
+def test_a_row_that_is_left_out_for_its_nan_leaves_the_gradient_alone(num_masks, bad):
+    """In a graph, where bad rows are no errors: a user who sums the log_probs that are numbers trains on the good rows."""
+    dist = tfar.MADE([3], [8], num_masks=num_masks, seed=1)
+    good = np.array([[0, 1, 1], [1, 0, 1]], np.float32)
+
+    @tf.function(jit_compile=True)
+    def gradients(x):
+        with tf.GradientTape() as tape:
+            log_prob = dist.log_prob(x)
+            loss = tf.reduce_sum(tf.where(tf.math.is_nan(log_prob), tf.zeros_like(log_prob), log_prob))
+        return log_prob, tape.gradient(loss, dist.trainable_variables)
+
+    log_prob, found = gradients(np.concatenate([good, [[1, bad, 0]]]).astype(np.float32))
+    assert np.isnan(log_prob).tolist() == [False, False, True]
+    for gradient, expected in zip(found, gradients(good)[1], strict=True):
+        np.testing.assert_allclose(gradient, expected, atol=1e-6)

@@ -40,14 +40,21 @@ class Density:
 
     def log_prob(self, x: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
         """Log-probability `[B]`: of an ensemble, the mean of the members' probabilities of the whole event."""
-        supported, _ = self._supported(x, conditional_input)
-        total = self._log_mean_exp(lambda k: self._row_log_prob(x, supported, conditional_input, k))
-        return self._nan_unless_finite(conditional_input, total)
+        if self.network.num_members == 1:
+            return self.member_log_prob(x, conditional_input, 0)
+        x, valid = self._supported(x, conditional_input)
+        total = self._log_mean_exp(lambda k: tf.reduce_sum(self._member_log_probs(x, conditional_input, k), axis=-1))
+        return _nan_unless(valid, total)
 
     def member_log_prob(self, x: tf.Tensor, conditional_input: Any, member: Any) -> tf.Tensor:
-        """Log-probability `[B]` under one member of an ensemble, an int or an int32 scalar."""
+        """Log-probability `[B]` under one member of an ensemble, an int or an int32 scalar.
+
+        A site outside the support makes the sum of its row NaN, which spares a pass over the values that looks for such rows.
+        In an ensemble the mean over the members would carry that NaN into the gradients.
+        """
         supported, _ = self._supported(x, conditional_input)
-        return self._nan_unless_finite(conditional_input, self._row_log_prob(x, supported, conditional_input, member))
+        total = tf.reduce_sum(self._member_log_probs(x, conditional_input, member, seen=supported), axis=-1)
+        return self._nan_unless_finite(conditional_input, total)
 
     def site_log_probs(self, x: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
         """Each site's share of the log-probability, `[B, num_sites]`; the shares of a row sum to its `log_prob`.
@@ -96,14 +103,13 @@ class Density:
             log_probs *= weights
         return _nan_unless(valid, -tf.reduce_sum(log_probs, axis=-1))
 
-    def _member_log_probs(self, x: tf.Tensor, conditional_input: Any, member: Any) -> tf.Tensor:
-        params = self.network(x, conditional_input, member=member, order=self.order, training=False)
+    def _member_log_probs(
+        self, x: tf.Tensor, conditional_input: Any, member: Any, seen: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """Log-probabilities of the sites, `[B, num_sites]`, of rows which the network sees as `seen`, if that is given."""
+        inputs = x if seen is None else seen
+        params = self.network(inputs, conditional_input, member=member, order=self.order, training=False)
         return self.conditional.log_prob(params, self._sites(x))
-
-    def _row_log_prob(self, x: tf.Tensor, supported: tf.Tensor, conditional_input: Any, member: Any) -> tf.Tensor:
-        """Log-probability `[B]` of rows that the network sees as `supported`: a site outside the support makes a sum NaN."""
-        params = self.network(supported, conditional_input, member=member, order=self.order, training=False)
-        return tf.reduce_sum(self.conditional.log_prob(params, self._sites(x)), axis=-1)
 
     def _prefix_log_prob(self, x: tf.Tensor, observed: tf.Tensor, conditional_input: Any, member: Any) -> tf.Tensor:
         log_probs = self._member_log_probs(x, conditional_input, member)
