@@ -19,7 +19,7 @@ def as_float(value: Any, name: str) -> tf.Tensor:
         ValueError: If the value is not made of numbers.
     """
     try:
-        tensor = tf.convert_to_tensor(value)
+        tensor = value if isinstance(value, tf.Tensor) else tf.convert_to_tensor(value)
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"Expected `{name}` to be numbers of one shape; received {type(value).__name__}: {error}"
@@ -190,7 +190,9 @@ class RowFunctions:
         key = (*key, size, *((t.dtype, *t.shape) for t in inputs), tuple(tensor is None for tensor in rows))
         if key not in self._concrete:
             self._concrete[key] = self._compiled(function, seed is not None, size, rows, inputs, static)
-        outputs = self._concrete[key](*inputs)
+        function_of_rows = self._concrete[key]
+        # What `function_of_rows(*inputs)` comes to, less a binding of arguments that takes as long as a small model does.
+        outputs = function_of_rows._call_flat(inputs, function_of_rows.captured_inputs)
         return (
             outputs if size == count else keras.tree.map_structure(lambda t: t[:count] if t.shape.rank else t, outputs)
         )
