@@ -208,6 +208,8 @@ def test_the_batch_is_the_first_axis_of_every_input_and_output(export, case):
 def test_the_distribution_itself_samples_what_is_served(export, case):
     served = export.outputs("cpp")["sample/good"]
     np.testing.assert_array_equal(export.dist.sample(ROWS, seed=7), served)
+    drawn = export.dist.density.sample_from_noise(tf.constant(export.batches["good"]["noise"]))
+    np.testing.assert_array_equal(drawn, export.outputs("cpp")["sample_from_noise/good"])
     np.testing.assert_allclose(
         export.dist.log_prob(export.batches["good"]["value"]), export.outputs("cpp")["log_prob/good"], rtol=1e-5
     )
