@@ -1,8 +1,8 @@
 """Kernels of which a mask leaves a staircase, stored and multiplied in blocks.
 
 If the degrees of inputs and units are sorted, a unit sees a prefix of the inputs, and the longer one the later it comes. Two
-blocks of neighbouring units, each with the inputs that its last unit sees, need three quarters of the weights, of the work of a
-product and of what an optimiser moves; many blocks need half.
+blocks of neighbouring units, each with little more than the inputs that its last unit sees, need three quarters of the weights,
+of the work of a product and of what an optimiser moves; many blocks need half.
 """
 
 from collections.abc import Sequence
@@ -15,16 +15,16 @@ import tensorflow as tf
 BLOCKS = 2
 # Below this number of weights one block is as fast.
 SMALLEST = 2**16
-# A block sees a multiple of so many inputs, or all: rows of 783 floats are slower to multiply than those of 784, and a copy.
-ALIGNED = 8
+# A block takes a multiple of so many inputs, or all of them: all but one would be copied out of the batch.
+ALIGNMENT = 8
 
 
 class Block(NamedTuple):
-    """Neighbouring units of a layer, with the inputs that one of them sees.
+    """Neighbouring units of a layer, with the inputs that one of them sees and a few more to fill up.
 
     Attributes:
         units: slice.
-        in_degrees: int array `[inputs seen]`: of the first inputs of the layer.
+        in_degrees: int array `[inputs taken]`: of the first inputs of the layer.
         out_degrees: int array `[units]`.
         strict: bool. As in `MaskedDense`.
     """
@@ -63,7 +63,7 @@ def find(in_degrees: Sequence[int], out_degrees: Sequence[int], *, strict: bool)
     for part in np.array_split(np.arange(len(units)), min(BLOCKS, len(units))):
         columns = slice(int(part[0]), int(part[-1]) + 1)
         seen = max(1, int(np.searchsorted(inputs, units[part[-1]], side="left" if strict else "right")))
-        seen = min(len(inputs), -(-seen // ALIGNED) * ALIGNED)
+        seen = min(len(inputs), -(-seen // ALIGNMENT) * ALIGNMENT)
         blocks.append(Block(columns, inputs[:seen], units[columns], strict))
     return tuple(blocks)
 
