@@ -69,7 +69,16 @@ def test_only_sorted_degrees_and_large_kernels_have_blocks() -> None:
 
 def test_blocks_skip_what_the_mask_leaves_empty() -> None:
     blocks = staircase.find(range(1, 785), range(1, 785), strict=True)
-    assert [block.shape for block in blocks] == [(392, 392), (784, 392)]
+    assert [block.shape for block in blocks] == [(272, 265), (528, 254), (784, 265)]
+
+
+@pytest.mark.parametrize("count", [250, 392, 500, 512, 784, 1000])
+def test_units_of_a_block_fill_their_last_tile(count: int) -> None:
+    widths = [block.shape[1] for block in staircase.find(range(784), range(count), strict=False)]
+    assert sum(widths) == count
+    assert len(widths) == staircase.BLOCKS
+    assert all(-width % staircase.TILE < staircase.TILE // 2 for width in widths)
+    assert max(widths) - min(widths) < 2 * staircase.TILE
 
 
 def layers(monkeypatch: pytest.MonkeyPatch, **kwargs: Any) -> list[MaskedDense]:
@@ -95,7 +104,7 @@ def test_a_layer_in_blocks_equals_one_without(monkeypatch: pytest.MonkeyPatch, d
     )
     np.testing.assert_array_equal(blocks.kernel, whole.kernel)
     assert blocks.full_kernel.dtype == "float32"
-    assert [tuple(v.shape) for v in blocks.trainable_variables] == [(16, 16), (32, 16), (32,)]
+    assert [tuple(v.shape) for v in blocks.trainable_variables] == [(16, 11), (32, 10), (32, 11), (32,)]
 
 
 def test_penalties_and_constraints_apply_to_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +121,7 @@ def test_penalties_and_constraints_apply_to_blocks(monkeypatch: pytest.MonkeyPat
 def test_checkpoints_hold_every_block(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     layer, _ = layers(monkeypatch)
     names = [name for name, _ in tf.train.list_variables(tf.train.Checkpoint(layer=layer).save(tmp_path / "layer"))]
-    assert [name.split("/")[1] for name in names if name.startswith("layer")] == ["bias", "kernel_1", "kernel_2"]
+    assert [name.split("/")[1] for name in names if name.startswith("layer")] == ["bias", "kernel_1", "kernel_2", "kernel_3"]
 
 
 def test_one_mask_takes_no_other_degrees(monkeypatch: pytest.MonkeyPatch) -> None:

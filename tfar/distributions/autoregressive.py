@@ -157,8 +157,13 @@ class Autoregressive(NetworkDistribution):
         return self._density.training_loss(value, condition, random.as_seed(seed), observed)
 
     def _score(self, function: Any, value: tf.Tensor, conditional_input: Any, observed: Any = None) -> tf.Tensor:
-        value = rows.check_trailing(value, self.network.event_shape, "value")
         condition = self._bound_condition(conditional_input)
+        if observed is None and condition is None and rows.is_flat(value, self.network.event_shape):
+            result = self._rows(function, value, None)
+            if tf.executing_eagerly():
+                refuse_bad_rows(self._density, result, value)
+            return result
+        value = rows.check_trailing(value, self.network.event_shape, "value")
         items = [(value, self.network.event_shape), *rows.condition_items(condition, self.conditional_shape)]
         if observed is not None:
             items.append((rows.observed_sites(observed, self.network.event_shape, self.num_sites), (self.num_sites,)))

@@ -25,7 +25,7 @@ def refuse_bad_rows(
         observed: None, or bool `[B, num_sites]`: the sites that count.
         conditional_input: None, or the condition of each row.
     """
-    if not np.isnan(result.numpy()).any():
+    if not np.isnan(np.minimum.reduce(np.asarray(result), axis=None, initial=0.0)):
         return
     for part in keras.tree.flatten(conditional_input) if conditional_input is not None else []:
         bad = ~np.isfinite(np.asarray(part))

@@ -41,6 +41,11 @@ def check_trailing(tensor: tf.Tensor, shape: Shape, name: str) -> tf.Tensor:
     return tf.ensure_shape(tensor, [*lead, *shape])
 
 
+def is_flat(tensor: tf.Tensor, shape: Shape) -> bool:
+    """Whether a tensor is known to be `[B, *shape]` already."""
+    return bool(tensor.shape.rank) and tuple(tensor.shape.as_list()[1:]) == shape
+
+
 def _split(tensor: tf.Tensor, shape: Shape) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """The leading and the trailing sizes of a tensor `[..., *shape]`, None where unknown: a TensorShape is slow to slice."""
     sizes = tuple(tensor.shape.as_list())
@@ -160,6 +165,7 @@ class RowFunctions:
 
     def __init__(self, jit_compile: bool = True) -> None:
         self.jit_compile = jit_compile
+        self._calls: dict[Any, tuple[int, Any]] = {}
         self._concrete: dict[Any, Any] = {}
         self._sizes: dict[Any, set[int]] = {}
 
@@ -181,21 +187,33 @@ class RowFunctions:
     def _call(
         self, function: Callable, seed: tf.Tensor | None, count: int, rows: tuple[Any, ...], static: dict[str, Any]
     ) -> Any:
-        key: tuple[Any, ...] = (function.__name__, *sorted(static.items()))
-        size = self._padded_size(count, self._sizes.setdefault(key, set()))
-        flat = _present(rows)
+        inputs = _present(rows)
+        shapes = [tuple(tensor.shape.as_list()) for tensor in inputs]
+        key = (function.__name__, seed is not None, count, *shapes, *[row is None for row in rows], *static.items())
+        if key not in self._calls:
+            self._calls[key] = self._prepared(function, seed is not None, count, rows, static)
+        size, compiled = self._calls[key]
         if size != count:
-            flat = [tf.concat([t, self._filler(t, size - count)], 0) for t in flat]
-        inputs = flat if seed is None else [seed, *flat]
-        key = (*key, size, *((t.dtype, *t.shape) for t in inputs), tuple(tensor is None for tensor in rows))
-        if key not in self._concrete:
-            self._concrete[key] = self._compiled(function, seed is not None, size, rows, inputs, static)
-        function_of_rows = self._concrete[key]
-        # What `function_of_rows(*inputs)` comes to, less a binding of arguments that takes as long as a small model does.
-        outputs = function_of_rows._call_flat(inputs, function_of_rows.captured_inputs)
+            inputs = [tf.concat([t, self._filler(t, size - count)], 0) for t in inputs]
+        if seed is not None:
+            inputs = [seed, *inputs]
+        # What `compiled(*inputs)` comes to, less a binding of arguments that takes as long as a small model does.
+        outputs = compiled._call_flat(inputs, compiled.captured_inputs)
         return (
             outputs if size == count else keras.tree.map_structure(lambda t: t[:count] if t.shape.rank else t, outputs)
         )
+
+    def _prepared(
+        self, function: Callable, is_seeded: bool, count: int, rows: tuple[Any, ...], static: dict[str, Any]
+    ) -> tuple[int, Any]:
+        """The number of rows that a call of `count` rows is padded to, and what is called with them."""
+        name = (function.__name__, *sorted(static.items()))
+        size = self._padded_size(count, self._sizes.setdefault(name, set()))
+        specs = [tf.TensorSpec([size, *tensor.shape[1:]], tensor.dtype) for tensor in _present(rows)]
+        key = (*name, is_seeded, size, *specs, *[row is None for row in rows])
+        if key not in self._concrete:
+            self._concrete[key] = self._compiled(function, is_seeded, size, rows, specs, static)
+        return size, self._concrete[key]
 
     def _padded_size(self, count: int, sizes: set[int]) -> int:
         if count == 0:
@@ -218,17 +236,18 @@ class RowFunctions:
         is_seeded: bool,
         size: int,
         rows: tuple[Any, ...],
-        inputs: list[tf.Tensor],
+        specs: list[tf.TensorSpec],
         static: dict[str, Any],
     ) -> Any:
-        """One function of flat tensors of these shapes; if it is seeded, the first of them is the seed of all rows."""
+        """One function of flat tensors of these specs; if it is seeded, the first argument is the seed of all rows."""
 
         def from_flat(*tensors: tf.Tensor) -> Any:
             seeds = [random.row_seeds(tensors[0], size)] if is_seeded else []
             given = iter(keras.tree.pack_sequence_as([t for t in rows if t is not None], tensors[len(seeds) :]))
             return function(*seeds, *[None if t is None else next(given) for t in rows], **static)
 
-        specs = [tf.TensorSpec(t.shape, t.dtype) for t in inputs]
+        if is_seeded:
+            specs = [tf.TensorSpec([2], tf.int32), *specs]
         with tf.init_scope():
             function_of_rows = tf.function(from_flat, jit_compile=self.jit_compile, autograph=False)
             return function_of_rows.get_concrete_function(*specs)
@@ -236,4 +255,5 @@ class RowFunctions:
 
 def _present(rows: tuple[Any, ...]) -> list[tf.Tensor]:
     """The tensors among rows of which some may be None or dicts."""
-    return keras.tree.flatten([tensor for tensor in rows if tensor is not None])
+    present = [tensor for tensor in rows if tensor is not None]
+    return present if all(isinstance(tensor, tf.Tensor) for tensor in present) else keras.tree.flatten(present)

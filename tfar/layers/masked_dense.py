@@ -31,7 +31,7 @@ class MaskedDense(keras.layers.Dense):
         strict: bool. Compare with `<`: for the output layer of a MADE.
         use_connectivity_kernel: bool. Adds the weights U.
         one_mask: bool. The degrees of the constructor are the only ones. Weights that their mask hides are then not stored, as
-            far as blocks of a large sorted kernel allow: `kernel_1` and `kernel_2` are those of the halves of the units.
+            far as blocks of a large sorted kernel allow: `kernel_1`, `kernel_2` and so on are those of neighbouring units.
         **kwargs: those of `keras.layers.Dense` (activation, initialisers, regularisers, dtype, name).
 
     Attributes:
