@@ -13,7 +13,7 @@ from tfar import masks, orders
 
 LIGHT = settings(max_examples=60, deadline=None, derandomize=True)
 HEAVY = settings(
-    max_examples=12,
+    max_examples=6,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

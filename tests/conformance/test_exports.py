@@ -166,6 +166,8 @@ class TestExports:
         errors = {key: str(value) for key, value in outputs.items() if key.startswith("error/")}
         assert not errors
         for name, batch in export.runs:
+            if batch == "single":
+                continue  # compared with its row of "good" below, which spares a third of the slow eager calls
             got, expected = outputs[f"{name}/{batch}"], export.expected(name, batch)
             # Few rows: none may differ by a draw on the edge of two values.
             tolerance = {"rtol": 1e-5, "atol": 1e-6} if export.signatures[name].output != "value" else {"atol": 1e-4}

@@ -121,7 +121,12 @@ def test_penalties_and_constraints_apply_to_blocks(monkeypatch: pytest.MonkeyPat
 def test_checkpoints_hold_every_block(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     layer, _ = layers(monkeypatch)
     names = [name for name, _ in tf.train.list_variables(tf.train.Checkpoint(layer=layer).save(tmp_path / "layer"))]
-    assert [name.split("/")[1] for name in names if name.startswith("layer")] == ["bias", "kernel_1", "kernel_2", "kernel_3"]
+    assert [name.split("/")[1] for name in names if name.startswith("layer")] == [
+        "bias",
+        "kernel_1",
+        "kernel_2",
+        "kernel_3",
+    ]
 
 
 def test_one_mask_takes_no_other_degrees(monkeypatch: pytest.MonkeyPatch) -> None:
