@@ -54,6 +54,23 @@ def test_values_outside_the_support(dist):
     np.testing.assert_allclose(in_graph[0], dist.log_prob(x[0]), rtol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["log_prob", "site_log_probs", "training_loss", "sample", "complete"])
+def test_autograph_does_not_look_into_a_call(name):
+    seen = set()
+
+    class Network(tfar.layers.MaskedDense):
+        def call(self, inputs):
+            seen.add(tf.__internal__.autograph.control_status_ctx().status.name)
+            return super().call(inputs)
+
+    network = Network(4, range(1, 5), range(1, 5), strict=True)
+    dist, x = tfar.Autoregressive(network, tfar.heads.Bernoulli(), event_shape=[4]), tf.zeros([2, 4])
+    arguments = {"sample": (2,), "complete": (x, x > 0.0)}.get(name, (x,))
+    seen.clear()
+    tf.function(lambda: getattr(dist, name)(*arguments))()
+    assert seen == {"DISABLED"}
+
+
 # Seeds ----------------------------------------------------------------------------------------------------------------
 
 
