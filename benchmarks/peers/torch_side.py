@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -13,11 +14,16 @@ from benchmarks.timing import Call
 
 
 def torch_or_unavailable() -> Any:
-    """The module `torch`.
+    """The module `torch`, without Triton, which no call on a CPU needs.
+
+    PyTorch's builds for GPUs bring Triton and import it with the first optimiser; in a process that has TensorFlow loaded the
+    import is a segmentation fault.
 
     Raises:
         Unavailable: If it is not installed.
     """
+    if "triton" not in sys.modules:
+        sys.modules["triton"] = None  # type: ignore[assignment]  # as if it were not installed
     try:
         import torch
     except ImportError as error:
