@@ -1,6 +1,7 @@
 """The peers compute what they claim: their log-likelihoods equal a NumPy evaluation of the same weights."""
 
 import functools
+import importlib
 import io
 
 import numpy as np
@@ -9,7 +10,7 @@ from PIL import Image
 
 from benchmarks.peers import codecs, tfp_made, torch_made, torch_nade, torch_pixel_cnn
 from benchmarks.peers.masks import made_masks, random_bits
-from benchmarks.peers.torch_side import train_step_call
+from benchmarks.peers.torch_side import torch_or_unavailable, train_step_call
 from tests.reference import gated_pixel_cnn, pixel_cnn
 
 EVENT_SIZE, HIDDEN, BATCH = 12, (16, 20), 7
@@ -81,6 +82,14 @@ def test_torch_log_prob_equals_numpy(num_masks):
         members.append(numpy_log_prob(kernels, biases, x))
     found = torch_made.log_prob_calls(network, masks, x)["eager"]()
     np.testing.assert_allclose(found, np.logaddexp.reduce(members) - np.log(num_masks), rtol=1e-5)
+
+
+def test_torch_comes_without_triton():
+    """Which a PyTorch for GPUs would import beside TensorFlow, where that is a segmentation fault."""
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    torch_or_unavailable()
+    with pytest.raises(ImportError):
+        importlib.import_module("triton")
 
 
 def test_torch_train_step_lowers_the_loss():

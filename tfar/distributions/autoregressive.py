@@ -15,8 +15,8 @@ from tfar.distributions.refusals import refuse_bad_rows
 from tfar.heads import Head
 from tfar.networks import AutoregressiveNetwork, WholePassNetwork
 
-# AutoGraph would find no control flow to convert below these calls, and takes its time to look.
-_in_plain_ops = tf.autograph.experimental.do_not_convert
+# Eager calls do without AutoGraph, so a user's graph does too: a network branches by tf.cond or keras.ops in both.
+_without_autograph = tf.autograph.experimental.do_not_convert
 
 
 @keras.saving.register_keras_serializable("tfar")
@@ -83,7 +83,7 @@ class Autoregressive(NetworkDistribution):
 
     # Initial weights -------------------------------------------------------------------------------------------------
 
-    @_in_plain_ops
+    @_without_autograph
     def initialize(self, value: Any, conditional_input: Any = None) -> None:
         """Chooses initial weights by a batch, where a model does so; `DensityModel.fit` does it with its first batch.
 
@@ -105,7 +105,7 @@ class Autoregressive(NetworkDistribution):
 
     # Scores ----------------------------------------------------------------------------------------------------------
 
-    @_in_plain_ops
+    @_without_autograph
     def _call_log_prob(self, value: Any, name: str, **kwargs: Any) -> tf.Tensor:
         """As TFP's; an eager call does without its scopes of names, which take a good part of the time of a small one."""
         value = rows.as_float(value, "value")
@@ -118,7 +118,7 @@ class Autoregressive(NetworkDistribution):
             return self._score(self._density.log_prob, value, conditional_input)
         return self._score(self._density.observed_log_prob, value, conditional_input, observed)
 
-    @_in_plain_ops
+    @_without_autograph
     def site_log_probs(self, value: Any, conditional_input: Any = None) -> tf.Tensor:
         """What surprises, and where: each site's share of the log-probability.
 
@@ -131,7 +131,7 @@ class Autoregressive(NetworkDistribution):
         """
         return self._score(self._density.site_log_probs, rows.as_float(value, "value"), conditional_input)
 
-    @_in_plain_ops
+    @_without_autograph
     def training_loss(
         self, value: Any, conditional_input: Any = None, observed: Any = None, seed: Any = None
     ) -> tf.Tensor:
@@ -190,7 +190,7 @@ class Autoregressive(NetworkDistribution):
 
     # Draws -----------------------------------------------------------------------------------------------------------
 
-    @_in_plain_ops
+    @_without_autograph
     def _call_sample_n(self, sample_shape: Any, seed: Any, **kwargs: Any) -> tf.Tensor:
         """As TFP's, whose ops on shapes take longer than drawing many an event does: eager calls do without them."""
         shape = _static_shape(sample_shape) if tf.executing_eagerly() else None
@@ -212,7 +212,7 @@ class Autoregressive(NetworkDistribution):
             refuse_bad_rows(self._density, result, conditional_input=condition)
         return rows.unflatten(result, lead)
 
-    @_in_plain_ops
+    @_without_autograph
     def sample_fixed_point(
         self, num_samples: int, seed: Any = None, conditional_input: Any = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -249,7 +249,7 @@ class Autoregressive(NetworkDistribution):
             return x
         return super()._set_sample_static_shape(x, sample_shape)
 
-    @_in_plain_ops
+    @_without_autograph
     def complete(
         self,
         value: Any,

@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-# More blocks skip more, and are more calls: of 784-500 and 784-500-500 no other number trained faster.
+# More blocks skip more, and are more calls: of 784-500 and 784-500-500 no other number trained clearly faster.
 BLOCKS = 3
 # Below this number of weights one block is as fast.
 SMALLEST = 2**16
-# Products on a CPU go by tiles of so many columns, or by slower ones of half as many where those waste less. So a block takes
-# a multiple of so many inputs, or all of them, and units that fill more than half of their last tile.
+# With AVX2, XLA's products go by tiles of so many columns, or by slower ones of half as many where those waste less. So a block
+# takes a multiple of so many inputs, or all of them, and units that fill more than half of their last tile.
 TILE = 16
 
 
@@ -70,15 +70,18 @@ def find(in_degrees: Sequence[int], out_degrees: Sequence[int], *, strict: bool)
 
 
 def _sizes(count: int, number: int) -> list[int]:
-    """So many units in about equal parts, each of which, if that can be, fills more than half of its last tile."""
+    """So many units in about equal parts, each of which fills more than half of its last tile, where such are near."""
     if number == 1:
         return [count]
-    near = sorted(range(1, count - number + 2), key=lambda size: abs(size * number - count))
-    size = next((n for n in near if _fills(n) and (number > 2 or _fills(count - n))), near[0])
+    mean = count // number
+    near = range(max(1, mean - TILE), min(count - number + 1, mean + TILE) + 1)
+    by_distance = sorted(near, key=lambda size: abs(size * number - count))
+    size = next((n for n in by_distance if _fills(n) and (number > 2 or _fills(count - n))), by_distance[0])
     return [size, *_sizes(count - size, number - 1)]
 
 
 def _fills(size: int) -> bool:
+    """Whether so many units fill more than half of their last tile."""
     return -size % TILE < TILE // 2
 
 
