@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-# More blocks skip more, and are more calls: of 784-500 and 784-500-500 no other number trained clearly faster. On two cores, with
-# 100 rows, a kernel of 400 to 300 is as fast whole, one of 256 to 256 scores a fifth faster, and one of 400 to 400 takes two.
+# More blocks skip more, and are more calls: of 784-500 and 784-500-500 no other number trained clearly faster.
 BLOCKS = 3
+# Of a smaller kernel each block has about so many weights or more, hidden ones included: with less work, more calls take longer.
 WEIGHTS_PER_BLOCK = 2**16
 # With AVX2, XLA's products go by tiles of so many columns, or by slower ones of half as many where those waste less. So a block
 # takes a multiple of so many inputs, or all of them, and units that fill more than half of their last tile.
