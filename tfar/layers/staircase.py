@@ -13,7 +13,7 @@ import tensorflow as tf
 
 # More blocks skip more, and are more calls: of 784-500 and 784-500-500 no other number trained clearly faster.
 BLOCKS = 3
-# Of a smaller kernel each block has about so many weights or more, hidden ones included: with less work, more calls take longer.
+# No more blocks than a kernel has so many weights, masked ones included: below, the calls cost more than what is skipped.
 WEIGHTS_PER_BLOCK = 2**16
 # With AVX2, XLA's products go by tiles of so many columns, or by slower ones of half as many where those waste less. So a block
 # takes a multiple of so many inputs, or all of them, and units that fill more than half of their last tile.
