@@ -4,6 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 # Two processes, each with whole files, as fixtures of a file are shared.
 TESTS ?=
+MARK ?= slow
 PARALLEL ?= --numprocesses 2 --dist loadfile
 
 .DEFAULT_GOAL := help
@@ -34,7 +35,7 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest -m "not slow" $(PARALLEL)
 
 test-slow: $(VENV)/.dev
-	$(BIN)/python -m pytest -m slow $(PARALLEL) $(TESTS)
+	$(BIN)/python -m pytest -m "$(MARK)" $(PARALLEL) $(TESTS)
 
 test-all: test test-slow
 

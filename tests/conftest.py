@@ -16,16 +16,20 @@ with contextlib.suppress(RuntimeError):
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Runs a test with an argument `case` on the main case of every model, and slowly on all others.
+    """Runs a test with an argument `case` on the main case of every model; on all others it is slow.
 
-    The marker `by_default(name, ...)` names other cases than the main ones. A test that parametrises `case` itself keeps its own.
+    The marker `by_default(name, ...)` names other cases than the main ones, and `in_ci(name, ...)` those of the slow ones that
+    run before a change lands: all if it names none. A test that parametrises `case` itself keeps its own.
     """
     own = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
     if "case" in metafunc.fixturenames and "case" not in own:
-        named = metafunc.definition.get_closest_marker("by_default")
-        fast = named.args if named else [case.name for case in CASES if case.main]
-        marked = [case if case.name in fast else pytest.param(case, marks=pytest.mark.slow) for case in CASES]
-        metafunc.parametrize("case", marked, ids=[case.name for case in CASES])
+        by_default, in_ci = (metafunc.definition.get_closest_marker(name) for name in ("by_default", "in_ci"))
+        names = [case.name for case in CASES]
+        fast = by_default.args if by_default else [case.name for case in CASES if case.main]
+        in_ci_names = (in_ci.args or names) if in_ci else ()
+        slow = {name: pytest.mark.slow(ci=True) if name in in_ci_names else pytest.mark.slow for name in names}
+        marked = [case if case.name in fast else pytest.param(case, marks=slow[case.name]) for case in CASES]
+        metafunc.parametrize("case", marked, ids=names)
 
 
 @pytest.fixture

@@ -323,3 +323,7 @@ CASES = (
     own_network(),
     own_network(conditional=True),
 )
+
+MAIN = tuple(case.name for case in CASES if case.main)
+# One each for bits, real numbers and images: what runs by default of tests that take long, as they compile, trace or export.
+FEW = ("MADE-bernoulli", "RNADE-normals", "PixelCNN-binary")

@@ -21,7 +21,7 @@ def test_contributing_shows_a_network_of_ones_own(tmp_path, monkeypatch, capsys)
     assert "(3,)" in capsys.readouterr().out
 
 
-@pytest.mark.slow
+@pytest.mark.slow(ci=True)
 def test_from_tfp_pixel_cnn(tmp_path, monkeypatch):
     names: dict = {}
     monkeypatch.chdir(tmp_path)
@@ -33,6 +33,7 @@ def test_from_tfp_pixel_cnn(tmp_path, monkeypatch):
     assert (tmp_path / "digits.keras").exists()
 
 
+@pytest.mark.slow(ci=True)
 def test_pixel_models(tmp_path, monkeypatch):
     names: dict = {}
     monkeypatch.chdir(tmp_path)
@@ -48,7 +49,7 @@ def test_pixel_models(tmp_path, monkeypatch):
     assert int(names["model"].optimizer.iterations) == 1
 
 
-@pytest.mark.slow
+@pytest.mark.slow(ci=True)
 def test_readme_trains_scores_samples_completes_and_exports(tmp_path, monkeypatch):
     (code,) = blocks("README.md")
     monkeypatch.chdir(tmp_path)

@@ -17,7 +17,17 @@ OPTIONAL = {"tfar.serving.beam": "apache_beam"}
 MODULES = ["tfar", *sorted(m.name for m in pkgutil.walk_packages(tfar.__path__, "tfar.") if "__main__" not in m.name)]
 
 
-@pytest.mark.parametrize("name", MODULES)
+# Their examples compile or export: seconds each.
+LONG = [
+    f"tfar.{name}"
+    for name in ("serving.beam", "serving.rounding", "serving.tflite", "training.logs", "testing.samples")
+]
+LONG += [f"tfar.distributions.{name}" for name in ("pixel_cnn", "gated_pixel_cnn", "pixel_cnn_plus_plus")]
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow(ci=True)) if name in LONG else name for name in MODULES]
+)
 def test_examples(name, tmp_path, monkeypatch):
     if not is_importable(name):
         pytest.skip(f"{OPTIONAL[name]} is not installed")
@@ -34,7 +44,7 @@ def is_importable(name):
 
 
 def test_there_are_examples():
-    assert "tfar.distributions.made" in MODULES
+    assert {"tfar.distributions.made", *LONG} <= set(MODULES)
     finder = doctest.DocTestFinder(exclude_empty=True)
     modules = [importlib.import_module(name) for name in MODULES if is_importable(name)]
     assert sum(bool(test.examples) for module in modules for test in finder.find(module)) >= 15

@@ -4,6 +4,7 @@ import itertools
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -55,6 +56,7 @@ def support(dist):
     return np.array(list(events), np.float32).reshape(-1, *dist.event_shape)
 
 
+@pytest.mark.slow(ci=True)
 @HEAVY
 @given(mades())
 def test_normalised_and_its_samplers_agree(arguments):

@@ -84,6 +84,7 @@ def test_second_run_reads_what_the_first_finished(toy, splits, tmp_path, monkeyp
 
 
 @pytest.mark.parametrize("momentum", [None, 0.9], ids=["plain", "averaged"])
+@pytest.mark.slow(ci=True)
 def test_killed_run_goes_on_where_it_stopped(toy, splits, tmp_path, monkeypatch, momentum):
     toy = dataclasses.replace(toy, settings=dataclasses.replace(SETTINGS, ema_momentum=momentum))
     whole = likelihood.run_case(toy, splits, tmp_path / "whole", "command")

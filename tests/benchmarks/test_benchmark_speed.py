@@ -86,6 +86,7 @@ def test_threads_started_after_it_are_of_the_batch_class(own_scheduling):
     assert found == [machine.scheduling()] == ["batch"]
 
 
+@pytest.mark.slow(ci=True)
 def test_quick_command_over_the_peers(tmp_path, capsys, monkeypatch, own_scheduling):
     monkeypatch.setattr(speed.machine, "set_threads", lambda: None)  # TensorFlow may have started already
     assert speed.main(["made", "--quick", "--peers-only", "--json", str(tmp_path)]) == 0
@@ -98,6 +99,7 @@ def test_quick_command_over_the_peers(tmp_path, capsys, monkeypatch, own_schedul
     assert str(tmp_path) not in json.dumps(result.command)
 
 
+@pytest.mark.slow(ci=True)
 def test_memory_is_measured_in_a_fresh_process():
     pytest.importorskip("torch", reason="PyTorch is not installed")
     found = memory.measure("made", "made-quick", "PyTorch")

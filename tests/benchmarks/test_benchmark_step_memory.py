@@ -82,6 +82,7 @@ def test_measured_here_and_the_table(monkeypatch, tmp_path, capsys):
     assert str(tmp_path) not in json.dumps(result.command)
 
 
+@pytest.mark.slow(ci=True)
 def test_a_process_measures_its_own_steps(monkeypatch):
     monkeypatch.setattr(
         step_memory.machine, "set_tensorflow_threads", lambda: None

@@ -73,6 +73,7 @@ def test_evaluate_takes_all_rows_of_a_file_in_order(digits_run: Path, invoke: An
     np.testing.assert_allclose(scores[:, 1], tfar.load(digits_run / "model.keras").log_prob(bits), rtol=1e-5)
 
 
+@pytest.mark.slow(ci=True)
 def test_evaluate_of_real_numbers(table_run: Path, table: Path, invoke: Any) -> None:
     output = invoke("evaluate", table_run, "--data", table, "--split", "all").output
     assert "120" in output
@@ -91,6 +92,7 @@ def test_the_weights_of_a_run_with_averages_are_the_averages(table_run: Path) ->
         np.testing.assert_array_equal(a, v)
 
 
+@pytest.mark.slow(ci=True)
 def test_sample_writes_the_same_draws_in_each_form(digits_run: Path, invoke: Any, tmp_path: Path) -> None:
     for suffix in ("npy", "csv", "png"):
         invoke("sample", digits_run, "--num-samples", 9, "--seed", 3, "--out", tmp_path / f"samples.{suffix}")
@@ -163,7 +165,7 @@ def test_export_asks_the_serving_package(
     assert calls == [tmp_path / "model.tflite"]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(ci=True)
 def test_export_says_what_rounding_costs(invoke: Any, digits_run: Path, tmp_path: Path) -> None:
     output = invoke("export", digits_run, "--out", tmp_path, "--format", "tflite", "--quantize", "float16").output
     assert re.search(r"On test rows of digits: log_prob differs by [\d.e-]+ nats", " ".join(output.split()))

@@ -39,7 +39,7 @@ def test_an_error_is_one_line_and_a_code(tmp_path: Path) -> None:
     assert done.stderr.startswith("error: ") and len(done.stderr.splitlines()) == 1
 
 
-@pytest.mark.slow
+@pytest.mark.slow(ci=True)
 def test_a_killed_and_resumed_run_equals_an_unbroken_one(tmp_path: Path, invoke: Any) -> None:
     killed, unbroken = tmp_path / "killed", tmp_path / "unbroken"
     process = subprocess.Popen(

@@ -9,7 +9,10 @@ import tensorflow as tf
 from tests.registry import Case
 from tfar import testing
 
+pytestmark = pytest.mark.in_ci("MADE-large")
 
+
+@pytest.mark.in_ci
 def test_influences_equal_the_declared_connectivity(case: Case, distributions: Any) -> None:
     testing.check_autoregressive(distributions(case))
 

@@ -17,12 +17,13 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 import tfar
 from tests.conformance.selection import selected_cases
-from tests.registry import CASES
+from tests.registry import CASES, FEW, MAIN
 from tfar.serving.signatures import signatures
 
 RUNTIMES = ("cpp", "python", "tflite")
 ROWS = 5
 BAD_ROWS = (1, 3)
+pytestmark = [pytest.mark.by_default(*FEW), pytest.mark.in_ci(*MAIN)]  # writing an export takes ten seconds and more
 SERVING = Path(__file__).parent.parent / "serving"
 
 

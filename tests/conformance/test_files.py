@@ -12,7 +12,7 @@ import tensorflow as tf
 import tfar
 from tests.conformance import read_files
 from tests.conformance.selection import selected_cases
-from tests.registry import Case
+from tests.registry import FEW, MAIN, Case
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,6 +32,8 @@ def found(request: Any, tmp_path_factory: Any, distributions: Any) -> dict[str, 
         return dict(arrays)
 
 
+@pytest.mark.by_default(*FEW)
+@pytest.mark.in_ci(*MAIN)
 @pytest.mark.parametrize("kind", ["keras", "checkpoint"])
 def test_read_in_a_fresh_process(case: Case, distributions: Any, found: Any, kind: str) -> None:
     dist = distributions(case)

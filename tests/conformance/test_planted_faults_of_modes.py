@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tests import test_registry
 from tests.conformance import test_training, test_ways
+from tests.parameters import few_by_default
 from tests.registry import CASES, Case
 from tfar.distributions import rows
 from tfar.distributions.density import Density
@@ -36,7 +37,7 @@ def test_a_mode_that_scores_otherwise_is_found(position: int, mode: str) -> None
         test_ways.test_log_prob_eager_graph_xla_and_vectorized_map_agree(CASE, fresh)
 
 
-@pytest.mark.parametrize("position", [1, 2])
+@pytest.mark.parametrize("position", few_by_default([1, 2]))
 def test_a_mode_that_draws_otherwise_is_found(position: int) -> None:
     right, traces = Density.sample, iter(range(100))
 
@@ -58,6 +59,7 @@ def test_rows_in_another_order_of_axes_are_found() -> None:
         test_ways.test_leading_axes(CASE, fresh, (2, 3))
 
 
+@pytest.mark.slow(ci=True)
 def test_a_loss_that_each_replica_averages_for_itself_is_found() -> None:
     with mock.patch.object(DensityModel, "_global_sum", lambda self, values: values), pytest.raises(AssertionError):
         test_training.test_mirrored_strategy_equals_one_device(CASE)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.registry import Case
+from tests.registry import FEW, MAIN, Case
 from tfar import testing
 
 BAD = (np.nan, np.inf, -np.inf, 0.5, -1.0, 99.0)
@@ -29,11 +29,14 @@ def test_bad_values_are_errors_eagerly(case: Case, distributions: Any) -> None:
             dist.complete(x, observed, seed=1, conditional_input=condition)
 
 
+@pytest.mark.by_default(*FEW)
+@pytest.mark.in_ci(*MAIN)
 def test_bad_values_are_nan_in_their_row_alone(case: Case, distributions: Any) -> None:
     check_rows(distributions(case), case, jit_compile=False)
 
 
-@pytest.mark.by_default("MADE-bernoulli", "NADE-bernoulli", "PixelCNN-binary")
+@pytest.mark.by_default("MADE-bernoulli")
+@pytest.mark.in_ci("NADE-bernoulli", "PixelCNN-binary")
 def test_bad_values_are_nan_in_their_row_alone_under_xla(case: Case, distributions: Any) -> None:
     check_rows(distributions(case), case, jit_compile=True)
 

@@ -7,11 +7,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.registry import Case
+from tests.registry import FEW, MAIN, Case
 from tfar import random, testing
 from tfar.training import DensityModel
 
+LARGE = "MADE-large"  # the one whose kernels come in blocks
+pytestmark = pytest.mark.in_ci(LARGE)
 
+
+@pytest.mark.in_ci
 def test_steps_equal_the_parallel_pass(case: Case, distributions: Any) -> None:
     testing.check_steps(distributions(case))
 
@@ -20,11 +24,14 @@ def test_samplers_agree(case: Case, distributions: Any) -> None:
     testing.check_samplers_agree(distributions(case, jit_compile=False))
 
 
-@pytest.mark.by_default("MADE-bernoulli", "PixelCNN-binary")
+@pytest.mark.by_default("MADE-bernoulli")
+@pytest.mark.in_ci("PixelCNN-binary", LARGE)
 def test_samplers_agree_compiled(case: Case, distributions: Any) -> None:
     testing.check_samplers_agree(distributions(case))
 
 
+@pytest.mark.by_default(*FEW)
+@pytest.mark.in_ci(*MAIN, LARGE)
 def test_log_prob_eager_graph_xla_and_vectorized_map_agree(case: Case, distributions: Any) -> None:
     dist, x, condition = distributions(case), case.values(5), case.condition(5)
 
@@ -45,6 +52,8 @@ def test_log_prob_eager_graph_xla_and_vectorized_map_agree(case: Case, distribut
         np.testing.assert_allclose(value, expected, rtol=1e-5, atol=1e-5, err_msg=name)
 
 
+@pytest.mark.by_default(*FEW)
+@pytest.mark.in_ci(*MAIN, LARGE)
 def test_samples_eager_graph_and_xla_agree(case: Case, distributions: Any) -> None:
     dist, count = distributions(case), 200
     condition = testing.support.take(case.condition(1), 0)
@@ -68,6 +77,8 @@ def test_rows_of_a_sample_come_from_row_seeds(case: Case, distributions: Any) ->
     np.testing.assert_allclose(short, long[:3], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.by_default(*FEW)
+@pytest.mark.in_ci(*MAIN, LARGE)
 def test_train_step_compiled_equals_uncompiled(case: Case) -> None:
     x, condition = case.values(12), case.condition(12)
     data = {"value": x} if condition is None else {"value": x, "conditional_input": condition}

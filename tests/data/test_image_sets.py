@@ -219,6 +219,7 @@ def test_a_tfds_mnist_that_is_not_mnist_is_refused(tmp_path):
 
 
 @pytest.mark.data
+@pytest.mark.slow(ci=True)
 def test_both_sources_give_the_same_images_so_the_same_bits(data_dir):
     from_tfds, from_npz = read_mnist(source="tfds"), read_mnist(source="npz")
     for split in ("train", "test"):

@@ -7,6 +7,8 @@ import tensorflow_probability as tfp
 from enumeration import all_events
 from scipy import stats
 
+from tests.parameters import few_by_default
+
 tfd, tfb = tfp.distributions, tfp.bijectors
 
 
@@ -32,7 +34,7 @@ def _joint_draw(joint, n):
     return joint.sample(n, seed=5)
 
 
-@pytest.mark.parametrize("model", ["real", "conditional"])
+@pytest.mark.parametrize("model", few_by_default(["real", "conditional"]))
 def test_in_joint_distribution_coroutine(model, real, conditional):
     @tfd.JointDistributionCoroutineAutoBatched
     def joint():

@@ -115,7 +115,8 @@ MODELS = {
 
 
 @pytest.mark.parametrize(
-    "name", ["MADE-orders", *[pytest.param(name, marks=pytest.mark.slow) for name in ("RNADE", "PixelCNNPlusPlus")]]
+    "name",
+    ["MADE-orders", *[pytest.param(name, marks=pytest.mark.slow(ci=True)) for name in ("RNADE", "PixelCNNPlusPlus")]],
 )
 def test_a_tempered_model_is_a_density_that_its_samples_follow(name):
     dist = randomize(MODELS[name]()).with_temperature(0.5)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.parameters import few_by_default
 from tfar import masks, random
 from tfar.networks import MADENetwork
 from tfar.networks.connectivity import ConnectivityDraw
@@ -167,7 +168,7 @@ def test_training_on_what_is_observed():
         np.testing.assert_allclose(params[i], expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("evenly", [False, True])
+@pytest.mark.parametrize("evenly", few_by_default([False, True]))
 @pytest.mark.parametrize(
     "num_sites, units, lowest", [(2, (3,), 1), (9, (4, 30), 1), (9, (2, 2, 2), 0), (30, (5, 1, 8), 1)]
 )

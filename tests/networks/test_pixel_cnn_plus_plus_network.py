@@ -9,6 +9,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 import tfar
+from tests.parameters import few_by_default
 from tfar import random, testing
 
 SMALL = {"num_resnet": 1, "num_hierarchies": 2, "num_filters": 4, "num_logistic_mix": 2}
@@ -106,12 +107,18 @@ def in_order(network, blocks):
 
 @pytest.mark.parametrize(
     ("shape", "conditional_shape", "arguments"),
-    [
-        ((6, 8, 3), None, {}),
-        ((4, 4, 1), (2,), {"num_hierarchies": 1, "num_resnet": 2, "resnet_activation": "elu", "low": -3, "high": 12}),
-        ((8, 4, 1), (), {"num_hierarchies": 3, "resnet_activation": "relu"}),
-        ((8, 8, 2), None, {"receptive_field_dims": (4, 5)}),
-    ],
+    few_by_default(
+        [
+            (
+                (4, 4, 1),
+                (2,),
+                {"num_hierarchies": 1, "num_resnet": 2, "resnet_activation": "elu", "low": -3, "high": 12},
+            ),
+            ((6, 8, 3), None, {}),
+            ((8, 4, 1), (), {"num_hierarchies": 3, "resnet_activation": "relu"}),
+            ((8, 8, 2), None, {"receptive_field_dims": (4, 5)}),
+        ]
+    ),
 )
 def test_log_prob_and_size_are_those_of_tensorflow_probability(shape, conditional_shape, arguments):
     arguments = {**SMALL, **arguments}
@@ -143,6 +150,7 @@ def size(variables):
 # Dropout --------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow(ci=True)
 def test_dropout_is_a_function_of_the_seed_and_of_training_alone():
     dist = tfar.PixelCNNPlusPlus((4, 5, 1), dropout_p=0.4, jit_compile=False, **SMALL)
     x = images((4, 5, 1))
@@ -249,6 +257,7 @@ def test_other_models_have_nothing_to_initialise():
 # Steps ----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow(ci=True)
 def test_three_levels_fall_due_at_their_rows_and_columns():
     """An odd size at every level."""
     arguments = {**SMALL, "num_hierarchies": 3, "num_filters": 2, "num_resnet": 2}

@@ -58,6 +58,7 @@ def test_each_row_gets_its_log_prob_and_a_bad_one_nan(beam, dist, export, tmp_pa
     np.testing.assert_allclose(np.delete(found, 7), np.delete(np.asarray(dist.log_prob(ROWS)), 7), rtol=1e-5)
 
 
+@pytest.mark.slow(ci=True)
 def test_a_conditional_model_takes_dicts(beam, tmp_path):
     from tfar.serving.beam import LogProbModelHandler
 
@@ -109,7 +110,7 @@ def test_without_beam_the_error_names_the_extra(monkeypatch):
         import tfar.serving.beam  # noqa: F401
 
 
-@pytest.mark.slow
+@pytest.mark.slow(ci=True)
 def test_the_pipeline_scores_files(beam, dist, export, tmp_path):
     """Parts of .parquet files are read by themselves, a .csv file as a whole; the numbers of the rows must be right."""
     import pyarrow as pa

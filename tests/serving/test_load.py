@@ -12,6 +12,8 @@ import tfar
 pytest.importorskip("tensorflow_serving", reason="the clients need tensorflow-serving-api")
 import load
 
+from tests.parameters import few_by_default
+
 NUM_CLIENTS = 8
 DRAWS = ("sample", "sample_from_noise")
 SIGNATURES = ("log_prob", "site_log_probs", *DRAWS, "complete")
@@ -33,7 +35,7 @@ def check_draws(dist, report):
 @pytest.mark.parametrize("name", ["binary", "table"])
 @pytest.mark.parametrize(
     ("transport", "num_requests"),
-    [("grpc", 200), ("rest", 200), pytest.param("grpc", 10_000, marks=pytest.mark.slow)],
+    [*few_by_default([("grpc", 200), ("rest", 200)], count=0), pytest.param("grpc", 10_000, marks=pytest.mark.slow)],
 )
 def test_every_answer_under_load_is_that_of_the_row_alone(batching_server, exported, transport, num_requests, name):
     cases, dist = load.prepare(batching_server.client(transport, name), SIGNATURES), exported[name].dist
@@ -46,6 +48,7 @@ def test_every_answer_under_load_is_that_of_the_row_alone(batching_server, expor
 
 
 @pytest.mark.parametrize("name", ["binary", "table"])
+@pytest.mark.slow(ci=True)
 def test_a_draw_off_the_edge_is_found(batching_server, exported, name):
     for case in load.prepare(batching_server.client("grpc", name), DRAWS, num_rows=2):
         wrong = load.Report(differing=[load.Difference(case, 1, 1.0 - case.answers[1])])
@@ -54,6 +57,7 @@ def test_a_draw_off_the_edge_is_found(batching_server, exported, name):
 
 
 @pytest.mark.parametrize("name", ["binary", "table"])
+@pytest.mark.slow(ci=True)
 def test_bad_rows_in_a_merged_batch_are_nan_and_leave_their_neighbours_alone(batching_server, name):
     client = batching_server.client("grpc", name)
     cases = load.prepare(client, ["log_prob", "sample_from_noise"], num_rows=8)
@@ -69,6 +73,7 @@ def test_bad_rows_in_a_merged_batch_are_nan_and_leave_their_neighbours_alone(bat
     assert not report.differing
 
 
+@pytest.mark.slow(ci=True)
 def test_a_wrong_answer_is_found(batching_server):
     client = batching_server.client("grpc", "binary")
     cases = load.prepare(client, ["log_prob", "sample"], num_rows=4)
@@ -84,6 +89,7 @@ def test_a_wrong_answer_is_found(batching_server):
     assert len(absent.errors) == 3 and not absent.good() and "not found" in absent.lines()[-1]
 
 
+@pytest.mark.slow(ci=True)
 def test_the_load_script(batching_server):
     command = [sys.executable, "load.py", "--rest", "--address", batching_server.rest, "--model", "binary"]
     done = subprocess.run(

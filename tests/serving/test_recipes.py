@@ -70,6 +70,7 @@ def health(service, port, model="made"):
 
 
 @pytest.mark.parametrize("kind", servers.KINDS)
+@pytest.mark.slow(ci=True)
 def test_the_compose_files_command_serves_and_its_health_check_sees_it(kind, service, exported, tmp_path):
     models = tmp_path / "models"
     models.mkdir()

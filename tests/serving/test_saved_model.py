@@ -229,6 +229,7 @@ tfar.serving.export_saved_model(tfar.MADE([3], [4]), sys.argv[1])
 """
 
 
+@pytest.mark.slow(ci=True)
 def test_a_kill_leaves_no_half_version(version, tmp_path):
     shutil.copytree(version, tmp_path / "1")
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

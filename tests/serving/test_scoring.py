@@ -17,6 +17,7 @@ import pytest
 import tensorflow as tf
 
 import tfar
+from tests.parameters import few_by_default
 from tfar.data import open_rows
 from tfar.exports import find_export
 from tfar.serving import partial_scores, score
@@ -113,7 +114,7 @@ def test_rows_outside_the_support_and_flat_ones(tmp_path, tmp_path_factory):
     assert (done.num_nan, done.first_nan) == (1, 1)
 
 
-@pytest.mark.parametrize("shape", [(2,), {"speaker": (2,), "tone": (1,)}], ids=["one", "several"])
+@pytest.mark.parametrize("shape", few_by_default([{"speaker": (2,), "tone": (1,)}, [2]]), ids=["several", "one"])
 def test_a_conditional_model_takes_a_dataset_of_dicts(shape, tmp_path, tmp_path_factory):
     dist = tfar.MADE([3], [8], tfar.heads.NormalMixture(2), conditional_shape=shape, seed=1)
     rng = np.random.default_rng(1)
@@ -198,7 +199,7 @@ def test_a_journal_never_names_what_is_not_synced(export, data, tmp_path, monkey
         )
 
 
-@pytest.mark.parametrize("what", ["model", "rows", "batch size"])
+@pytest.mark.parametrize("what", few_by_default(["rows", "batch size", "model"], count=2))
 def test_a_run_with_something_else_is_refused(
     what, export, dist, data, tmp_path, monkeypatch, tmp_path_factory, every_batch
 ):
@@ -275,6 +276,7 @@ def test_a_full_disk_says_so_and_the_run_goes_on(limit, path, kept, export, data
     assert (tmp_path / "scores.csv").read_bytes() == unbroken.read_bytes()
 
 
+@pytest.mark.slow(ci=True)
 def test_a_full_disk_is_named(export, data, tmp_path, monkeypatch, every_batch):
     def full(number):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -9,6 +9,7 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 import tfar
+from tests.parameters import few_by_default
 from tfar import serving
 from tfar.serving import rounding, tflite
 
@@ -38,9 +39,7 @@ def test_weights_are_not_stored_for_each_signature(dist, plain):
     assert plain.stat().st_size < 2 * size + 300_000
 
 
-@pytest.mark.parametrize(
-    ("quantize", "tolerance"), [("float16", 2e-3), pytest.param("dynamic", 5e-2, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize(("quantize", "tolerance"), few_by_default([("float16", 2e-3), ("dynamic", 5e-2)], count=0))
 def test_rounded_weights_give_a_smaller_file_and_nearly_the_same_density(dist, plain, quantize, tolerance, tmp_path):
     path = tfar.serving.export_tflite(dist, tmp_path / "small.tflite", quantize=quantize)
     assert path.stat().st_size < plain.stat().st_size
@@ -62,7 +61,7 @@ def digits():
 
 
 @pytest.mark.parametrize(
-    ("quantize", "limit"), [(None, 1e-4), pytest.param("float16", 0.02, marks=pytest.mark.slow), ("dynamic", 1.0)]
+    ("quantize", "limit"), few_by_default([(None, 1e-4), ("float16", 0.02), ("dynamic", 1.0)], count=0)
 )
 def test_the_error_of_rounded_weights_on_real_data(digits, quantize, limit, tmp_path):
     dist, rows = digits
@@ -79,7 +78,7 @@ def test_the_error_of_rounded_weights_on_real_data(digits, quantize, limit, tmp_
     assert f"({len(rows)} rows" in str(error)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(ci=True)
 def test_the_error_of_a_conditional_model(tmp_path):
     dist = tfar.MADE([3], [8], conditional_shape={"a": (2,), "b": (1,)}, seed=0)
     path = tfar.serving.export_tflite(dist, tmp_path / "made.tflite")
@@ -103,6 +102,7 @@ def test_an_error_needs_a_file_and_rows(digits, tmp_path):
         tfar.serving.log_prob_error(digits[0], tmp_path / "made.tflite", digits[1][:0])
 
 
+@pytest.mark.slow(ci=True)
 def test_large_logits_do_not_overflow(tmp_path):
     dist = tfar.MADE([2], [4])
     bias = next(v for v in dist.trainable_variables if v.shape == [2])

@@ -156,6 +156,7 @@ def check_after_kill(server, base_path, answers, newest):
 
 
 @pytest.mark.parametrize("kind", servers.KINDS)
+@pytest.mark.slow(ci=True)
 def test_a_new_version_is_served_and_taking_it_away_brings_the_earlier_back(kind, folders, exported, tmp_path):
     base_path, answers = folders
     with servers.running(kind, ["--model_name=made", f"--model_base_path={base_path}"], tmp_path) as server:

@@ -71,6 +71,7 @@ def test_evaluate_and_predict_equal_numpy(rows):
     np.testing.assert_allclose(model(rows), log_prob, rtol=1e-5)
 
 
+@pytest.mark.slow(ci=True)
 def test_evaluation_by_the_objective(rows, monkeypatch):
     dist = tfar.OrderlessNADE([6], [8], jit_compile=False)
     model = DensityModel(dist, validation_draws=3)
@@ -170,7 +171,7 @@ def test_observed_in_evaluate(rows):
         model.fit({"value": rows, "observed": observed}, verbose=0)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(ci=True)
 def test_fit_with_missing_values():
     """Two sites are always equal: the model learns it from rows that show both, and fills one in from the other."""
     generator = np.random.default_rng(0)

@@ -91,6 +91,7 @@ def test_sample_grids_refuse_what_is_no_image(tmp_path: Path) -> None:
         logs.SampleGrid(tmp_path, num_samples=0)
 
 
+@pytest.mark.slow(ci=True)
 def test_samples_are_kept_after_the_chosen_epochs() -> None:
     dist = tfar.MADE(event_shape=[2, 3], hidden_units=[8])
     history = logs.SampleHistory(epochs=[0, 1, 3], num_samples=4, seed=5)

@@ -57,7 +57,7 @@ def assert_same(left, right, atol):
     np.testing.assert_allclose(left["log_prob"], right["log_prob"], rtol=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(ci=True)
 @pytest.mark.timeout(600)
 def test_two_workers_equal_one_process(run_workers, start_script, finish, tmp_path):
     """26 rows in global batches of 8: the second worker has no share of the last batch."""
@@ -124,6 +124,7 @@ def test_equals_fit(run, rows):
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
+@pytest.mark.slow(ci=True)
 def test_a_resumed_run_equals_an_unbroken_one(run, tmp_path):
     unbroken = run(4)
     assert len(run(2, backup_dir=tmp_path).history["loss"]) == 2

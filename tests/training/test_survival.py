@@ -11,14 +11,18 @@ import tfar
 from tfar.training import Backup, DensityModel, ResumableEarlyStopping
 
 
-@pytest.mark.slow
+@pytest.mark.slow(ci=True)
 def test_two_devices_equal_one(start_script, finish):
     """Batches of 8 with last batches of 8, 3 and 1 rows: with 1 the second device has none."""
     assert "equal" in finish(start_script("mirrored_script.py"))
 
 
 @pytest.mark.parametrize(
-    "way", ["backup", pytest.param("keras", marks=pytest.mark.slow), pytest.param("stopping", marks=pytest.mark.slow)]
+    "way",
+    [
+        pytest.param("backup", marks=pytest.mark.slow(ci=True)),
+        *[pytest.param(way, marks=pytest.mark.slow) for way in ("keras", "stopping")],
+    ],
 )
 def test_a_run_resumed_after_kill_9_equals_an_unbroken_one(way, start_script, finish, tmp_path):
     unbroken = start_script("killed_script.py", way, tmp_path / "a", -1, tmp_path / "a.npz")

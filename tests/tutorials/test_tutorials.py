@@ -8,7 +8,7 @@ import pytest
 FOLDER = pathlib.Path(__file__).parents[2] / "tutorials"
 
 
-@pytest.mark.slow
+@pytest.mark.slow(ci=True)
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.ipynb")), ids=lambda path: path.stem)
 def test_tutorial_runs(path, tmp_path):
     nbclient = pytest.importorskip("nbclient", reason="nbclient runs notebooks; it is in tfar[dev]")
