@@ -19,6 +19,8 @@ DEGREES = {
     "inputs share degrees": (np.repeat(np.arange(1, 12), 3), np.arange(1, 30)),
     "few degrees": (np.array([1, 1, 2, 5, 5]), np.array([1, 1, 1, 1, 4, 4, 5, 5, 9, 9, 9])),
     "fewer units than blocks": (np.arange(1, 7), np.array([2, 4])),
+    "all in common": (np.repeat([1, 2], 16), np.repeat([1, 2], 20)),
+    "none for the first": (np.arange(2, 42), np.arange(1, 41)),
 }
 
 
@@ -41,7 +43,7 @@ def test_equals_the_masked_product(small_kernels_too: None, degrees: Any, strict
     for product in (
         lambda: staircase.matmul(x, staircase.split(kernel, blocks), blocks),
         lambda: x @ (kernel * mask),
-        lambda: x @ (staircase.join(staircase.split(kernel, blocks), len(inputs)) * mask),
+        lambda: x @ (staircase.join(staircase.split(kernel, blocks), blocks, len(inputs)) * mask),
     ):
         with tf.GradientTape() as tape:
             tape.watch([x, kernel])
@@ -61,26 +63,44 @@ def test_leading_axes_are_kept(small_kernels_too: None, lead: tuple[int, ...]) -
 
 
 def test_only_sorted_degrees_and_large_kernels_have_blocks() -> None:
-    size = 2 * staircase.WEIGHTS_PER_BLOCK // 256
+    size = -(-2 * staircase.WEIGHTS_PER_BLOCK // 256)
     assert staircase.find(range(256), range(size), strict=False)
     assert staircase.find(range(256), range(size - 1), strict=False) == ()
     assert staircase.find(range(256)[::-1], range(size), strict=False) == ()
     assert staircase.find(range(256), range(size)[::-1], strict=False) == ()
 
 
-@pytest.mark.parametrize(("units", "number"), [(100, 0), (256, 0), (512, 2), (768, 3), (4096, 3)])
+@pytest.mark.parametrize(("units", "number"), [(100, 0), (234, 0), (235, 2), (400, 3), (500, 4), (768, 5), (4096, 5)])
 def test_a_larger_kernel_has_more_blocks(units: int, number: int) -> None:
     assert len(staircase.find(range(256), range(units), strict=False)) == number
 
 
 def test_blocks_skip_what_the_mask_leaves_empty() -> None:
     blocks = staircase.find(range(1, 785), range(1, 785), strict=True)
-    assert [block.shape for block in blocks] == [(272, 265), (528, 254), (784, 265)]
+    assert [block.num_common for block in blocks] == [0, 144, 304, 464, 624]
+    assert [block.edge_shape for block in blocks] == [(160, 157), (176, 157), (176, 157), (176, 156), (159, 157)]
+
+
+def test_inputs_that_no_unit_sees_are_left_out() -> None:
+    blocks = staircase.find(range(1, 513), range(1, 512), strict=True)
+    assert max(block.num_inputs for block in blocks) == 510
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("degrees", DEGREES.values(), ids=DEGREES)
+def test_what_is_not_masked_is_seen_by_all_units_of_a_block(
+    small_kernels_too: None, degrees: Any, strict: bool
+) -> None:
+    inputs, units = degrees
+    mask = inputs[:, None] < units[None] if strict else inputs[:, None] <= units[None]
+    for block in staircase.find(inputs, units, strict=strict):
+        assert mask[: block.num_common, block.units].all()
+        assert not mask[block.num_inputs :, block.units].any()
 
 
 @pytest.mark.parametrize("count", [392, 500, 512, 784, 1000])
 def test_units_of_a_block_fill_their_last_tile(count: int) -> None:
-    widths = [block.shape[1] for block in staircase.find(range(784), range(count), strict=False)]
+    widths = [block.edge_shape[1] for block in staircase.find(range(784), range(count), strict=False)]
     assert sum(widths) == count
     assert len(widths) == staircase.BLOCKS
     assert all(-width % staircase.TILE < staircase.TILE // 2 for width in widths)
@@ -88,7 +108,7 @@ def test_units_of_a_block_fill_their_last_tile(count: int) -> None:
 
 
 def layers(monkeypatch: pytest.MonkeyPatch, **kwargs: Any) -> list[MaskedDense]:
-    """A layer with a variable for each block, and one with a single variable."""
+    """A layer whose kernel comes in blocks, and one with a single variable."""
     degrees, made = np.arange(1, 33), []
     for weights in (1, 10**9):
         monkeypatch.setattr(staircase, "WEIGHTS_PER_BLOCK", weights)
@@ -110,18 +130,24 @@ def test_a_layer_in_blocks_equals_one_without(monkeypatch: pytest.MonkeyPatch, d
     )
     np.testing.assert_array_equal(blocks.kernel, whole.kernel)
     assert blocks.full_kernel.dtype == "float32"
-    assert [tuple(v.shape) for v in blocks.trainable_variables] == [(16, 11), (32, 10), (32, 11), (32,)]
+    assert [tuple(v.shape) for v in blocks.trainable_variables] == [
+        (16, 9),
+        (16, 2),
+        (16, 3),
+        (16 * 9 + 17 * 9 + 10 * 9 + 12 * 2 + 15 * 3,),
+        (32,),
+    ]
 
 
-def test_penalties_and_constraints_apply_to_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    kwargs = {
-        "kernel_regularizer": "l2",
-        "kernel_constraint": keras.constraints.MaxNorm(1.0),
-        "kernel_initializer": "ones",
-    }
-    blocks, whole = layers(monkeypatch, **kwargs)
-    assert 0.0 < sum(blocks.losses) <= sum(whole.losses)
-    assert all(v.constraint is not None for v in blocks.trainable_variables[:2])
+@pytest.mark.parametrize(
+    "kwargs", [{"kernel_regularizer": "l2"}, {"kernel_constraint": "max_norm"}], ids=["regulariser", "constraint"]
+)
+def test_a_kernel_with_a_regulariser_or_a_constraint_stays_whole(small_kernels_too: None, kwargs: Any) -> None:
+    """Both concern all weights of a unit."""
+    layer = MaskedDense(32, range(32), range(32), one_mask=True, **kwargs)
+    layer.build((None, 32))
+    assert not layer.blocks
+    assert [tuple(v.shape) for v in layer.trainable_variables] == [(32, 32), (32,)]
 
 
 def test_checkpoints_hold_every_block(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -132,6 +158,7 @@ def test_checkpoints_hold_every_block(monkeypatch: pytest.MonkeyPatch, tmp_path:
         "kernel_1",
         "kernel_2",
         "kernel_3",
+        "kernel_edge",
     ]
 
 

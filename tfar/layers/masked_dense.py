@@ -31,11 +31,12 @@ class MaskedDense(keras.layers.Dense):
         strict: bool. Compare with `<`: for the output layer of a MADE.
         use_connectivity_kernel: bool. Adds the weights U.
         one_mask: bool. The degrees of the constructor are the only ones. Weights that their mask hides are then not stored, as
-            far as blocks of a large sorted kernel allow: `kernel_1`, `kernel_2` and so on are those of neighbouring units.
+            far as blocks of a large sorted kernel allow: `kernel_1`, `kernel_2` and so on are what neighbouring units all see,
+            and `kernel_edge` what some of them see. A kernel with a regulariser or a constraint stays whole.
         **kwargs: those of `keras.layers.Dense` (activation, initialisers, regularisers, dtype, name).
 
     Attributes:
-        blocks: tuple of blocks of the kernel, each with a variable of its own; empty if there is one for the whole.
+        blocks: tuple of blocks of the kernel; empty if one variable holds the whole.
 
     Input shape: `[..., len(in_degrees)]`.
     Output shape: `[..., units]`.
@@ -72,7 +73,8 @@ class MaskedDense(keras.layers.Dense):
         self.one_mask = one_mask
         if len(self.out_degrees) != units:
             raise ValueError(f"Expected one of `out_degrees` for each unit: {units}; received {len(self.out_degrees)}.")
-        self.blocks = staircase.find(self.in_degrees, self.out_degrees, strict=strict) if one_mask else ()
+        in_blocks = one_mask and self.kernel_regularizer is None and self.kernel_constraint is None
+        self.blocks = staircase.find(self.in_degrees, self.out_degrees, strict=strict) if in_blocks else ()
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         if input_shape[-1] != len(self.in_degrees):
@@ -93,17 +95,15 @@ class MaskedDense(keras.layers.Dense):
             )
 
     def _build_blocks(self) -> None:
-        """What `Dense.build` does, with the same initial weights, and a variable for each block of the kernel."""
+        """What `Dense.build` does, with the same initial weights, and variables for the parts of the kernel."""
         kernel = self.kernel_initializer((len(self.in_degrees), self.units), dtype=self.variable_dtype)
-        for number, part in enumerate(staircase.split(kernel, self.blocks), start=1):
+        parts = staircase.split(kernel, self.blocks)
+        self._part_names = (*[f"kernel_{number}" for number in range(1, len(parts))], "kernel_edge")
+        for name, part in zip(self._part_names, parts, strict=True):
             weights = self.add_weight(
-                name=f"kernel_{number}",
-                shape=part.shape,
-                initializer=lambda shape, dtype, part=part: tf.cast(part, dtype),
-                regularizer=self.kernel_regularizer,
-                constraint=self.kernel_constraint,
+                name=name, shape=part.shape, initializer=lambda shape, dtype, part=part: tf.cast(part, dtype)
             )
-            setattr(self, f"kernel_{number}", weights)  # not in a list, where tf.train.Checkpoint does not look
+            setattr(self, name, weights)  # not in a list, where tf.train.Checkpoint does not look
         self.bias = None
         if self.use_bias:
             self.bias = self.add_weight(
@@ -117,14 +117,14 @@ class MaskedDense(keras.layers.Dense):
         self.built = True
 
     @property
-    def _kernels(self) -> list[Any]:
-        """The variable of each block."""
-        return [getattr(self, f"kernel_{number}") for number in range(1, len(self.blocks) + 1)]
+    def _parts(self) -> list[Any]:
+        """The variables that hold the kernel if it comes in blocks."""
+        return [getattr(self, name) for name in self._part_names]
 
     @property
     def full_kernel(self) -> Any:
         """The weights W before masking, `[inputs, units]`; 0 where none are stored."""
-        return staircase.join(self._kernels, len(self.in_degrees)) if self.blocks else super().kernel
+        return staircase.join(self._parts, self.blocks, len(self.in_degrees)) if self.blocks else super().kernel
 
     @property
     def kernel(self) -> Any:
@@ -147,7 +147,7 @@ class MaskedDense(keras.layers.Dense):
             raise ValueError("Expected no other degrees, as `one_mask` is True; received some.")
         if self.blocks:
             inputs = tf.convert_to_tensor(inputs)
-            outputs = staircase.matmul(inputs, self._kernels, self.blocks)
+            outputs = staircase.matmul(inputs, self._parts, self.blocks)
         else:
             outputs = _product(inputs, self._masked(self.full_kernel, in_degrees, out_degrees))
         if self.connectivity_kernel is not None:

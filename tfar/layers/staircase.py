@@ -1,22 +1,25 @@
 """Kernels of which a mask leaves a staircase, stored and multiplied in blocks.
 
-If the degrees of inputs and units are sorted, a unit sees a prefix of the inputs, and the longer one the later it comes. Two
-blocks of neighbouring units, each with little more than the inputs that its last unit sees, need three quarters of the weights,
-of the work of a product and of what an optimiser moves; three need two thirds, and many a half.
+If the degrees of inputs and units are sorted, a unit sees a prefix of the inputs, and the longer one the later it comes. Blocks
+of neighbouring units, each with little more than the inputs that its last unit sees, need fewer weights, less work of a product
+and less of an optimiser: five need three fifths, and many a half. What all units of a block see needs no mask, and is read where
+it lies; the rest, the edge of the staircase, is masked. The edges of all blocks are one variable.
 """
 
-from collections.abc import Sequence
+import functools
+import operator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-# More blocks skip more, and are more calls: of 784-500 and 784-500-500 no other number trained clearly faster.
-BLOCKS = 3
+# More blocks skip more, and are more calls; fewer are larger products, of which XLA deals each to all cores and waits for it.
+BLOCKS = 5
 # No more blocks than a kernel has so many weights, masked ones included: below, the calls cost more than what is skipped.
-WEIGHTS_PER_BLOCK = 2**16
+WEIGHTS_PER_BLOCK = 30_000
 # With AVX2, XLA's products go by tiles of so many columns, or by slower ones of half as many where those waste less. So a block
-# takes a multiple of so many inputs, or all of them, and units that fill more than half of their last tile.
+# takes a multiple of so many inputs, or all that are seen, and units that fill more than half of their last tile.
 TILE = 16
 
 
@@ -25,37 +28,43 @@ class Block(NamedTuple):
 
     Attributes:
         units: slice.
-        in_degrees: int array `[inputs taken]`: of the first inputs of the layer.
+        num_common: int. So many of the first inputs all units see.
+        in_degrees: int array `[inputs at the edge]`: of the inputs after those, which some of the units see.
         out_degrees: int array `[units]`.
         strict: bool. As in `MaskedDense`.
     """
 
     units: slice
+    num_common: int
     in_degrees: np.ndarray
     out_degrees: np.ndarray
     strict: bool
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """Shape of the block's weights."""
+    def num_inputs(self) -> int:
+        """How many of the first inputs the block takes."""
+        return self.num_common + len(self.in_degrees)
+
+    @property
+    def edge_shape(self) -> tuple[int, int]:
+        """Shape of the weights that are masked."""
         return len(self.in_degrees), len(self.out_degrees)
 
-    def masked(self, weights: Any) -> tf.Tensor:
-        """The block's weights with zeros where the mask is zero.
+    def masked(self, edge: tf.Tensor) -> tf.Tensor:
+        """The weights of the edge with zeros where the mask is zero.
 
         The mask is computed from the degrees, in the loop that reads the weights: a stored one would be read too.
         """
         left, right = tf.constant(self.in_degrees)[:, None], tf.constant(self.out_degrees)[None, :]
-        weights = tf.convert_to_tensor(weights)
-        return tf.where(left < right if self.strict else left <= right, weights, tf.zeros_like(weights))
+        return tf.where(left < right if self.strict else left <= right, edge, tf.zeros_like(edge))
 
 
 def find(in_degrees: Sequence[int], out_degrees: Sequence[int], *, strict: bool) -> tuple[Block, ...]:
     """The blocks of a kernel; none if the degrees are not sorted or the kernel is small.
 
     Example:
-        >>> [block.shape for block in find(range(400), range(400), strict=False)]
-        [(192, 192), (400, 208)]
+        >>> [(block.num_common, block.edge_shape) for block in find(range(256), range(300), strict=False)]
+        [(0, (144, 144)), (144, (112, 156))]
     """
     inputs, units = np.asarray(in_degrees, np.int32), np.asarray(out_degrees, np.int32)
     number = min(BLOCKS, len(units), inputs.size * units.size // WEIGHTS_PER_BLOCK)
@@ -64,9 +73,14 @@ def find(in_degrees: Sequence[int], out_degrees: Sequence[int], *, strict: bool)
     blocks = []
     edges = np.cumsum([0, *_sizes(len(units), number)]).tolist()
     for columns in map(slice, edges[:-1], edges[1:]):
-        seen = max(1, int(np.searchsorted(inputs, units[columns.stop - 1], side="left" if strict else "right")))
-        seen = min(len(inputs), -(-seen // TILE) * TILE)
-        blocks.append(Block(columns, inputs[:seen], units[columns], strict))
+        first, last = np.searchsorted(
+            inputs, units[[columns.start, columns.stop - 1]], "left" if strict else "right"
+        ).tolist()
+        num_common, last = first // TILE * TILE, max(1, last)
+        # Inputs that no unit sees stay out: if every product reads a slice, XLA computes it in the loop that makes the inputs.
+        filled = -(-last // TILE) * TILE
+        last = filled if filled < len(inputs) else last
+        blocks.append(Block(columns, num_common, inputs[num_common:last], units[columns], strict))
     return tuple(blocks)
 
 
@@ -87,14 +101,32 @@ def _fills(size: int) -> bool:
 
 
 def split(kernel: tf.Tensor, blocks: Sequence[Block]) -> list[tf.Tensor]:
-    """The weights of each block of a kernel `[N, M]`."""
-    return [kernel[: block.shape[0], block.units] for block in blocks]
+    """The weights that are stored of a kernel `[N, M]`.
+
+    Returns:
+        A list: `[num_common, units]` of each block whose units see inputs in common, and in the end the edges of all blocks,
+        one after the other in a vector.
+    """
+    common = [kernel[: block.num_common, block.units] for block in blocks if block.num_common]
+    edges = [tf.reshape(kernel[block.num_common : block.num_inputs, block.units], [-1]) for block in blocks]
+    return [*common, tf.concat(edges, axis=0)]
 
 
-def join(parts: Sequence[Any], num_inputs: int) -> tf.Tensor:
-    """The kernel `[N, M]` of the weights of its blocks, with zeros elsewhere."""
-    parts = [tf.convert_to_tensor(part) for part in parts]
-    return tf.concat([tf.pad(part, [[0, num_inputs - part.shape[0]], [0, 0]]) for part in parts], axis=1)
+def _by_block(parts: Sequence[Any], blocks: Sequence[Block]) -> Iterator[tuple[Block, Any, tf.Tensor]]:
+    """Each block with the weights `[num_common, units]`, or None, and those of its edge."""
+    common = iter(parts[:-1])
+    edges = tf.split(tf.convert_to_tensor(parts[-1]), [int(np.prod(block.edge_shape)) for block in blocks])
+    for block, edge in zip(blocks, edges, strict=True):
+        yield block, next(common) if block.num_common else None, tf.reshape(edge, block.edge_shape)
+
+
+def join(parts: Sequence[Any], blocks: Sequence[Block], num_inputs: int) -> tf.Tensor:
+    """The kernel `[N, M]` of what `split` returned, with zeros elsewhere."""
+    columns = []
+    for block, common, edge in _by_block(parts, blocks):
+        column = edge if common is None else tf.concat([common, edge], axis=0)
+        columns.append(tf.pad(column, [[0, num_inputs - block.num_inputs], [0, 0]]))
+    return tf.concat(columns, axis=1)
 
 
 def matmul(inputs: tf.Tensor, parts: Sequence[Any], blocks: Sequence[Block]) -> tf.Tensor:
@@ -102,15 +134,18 @@ def matmul(inputs: tf.Tensor, parts: Sequence[Any], blocks: Sequence[Block]) -> 
 
     Args:
         inputs: float tensor `[..., N]`.
-        parts: the weights of each block.
+        parts: weights as `split` returns them.
         blocks: what `find` returned.
 
     Returns:
         float tensor `[..., M]`.
     """
     flat = tf.reshape(inputs, [-1, inputs.shape[-1]])
-    products = [
-        tf.matmul(flat[:, : block.shape[0]], block.masked(part)) for block, part in zip(blocks, parts, strict=True)
-    ]
-    outputs = tf.concat(products, axis=1)
+    columns = []
+    for block, common, edge in _by_block(parts, blocks):
+        products = [] if common is None else [tf.matmul(flat[:, : block.num_common], common)]
+        if len(block.in_degrees):
+            products.append(tf.matmul(flat[:, block.num_common : block.num_inputs], block.masked(edge)))
+        columns.append(functools.reduce(operator.add, products))
+    outputs = tf.concat(columns, axis=1)
     return tf.reshape(outputs, tf.concat([tf.shape(inputs)[:-1], [outputs.shape[1]]], 0))
