@@ -42,6 +42,16 @@ def test_known_answers(key, counter, answer, jit_compile):
     assert tuple(int(w) for w in out) == answer == threefry_in_python(key, counter)
 
 
+def test_shapes_stay_static_and_rounds_are_traced_once():
+    random._rounds_of_ranks.cache_clear()
+    for num_rows, size in ((5, 3), (None, 4)):
+        uniform = tf.function(lambda seeds, size=size: random.uniform(seeds, size))
+        graph = uniform.get_concrete_function(tf.TensorSpec([num_rows, 2], tf.int32))
+        assert graph.output_shapes == (num_rows, size)
+    assert random._rounds_of_ranks.cache_info().currsize == 1
+    assert random._rounds_of_ranks(2, 2, 2, 2).experimental_get_tracing_count() == 1
+
+
 def test_row_seeds_and_uniforms_against_a_transcription():
     seeds = random.row_seeds(-3, 4).numpy()
     key = tuple(int(w) for w in random.as_seed(-3).numpy().astype(np.uint32))

@@ -38,7 +38,7 @@ def threefry(key: tf.Tensor, counter: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.T
 
 @functools.cache
 def _rounds_of_ranks(*ranks: int | None) -> Any:
-    """`_rounds`, traced once for tensors of these ranks: its 200 operations took a quarter of the tracing of a sampler."""
+    """`_rounds` for tensors of these ranks, traced once: tracing its many operations is much of the first call of a sampler."""
     specs = [tf.TensorSpec(None if rank is None else [None] * rank, tf.uint32) for rank in ranks]
     return tf.function(_rounds, input_signature=specs, autograph=False)
 
