@@ -25,6 +25,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "case" in metafunc.fixturenames and "case" not in own:
         by_default, in_ci = (metafunc.definition.get_closest_marker(name) for name in ("by_default", "in_ci"))
         names = [case.name for case in CASES]
+        unknown = {name for mark in (by_default, in_ci) if mark for name in mark.args} - set(names)
+        if unknown:
+            raise ValueError(
+                f"Expected names of cases of the registry at {metafunc.function.__name__}; received {unknown}."
+            )
         fast = by_default.args if by_default else [case.name for case in CASES if case.main]
         in_ci_names = (in_ci.args or names) if in_ci else ()
         slow = {name: pytest.mark.slow(ci=True) if name in in_ci_names else pytest.mark.slow for name in names}
