@@ -207,6 +207,17 @@ def test_the_batch_is_the_first_axis_of_every_input_and_output(export, case):
             assert all(d.size > 0 for d in info.tensor_shape.dim[1:])
 
 
+def test_what_is_served_as_the_score_is_log_prob(export, case):
+    """By the distribution's own method: what is compared above with the exports is the function that was exported."""
+    good, shape = export.batches["good"], export.dist.conditional_shape
+    condition = {name: good[f"conditional_{name}"] for name in shape} if isinstance(shape, dict) else None
+    if shape is not None and condition is None:
+        condition = good["conditional_input"]
+    expected = export.dist.log_prob(good["value"], conditional_input=condition)
+    for name in ("serving_default", "log_prob"):
+        np.testing.assert_allclose(export.outputs("cpp")[f"{name}/good"], expected, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("case", CASES[:1], ids=lambda case: case.name)
 def test_the_distribution_itself_samples_what_is_served(export, case):
     served = export.outputs("cpp")["sample/good"]
