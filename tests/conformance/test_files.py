@@ -55,6 +55,8 @@ def test_checkpoints_hold_every_variable(case: Case, distributions: Any, tmp_pat
         assert len(names) == len(dist.variables) > 0
 
 
+@pytest.mark.by_default(*FEW)
+@pytest.mark.in_ci(*MAIN)
 def test_the_reader_starts_from_other_weights(case: Case, distributions: Any) -> None:
     """Otherwise a checkpoint that restores nothing would pass."""
     from tests.registry import randomize

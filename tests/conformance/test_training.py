@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.registry import Case
+from tests.registry import FEW, MAIN, Case
 from tfar import testing
 from tfar.training import DensityModel
 
@@ -62,6 +62,8 @@ def test_every_weight_gets_a_gradient(case: Case, distributions: Any) -> None:
         assert not dead
 
 
+@pytest.mark.by_default(*FEW)
+@pytest.mark.in_ci(*MAIN)
 def test_log_prob_has_its_true_gradient(case: Case) -> None:
     """The gradient along a random direction equals a finite difference."""
     dist, x = case.make().copy(jit_compile=False), case.values(4)

@@ -16,6 +16,8 @@ def bad_values(case: Case) -> tuple[float, ...]:
     return BAD[:3] if case.support is None else BAD
 
 
+@pytest.mark.by_default(*FEW)
+@pytest.mark.in_ci(*MAIN)
 def test_bad_values_are_errors_eagerly(case: Case, distributions: Any) -> None:
     dist, condition = distributions(case, jit_compile=False), case.condition(3)
     observed = np.ones(case.event_shape, bool)
@@ -65,6 +67,8 @@ def check_rows(dist: Any, case: Case, jit_compile: bool) -> None:
         np.testing.assert_allclose(np.asarray(result)[::2], np.asarray(clean)[::2], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.by_default(*FEW)
+@pytest.mark.in_ci(*MAIN)
 def test_bad_values_that_are_not_observed_do_not_matter(case: Case, distributions: Any) -> None:
     dist, condition = distributions(case, jit_compile=False), case.condition(2)
     nothing = np.zeros(case.event_shape, bool)

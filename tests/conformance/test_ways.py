@@ -69,6 +69,8 @@ def test_samples_eager_graph_and_xla_agree(case: Case, distributions: Any) -> No
         assert testing.equal_samples(dist, eager, other, noise, rows, member_noise)
 
 
+@pytest.mark.by_default(*FEW)
+@pytest.mark.in_ci(*MAIN, LARGE)
 def test_rows_of_a_sample_come_from_row_seeds(case: Case, distributions: Any) -> None:
     """A longer sample starts with a shorter one, as row i depends on the seed and i alone."""
     dist = distributions(case, jit_compile=False)

@@ -95,7 +95,10 @@ def test_other_seeds_are_refused(real, seed):
         real.sample(2, seed=seed)
 
 
-@pytest.mark.parametrize("jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "jit_compile",
+    [pytest.param(False, marks=pytest.mark.slow(ci=True)), pytest.param(True, marks=pytest.mark.slow)],
+)
 def test_row_i_does_not_depend_on_the_number_of_samples(jit_compile):
     """Beyond a few sizes eager calls pad to a power of two: nothing of that may be seen."""
     dist = spread(mixture(jit_compile=jit_compile), 0.3)

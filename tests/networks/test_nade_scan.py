@@ -122,7 +122,7 @@ def test_scaled_outputs_and_gradients_equal_those_of_a_cumulative_sum(size, acti
 
 
 @pytest.mark.parametrize("compiled", few_by_default([True, False]), ids=["XLA", "graph"])
-@pytest.mark.parametrize("activation", ["sigmoid", "relu"])
+@pytest.mark.parametrize("activation", few_by_default(["sigmoid", "relu"]))
 @pytest.mark.parametrize(("outlier", "limit"), [(None, 3e-6), (1e6, 3e-5)])
 def test_walking_back_over_real_values_does_not_drift(outlier, limit, activation, compiled, compensated=True):
     """However large a value is that comes and goes: against float64, relative to the largest entry of each gradient."""

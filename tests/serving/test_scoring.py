@@ -168,6 +168,7 @@ def test_a_broken_run_goes_on_and_scores_no_row_again(suffix, export, data, tmp_
     assert sorted(os.listdir(tmp_path)) == sorted(["rows.npy", f"scores.{suffix}", f"unbroken.{suffix}"])
 
 
+@pytest.mark.slow(ci=True)
 def test_what_is_beyond_the_journal_does_not_count(export, data, tmp_path, monkeypatch, every_batch):
     unbroken = score(export, data, tmp_path / "unbroken.npy").path
     with monkeypatch.context() as patch, pytest.raises(Broken):

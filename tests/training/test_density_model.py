@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import tfar
+from tests.parameters import few_by_default
 from tfar.training import Batches, DensityModel
 
 
@@ -215,7 +216,7 @@ def test_what_does_not_fit_is_refused(call, message, rows):
         call(make(), rows)
 
 
-@pytest.mark.parametrize("num_masks", [1, 3, None])
+@pytest.mark.parametrize("num_masks", few_by_default([None, 3, 1]))
 def test_training_is_a_function_of_the_seed_and_the_iterations(num_masks, rows):
     runs = []
     for seed in (5, 5, 6):

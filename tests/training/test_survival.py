@@ -54,6 +54,7 @@ def weights(model):
     return [np.asarray(v) for v in [*model.dist.variables, *(v.value for v in model.optimizer.variables)]]
 
 
+@pytest.mark.slow(ci=True)
 def test_backup_keeps_one_epoch_and_resumes(tmp_path, rows):
     unbroken = make()
     unbroken.fit(rows, epochs=4, verbose=0)
