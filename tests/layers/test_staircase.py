@@ -55,6 +55,54 @@ def test_equals_the_masked_product(small_kernels_too: None, degrees: Any, strict
         np.testing.assert_allclose(joined, expected, rtol=1e-5, atol=1e-5)
 
 
+def twice(x: tf.Tensor, product: Any) -> tf.Tensor:
+    """The derivative of a norm of the gradient."""
+    with tf.GradientTape() as outer:
+        outer.watch(x)
+        with tf.GradientTape() as inner:
+            inner.watch(x)
+            y = tf.reduce_sum(tf.sin(product(x)))
+        norm = tf.reduce_sum(inner.gradient(y, x) ** 2)
+    return outer.gradient(norm, x)
+
+
+def forwards(x: tf.Tensor, product: Any) -> tf.Tensor:
+    """The derivative in one direction."""
+    with tf.autodiff.ForwardAccumulator(x, tf.ones_like(x)) as accumulator:
+        y = product(x)
+    return accumulator.jvp(y)
+
+
+def by_row(x: tf.Tensor, product: Any) -> tf.Tensor:
+    """The Jacobian of each row."""
+
+    def jacobian(row: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            tape.watch(row)
+            y = product(row[None])[0]
+        return tape.jacobian(y, row)
+
+    return tf.vectorized_map(jacobian, x)
+
+
+@pytest.mark.parametrize("derivative", [twice, forwards, by_row])
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_every_kind_of_derivative_is_that_of_the_masked_product(
+    small_kernels_too: None, derivative: Any, jit_compile: bool
+) -> None:
+    inputs, units = DEGREES["inputs share degrees"]
+    blocks = staircase.find(inputs, units, strict=False)
+    rng = np.random.default_rng(1)
+    kernel = tf.constant(rng.normal(size=(len(inputs), len(units))) / 8, tf.float32)
+    masked, parts = kernel * (inputs[:, None] <= units[None]), staircase.split(kernel, blocks)
+    x = tf.constant(rng.normal(size=(3, len(inputs))), tf.float32)
+    found, expected = (
+        tf.function(lambda x, product=product: derivative(x, product), jit_compile=jit_compile)(x)
+        for product in (lambda x: staircase.matmul(x, parts, blocks), lambda x: x @ masked)
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("lead", [(), (3,), (2, 3)])
 def test_leading_axes_are_kept(small_kernels_too: None, lead: tuple[int, ...]) -> None:
     blocks = staircase.find(range(20), range(30), strict=False)

@@ -7,8 +7,9 @@ it lies; the rest, the edge of the staircase, is masked. The edges of all blocks
 """
 
 import functools
+import itertools
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -141,11 +142,40 @@ def matmul(inputs: tf.Tensor, parts: Sequence[Any], blocks: Sequence[Block]) -> 
         float tensor `[..., M]`.
     """
     flat = tf.reshape(inputs, [-1, inputs.shape[-1]])
+    common_ranges = [(0, block.num_common) for block in blocks]
+    edge_ranges = [(block.num_common, block.num_inputs) for block in blocks]
+    slices = _columns(flat, [*common_ranges, *edge_ranges])
     columns = []
-    for block, common, edge in _by_block(parts, blocks):
-        products = [] if common is None else [tf.matmul(flat[:, : block.num_common], common)]
+    for i, (block, common, edge) in enumerate(_by_block(parts, blocks)):
+        products = [] if common is None else [tf.matmul(slices[i], common)]
         if len(block.in_degrees):
-            products.append(tf.matmul(flat[:, block.num_common : block.num_inputs], block.masked(edge)))
+            products.append(tf.matmul(slices[len(blocks) + i], block.masked(edge)))
         columns.append(functools.reduce(operator.add, products))
     outputs = tf.concat(columns, axis=1)
     return tf.reshape(outputs, tf.concat([tf.shape(inputs)[:-1], [outputs.shape[1]]], 0))
+
+
+def _columns(x: tf.Tensor, ranges: Sequence[tuple[int, int]]) -> list[tf.Tensor]:
+    """The columns `[start, stop)` of each range, `[B, stop - start]`.
+
+    Their gradients are added up piece by piece, of which no range holds a part. Those of plain slices would each be padded to
+    all columns first, and every number of the sum would ask each slice whether it has it.
+    """
+    edges = sorted({0, x.shape[1], *(edge for both in ranges for edge in both)})
+
+    @tf.custom_gradient
+    def slices(x: tf.Tensor) -> tuple[list[tf.Tensor], Callable[..., tf.Tensor]]:
+        def gradient(*upstream: tf.Tensor) -> tf.Tensor:
+            pieces = []
+            for first, last in itertools.pairwise(edges):
+                terms = [
+                    dy[:, first - start : last - start]
+                    for dy, (start, stop) in zip(upstream, ranges, strict=True)
+                    if start <= first and last <= stop
+                ]
+                pieces.append(functools.reduce(operator.add, terms) if terms else tf.zeros_like(x[:, first:last]))
+            return tf.concat(pieces, axis=1)
+
+        return [x[:, start:stop] for start, stop in ranges], gradient
+
+    return slices(x)
