@@ -11,9 +11,11 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from tfar import orders
 from tfar.heads import Head
 from tfar.networks import AutoregressiveNetwork
 from tfar.networks.base import State, Weights
+from tfar.networks.inputs import permuted, unpermuted
 
 
 class Walk(NamedTuple):
@@ -118,14 +120,14 @@ def _to_steps(network: AutoregressiveNetwork, state: dict[str, tf.Tensor], value
     """Rearranges axis 1 from raster order to the order of the steps."""
     if "order" in state:
         return tf.gather(values, state["order"], axis=1, batch_dims=1)
-    return tf.gather(values, tf.constant(network.orders[0]), axis=1)
+    return permuted(values, network.orders[0])
 
 
 def _to_raster(network: AutoregressiveNetwork, state: dict[str, tf.Tensor], values: tf.Tensor) -> tf.Tensor:
     """Rearranges axis 1 from the order of the steps to raster order."""
     if "order" in state:
-        return tf.gather(values, tf.argsort(state["order"], axis=-1), axis=1, batch_dims=1)
-    return tf.gather(values, tf.argsort(tf.constant(network.orders[0])), axis=1)
+        return unpermuted(values, state["order"])
+    return permuted(values, orders.positions(network.orders[0]))
 
 
 def naive(

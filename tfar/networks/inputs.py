@@ -65,6 +65,21 @@ def permuted(values: tf.Tensor, order: NDArray[np.int32]) -> tf.Tensor:
     return tf.gather(values, tf.constant(order), axis=1)
 
 
+def unpermuted(values: tf.Tensor, orders: tf.Tensor) -> tf.Tensor:
+    """Undoes the order of each row: entry `orders[b, t]` of the result is entry t of row b, as a scatter and not a sort.
+
+    Args:
+        values: tensor `[B, N, ...]`.
+        orders: int32 `[B, N]`, a permutation in each row.
+
+    Example:
+        >>> unpermuted(tf.constant([[30, 10, 20]]), tf.constant([[2, 0, 1]])).numpy()
+        array([[10, 20, 30]], dtype=int32)
+    """
+    rows = tf.broadcast_to(tf.range(tf.shape(orders)[0])[:, None], tf.shape(orders))
+    return tf.scatter_nd(tf.stack([rows, orders], axis=-1), values, tf.shape(values))
+
+
 def float32_value(variable: Any) -> tf.Tensor:
     """The value of a variable in float32; under mixed precision, inside a call, it has been rounded before."""
     return tf.cast(tf.convert_to_tensor(variable), tf.float32)
