@@ -20,7 +20,9 @@ from benchmarks.serving import CASE as SERVING_CASE
 from benchmarks.step_memory import CASES as STEP_CASES
 
 README = machine.ROOT / "README.md"
-PAGES = tuple(machine.ROOT / "docs" / name for name in ("pixel_models.md", "likelihood.md"))
+PAGES = tuple(machine.ROOT / "docs" / name for name in ("pixel_models.md", "likelihood.md", "speed.md"))
+# Where the results folder holds those of a processor with AVX2 and nothing wider.
+AVX2 = "avx2"
 HEADINGS = {
     "likelihood": "## Likelihood",
     "orders": "## More orders",
@@ -28,6 +30,7 @@ HEADINGS = {
     "codecs": "## Beside codecs",
     "imputation": "## Missing values",
     "speed": "## Speed",
+    "speed-on-avx2": "## On AVX2",
     "memory": "## Memory",
     "memory-of-images": "## Memory of a training step",
     "serving": "## Serving",
@@ -41,6 +44,7 @@ def tables(folder: pathlib.Path = results.FOLDER) -> dict[str, str]:
     models = [load_cases(model) for model in model_names()]
     speed = [case for model in models for case in model.speed if not case.quick]
     likelihood = [case for model in models for case in model.likelihood]
+    on_avx2 = [case for case in speed if results.find("speed", case.name, folder / AVX2)]
     memory = [results.find("memory", case.name, folder) for case in STEP_CASES]
     images = [(case, found) for case, found in zip(STEP_CASES, memory, strict=True) if case.numbers is not None]
     return {
@@ -54,6 +58,9 @@ def tables(folder: pathlib.Path = results.FOLDER) -> dict[str, str]:
         "codecs": _of_likelihood(render.codecs_table, [case for case in likelihood if case.beside], folder),
         "imputation": render.imputation_table(results.find("imputation", IMPUTATION_CASE, folder)),
         "speed": render.speed_table(speed, [results.find("speed", case.name, folder) for case in speed]),
+        "speed-on-avx2": render.speed_table(
+            on_avx2, [results.find("speed", case.name, folder / AVX2) for case in on_avx2]
+        ),
         "memory": render.memory_table(STEP_CASES, memory),
         "memory-of-images": render.memory_table(*zip(*images, strict=True)),
         "serving": render.serving_table(results.find("serving", SERVING_CASE, folder)),

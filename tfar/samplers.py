@@ -15,7 +15,7 @@ from tfar import orders
 from tfar.heads import Head
 from tfar.networks import AutoregressiveNetwork
 from tfar.networks.base import State, Weights
-from tfar.networks.inputs import permuted, unpermuted
+from tfar.networks.permutations import permuted, unpermuted
 
 
 class Walk(NamedTuple):

@@ -95,6 +95,14 @@ def test_speed_rows_show_ratios_and_who_was_skipped(folder):
     assert "quick" not in table
 
 
+def test_another_processor_has_a_table_of_its_own(folder):
+    assert tables.tables(folder)["speed-on-avx2"] == ""
+    results.write(speed_result(load_cases("made").speed[0]), folder / tables.AVX2)
+    table = tables.tables(folder)["speed-on-avx2"]
+    assert "| tfar | 1 |  | 4 | 4.0 | 110 |" in table
+    assert table.count("**made-") == 1 and render.NOT_RUN not in table
+
+
 def test_report_says_pass_and_not_measured(folder):
     report = render.speed_report(speed_result(load_cases("made").speed[0]))
     assert "| tfar: sample / log_prob | <= 8 | 4 | pass |" in report

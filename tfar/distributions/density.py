@@ -14,7 +14,8 @@ from tfar.heads import Head
 from tfar.heads.numerics import logaddexp
 from tfar.heads.tempered import Tempered, check_temperature
 from tfar.networks import AutoregressiveNetwork
-from tfar.networks.base import flatten_condition, observed_first
+from tfar.networks.base import flatten_condition
+from tfar.networks.permutations import inverted, observed_first
 
 METHODS = ("ancestral", "fixed_point", "naive")
 
@@ -143,7 +144,7 @@ class Density:
 
         total = self._log_mean_exp(prefixes)
         shares = total - tf.concat([tf.zeros_like(total[:, :1]), total[:, :-1]], axis=1)
-        return tf.gather(shares, tf.argsort(order), axis=1)
+        return tf.gather(shares, inverted(order), axis=1)
 
     def _shares_of_orders(self, x: tf.Tensor, conditional_input: Any) -> tf.Tensor:
         def body(k: tf.Tensor, total: tf.Tensor, average: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -286,8 +287,7 @@ class Density:
     def _observed_first(self, observed: tf.Tensor, member: Any) -> tf.Tensor:
         """The order of each row's member with the observed sites moved to the front, int32 `[B, num_sites]`."""
         member = tf.zeros([tf.shape(observed)[0]], tf.int32) if member is None else member
-        positions = tf.argsort(self.network.row_orders(member), axis=-1)
-        return observed_first(positions, observed)
+        return observed_first(self.network.row_orders(member), observed)
 
     # Shapes and supports ---------------------------------------------------------------------------------------------
 

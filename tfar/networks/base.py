@@ -242,19 +242,6 @@ def num_sites(event_shape: tuple[int, ...], site_shape: tuple[int, ...]) -> int:
     return int(np.prod(event_shape[:lead], dtype=np.int64))
 
 
-def observed_first(positions: tf.Tensor, observed: tf.Tensor) -> tf.Tensor:
-    """Moves the observed sites of each row to the front of an order.
-
-    Args:
-        positions: int32 `[num_sites]` or `[B, num_sites]`. Step at which each site is decided.
-        observed: bool `[B, num_sites]`.
-
-    Returns:
-        The orders, int32 `[B, num_sites]`; observed sites keep their order, and so do the others.
-    """
-    return tf.argsort(positions + tf.where(observed, 0, observed.shape[-1]), axis=-1)
-
-
 def shape_config(conditional_shape: Any) -> Any:
     """A conditional shape, or a dict of them, as plain lists for a configuration."""
     if conditional_shape is None:

@@ -11,6 +11,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tfar import masks, random
+from tfar.networks.permutations import inverted
 
 
 class Connectivity(NamedTuple):
@@ -59,7 +60,7 @@ class ConnectivityDraw(NamedTuple):
         """Draws one connectivity, a function of `seed`, int32 `[2]`."""
         if self.positions is None:
             order = tf.argsort(random.uniform(seed[None], self.num_sites)[0])
-            positions = tf.argsort(order)
+            positions = inverted(order)
         else:
             positions = tf.constant(self.positions)
         draws = [random.uniform(seed[None], n + 1, stream=1 + i)[0] for i, n in enumerate(self.hidden_units)]

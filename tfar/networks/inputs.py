@@ -1,11 +1,10 @@
-"""What networks share: inputs for the values of sites, initialisers with seeds of their own, permuted sites, dropout."""
+"""What networks share: inputs for the values of sites, initialisers with seeds of their own, dropout."""
 
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from tfar import random
 
@@ -56,28 +55,6 @@ def seeded_initializer(initializer: keras.initializers.Initializer, seed: int, s
     if "seed" in config:
         config["seed"] = int(np.random.default_rng([seed, salt]).integers(2**31))
     return type(initializer).from_config(config)
-
-
-def permuted(values: tf.Tensor, order: NDArray[np.int32]) -> tf.Tensor:
-    """Rearranges axis 1: entry t of the result is entry `order[t]`."""
-    if np.array_equal(order, np.arange(len(order))):
-        return values
-    return tf.gather(values, tf.constant(order), axis=1)
-
-
-def unpermuted(values: tf.Tensor, orders: tf.Tensor) -> tf.Tensor:
-    """Undoes the order of each row: entry `orders[b, t]` of the result is entry t of row b, as a scatter and not a sort.
-
-    Args:
-        values: tensor `[B, N, ...]`.
-        orders: int32 `[B, N]`, a permutation in each row.
-
-    Example:
-        >>> unpermuted(tf.constant([[30, 10, 20]]), tf.constant([[2, 0, 1]])).numpy()
-        array([[10, 20, 30]], dtype=int32)
-    """
-    rows = tf.broadcast_to(tf.range(tf.shape(orders)[0])[:, None], tf.shape(orders))
-    return tf.scatter_nd(tf.stack([rows, orders], axis=-1), values, tf.shape(values))
 
 
 def float32_value(variable: Any) -> tf.Tensor:

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from tfar import masks, orders, random
 from tfar.layers import MaskedDense
-from tfar.networks.base import TrainingPass, condition_size, flatten_condition, observed_first
+from tfar.networks.base import TrainingPass, condition_size, flatten_condition
 from tfar.networks.connectivity import Connectivity, ConnectivityDraw, Members
-from tfar.networks.inputs import SiteEncoding, dropped, permuted, seeded_initializer
+from tfar.networks.inputs import SiteEncoding, dropped, seeded_initializer
 from tfar.networks.made_steps import MADESteps
+from tfar.networks.permutations import inverted, observed_first, permuted
 
 
 @keras.saving.register_keras_serializable("tfar")
@@ -116,7 +117,7 @@ class MADENetwork(MADESteps):
             connectivity = self._members.connectivity(select_member(noise, self.num_members))
         else:
             connectivity = self._members.connectivity(member)
-        return connectivity if order is None else connectivity._replace(positions=tf.argsort(order))
+        return connectivity if order is None else connectivity._replace(positions=inverted(order))
 
     # Layers ----------------------------------------------------------------------------------------------------------
 
@@ -173,7 +174,7 @@ class MADENetwork(MADESteps):
         """See the base. Of a row that is observed in part, its observed sites come first, in the order that is drawn."""
         if observed is None:
             return TrainingPass(self(x, conditional_input, seed=seed, training=True))
-        order = observed_first(self._connectivity(0, None, seed).positions, observed)
+        order = observed_first(inverted(self._connectivity(0, None, seed).positions), observed)
         params = self(x, conditional_input, order=order, seed=seed, training=True)
         return TrainingPass(params, tf.cast(observed, tf.float32))
 

@@ -8,8 +8,9 @@ import tensorflow as tf
 
 from tfar import orders
 from tfar.networks.base import AutoregressiveNetwork, State, Weights, condition_size, flatten_condition
-from tfar.networks.inputs import SiteEncoding, float32_value, permuted, seeded_initializer
+from tfar.networks.inputs import SiteEncoding, float32_value, seeded_initializer
 from tfar.networks.nade_scan import ACTIVATIONS, nade_scan
+from tfar.networks.permutations import permuted
 
 
 @keras.saving.register_keras_serializable("tfar")

@@ -20,6 +20,7 @@ from tfar.networks.base import (
     condition_state,
 )
 from tfar.networks.inputs import row_seeds
+from tfar.networks.permutations import inverted
 
 # Random streams of a row: the keys that order its sites, and the step that training puts it at.
 ORDER, STEP = 10, 11
@@ -126,7 +127,7 @@ class OrderlessNetwork(AutoregressiveNetwork, abc.ABC):
         result = tf.zeros([count * size, tf.shape(sites)[0], self.params_size])
         loop = (tf.constant(0), result, *carry)
         _, result, *_ = tf.while_loop(lambda chunk, *_: chunk < count, body, loop, maximum_iterations=count)
-        return tf.transpose(tf.gather(result, tf.argsort(order)), [1, 0, 2])
+        return tf.transpose(tf.gather(result, inverted(order)), [1, 0, 2])
 
     def _chunk_size(self, batch_size: int | None) -> int:
         """Steps of a chunk, so that the last chunk has few steps too many."""
@@ -146,7 +147,7 @@ class OrderlessNetwork(AutoregressiveNetwork, abc.ABC):
             consecutive steps, int32 `[S]`: parameters `[S, B, params_size]` of the sites that they decide, and what the next
             chunk is given. The last steps may be `num_sites` and beyond: what they give is dropped.
         """
-        positions = tf.argsort(order)
+        positions = inverted(order)
 
         def params_of_steps(steps: tf.Tensor, carry: Carry) -> tuple[tf.Tensor, Carry]:
             size, batch_size = steps.shape[0], tf.shape(sites)[0]
