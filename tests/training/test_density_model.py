@@ -229,6 +229,24 @@ def test_training_is_a_function_of_the_seed_and_the_iterations(num_masks, rows):
     assert differs == (num_masks != 1), "without masks to draw the seed decides the shuffle alone"
 
 
+def test_every_update_has_the_masks_of_its_iteration(rows):
+    model = make(num_masks=None, optimizer=keras.optimizers.SGD(0.0), seed=5)
+    losses = model.fit(rows, **{**FIT, "epochs": 3, "batch_size": len(rows)}).history["loss"]
+    expected = [np.mean(model.dist.training_loss(rows, seed=tf.constant([5, i]))) for i in range(3)]
+    np.testing.assert_allclose(losses, expected, rtol=1e-5)
+    assert np.ptp(losses) > 1e-4
+
+
+def test_several_steps_a_call_give_the_same_training(rows):
+    """Fresh masks at every update, which are those of its iteration; five batches of an epoch in calls of two."""
+    one = make(num_masks=None)
+    several = make(num_masks=None, steps_per_execution=2)
+    losses = [model.fit(rows, **FIT).history["loss"] for model in (one, several)]
+    assert one.optimizer.iterations == several.optimizer.iterations == 10
+    np.testing.assert_allclose(*losses, rtol=1e-5)
+    assert_weights(one, several)
+
+
 def test_the_loss_of_training_is_under_the_masks_that_the_seed_draws(rows):
     dist = make(None).dist
     x = rows[:8]
