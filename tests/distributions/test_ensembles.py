@@ -31,7 +31,7 @@ def dists():
 
 
 ALL = pytest.mark.parametrize("name", MAKERS)
-FEW = pytest.mark.parametrize("name", few_by_default(reversed(MAKERS), count=2))
+SOME_MAKERS = pytest.mark.parametrize("name", few_by_default(reversed(MAKERS), count=2))
 
 
 def members(dist, x):
@@ -158,7 +158,7 @@ def test_a_pattern_that_the_order_does_not_allow(name, dists):
         assert np.isnan(in_graph[1]).all() and np.isfinite(in_graph[0]).all()
 
 
-@FEW
+@SOME_MAKERS
 def test_all_and_nothing_observed(name, dists):
     dist = dists[name]
     np.testing.assert_allclose(dist.log_prob(EVENTS, observed=np.zeros(5, bool)), np.zeros(32), atol=1e-6)
@@ -166,7 +166,7 @@ def test_all_and_nothing_observed(name, dists):
     np.testing.assert_array_equal(dist.complete(EVENTS, np.ones(5, bool), seed=0), EVENTS)
 
 
-@FEW
+@SOME_MAKERS
 def test_samples_follow_log_prob(name, dists):
     dist = dists[name]
     draws = dist.sample(6000, seed=8)

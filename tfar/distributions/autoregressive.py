@@ -226,7 +226,7 @@ class Autoregressive(NetworkDistribution):
         return rows.unflatten(values, lead), passes
 
     def _sample_fixed_point(self, seeds: tf.Tensor, condition: Any) -> tuple[tf.Tensor, tf.Tensor]:
-        return self._density.fixed_point(self._density.noise(seeds), condition, self._density.member_noise(seeds))
+        return self._density.fixed_point(self._density.noise(seeds), condition, self._density.ensemble_noise(seeds))
 
     def _sample_rows(self, n: Any, conditional_input: Any) -> tuple[int | tf.Tensor, Any, Any]:
         """How many rows `n` draws a batch member are, the condition of each, and the leading shape of the result."""

@@ -164,7 +164,7 @@ class Density:
 
     def sample(self, seeds: tf.Tensor, conditional_input: Any = None, method: str = "ancestral") -> tf.Tensor:
         """Draws a row for each seed, `[B, *event_shape]`; row i is a function of `seeds[i]` and its condition."""
-        return self.sample_from_noise(self.noise(seeds), conditional_input, self._ensemble_noise(seeds), method)
+        return self.sample_from_noise(self.noise(seeds), conditional_input, self.ensemble_noise(seeds), method)
 
     def noise(self, seeds: tf.Tensor) -> tf.Tensor:
         """Uniform noise `[B, num_sites, noise_size]` of int32 seeds `[B, 2]`."""
@@ -175,7 +175,7 @@ class Density:
         """Uniform noise `[B]` that selects the member of an ensemble."""
         return random.uniform(seeds, 1, stream=random.MEMBER)[:, 0]
 
-    def _ensemble_noise(self, seeds: tf.Tensor) -> tf.Tensor | None:
+    def ensemble_noise(self, seeds: tf.Tensor) -> tf.Tensor | None:
         """`member_noise`, or None where there is one member and nothing to select."""
         return self.member_noise(seeds) if self.network.num_members > 1 else None
 
@@ -211,7 +211,7 @@ class Density:
         given the observed sites. A row whose pattern the order does not allow is NaN.
         """
         x, valid = self._supported(x, conditional_input, observed)
-        member = self._posterior_member(x, observed, conditional_input, self._ensemble_noise(seeds))
+        member = self._posterior_member(x, observed, conditional_input, self.ensemble_noise(seeds))
         sites = self._walk(self.noise(seeds), conditional_input, member, self._sites(x), observed).sites
         if not self.allows_any_order:
             valid = tf.logical_and(valid, self.is_prefix(observed))
