@@ -1,6 +1,6 @@
 """Orders of sites as permutations in plain ops: sites into the order of the steps and back, by gathers and scatters.
 
-A sort would do too, but takes many times as long on a CPU: XLA sorts each row by comparisons on one core.
+A sort would do too, but is far slower under XLA on a CPU.
 """
 
 import numpy as np
