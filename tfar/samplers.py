@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from tfar import orders
 from tfar.heads import Head
 from tfar.networks import AutoregressiveNetwork
 from tfar.networks.base import State, Weights
@@ -59,10 +58,11 @@ def walk(
     batch_size, rank = tf.shape(noise)[0], len(head.site_shape)
     weights = network.step_weights()
     state = network.start(batch_size, conditional_input, order=order, member=member)
-    noise = tf.transpose(_to_steps(network, state, noise), [1, 0, 2])
+    site_of_step = state.get("order", network.orders[0])
+    noise = tf.transpose(permuted(noise, site_of_step), [1, 0, 2])
     if given is not None and observed is not None:
-        given = tf.transpose(_to_steps(network, state, given), [1, 0, *range(2, 2 + rank)])
-        observed = tf.transpose(_to_steps(network, state, observed), [1, 0])
+        given = tf.transpose(permuted(given, site_of_step), [1, 0, *range(2, 2 + rank)])
+        observed = tf.transpose(permuted(observed, site_of_step), [1, 0])
 
     found = {"values": tf.zeros([network.num_sites, batch_size, *head.site_shape])}
     # Nothing that stays as it was: TensorFlow 2.21 fails to compile a second loop that takes such a constant from a first.
@@ -83,7 +83,7 @@ def walk(
     start = (tf.constant(0), tf.zeros([batch_size, *head.site_shape]), found, state)
     _, _, found, _ = _in_stages(network, weights, visit, start)
     values = tf.transpose(found["values"], [1, 0, *range(2, 2 + rank)])
-    return Walk(_to_raster(network, state, values), found.get("log_prob", tf.zeros([batch_size])))
+    return Walk(unpermuted(values, site_of_step), found.get("log_prob", tf.zeros([batch_size])))
 
 
 def _in_stages(network: AutoregressiveNetwork, weights: Weights, visit: Any, loop_vars: tuple) -> tuple:
@@ -114,20 +114,6 @@ def _in_stages(network: AutoregressiveNetwork, weights: Weights, visit: Any, loo
         return run(index // num_steps, tf.minimum(index + num_steps, limit), index, *others)
 
     return tf.while_loop(lambda index, *_: index < limit, stage, loop_vars, maximum_iterations=num_stages)
-
-
-def _to_steps(network: AutoregressiveNetwork, state: dict[str, tf.Tensor], values: tf.Tensor) -> tf.Tensor:
-    """Rearranges axis 1 from raster order to the order of the steps."""
-    if "order" in state:
-        return tf.gather(values, state["order"], axis=1, batch_dims=1)
-    return permuted(values, network.orders[0])
-
-
-def _to_raster(network: AutoregressiveNetwork, state: dict[str, tf.Tensor], values: tf.Tensor) -> tf.Tensor:
-    """Rearranges axis 1 from the order of the steps to raster order."""
-    if "order" in state:
-        return unpermuted(values, state["order"])
-    return permuted(values, orders.positions(network.orders[0]))
 
 
 def naive(

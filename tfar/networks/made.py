@@ -13,7 +13,7 @@ from tfar.networks.base import TrainingPass, condition_size, flatten_condition
 from tfar.networks.connectivity import Connectivity, ConnectivityDraw, Members
 from tfar.networks.inputs import SiteEncoding, dropped, seeded_initializer
 from tfar.networks.made_steps import MADESteps
-from tfar.networks.permutations import inverted, observed_first, permuted
+from tfar.networks.permutations import inverted, observed_first, permuted, unpermuted
 
 
 @keras.saving.register_keras_serializable("tfar")
@@ -194,7 +194,7 @@ class MADENetwork(MADESteps):
         sites = tf.reshape(x, [-1, self.num_sites, *self.site_shape])
         if self._in_steps:
             params = self._forward(permuted(sites, self.orders[0]), conditional_input, None, seed)
-            return permuted(params, self._members.positions[0])
+            return unpermuted(params, self.orders[0])
         return self._forward(sites, conditional_input, self._connectivity(member, order, seed), seed)
 
     def _forward(

@@ -10,7 +10,7 @@ from tfar import orders
 from tfar.networks.base import AutoregressiveNetwork, State, Weights, condition_size, flatten_condition
 from tfar.networks.inputs import SiteEncoding, float32_value, seeded_initializer
 from tfar.networks.nade_scan import ACTIVATIONS, nade_scan
-from tfar.networks.permutations import permuted
+from tfar.networks.permutations import permuted, unpermuted
 
 
 @keras.saving.register_keras_serializable("tfar")
@@ -126,7 +126,7 @@ class NADENetwork(AutoregressiveNetwork):
             of_first = tf.matmul(hidden, output_kernel[0], transpose_b=True)
             params = tf.concat([of_first[:, None], params[:, 1:]], axis=1)
         params += tf.reshape(float32_value(self.output_bias), [self.num_sites, self._params_size])
-        return permuted(params, orders.positions(self.orders[0]))
+        return unpermuted(params, self.orders[0])
 
     def _kernels(self) -> tuple[tf.Tensor, tf.Tensor]:
         """W `[N, I, H]` and V `[N, P, H]`."""

@@ -7,47 +7,54 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from tfar import orders
 
-def permuted(values: tf.Tensor, order: NDArray[np.int32]) -> tf.Tensor:
-    """Rearranges axis 1: entry t of the result is entry `order[t]`."""
+
+def permuted(values: tf.Tensor, order: NDArray[np.int32] | tf.Tensor) -> tf.Tensor:
+    """Rearranges axis 1: entry t of the result is entry `order[t]`.
+
+    Args:
+        values: tensor `[B, N, ...]`.
+        order: int32 array `[N]` for all rows, or tensor `[B, N]`, one for each row.
+    """
+    if not isinstance(order, np.ndarray):
+        return tf.gather(values, order, axis=1, batch_dims=1)
     if np.array_equal(order, np.arange(len(order))):
         return values
     return tf.gather(values, tf.constant(order), axis=1)
 
 
-def unpermuted(values: tf.Tensor, orders: tf.Tensor) -> tf.Tensor:
-    """Undoes the order of each row: entry `orders[b, t]` of the result is entry t of row b.
-
-    Args:
-        values: tensor `[B, N, ...]`.
-        orders: int32 `[B, N]`, a permutation in each row.
+def unpermuted(values: tf.Tensor, order: NDArray[np.int32] | tf.Tensor) -> tf.Tensor:
+    """The inverse of `permuted`, with the same arguments: entry `order[t]` of the result is entry t.
 
     Example:
         >>> unpermuted(tf.constant([[30, 10, 20]]), tf.constant([[2, 0, 1]])).numpy()
         array([[10, 20, 30]], dtype=int32)
     """
-    rows = tf.broadcast_to(tf.range(tf.shape(orders)[0])[:, None], tf.shape(orders))
-    return tf.scatter_nd(tf.stack([rows, orders], axis=-1), values, tf.shape(values))
+    if isinstance(order, np.ndarray):
+        return permuted(values, orders.positions(order))
+    rows = tf.broadcast_to(tf.range(tf.shape(order)[0])[:, None], tf.shape(order))
+    return tf.scatter_nd(tf.stack([rows, order], axis=-1), values, tf.shape(values))
 
 
-def inverted(orders: tf.Tensor) -> tf.Tensor:
-    """The step at which each site is decided, or the site that each step decides: int32 `[N]` or `[B, N]`, as `orders`.
+def inverted(order: tf.Tensor) -> tf.Tensor:
+    """The step at which each site is decided, or the site that each step decides: int32 `[N]` or `[B, N]`, as `order`.
 
     Example:
         >>> inverted(tf.constant([2, 0, 1])).numpy()
         array([1, 2, 0], dtype=int32)
     """
-    orders = tf.cast(orders, tf.int32)
-    rows = tf.reshape(orders, [-1, orders.shape[-1]])
-    steps = tf.broadcast_to(tf.range(orders.shape[-1]), tf.shape(rows))
-    return tf.reshape(unpermuted(steps, rows), tf.shape(orders))
+    order = tf.cast(order, tf.int32)
+    rows = tf.reshape(order, [-1, order.shape[-1]])
+    steps = tf.broadcast_to(tf.range(order.shape[-1]), tf.shape(rows))
+    return tf.reshape(unpermuted(steps, rows), tf.shape(order))
 
 
-def observed_first(orders: tf.Tensor, observed: tf.Tensor) -> tf.Tensor:
+def observed_first(order: tf.Tensor, observed: tf.Tensor) -> tf.Tensor:
     """Moves the observed sites of each row to the front of an order.
 
     Args:
-        orders: int32 `[N]` or `[B, N]`. The site that each step decides.
+        order: int32 `[N]` or `[B, N]`. The site that each step decides.
         observed: bool `[B, N]`.
 
     Returns:
@@ -57,9 +64,9 @@ def observed_first(orders: tf.Tensor, observed: tf.Tensor) -> tf.Tensor:
         >>> observed_first(tf.constant([2, 0, 1]), tf.constant([[True, True, False]])).numpy()
         array([[0, 1, 2]], dtype=int32)
     """
-    orders = tf.broadcast_to(orders, tf.shape(observed))
-    comes_first = tf.gather(tf.cast(observed, tf.int32), orders, axis=1, batch_dims=1)
+    order = tf.broadcast_to(order, tf.shape(observed))
+    comes_first = permuted(tf.cast(observed, tf.int32), order)
     before = tf.cumsum(comes_first, axis=1, exclusive=True)
-    others_before = tf.range(tf.shape(orders)[1]) - before
+    others_before = tf.range(tf.shape(order)[1]) - before
     first_steps = tf.reduce_sum(comes_first, axis=1, keepdims=True)
-    return unpermuted(orders, tf.where(comes_first > 0, before, first_steps + others_before))
+    return unpermuted(order, tf.where(comes_first > 0, before, first_steps + others_before))
