@@ -10,7 +10,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 import tfar
 from tests.parameters import few_by_default
-from tfar import serving
+from tfar import heads, serving
 from tfar.serving import rounding, tflite
 
 
@@ -103,13 +103,26 @@ def test_an_error_needs_a_file_and_rows(digits, tmp_path):
 
 
 @pytest.mark.slow(ci=True)
-def test_large_logits_do_not_overflow(tmp_path):
-    dist = tfar.MADE([2], [4])
-    bias = next(v for v in dist.trainable_variables if v.shape == [2])
-    bias.assign([200.0, -200.0])
+@pytest.mark.parametrize(
+    "head",
+    [heads.Bernoulli(), heads.Categorical(3), heads.NormalMixture(2), heads.LaplaceMixture(2)],
+    ids=lambda head: type(head).__name__,
+)
+def test_extreme_parameters_score_and_draw_as_in_tensorflow(head, tmp_path):
+    """Logits, and locations and scales before their softplus, of 200 and -200, by the bias of the outputs."""
+    rng = np.random.default_rng(0)
+    dist = tfar.MADE([2], [4], head=head, seed=0)
+    dist.network.output_layer.bias.assign(rng.choice([-200.0, 200.0], 2 * head.params_size))
     path = tfar.serving.export_tflite(dist, tmp_path / "made.tflite")
-    value = np.array([[1, 0], [0, 1]], np.float32)
-    np.testing.assert_allclose(run(path, "log_prob", value=value), dist.log_prob(value), rtol=1e-5, atol=1e-6)
+    value = np.array([[0, 0], [1, 0], [0, 1], [1, 1]], np.float32)
+    scores = run(path, "log_prob", value=value)
+    assert np.isfinite(scores).all()
+    np.testing.assert_allclose(scores, dist.log_prob(value), rtol=1e-5, atol=1e-6)
+    noise = rng.random((6, 2, head.noise_size), np.float32)
+    noise[0], noise[1] = 2.0**-24, 1.0 - 2.0**-24
+    draws = run(path, "sample_from_noise", noise=noise)
+    assert np.isfinite(draws).all()
+    np.testing.assert_allclose(draws, dist.density.sample_from_noise(noise), rtol=1e-5)
 
 
 def test_what_cannot_be_exported_is_refused(dist, tmp_path):
