@@ -227,12 +227,14 @@ class ParquetReader:
         self.event_shape: tuple[int, ...] = (len(self.names),)
 
     def chunks(self, start: int = 0) -> Iterator[np.ndarray]:
+        if start >= self.num_rows:
+            return  # pyarrow 18 asks a file for its row groups even where none is wanted
         # Buffered ahead, all row groups would stay in memory until the pass ends.
         with require("pyarrow.parquet").ParquetFile(self.path, pre_buffer=False) as file:
             sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
             ends = list(itertools.accumulate(sizes))
             groups = [i for i, end in enumerate(ends) if end > start]
-            first_row = ends[groups[0]] - sizes[groups[0]] if groups else 0
+            first_row = ends[groups[0]] - sizes[groups[0]]
             for batch in file.iter_batches(chunk_rows(self.event_shape), row_groups=groups, columns=self.names):
                 skipped = min(max(start - first_row, 0), len(batch))
                 if skipped < len(batch):
