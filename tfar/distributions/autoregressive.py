@@ -94,14 +94,50 @@ class Autoregressive(NetworkDistribution):
         Raises:
             ValueError: If the initial weights do not depend on data, or the batch holds values outside the support.
         """
+        self.check_rows(value, conditional_input)
+        x, condition, _ = self._flat_rows(value, conditional_input, None)
+        self.network.initialize(x, condition)
+
+    @property
+    def awaits_data(self) -> bool:
+        """Whether `initialize` should see data before training, and has seen none."""
+        return self.network.awaits_data
+
+    @property
+    def layers(self) -> dict[str, keras.layers.Layer]:
+        """The Keras layers that own the weights, by the names under which files keep them."""
+        return {"network": self.network, "head": self.head}
+
+    # Data ------------------------------------------------------------------------------------------------------------
+
+    def valid_rows(self, value: Any, conditional_input: Any = None, observed: Any = None) -> tf.Tensor:
+        """Whether the value of each row is in the support and its condition is finite, bool `[B]`."""
+        x, condition, pattern = self._flat_rows(value, conditional_input, observed)
+        return tf.logical_not(tf.math.is_nan(self._density.bad_row_marks(x, condition, pattern)))
+
+    @_without_autograph
+    def check_rows(self, value: Any, conditional_input: Any = None, observed: Any = None, first_row: int = 0) -> None:
+        """Raises ValueError for a row that `valid_rows` rules out; names row and site.
+
+        Args:
+            value: `[B, *event_shape]`.
+            conditional_input: `[B, *conditional_shape]`, if the model has one.
+            observed: None, or bool that broadcasts to `value`.
+            first_row: int. The number of the first row in messages.
+        """
+        x, condition, pattern = self._flat_rows(value, conditional_input, observed)
+        marks = self._density.bad_row_marks(x, condition, pattern)
+        refuse_bad_rows(self._density, marks, x, pattern, condition, first_row)
+
+    def _flat_rows(self, value: Any, conditional_input: Any, observed: Any) -> tuple[tf.Tensor, Any, Any]:
         value = rows.check_trailing(rows.as_float(value, "value"), self.network.event_shape, "value")
         condition = self._bound_condition(conditional_input)
         items = [(value, self.network.event_shape), *rows.condition_items(condition, self.conditional_shape)]
+        if observed is not None:
+            items.append((rows.observed_sites(observed, self.network.event_shape, self.num_sites), (self.num_sites,)))
         x, *flat = rows.flatten(items, rows.lead_shape(items))
-        condition = rows.pack_condition(flat, self.conditional_shape)
-        marks = self._density.bad_row_marks(x, condition)
-        refuse_bad_rows(self._density, marks, x, conditional_input=condition)
-        self.network.initialize(x, condition)
+        pattern = None if observed is None else flat.pop()
+        return x, rows.pack_condition(flat, self.conditional_shape), pattern
 
     # Scores ----------------------------------------------------------------------------------------------------------
 
@@ -133,7 +169,14 @@ class Autoregressive(NetworkDistribution):
 
     @_without_autograph
     def training_loss(
-        self, value: Any, conditional_input: Any = None, observed: Any = None, seed: Any = None
+        self,
+        value: Any,
+        conditional_input: Any = None,
+        *,
+        observed: Any = None,
+        site_weight: Any = None,
+        seed: Any = None,
+        step: Any = 0,
     ) -> tf.Tensor:
         """What training minimises: `-log_prob` under the masks that the seed draws.
 
@@ -142,7 +185,9 @@ class Autoregressive(NetworkDistribution):
             conditional_input: `[B, *conditional_shape]`, if the model has one.
             observed: None for whole events, or bool `[B, *event_shape]` where the model serves any order: training uses
                 nothing but what is observed.
+            site_weight: None, or `[B, num_sites]`: factors of the log-probabilities of the sites.
             seed: what `tfar.random.as_seed` takes; decides all that is random.
+            step: int or int32 scalar. The number of the update.
 
         Returns:
             float32 `[B]`, NaN for a row outside the support.
@@ -161,7 +206,18 @@ class Autoregressive(NetworkDistribution):
         if observed is not None:
             observed = tf.broadcast_to(observed, [tf.shape(value)[0], self.num_sites])
         condition = self._bound_condition(conditional_input)
-        return self._density.training_loss(value, condition, random.as_seed(seed), observed)
+        return self._density.training_loss(value, condition, random.as_seed(seed), observed, site_weight)
+
+    @_without_autograph
+    def evaluate(
+        self, value: Any, conditional_input: Any = None, *, observed: Any = None, site_weight: Any = None, seed: Any = 0
+    ) -> dict[str, tf.Tensor]:
+        """The negative log-likelihood of each row, `{"nll": [B]}`; arguments as those of `training_loss`."""
+        if site_weight is not None:
+            return {"nll": -tf.reduce_sum(site_weight * self.site_log_probs(value, conditional_input), axis=-1)}
+        if observed is None:
+            return {"nll": -self.log_prob(value, conditional_input=conditional_input)}
+        return {"nll": -self.log_prob(value, conditional_input=conditional_input, observed=observed)}
 
     def _score(self, function: Any, value: tf.Tensor, conditional_input: Any, observed: Any = None) -> tf.Tensor:
         condition = self._bound_condition(conditional_input)

@@ -90,7 +90,12 @@ class Density:
         return _nan_unless(tf.logical_and(valid, self.is_prefix(observed)), total)
 
     def training_loss(
-        self, x: tf.Tensor, conditional_input: Any, seed: tf.Tensor, observed: tf.Tensor | None = None
+        self,
+        x: tf.Tensor,
+        conditional_input: Any,
+        seed: tf.Tensor,
+        observed: tf.Tensor | None = None,
+        site_weight: Any = None,
     ) -> tf.Tensor:
         """What training minimises, `[B]`: the network's weighted sum of negative log-probabilities of the sites.
 
@@ -102,6 +107,8 @@ class Density:
         log_probs = self.conditional.log_prob(self.conditional.training_params(params), self._sites(x))
         if weights is not None:
             log_probs *= weights
+        if site_weight is not None:
+            log_probs *= site_weight
         return _nan_unless(valid, -tf.reduce_sum(log_probs, axis=-1))
 
     def _member_log_probs(
@@ -311,9 +318,9 @@ class Density:
             valid = tf.logical_and(valid, row_is_finite)
         return self._event(tf.where(keep, sites, tf.zeros_like(sites))), valid
 
-    def bad_row_marks(self, x: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
+    def bad_row_marks(self, x: tf.Tensor, conditional_input: Any = None, observed: Any = None) -> tf.Tensor:
         """Zeros `[B]`, and NaN for a row whose value is outside the support or whose condition is not finite."""
-        _, valid = self._supported(x, conditional_input)
+        _, valid = self._supported(x, conditional_input, observed)
         return _nan_unless(valid, tf.zeros(tf.shape(valid)))
 
     def _finite_rows(self, conditional_input: Any) -> list[tf.Tensor]:

@@ -15,6 +15,7 @@ def refuse_bad_rows(
     x: tf.Tensor | None = None,
     observed: tf.Tensor | None = None,
     conditional_input: Any = None,
+    first_row: int = 0,
 ) -> None:
     """Raises ValueError where a result is NaN because of what went in.
 
@@ -24,21 +25,22 @@ def refuse_bad_rows(
         x: None, or the values `[B, *event_shape]`.
         observed: None, or bool `[B, num_sites]`: the sites that count.
         conditional_input: None, or the condition of each row.
+        first_row: int. The number of the first row in messages.
     """
     if not np.isnan(np.minimum.reduce(np.asarray(result), axis=None, initial=0.0)):
         return
     for part in keras.tree.flatten(conditional_input) if conditional_input is not None else []:
         bad = ~np.isfinite(np.asarray(part))
         if bad.any():
-            row = int(np.argwhere(bad)[0][0])
+            row = first_row + int(np.argwhere(bad)[0][0])
             raise ValueError(f"Expected finite numbers in `conditional_input`; received another in row {row}.")
     if observed is not None:
         _refuse_patterns(density, observed)
     if x is not None:
-        _refuse_values(density, x, observed)
+        _refuse_values(density, x, observed, first_row)
 
 
-def _refuse_values(density: Density, x: tf.Tensor, observed: tf.Tensor | None) -> None:
+def _refuse_values(density: Density, x: tf.Tensor, observed: tf.Tensor | None, first_row: int) -> None:
     head = density.head
     sites = tf.reshape(x, [-1, density.network.num_sites, *head.site_shape])
     bad = np.asarray(tf.logical_not(head.in_support(sites)))
@@ -50,7 +52,7 @@ def _refuse_values(density: Density, x: tf.Tensor, observed: tf.Tensor | None) -
         support = f"{low} .. {low + head.num_classes - 1}" if head.num_classes else "finite numbers"
         raise ValueError(
             f"Expected values in the support of {type(head).__name__} ({support}); "
-            f"received {np.asarray(sites)[row, site]} at row {row}, site {site}."
+            f"received {np.asarray(sites)[row, site]} at row {first_row + row}, site {site}."
         )
 
 
