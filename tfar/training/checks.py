@@ -162,7 +162,8 @@ class LossCheck(keras.callbacks.Callback):
     def __init__(self, batches: Batches | None = None) -> None:
         super().__init__()
         self.batches = batches
-        self.epoch, self._last = 0, None
+        self.epoch = 0
+        self._last: tuple[int, Any] | None = None
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.epoch, self._last = epoch, None

@@ -204,18 +204,20 @@ class Run:
                 member.restore(None, keras_private.initial_epoch(self.model))
 
     def _save(self, epoch: int, logs: Any) -> None:
-        if self._is_due(epoch):
+        if self.backup is not None and self._is_due(self.backup, epoch):
             self.backup.save(epoch + 1)
 
     def _commit(self, epoch: int, logs: Any) -> None:
-        if self._is_due(epoch):
+        if self.backup is not None:
+            if not self._is_due(self.backup, epoch):
+                return
             self.backup.commit(epoch + 1, {name: member.state() for name, member in self.members.items()})
-        if self.is_writer and (self.backup is None or self._is_due(epoch)):
+        if self.is_writer:
             for member in self.members.values():
                 member.committed()
 
-    def _is_due(self, epoch: int) -> bool:
-        return self.backup is not None and self.is_writer and (epoch + 1) % self.backup.every == 0
+    def _is_due(self, backup: Backup, epoch: int) -> bool:
+        return self.is_writer and (epoch + 1) % backup.every == 0
 
 
 def _named(members: Sequence[Resumable]) -> dict[str, Resumable]:
