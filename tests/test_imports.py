@@ -15,7 +15,7 @@ NETWORKS = {"orders", "masks", "layers", "networks", "random"}
 DENSITIES = NETWORKS | {"heads", "samplers", "distributions"}
 TOPS = {"training", "serving", "coding", "data", "plots", "testing"}
 ALLOWED = {
-    "orders": set(),
+    "orders": {"random"},
     "masks": {"orders"},
     "random": set(),
     "files": set(),

@@ -168,12 +168,12 @@ class Density:
 
     def noise(self, seeds: tf.Tensor) -> tf.Tensor:
         """Uniform noise `[B, num_sites, noise_size]` of int32 seeds `[B, 2]`."""
-        flat = random.uniform(seeds, self.network.num_sites * self.head.noise_size)
+        flat = random.uniform(seeds, self.network.num_sites * self.head.noise_size, random.Stream.NOISE)
         return tf.reshape(flat, [-1, self.network.num_sites, self.head.noise_size])
 
     def member_noise(self, seeds: tf.Tensor) -> tf.Tensor:
         """Uniform noise `[B]` that selects the member of an ensemble."""
-        return random.uniform(seeds, 1, stream=random.MEMBER)[:, 0]
+        return random.uniform(seeds, 1, random.Stream.MEMBER)[:, 0]
 
     def ensemble_noise(self, seeds: tf.Tensor) -> tf.Tensor | None:
         """`member_noise`, or None where there is one member and nothing to select."""
