@@ -1,4 +1,4 @@
-"""Arrays in NumPy's format that are larger than memory: read as a pass goes on, from a .npy file or out of an .npz."""
+"""Reads arrays of .npy and .npz files that may be larger than memory, in chunks."""
 
 import contextlib
 import pathlib
@@ -14,18 +14,18 @@ _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.r
 
 
 class StoredArrayReader(ArrayReader):
-    """An array `[N, …]` of which a pass reads one chunk after the other, and keeps none.
+    """Reads an array `[N, ...]` chunk by chunk in constant memory.
 
-    A file that is mapped into memory counts as memory of the process once it has been read; this one does not.
-    Numbers that are not finite are kept.
+    It does not map the file into memory, because the pages of a mapped file count as memory of the process once they are
+    read. Values that are not finite are accepted.
 
     Args:
         path: pathlib.Path of a .npy or .npz file.
-        columns: indices of the columns to keep, of a table `[N, D]`; None keeps all.
-        member: str or None. Which array of an .npz file.
+        columns: indices of the columns of a table `[N, D]` to use. None uses all columns.
+        member: str or None. Name of the array of an .npz file.
 
     Raises:
-        ValueError: not an array of numbers in rows, columns that are not there, or a file that ends early.
+        ValueError: If the file does not hold an array of numbers, if a column does not exist, or if the file is truncated.
     """
 
     def __init__(self, path: pathlib.Path, columns: Columns = None, member: str | None = None) -> None:
@@ -33,7 +33,7 @@ class StoredArrayReader(ArrayReader):
         self.file = path
         shown = path if member is None else path / member
         shape, dtype = self._read_header(shown)
-        # It has the shape and the type, for the checks that all arrays share, and takes no memory.
+        # The base class checks the shape and the type of an array; a broadcast scalar has both and takes no memory.
         super().__init__(shown, np.broadcast_to(np.zeros([], dtype), shape), columns, finite=False)
 
     def _read_header(self, shown: pathlib.Path) -> tuple[tuple[int, ...], np.dtype]:
@@ -63,17 +63,17 @@ class StoredArrayReader(ArrayReader):
                 content = file.read(count * row_bytes)
                 if len(content) < count * row_bytes:
                     raise ValueError(
-                        f"{self.path}: expected {len(self.array)} rows, as its header says; the file ends in row "
+                        f"{self.path}: expected {len(self.array)} rows according to its header; the file ends in row "
                         f"{first + len(content) // max(row_bytes, 1)} (counted from 0)"
                     )
                 yield first, np.frombuffer(content, self.array.dtype).reshape([count, *self.array.shape[1:]])
 
 
 def open_stored(path: pathlib.Path, columns: Columns = None, member: str | None = None) -> ArrayReader:
-    """Opens a .npy file, or one array of an .npz file, for a pass in constant memory.
+    """Opens a .npy file, or one array of an .npz file, for passes in constant memory.
 
-    An array in Fortran order has its rows scattered over the file: that of a .npy file is mapped, that of an .npz file
-    read as a whole.
+    The rows of an array in Fortran order are not contiguous in the file. Such an array is memory-mapped if it is a .npy file,
+    and loaded as a whole if it is a member of an .npz file.
     """
     reader = StoredArrayReader(path, columns, member)
     if not reader.fortran_order or reader.array.size == 0:
