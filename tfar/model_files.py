@@ -42,7 +42,7 @@ def reading(path: str | os.PathLike[str], what: str) -> Iterator[None]:
         what: what the file was expected to be, for the message.
 
     Raises:
-        ValueError: If the block raises an Exception.
+        ValueError: If the block raises an Exception, other than an OSError that names a file.
 
     Example:
         >>> with reading("run/config.json", "the configuration of a run"):
@@ -55,7 +55,8 @@ def reading(path: str | os.PathLike[str], what: str) -> Iterator[None]:
         yield
     except Exception as error:
         named = f"{os.fspath(path)}: "
-        if isinstance(error, ValueError) and str(error).startswith(named):
+        is_named = isinstance(error, ValueError) and str(error).startswith(named)
+        if is_named or (isinstance(error, OSError) and error.filename):
             raise
         kind = "" if type(error) in (ValueError, OSError) else f"{type(error).__name__}: "
         reason = " ".join(f"{kind}{error}".split())
