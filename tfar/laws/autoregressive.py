@@ -303,12 +303,12 @@ class AutoregressiveLaw:
     def uniform_noise(self, seeds: tf.Tensor, num_sites: Any = None) -> tf.Tensor:
         """Returns uniform noise `[B, N, noise_size]` of int32 seeds `[B, 2]`."""
         num_sites = self.network.num_sites if num_sites is None else num_sites
-        flat = random.uniform(seeds, num_sites * self.head.noise_size)
+        flat = random.uniform(seeds, num_sites * self.head.noise_size, random.Stream.NOISE)
         return tf.reshape(flat, [tf.shape(seeds)[0], num_sites, self.head.noise_size])
 
     def member_noise(self, seeds: tf.Tensor) -> tf.Tensor:
         """Returns uniform noise `[B]`, which selects the member of an ensemble."""
-        return random.uniform(seeds, 1, stream=random.MEMBER)[:, 0]
+        return random.uniform(seeds, 1, random.Stream.MEMBER)[:, 0]
 
     def ensemble_noise(self, seeds: tf.Tensor) -> tf.Tensor | None:
         """Returns `member_noise`, or None for a law of one member."""
