@@ -21,7 +21,7 @@ ALLOWED = {
     "files": set(),
     "exports": set(),
     "version": set(),
-    "heads": set(),
+    "heads": {"random", "layers"},
     "layers": {"orders", "masks"},
     "networks": NETWORKS,
     "samplers": NETWORKS | {"heads"},

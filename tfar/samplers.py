@@ -9,6 +9,7 @@ Noise is `[B, num_sites, noise_size]` in the raster order of the sites, whatever
 
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from tfar.heads import Head
@@ -58,7 +59,7 @@ def walk(
     batch_size, rank = tf.shape(noise)[0], len(head.site_shape)
     weights = network.step_weights()
     state = network.start(batch_size, conditional_input, order=order, member=member)
-    site_of_step = state.get("order", network.orders[0])
+    site_of_step = state["order"] if "order" in state else tf.constant(network.orders[0])
     noise = tf.transpose(permuted(noise, site_of_step), [1, 0, 2])
     if given is not None and observed is not None:
         given = tf.transpose(permuted(given, site_of_step), [1, 0, *range(2, 2 + rank)])
@@ -71,14 +72,15 @@ def walk(
 
     def visit(index: tf.Tensor, x: tf.Tensor, found: dict[str, tf.Tensor], state: State) -> tuple:
         params, state = network.step(state, index, x, weights)
-        x, found = head.sample(params, noise[index]), dict(found)
+        site = site_of_step[index] if site_of_step.shape.rank == 1 else site_of_step[:, index]
+        x, found = head.sample(params, noise[index], site), dict(found)
         if given is not None and observed is not None:
             is_given = tf.reshape(observed[index], [-1] + [1] * rank)
             x = tf.where(is_given, given[index], x)
-            log_prob = head.log_prob(params, x)
+            log_prob = head.log_prob(params, x, site)
             found["log_prob"] += tf.where(observed[index], log_prob, tf.zeros_like(log_prob))
         found["values"] = tf.tensor_scatter_nd_update(found["values"], [[index]], x[None])
-        return index + 1, x, found, state
+        return index + 1, head.encode_inputs(x, site), found, state
 
     start = (tf.constant(0), tf.zeros([batch_size, *head.site_shape]), found, state)
     _, _, found, _ = _in_stages(network, weights, visit, start)
@@ -193,13 +195,14 @@ def _draw_all(
     order: tf.Tensor | None,
 ) -> tf.Tensor:
     """One draw of every site given the values of all; an ensemble takes a pass for each member."""
-    x = tf.reshape(values, [-1, *network.event_shape])
+    site = np.arange(network.num_sites)
+    x = tf.reshape(head.encode_inputs(values, site), [-1, *network.event_shape])
     if member is None or network.num_members == 1:
-        return head.sample(network(x, conditional_input, order=order), noise)
+        return head.sample(network(x, conditional_input, order=order), noise, site)
 
     def body(k: tf.Tensor, draws: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         chosen = tf.reshape(tf.equal(member, k), [-1] + [1] * (draws.shape.rank - 1))
-        return k + 1, tf.where(chosen, head.sample(network(x, conditional_input, member=k, order=order), noise), draws)
+        return k + 1, tf.where(chosen, head.sample(network(x, conditional_input, member=k, order=order), noise, site), draws)
 
     limit = network.num_members
     return tf.while_loop(lambda k, _: k < limit, body, (tf.constant(0), values), maximum_iterations=limit)[1]

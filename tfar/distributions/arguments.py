@@ -7,23 +7,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfar.heads import Categorical, Head, StandardizedMixture
+from tfar.heads import Categorical, Head, check_head
 from tfar.heads.base import check_positive_int
+
+__all__ = ["check_head", "check_positive_int", "check_rate", "checked_conditional_shape", "class_inputs", "model_config", "shape_tuple"]
 
 # Up to this many classes, each class of a Categorical site is an input of its own by default.
 ONE_HOT_CLASSES = 32
-
-
-def check_head(head: Any) -> Head:
-    """Returns the head, or raises ValueError if it is none, or one that needs units beside the parameters."""
-    if not isinstance(head, Head):
-        raise ValueError(f"Expected `head` to be a tfar.heads.Head; received {head!r}.")
-    if isinstance(head, StandardizedMixture):
-        raise ValueError(
-            "Expected a head that needs parameters alone; StandardizedMixture needs the units of the data too, which RNADE's "
-            f"network gives it. Use RNADE, or the mixture itself; received {head!r}."
-        )
-    return head
 
 
 def check_rate(name: str, rate: Any) -> float:

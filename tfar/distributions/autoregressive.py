@@ -12,7 +12,7 @@ from tfar.distributions import rows
 from tfar.distributions.base import NetworkDistribution
 from tfar.distributions.density import METHODS
 from tfar.distributions.refusals import refuse_bad_rows
-from tfar.heads import Head
+from tfar.heads import Head, check_head
 from tfar.networks import AutoregressiveNetwork, WholePassNetwork
 
 # Eager calls do without AutoGraph, so a user's graph does too: a network branches by tf.cond or keras.ops in both.
@@ -61,8 +61,7 @@ class Autoregressive(NetworkDistribution):
         name: str = "Autoregressive",
     ) -> None:
         parameters = dict(locals())
-        if not isinstance(head, Head):
-            raise ValueError(f"Expected `head` to be a tfar.heads.Head; received {type(head).__name__}.")
+        check_head(head)
         if not isinstance(network, AutoregressiveNetwork):
             if event_shape is None:
                 raise ValueError("Expected `event_shape` beside a Keras network; received None.")
@@ -94,6 +93,10 @@ class Autoregressive(NetworkDistribution):
         Raises:
             ValueError: If the initial weights do not depend on data, or the batch holds values outside the support.
         """
+        if self.head.awaits_data:
+            self.head.adapt(value)
+        if not self.network.awaits_data and type(self.head).adapt is not Head.adapt:
+            return
         value = rows.check_trailing(rows.as_float(value, "value"), self.network.event_shape, "value")
         condition = self._bound_condition(conditional_input)
         items = [(value, self.network.event_shape), *rows.condition_items(condition, self.conditional_shape)]
@@ -101,7 +104,12 @@ class Autoregressive(NetworkDistribution):
         condition = rows.pack_condition(flat, self.conditional_shape)
         marks = self._density.bad_row_marks(x, condition)
         refuse_bad_rows(self._density, marks, x, conditional_input=condition)
-        self.network.initialize(x, condition)
+        self.network.initialize(self._density._encoded(x), condition)
+
+    @property
+    def awaits_data(self) -> bool:
+        """Whether `initialize` is to see data before training, and has seen none."""
+        return self.head.awaits_data or self.network.awaits_data
 
     # Scores ----------------------------------------------------------------------------------------------------------
 

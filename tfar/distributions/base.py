@@ -34,6 +34,8 @@ class NetworkDistribution(tfd.Distribution):  # type: ignore[name-defined]
             )
         if not network.built:
             network.build((None, *network.event_shape))
+        if not head.built:
+            head.build()
         self._density = Density(network, head)
         self._rows = rows.RowFunctions(jit_compile)
         self._condition: Any = None

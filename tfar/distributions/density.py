@@ -7,6 +7,7 @@ exported signature. A row whose value is outside the support is NaN, and only th
 import math
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tfar import random, samplers
@@ -98,8 +99,8 @@ class Density:
         `[B, num_sites]`, the rest is ignored, NaN included.
         """
         x, valid = self._supported(x, conditional_input, observed)
-        params, weights = self.network.training_pass(x, conditional_input, seed, observed)
-        log_probs = self.conditional.log_prob(self.conditional.training_params(params), self._sites(x))
+        params, weights = self.network.training_pass(self._encoded(x), conditional_input, seed, observed)
+        log_probs = self.conditional.training_log_prob(params, self._sites(x), seed, self._site_numbers)
         if weights is not None:
             log_probs *= weights
         return _nan_unless(valid, -tf.reduce_sum(log_probs, axis=-1))
@@ -109,8 +110,9 @@ class Density:
     ) -> tf.Tensor:
         """Log-probabilities of the sites, `[B, num_sites]`, of rows which the network sees as `seen`, if that is given."""
         inputs = x if seen is None else seen
-        params = self.network(inputs, conditional_input, member=member, order=self.order, training=False)
-        return self.conditional.log_prob(params, self._sites(x))
+        encoded = self._encoded(inputs)
+        params = self.network(encoded, conditional_input, member=member, order=self.order, training=False)
+        return self.conditional.log_prob(params, self._sites(x), self._site_numbers)
 
     def _prefix_log_prob(self, x: tf.Tensor, observed: tf.Tensor, conditional_input: Any, member: Any) -> tf.Tensor:
         log_probs = self._member_log_probs(x, conditional_input, member)
@@ -294,6 +296,14 @@ class Density:
     def _sites(self, x: tf.Tensor) -> tf.Tensor:
         return tf.reshape(x, [-1, self.network.num_sites, *self.head.site_shape])
 
+    @property
+    def _site_numbers(self) -> Any:
+        return np.arange(self.network.num_sites)
+
+    def _encoded(self, x: tf.Tensor) -> tf.Tensor:
+        """Values as the network sees them."""
+        return self._event(self.head.encode_inputs(self._sites(x), self._site_numbers))
+
     def _event(self, sites: tf.Tensor) -> tf.Tensor:
         return tf.reshape(sites, [-1, *self.network.event_shape])
 
@@ -302,7 +312,7 @@ class Density:
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Values with 0 in place of what is not observed or not in the support, and whether each row is in it, `[B]`."""
         sites = self._sites(x)
-        supported = self.head.in_support(sites)
+        supported = self.head.in_support(sites, self._site_numbers)
         keep = supported if observed is None else tf.logical_and(supported, observed)
         valid = supported if observed is None else tf.logical_or(supported, tf.logical_not(observed))
         keep = tf.reshape(keep, [-1, self.network.num_sites] + [1] * len(self.head.site_shape))

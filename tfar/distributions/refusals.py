@@ -41,15 +41,13 @@ def refuse_bad_rows(
 def _refuse_values(density: Density, x: tf.Tensor, observed: tf.Tensor | None) -> None:
     head = density.head
     sites = tf.reshape(x, [-1, density.network.num_sites, *head.site_shape])
-    bad = np.asarray(tf.logical_not(head.in_support(sites)))
+    bad = np.asarray(tf.logical_not(head.in_support(sites, np.arange(density.network.num_sites))))
     if observed is not None:
         bad = bad & np.asarray(observed)
     if bad.any():
         row, site = (int(i) for i in np.argwhere(bad)[0])
-        low = int(head.lowest)
-        support = f"{low} .. {low + head.num_classes - 1}" if head.num_classes else "finite numbers"
         raise ValueError(
-            f"Expected values in the support of {type(head).__name__} ({support}); "
+            f"Expected values in the support of {type(head).__name__}: {head.support(site)}; "
             f"received {np.asarray(sites)[row, site]} at row {row}, site {site}."
         )
 

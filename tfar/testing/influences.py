@@ -153,7 +153,7 @@ def _earlier(order: NDArray[np.int32]) -> NDArray[np.bool_]:
 def _other_values(dist: Autoregressive, x: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
     """For each value another one of the support."""
     generator = np.random.default_rng([seed, 5])
-    classes, lowest = dist.head.num_classes, np.float32(dist.head.lowest)
+    classes, lowest = dist.head.support().num_values, np.float32(dist.head.support().low)
     if classes is not None:
         return (x - lowest + generator.integers(1, classes, size=x.shape)).astype(np.float32) % classes + lowest
     return (x + generator.uniform(1.0, 3.0, size=x.shape)).astype(np.float32)

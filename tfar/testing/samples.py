@@ -96,8 +96,8 @@ def chi_square(counts: Array, expected: Array) -> tuple[float, int, float]:
 def _event_counts(dist: Autoregressive, samples: Array, conditional_input: Any, seed: int) -> tuple[Array, Array]:
     """Probabilities of all events and how often each was drawn."""
     events = support.enumerate_events(dist)
-    classes = dist.head.num_classes
-    low = int(dist.head.lowest)
+    values = dist.head.support()
+    classes, low = values.num_values, int(values.low)
     inside = (samples >= low) & (samples < low + classes) & (samples == np.floor(samples))
     if not inside.all():
         row, dim = (int(i) for i in np.argwhere(~inside)[0])

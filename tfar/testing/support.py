@@ -65,10 +65,11 @@ def random_values(dist: Autoregressive, num_rows: int, seed: int) -> NDArray[np.
     """Random values of the support, `[num_rows, *event_shape]`; the first row is at the top of it."""
     generator = np.random.default_rng([seed, 2])
     shape = (num_rows, *dist.network.event_shape)
-    if dist.head.num_classes is not None:
-        values = generator.integers(dist.head.num_classes, size=shape).astype(np.float32)
-        values[0] = dist.head.num_classes - 1
-        return values + np.float32(dist.head.lowest)
+    support = dist.head.support()
+    if support.num_values is not None:
+        values = generator.integers(support.num_values, size=shape).astype(np.float32)
+        values[0] = support.num_values - 1
+        return values + np.float32(support.low)
     values = generator.normal(size=shape).astype(np.float32)
     values[0] = np.abs(values[0]) + 0.5
     return values
@@ -80,7 +81,8 @@ def enumerate_events(dist: Autoregressive) -> NDArray[np.float32]:
     Raises:
         ValueError: If the support is not finite or holds more than `MAX_EVENTS` events.
     """
-    classes, dims = dist.head.num_classes, int(np.prod(dist.network.event_shape))
+    support, dims = dist.head.support(), int(np.prod(dist.network.event_shape))
+    classes = support.num_values
     if classes is None:
         raise ValueError(f"Expected a head with a finite support; received {type(dist.head).__name__}.")
     if dims * np.log2(classes) > np.log2(MAX_EVENTS):
@@ -88,7 +90,7 @@ def enumerate_events(dist: Autoregressive) -> NDArray[np.float32]:
             f"Expected a support of at most {MAX_EVENTS} events, as all are enumerated; received {classes}**{dims}. "
             "Make the same distribution with a smaller `event_shape`."
         )
-    events = np.array(list(itertools.product(range(classes), repeat=dims)), np.float32) + np.float32(dist.head.lowest)
+    events = np.array(list(itertools.product(range(classes), repeat=dims)), np.float32) + np.float32(support.low)
     return events.reshape(-1, *dist.network.event_shape)
 
 
