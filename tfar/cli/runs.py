@@ -1,15 +1,16 @@
 """The folder of a training run, and how a model is found by the path of its run or of its file."""
 
-import json
+import math
 from pathlib import Path
 from typing import Any
 
-from tfar import files
+from tfar import files, model_files
 from tfar.cli import models
 from tfar.cli.settings import Settings, versions
 
 CONFIG, MODEL, METRICS, JOURNAL = "config.json", "model.keras", "metrics.csv", "journal.json"
 FORMAT = 1
+WRITTEN = "the config.json of a run of `tfar train` of this version"
 # Models whose log_prob takes a pass for each site: validation estimates it by draws of the training objective.
 ESTIMATED = ("orderless_nade", "conv_nade")
 
@@ -131,16 +132,15 @@ def read_config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
     if not path.exists():
         raise FileNotFoundError(f"{folder} is not a run of `tfar train`: there is no {path}")
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+    with model_files.reading(path, WRITTEN):
+        config = model_files.read_json(path, WRITTEN)
         if config["format"] != FORMAT:
             raise ValueError(f"format {config['format']}")
         Settings.from_json(config["settings"])
-        if not all(isinstance(size, int) and size > 0 for size in config["data"]["event_shape"]):
-            raise ValueError(f"event_shape {config['data']['event_shape']}")
+        shape = config["data"]["event_shape"]
+        if not all(isinstance(size, int) and size > 0 for size in shape) or math.prod(shape) > model_files.MAX_VALUES:
+            raise ValueError(f"event_shape {shape}")
         _head(config)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"{path}: expected a file of `tfar train` of this version; received {error!r}") from error
     return config
 
 
@@ -175,11 +175,11 @@ def load_dist(path: Path) -> Any:
     if (path / MODEL).exists():
         return tfar.training.load(path / MODEL)
     config = read_config(path)
-    try:
+    with model_files.reading(path / CONFIG, WRITTEN):
         model = build(config)
-        model.load_weights(path / _best_weights(path))
-    except (TypeError, OSError, MemoryError) as error:
-        raise ValueError(f"{path} is damaged: expected a run of `tfar train`; received {error!r}") from error
+    weights = path / _best_weights(path)
+    with model_files.reading(weights, "the weights that the journal of the run names"):
+        model.load_weights(weights)
     finish(model)
     return model.dist
 
@@ -197,5 +197,5 @@ def _best_weights(folder: Path) -> str:
 
 def limits(dist: Any) -> tuple[float, float] | None:
     """Returns the values of black and white: the lowest and the highest class; None, to take them from the images, otherwise."""
-    head = dist.head
-    return (head.lowest, head.lowest + head.num_classes - 1.0) if head.discrete and head.num_classes else None
+    support = dist.head.support()
+    return (support.low, support.high) if support.num_values else None

@@ -6,13 +6,14 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from tfar import random
 from tfar.training.arguments import check_int, check_seed
 
 
 class Batches(keras.utils.PyDataset):
     """Batches of arrays in memory, shuffled as a function of (seed, epoch).
 
-        order of epoch e = numpy.random.default_rng([seed, e]).permutation(N)
+        order of epoch e = tfar.random.numpy_generator(seed, Stream.SHUFFLING, e).permutation(N)
 
     `DensityModel.fit` turns arrays into `Batches` and sets `epoch` at the beginning of each epoch. Set it yourself to iterate
     without `fit`.
@@ -46,7 +47,7 @@ class Batches(keras.utils.PyDataset):
         """The rows in the order of an epoch, int64 `[N]`."""
         if not self.shuffle:
             return np.arange(self.num_rows)
-        return np.random.default_rng([self.seed, epoch]).permutation(self.num_rows)
+        return random.numpy_generator(self.seed, random.Stream.SHUFFLING, epoch).permutation(self.num_rows)
 
     def rows(self, index: int) -> NDArray[np.int64]:
         """The rows of a batch of the current epoch, int64 `[B]`."""

@@ -17,7 +17,7 @@ from tfar.training.checks import DataCheck, LossCheck
 from tfar.training.run_folder import Run
 
 METRICS = ("loss", "nll", "bits_per_dim", "neg_elbo")
-NEEDED = ("training_loss", "evaluate", "valid_rows", "check_rows", "awaits_data")
+NEEDED = ("training_loss", "evaluate", "valid_rows", "check_rows", "awaits_data", "layers")
 # Rows of a stream that a distribution which awaits all rows is initialised with, at most.
 STREAMED_ROWS = 10_000
 
@@ -290,7 +290,7 @@ class DensityModel(keras.Model):
         """
         if not self.dist.awaits_data:
             return
-        batch = forms.first_rows(x, STREAMED_ROWS if getattr(self.dist, "initializes_with_all_rows", False) else 1)
+        batch = forms.first_rows(x, STREAMED_ROWS if self.dist.initializes_with_all_rows else 1)
         with self.distribute_strategy.scope():
             self.dist.initialize(batch.value, batch.conditional_input)
 

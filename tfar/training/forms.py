@@ -19,7 +19,7 @@ class Batch(NamedTuple):
         value: `[B, *event_shape]`.
         conditional_input: `[B, *conditional_shape]`, or a dict of such tensors.
         observed: bool that broadcasts to the shape of `value`.
-        site_weight: `[B, num_sites]`.
+        site_weight: numbers that broadcast to the shape of `value`.
         sample_weight: float32 `[B]`.
     """
 

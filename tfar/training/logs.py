@@ -137,8 +137,8 @@ class SampleGrid(Resumable):
         if (epoch + 1) % self.every:
             return
         dist = self.model.dist
-        low = dist.head.lowest
-        top = (dist.head.num_classes or 2) - 1 if dist.head.discrete else None
+        support = dist.head.support()
+        low, top = (support.low, support.num_values - 1) if support.num_values else (0.0, None)
         image = grid(np.asarray(dist.sample(self.num_samples, seed=self.seed)) - low, top)
         if self._writer is None:
             self._writer = tf.summary.create_file_writer(str(self.log_dir / "samples"))

@@ -1,7 +1,6 @@
 """The folder of a training run: one journal that names the epoch to resume from and everything that belongs to it."""
 
 import contextlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -9,7 +8,7 @@ from typing import Any
 
 import keras
 
-from tfar import files
+from tfar import files, model_files
 from tfar.training import keras_private
 from tfar.training.arguments import check_int
 
@@ -125,12 +124,10 @@ def read_journal(folder: Path) -> dict[str, Any] | None:
     path = Path(folder) / JOURNAL
     if not path.exists():
         return None
-    try:
-        journal = json.loads(path.read_text(encoding="utf-8"))
+    with model_files.reading(path, "the journal of a training run"):
+        journal = model_files.read_json(path, "the journal of a training run")
         epoch, callbacks = check_int("epoch", journal["epoch"], 1), dict(journal["callbacks"])
         return {"epoch": epoch, "weights": file_name(journal["weights"]), "callbacks": callbacks}
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ValueError(f"Expected the journal of a training run; {path} is damaged ({error!r}).") from error
 
 
 def file_name(value: Any) -> str:

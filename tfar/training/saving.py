@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from tfar import model_files
 from tfar.training.density_model import DensityModel
 
 
@@ -41,12 +42,8 @@ def _read(path: Any, compile: bool) -> DensityModel:
     path = os.fspath(path)
     if not os.path.exists(path):
         raise FileNotFoundError(f"Expected a model file; there is none at {path}.")
-    try:
+    with model_files.reading_model(path):
         model = keras.saving.load_model(path, compile=compile)
-    except (ValueError, TypeError, KeyError, AttributeError, OSError, RecursionError, MemoryError) as error:
-        raise ValueError(
-            f"Expected a .keras file that DensityModel.save wrote; could not read {path}: {error}"
-        ) from error
     if not isinstance(model, DensityModel):
         raise ValueError(f"Expected {path} to hold a DensityModel; it holds a {type(model).__name__}.")
     return model
