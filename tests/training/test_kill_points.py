@@ -98,14 +98,14 @@ def kill_points(trainer, tmp_path, **how):
     return recorder.points, (weights, files)
 
 
-ORDERS = ["-".join(order) for order in [NAMES, NAMES[::-1], *list(itertools.permutations(NAMES))[1:-1]]]
+ORDERS = ["-".join(order) for order in [NAMES[::-1], *list(itertools.permutations(NAMES))[:-1]]]
 
 
-@pytest.mark.parametrize("order", few_by_default(ORDERS, 2))
+@pytest.mark.parametrize("order", few_by_default(ORDERS))
 def test_a_run_killed_anywhere_equals_an_unbroken_one(order, trainer, tmp_path):
     order = order.split("-")
     points, expected = kill_points(trainer, tmp_path, order=order)
-    assert len(points) > 5 * LAST, "saving, logging, drawing and committing change the folder several times an epoch"
+    assert len(points) > 4 * LAST, "saving, logging, drawing and committing change the folder several times an epoch"
     assert sorted(expected[1]) == [
         "best-2.weights.h5",
         f"epoch-{LAST}.weights.h5",
@@ -118,6 +118,7 @@ def test_a_run_killed_anywhere_equals_an_unbroken_one(order, trainer, tmp_path):
     assert failures(trainer, points, expected, order=order) == {}
 
 
+@pytest.mark.slow(ci=True)
 def test_a_resumed_run_killed_again_equals_an_unbroken_one(trainer, tmp_path):
     points, expected = kill_points(trainer, tmp_path)
     first = points[len(points) // 2]
@@ -127,6 +128,7 @@ def test_a_resumed_run_killed_again_equals_an_unbroken_one(trainer, tmp_path):
     assert failures(trainer, recorder.points, expected) == {}
 
 
+@pytest.mark.slow(ci=True)
 def test_backups_of_every_second_epoch(trainer, tmp_path):
     points, expected = kill_points(trainer, tmp_path, every=2)
     assert any((point / "best-1.weights.h5").exists() and not (point / "journal.json").exists() for point in points)
@@ -206,13 +208,15 @@ def leave_temporary_files(patch):
 
 @pytest.mark.parametrize(
     "fault",
-    [
-        remove_before_naming,
-        commit_before_the_callbacks,
-        forget_early_stopping,
-        remove_the_best_before_the_commit,
-        leave_temporary_files,
-    ],
+    few_by_default(
+        [
+            commit_before_the_callbacks,
+            remove_before_naming,
+            forget_early_stopping,
+            remove_the_best_before_the_commit,
+            leave_temporary_files,
+        ]
+    ),
 )
 def test_the_kill_points_find_planted_faults(fault, trainer, tmp_path, monkeypatch):
     _, expected = kill_points(trainer, tmp_path)

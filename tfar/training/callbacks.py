@@ -59,7 +59,7 @@ class ResumableEarlyStopping(Resumable):
             keras_private.set_initial_epoch(self.model, sys.maxsize)
 
     def state(self) -> Any:
-        return {"values": self.values, "best_epoch": self.best_epoch, "weights": self.weights}
+        return {"values": self.values, "weights": self.weights}
 
     def committed(self) -> None:
         for path in self.folder.glob("best-*.weights.h5"):

@@ -251,7 +251,8 @@ class DensityModel(keras.Model):
         data, validation_data = check.data(x), check.data(validation_data)
         self.initialize(x)
         before = [LossCheck(batches), *([FollowEpoch(batches)] if batches else [])]
-        with check.raising(), Run(self, [*before, *_listed(callbacks)]) as run:
+        callbacks = [*before, *_listed(callbacks)]
+        with check.raising(), Run(self, callbacks, kwargs.get("initial_epoch", 0)) as run:
             return super().fit(
                 data,
                 batch_size=batch_size,

@@ -76,7 +76,8 @@ def fit_multi_worker(
         history = keras.callbacks.History()
         backup = [] if backup_dir is None else [Backup(backup_dir)]
         check = DataCheck(model.dist)
-        with check.raising(), Run(model, [*backup, history, LossCheck(), *callbacks], _is_chief(strategy)) as run:
+        callbacks = [*backup, history, LossCheck(), *callbacks]
+        with check.raising(), Run(model, callbacks, is_writer=_is_chief(strategy)) as run:
             told = keras.callbacks.CallbackList(run.callbacks, model=model, add_history=False)
             _run_epochs(model, make_dataset, strategy, epochs, check, told)
     return history

@@ -143,6 +143,7 @@ class Run:
     Args:
         model: the `DensityModel`.
         callbacks: all callbacks of the `fit`.
+        first_epoch: int. The epoch at which the run starts if there is nothing to resume.
         is_writer: bool. False on workers that read the backup and leave writing to the first worker.
 
     Attributes:
@@ -152,11 +153,11 @@ class Run:
         ValueError: If there are several Backups.
     """
 
-    def __init__(self, model: Any, callbacks: Sequence[Any], is_writer: bool = True) -> None:
+    def __init__(self, model: Any, callbacks: Sequence[Any], first_epoch: int = 0, is_writer: bool = True) -> None:
         backups = [callback for callback in callbacks if isinstance(callback, Backup)]
         if len(backups) > 1:
             raise ValueError(f"Expected at most one Backup in the callbacks; received {len(backups)}.")
-        self.model, self.is_writer = model, is_writer
+        self.model, self.first_epoch, self.is_writer = model, first_epoch, is_writer
         self.backup = backups[0] if backups else None
         self.members = _named([callback for callback in callbacks if isinstance(callback, Resumable)])
         opening = keras.callbacks.LambdaCallback(on_train_begin=self._open, on_epoch_end=self._save)
@@ -186,7 +187,7 @@ class Run:
                 files.sweep(folder)
         if self.backup is None:
             return
-        journal = self.backup.load() or {"epoch": 0, "callbacks": {}}
+        journal = self.backup.load() or {"epoch": self.first_epoch, "callbacks": {}}
         if self.is_writer:
             files.sweep(self.backup.folder)
             self.backup.remove_others()
@@ -198,7 +199,7 @@ class Run:
         """Prepares the callbacks of a run without a Backup, which another callback may have started at a later epoch."""
         if self.backup is None:
             for member in self.members.values():
-                member.restore(None, keras_private.initial_epoch(self.model))
+                member.restore(None, keras_private.initial_epoch(self.model) or self.first_epoch)
 
     def _save(self, epoch: int, logs: Any) -> None:
         if self.backup is not None and self._is_due(self.backup, epoch):
