@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 from rich.console import Console
@@ -89,6 +90,7 @@ def train_settings(epochs: int = 3) -> Settings:
 
 def trained(out: Path) -> tuple[list[np.ndarray], dict[str, bytes]]:
     """Starts or resumes a run in this process; returns its weights, and its files without those that hold a date."""
+    keras.utils.clear_session()  # Files contain names that Keras numbers within a process.
     train.run(train_settings(), out, resume=(out / "config.json").exists(), console=Console(quiet=True), hints=False)
     weights = [np.asarray(v) for v in tfar.load(out / "model.keras").variables]
     return weights, contents(out, besides=("tensorboard", "model.keras", "config.json"))

@@ -67,6 +67,7 @@ class DensityModel(keras.Model):
         for name, layer in dist.layers.items():  # Keras finds the weights in attributes, and files have their names.
             setattr(self, name, layer)
         self._means = [keras.metrics.Mean(name) for name in METRICS[1:]]
+        self._kind = "nll"
         self.built = True
 
     def build(self, input_shape: Any = None) -> None:
@@ -164,6 +165,7 @@ class DensityModel(keras.Model):
     def test_step(self, data: Any) -> dict[str, Any]:
         batch = self._with_a_row(forms.unpack(data))
         kind, losses = self._scores(batch, self.validation_draws)
+        self._kind = kind
         weight = tf.ones_like(losses) if batch.sample_weight is None else batch.sample_weight
         losses = tf.where(tf.equal(weight, 0.0), tf.zeros_like(losses), losses)  # a row of weight zero may be NaN
         reported = {"loss": (losses, weight), kind: (losses, weight)}
@@ -190,6 +192,12 @@ class DensityModel(keras.Model):
             return "nll", tf.add_n(losses) / draws
         scores = self.dist.evaluate(batch.value, batch.conditional_input, **batch.keywords)
         return ("nll", scores["nll"]) if "nll" in scores else ("neg_elbo", -scores["elbo"])
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """The metrics that are reported. Keras sums them over replicas only if `test_step` returns exactly these."""
+        names = ("loss", "nll", "bits_per_dim") if self._kind == "nll" else ("loss", self._kind)
+        return [metric for metric in super().metrics if metric.name in names]
 
     def _metric(self, name: str) -> keras.metrics.Metric:
         return next(metric for metric in self.metrics if metric.name == name)
