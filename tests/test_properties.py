@@ -77,7 +77,7 @@ def test_config_round_trip(arguments):
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(dist))
     assert again.get_config() == dist.get_config()
     assert [v.shape for v in again.variables] == [v.shape for v in dist.variables]
-    for k in range(dist.network.num_members):
+    for k in range(dist.num_members):
         np.testing.assert_array_equal(again.network.connectivity(k), dist.network.connectivity(k))
     assert all((a.numpy() == b.numpy()).all() for a, b in zip(again.variables, dist.variables, strict=True))
 

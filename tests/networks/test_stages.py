@@ -68,7 +68,7 @@ def make(**kwargs):
 @pytest.mark.parametrize("kwargs", [{}, {"missing": 2}, {"missing": 2, "unrolled": True}], ids=str)
 def test_a_walk_in_stages_equals_whole_passes(kwargs, jit_compile):
     dist = make(**kwargs)
-    noise = dist.density.noise(random.row_seeds(1, 40))
+    noise = dist.law.uniform_noise(random.row_seeds(1, 40))
     walk = tf.function(lambda: samplers.walk(dist.network, dist.head, noise), jit_compile=jit_compile)
     naive = samplers.naive(dist.network, dist.head, noise)
     np.testing.assert_array_equal(walk().sites, naive)
@@ -77,7 +77,7 @@ def test_a_walk_in_stages_equals_whole_passes(kwargs, jit_compile):
 @pytest.mark.parametrize("unrolled", [False, True])
 def test_a_walk_in_stages_keeps_and_scores_what_is_observed(unrolled):
     dist = make(unrolled=unrolled)
-    noise = dist.density.noise(random.row_seeds(1, 40))
+    noise = dist.law.uniform_noise(random.row_seeds(1, 40))
     naive = samplers.naive(dist.network, dist.head, noise)
     observed = tf.tile(np.arange(ROWS * COLUMNS)[None] < 6, [40, 1])
     given = samplers.walk(dist.network, dist.head, noise, given=1.0 - naive, observed=observed)

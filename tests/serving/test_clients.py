@@ -28,7 +28,7 @@ MODELS = ("binary", "table")
 
 def inputs_of(model):
     """A batch for all signatures."""
-    density, seeds = model.dist.density, tfar.random.row_seeds(3, NUM_ROWS)
+    density, seeds = model.dist.law, tfar.random.row_seeds(3, NUM_ROWS)
     batch = model.condition(NUM_ROWS)
     batch["seed"] = seeds.numpy()
     batch["noise"], batch["member_noise"] = density.noise(seeds).numpy(), density.member_noise(seeds).numpy()
@@ -56,7 +56,7 @@ def test_draws_are_those_of_the_distribution(server, exported, transport):
     dist = exported["binary"].dist
     seeds = tfar.random.row_seeds(11, 100)
     drawn = server.client(transport, "binary").predict({"seed": seeds.numpy()}, "sample")
-    assert tfar.testing.equal_samples(dist, dist.sample(100, seed=11), drawn, dist.density.noise(seeds))
+    assert tfar.testing.equal_samples(dist, dist.sample(100, seed=11), drawn, dist.law.uniform_noise(seeds))
     assert set(np.unique(drawn)) == {0.0, 1.0}
 
 
