@@ -59,7 +59,7 @@ def walk(
     batch_size, rank = tf.shape(noise)[0], len(head.site_shape)
     weights = network.step_weights()
     state = network.start(batch_size, conditional_input, order=order, member=member)
-    site_of_step = state["order"] if "order" in state else tf.constant(network.orders[0])
+    site_of_step = state.get("order", network.orders[0])
     noise = tf.transpose(permuted(noise, site_of_step), [1, 0, 2])
     if given is not None and observed is not None:
         given = tf.transpose(permuted(given, site_of_step), [1, 0, *range(2, 2 + rank)])
@@ -72,7 +72,7 @@ def walk(
 
     def visit(index: tf.Tensor, x: tf.Tensor, found: dict[str, tf.Tensor], state: State) -> tuple:
         params, state = network.step(state, index, x, weights)
-        site = site_of_step[index] if site_of_step.shape.rank == 1 else site_of_step[:, index]
+        site = network.sites_at(state, index)
         x, found = head.sample(params, noise[index], site), dict(found)
         if given is not None and observed is not None:
             is_given = tf.reshape(observed[index], [-1] + [1] * rank)
@@ -202,7 +202,9 @@ def _draw_all(
 
     def body(k: tf.Tensor, draws: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         chosen = tf.reshape(tf.equal(member, k), [-1] + [1] * (draws.shape.rank - 1))
-        return k + 1, tf.where(chosen, head.sample(network(x, conditional_input, member=k, order=order), noise, site), draws)
+        return k + 1, tf.where(
+            chosen, head.sample(network(x, conditional_input, member=k, order=order), noise, site), draws
+        )
 
     limit = network.num_members
     return tf.while_loop(lambda k, _: k < limit, body, (tf.constant(0), values), maximum_iterations=limit)[1]

@@ -10,7 +10,15 @@ import numpy as np
 from tfar.heads import Categorical, Head, check_head
 from tfar.heads.base import check_positive_int
 
-__all__ = ["check_head", "check_positive_int", "check_rate", "checked_conditional_shape", "class_inputs", "model_config", "shape_tuple"]
+__all__ = [
+    "check_head",
+    "check_positive_int",
+    "check_rate",
+    "checked_conditional_shape",
+    "class_inputs",
+    "model_config",
+    "shape_tuple",
+]
 
 # Up to this many classes, each class of a Categorical site is an input of its own by default.
 ONE_HOT_CLASSES = 32

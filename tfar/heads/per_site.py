@@ -84,7 +84,9 @@ class PerSite(Head):
         able = [part for part in self._parts if type(part).adapt is not Head.adapt]
         if not able:
             super().adapt(data)
-        rows = [np.asarray(array, np.float64).reshape(-1, self.num_sites, *self.site_shape) for array in arrays_of(data)]
+        rows = [
+            np.asarray(array, np.float64).reshape(-1, self.num_sites, *self.site_shape) for array in arrays_of(data)
+        ]
         for part in [part for part in able if part.awaits_data] or able:
             sites = [site for site, head in enumerate(self.heads) if head is part]
             part.adapt(array[:, sites] for array in rows)
@@ -276,4 +278,3 @@ def _padded(results: list[tf.Tensor], rank: int) -> list[tf.Tensor]:
         tf.pad(r, [[0, 0]] * (r.shape.rank - 1) + [[0, size - r.shape[-1]]]) if r.shape[-1] < size else r
         for r in results
     ]
-
