@@ -96,7 +96,9 @@ def orderless(name: str, event_shape: Any = (5,), head: Any = None, main: bool =
     def make() -> tfar.OrderlessNADE:
         return randomize(tfar.OrderlessNADE(event_shape=event_shape, head=head(), **kwargs))
 
-    return Case(f"OrderlessNADE-{name}", make, event_shape, head().support().num_values, kwargs.get("conditional_shape"), main)
+    return Case(
+        f"OrderlessNADE-{name}", make, event_shape, head().support().num_values, kwargs.get("conditional_shape"), main
+    )
 
 
 def rnade(name: str, event_shape: Any = (2,), head: Any = None, main: bool = False, **kwargs: Any) -> Case:
@@ -122,7 +124,9 @@ def conv_nade(name: str, event_shape: Any = (3, 3), head: Any = None, main: bool
     def make() -> tfar.ConvNADE:
         return randomize(tfar.ConvNADE(event_shape=event_shape, head=head(), **kwargs))
 
-    return Case(f"ConvNADE-{name}", make, event_shape, head().support().num_values, kwargs.get("conditional_shape"), main)
+    return Case(
+        f"ConvNADE-{name}", make, event_shape, head().support().num_values, kwargs.get("conditional_shape"), main
+    )
 
 
 def pixel_cnn(name: str, event_shape: Any = (3, 3), head: Any = None, main: bool = False, **kwargs: Any) -> Case:

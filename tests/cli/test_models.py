@@ -1,4 +1,4 @@
-"""`tfar train` of every model: what its options become, and runs that are read again."""
+"""`tfar train` of every model: options as constructor arguments, and runs that are loaded and resumed."""
 
 import itertools
 from pathlib import Path
@@ -57,12 +57,12 @@ def test_options_are_those_of_the_constructor():
 
 def test_levels_of_a_model_with_its_own_head():
     assert make("pixel_cnn_plus_plus", tfar.heads.Categorical(256)).head.num_classes == 256
-    with pytest.raises(ValueError, match="pixel_cnn_plus_plus needs images of whole numbers; received a NormalMixture"):
+    with pytest.raises(ValueError, match="pixel_cnn_plus_plus needs images of whole numbers; the head NormalMixture"):
         make("pixel_cnn_plus_plus", tfar.heads.NormalMixture(2))
 
 
 def flags(model: str) -> list[str]:
-    """The small arguments of a model as the command line takes them."""
+    """Returns the small arguments of a model as options of the command line."""
     pairs = [(name, value) for name, value in SMALL.get(model, {}).items() if name != "hidden_units"]
     return list(itertools.chain.from_iterable(("--set", f"{name}={value}") for name, value in pairs))
 

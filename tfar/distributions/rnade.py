@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfar import orders
-from tfar.distributions.arguments import checked_conditional_shape, model_config, shape_tuple
+from tfar.distributions.arguments import checked_conditional_shape, shape_tuple
 from tfar.distributions.autoregressive import Autoregressive
 from tfar.heads import Head, NormalMixture, Standardized
 from tfar.heads.base import check_head, check_positive_int
@@ -92,7 +92,6 @@ class RNADE(Autoregressive):
         jit_compile: bool = True,
         name: str = "RNADE",
     ) -> None:
-        parameters = dict(locals())
         mixture = NormalMixture(10) if head is None else check_head(head)
         if not isinstance(mixture, LocationScaleMixture):
             raise ValueError(f"Expected `head` to be a NormalMixture or a LaplaceMixture; received {head!r}.")
@@ -108,7 +107,8 @@ class RNADE(Autoregressive):
             kernel_initializer=kernel_initializer,
             seed=check_positive_int("seed", seed, lowest=0),
         )
-        self._setup(network, Standardized(mixture, shape, loc, scale, scale_gradients), jit_compile, parameters, name)
+        units = Standardized(mixture, shape, loc, scale, scale_gradients)
+        super().__init__(network, units, jit_compile=jit_compile, name=name)
 
     def adapt(self, data: Any) -> None:
         """Sets `loc` and `scale` to the mean and the standard deviation of each entry of data, computed in float64.
@@ -122,11 +122,6 @@ class RNADE(Autoregressive):
                 the values; then subtract an offset from the data in float64 first.
         """
         self.head.adapt(_values(data))
-
-    def get_config(self) -> dict[str, Any]:
-        head = self.head.get_config()
-        others = {name: head[name] for name in ("loc", "scale", "scale_gradients")}
-        return model_config(self, RNADE, head=self.head.head, **others)
 
 
 def _values(data: Any) -> Any:

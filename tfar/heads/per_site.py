@@ -18,9 +18,9 @@ from tfar.layers.standardization import arrays_of
 class PerSite(Head):
     """A head of its own for each site, such as one for each column of a table.
 
-    Equal heads are evaluated together where `site` is static and as long as the last batch axis, as in a pass over all sites;
-    elsewhere, as in a step, all heads are evaluated and the results selected by site. Parameters and noise are as long as the longest of any head: a head uses
-    the first numbers.
+    Equal heads are evaluated together if `site` is static and as long as the last batch axis, as in a pass over all sites.
+    Elsewhere, as in a step, all heads are evaluated and the results are selected by site. Parameters and noise are as long as
+    the longest of any head; each head uses the first numbers.
 
     `log_prob` is a density at continuous sites and a mass at discrete ones. `discrete` is True if all sites are discrete;
     `support(site).discrete` tells of one.

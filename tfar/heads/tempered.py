@@ -16,17 +16,12 @@ class Tempered(Head):
 
     Args:
         head: the head, whose parameters, sites and noise this one shares.
-        temperature: float, T > 0.
-
-    Raises:
-        ValueError: If the temperature is not a positive number, or the head does not define `tempered`.
+        temperature: float or scalar tensor, T > 0.
     """
 
-    def __init__(self, head: Head, temperature: float, **kwargs: Any) -> None:
+    def __init__(self, head: Head, temperature: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.head, self.temperature = head, check_temperature(temperature)
-        if type(head)._tempered is Head._tempered:
-            raise ValueError(f"Expected a head that defines `tempered`; {type(head).__name__} does not.")
+        self.head, self.temperature = head, temperature
         self.site_shape, self.noise_size, self.num_sites = head.site_shape, head.noise_size, head.num_sites
         self.discrete = head.discrete
 
@@ -56,8 +51,14 @@ class Tempered(Head):
         return self.head._probs(self._cold(params, site), site)
 
 
-def check_temperature(temperature: Any) -> float:
-    """Returns the temperature as a float, or raises ValueError if it is not a positive finite number."""
+def check_temperature(temperature: Any, head: Head) -> float:
+    """Returns the temperature as a float.
+
+    Raises:
+        ValueError: If it is not a positive finite number, or the head does not define `tempered`.
+    """
+    if type(head)._tempered is Head._tempered:
+        raise ValueError(f"Expected a head that defines `tempered`; {type(head).__name__} does not.")
     if isinstance(temperature, bool) or not isinstance(temperature, int | float) or not 0.0 < temperature < math.inf:
         raise ValueError(f"Expected `temperature` to be a positive number; received {temperature!r}.")
     return float(temperature)
