@@ -60,9 +60,12 @@ class Mixture:
     discrete = False
 
     def log_prob(self, x: Array) -> Array:
-        return special.logsumexp(
-            self.parts.logpdf(np.asarray(x, np.float64)[..., None]) + np.log(self.weights), axis=-1
-        )
+        x = np.asarray(x, np.float64)[..., None]
+        log_density = self.parts.logpdf(x)
+        if self.parts.dist.name == "laplace":  # SciPy takes the logarithm of a density that underflows
+            loc, scale = self.parts.args
+            log_density = -np.abs(x - loc) / scale - np.log(2.0 * scale)
+        return special.logsumexp(log_density + np.log(self.weights), axis=-1)
 
     def cdf(self, x: Array) -> Array:
         return self.parts.cdf(np.asarray(x, np.float64)[..., None]) @ self.weights

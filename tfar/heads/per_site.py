@@ -253,11 +253,11 @@ class PerSite(Head):
 
 def _distinct(heads: Sequence[Head]) -> tuple[tuple[Head, ...], NDArray[np.int32]]:
     """The distinct heads, and the number of that of each site. Heads without weights are equal if their settings are."""
-    parts: dict[Any, Head] = {}
-    for head in heads:
-        parts.setdefault(_identity(head), head)
-    numbers = {key: number for number, key in enumerate(parts)}
-    return tuple(parts.values()), np.array([numbers[_identity(head)] for head in heads], np.int32)
+    identities = [_identity(head) for head in heads]
+    parts = {identity: head for identity, head in reversed(list(zip(identities, heads, strict=True)))}
+    numbers = {identity: number for number, identity in enumerate(dict.fromkeys(identities))}
+    part_of_site = np.array([numbers[identity] for identity in identities], np.int32)
+    return tuple(parts[identity] for identity in numbers), part_of_site
 
 
 def _identity(head: Head) -> Any:
@@ -266,7 +266,14 @@ def _identity(head: Head) -> Any:
     if head.weights:
         return id(head)
     config = {key: value for key, value in head.get_config().items() if key != "name"}
-    return type(head), json.dumps(config, sort_keys=True, default=str)
+    return type(head), json.dumps(_settings(config), sort_keys=True, default=str)
+
+
+def _settings(config: Any) -> Any:
+    """A configuration without the numbers by which Keras, while it saves, marks objects that it has seen before."""
+    if isinstance(config, dict):
+        return {key: _settings(value) for key, value in config.items() if key != "shared_object_id"}
+    return [_settings(value) for value in config] if isinstance(config, list | tuple) else config
 
 
 def _padded(results: list[tf.Tensor], rank: int) -> list[tf.Tensor]:

@@ -61,6 +61,6 @@ def quantile(head: Head, params: tf.Tensor, p: tf.Tensor, site: Any) -> tf.Tenso
     value_shape = tf.concat([shape, [1] * len(head.site_shape)], 0)
     p = tf.broadcast_to(p, shape)
     x = smallest_float(lambda x: head._cdf(params, tf.reshape(x, value_shape), site) >= p, shape)
-    inside = tf.round(x) if head.discrete else x
+    inside = tf.where(tf.abs(x) < 0.5, 0.0, tf.round(x)) if head.discrete else x  # 0 for a negative number close to it
     x = tf.where(p > 0.0, tf.where(p < 1.0, inside, support.high), support.low)
     return tf.reshape(tf.where(tf.math.is_nan(p), p, x), value_shape)
