@@ -254,7 +254,7 @@ class PerSite(Head):
 def _distinct(heads: Sequence[Head]) -> tuple[tuple[Head, ...], NDArray[np.int32]]:
     """The distinct heads, and the number of that of each site. Heads without weights are equal if their settings are."""
     identities = [_identity(head) for head in heads]
-    parts = {identity: head for identity, head in reversed(list(zip(identities, heads, strict=True)))}
+    parts = dict(reversed(list(zip(identities, heads, strict=True))))
     numbers = {identity: number for number, identity in enumerate(dict.fromkeys(identities))}
     part_of_site = np.array([numbers[identity] for identity in identities], np.int32)
     return tuple(parts[identity] for identity in numbers), part_of_site
