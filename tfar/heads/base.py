@@ -191,6 +191,10 @@ class Head(keras.layers.Layer, abc.ABC):
         """
         return tf.cast(x, tf.float32)
 
+    def initial_params(self) -> list[float] | None:
+        """Parameters that are good to start training from, as the initial bias of an output layer; None: zeros are."""
+        return None
+
     @property
     def awaits_data(self) -> bool:
         """Whether `adapt` is to see the training data before training, and has not."""

@@ -98,6 +98,9 @@ class Standardized(Head):
                 layer.build()
         self.built = True
 
+    def initial_params(self) -> list[float] | None:
+        return self.head.initial_params()
+
     @property
     def awaits_data(self) -> bool:
         return self.units.awaits_data
