@@ -230,7 +230,7 @@ def test_planted_faults_of_gradients_are_found(fault):
 def test_conditionals_are_in_the_units_of_the_values():
     dist = make(loc=100.0, scale=10.0)
     conditionals = dist.conditionals(100.0 + X)
-    logits, loc, scale = (np.asarray(part) for part in dist.head.head.components(params_of(dist, 100.0 + X)))
+    logits, loc, _ = (np.asarray(part) for part in dist.head.head.components(params_of(dist, 100.0 + X)))
     means = (np.exp(logits) * loc).sum(-1) / np.exp(logits).sum(-1)
     np.testing.assert_allclose(conditionals.mean(), 100.0 + 10.0 * means, rtol=1e-5)
     np.testing.assert_allclose(conditionals.log_prob(100.0 + X), dist.site_log_probs(100.0 + X), rtol=1e-4, atol=1e-4)

@@ -145,3 +145,19 @@ def test_copies_keep_the_temperature():
         dist.copy(name="cold"),
     ]
     assert [copied.temperature for copied in copies] == [0.5] * 4
+
+
+@pytest.mark.parametrize("head", [heads.Categorical(4), heads.LaplaceMixture(2)], ids=["categorical", "laplaces"])
+def test_everything_else_is_that_of_tempered_parameters(head):
+    params = RNG.normal(0, 1, (20, head.params_size)).astype(np.float32)
+    tempered, cold = Tempered(head, 0.5), head.tempered(params, 0.5)
+    x, uniform = head.sample(cold, np.full((20, head.noise_size), 0.7)), np.full((20, head.noise_size), 0.3)
+    np.testing.assert_array_equal(tempered.sample(params, np.full((20, head.noise_size), 0.7)), x)
+    np.testing.assert_array_equal(tempered.noise(params, x, uniform), head.noise(cold, x, uniform))
+    np.testing.assert_array_equal(tempered.cdf(params, x), head.cdf(cold, x))
+    np.testing.assert_array_equal(tempered.interval_prob(params, x, x + 1.0), head.interval_prob(cold, x, x + 1.0))
+    np.testing.assert_array_equal(tempered.training_log_prob(params, x), head.log_prob(cold, x))
+    found, expected = tempered.distribution(params), head.distribution(cold)
+    for method in ("mean", "variance", "entropy", "mode"):
+        np.testing.assert_array_equal(getattr(found, method)(), getattr(expected, method)())
+    np.testing.assert_array_equal(found.quantile(0.3), expected.quantile(0.3))

@@ -85,7 +85,8 @@ class PerSite(Head):
         if not able:
             super().adapt(data)
         rows = [
-            np.asarray(array, np.float64).reshape(-1, self.num_sites, *self.site_shape) for array in arrays_of(data)
+            np.asarray(array, np.float64).reshape(-1, len(self._part_of_site), *self.site_shape)
+            for array in arrays_of(data)
         ]
         for part in [part for part in able if part.awaits_data] or able:
             sites = [site for site, head in enumerate(self.heads) if head is part]
@@ -122,7 +123,9 @@ class PerSite(Head):
     def _by_group(
         self, function: Callable[..., tf.Tensor], site: NDArray[np.int_], rank: int, tensors: Any
     ) -> tf.Tensor:
-        parts, positions, results = self._part_of_site[site], [], []
+        parts = self._part_of_site[site]
+        positions: list[int] = []
+        results: list[tf.Tensor] = []
         for number in np.unique(parts):
             at = np.flatnonzero(parts == number)
             taken = [tf.gather(tensor, at, axis=tensor.shape.rank - 1 - trailing) for tensor, trailing in tensors]
@@ -224,7 +227,8 @@ class PerSite(Head):
         def both(head: Head, site: Any, params: tf.Tensor) -> tf.Tensor:
             return tf.stack(head._mean_variance(params[..., : head.params_size], site), axis=-1)
 
-        return tuple(tf.unstack(self._dispatch(both, site, self._value_rank + 1, (params, 1)), axis=-1))  # type: ignore[return-value]
+        found = self._dispatch(both, site, self._value_rank + 1, (params, 1))
+        return found[..., 0], found[..., 1]
 
     def _entropy(self, params: tf.Tensor, site: Any) -> tf.Tensor:
         return self._of_params("_entropy", params, site, 0)

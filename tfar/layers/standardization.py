@@ -100,8 +100,8 @@ class Standardization(keras.layers.Layer):
         moments = Moments(self.shape)
         for part in arrays_of(data):
             moments.add(part)
-        loc, scale = moments.loc_and_scale()
-        loc, scale = checked_units(np.where(fixed, 0.0, loc), np.where(fixed, 1.0, scale))
+        mean, deviation = moments.loc_and_scale()
+        loc, scale = checked_units(np.where(fixed, 0.0, mean), np.where(fixed, 1.0, deviation))
         self.loc.assign(loc)
         self.scale.assign(scale)
 
@@ -136,7 +136,9 @@ class Moments:
             return
         mean, total = rows.mean(axis=0), self.count + len(rows)
         difference = mean - self.mean
-        self.squares = self.squares + np.square(rows - mean).sum(axis=0) + difference**2 * (self.count * len(rows) / total)
+        self.squares = (
+            self.squares + np.square(rows - mean).sum(axis=0) + difference**2 * (self.count * len(rows) / total)
+        )
         self.mean = self.mean + difference * (len(rows) / total)
         self.low, self.high = np.minimum(self.low, rows.min(axis=0)), np.maximum(self.high, rows.max(axis=0))
         self.count = total
