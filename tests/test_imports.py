@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "tfar"
 FILES = sorted(PACKAGE.rglob("*.py"))
 # What each part may import of the package besides itself.
 NETWORKS = {"orders", "masks", "layers", "networks", "random"}
-DENSITIES = NETWORKS | {"heads", "samplers", "distributions"}
+DENSITIES = NETWORKS | {"heads", "laws", "samplers", "distributions"}
 TOPS = {"training", "serving", "coding", "data", "plots", "testing"}
 ALLOWED = {
     "orders": {"random"},
@@ -24,6 +24,7 @@ ALLOWED = {
     "exports": {"model_files"},
     "version": set(),
     "heads": set(),
+    "laws": NETWORKS | {"heads"},
     "layers": {"orders", "masks"},
     "networks": NETWORKS,
     "samplers": NETWORKS | {"heads"},

@@ -1,0 +1,1 @@
+"""Laws: the mathematics of a distribution on flat batches."""
