@@ -3,7 +3,6 @@
 from typing import Any
 
 from tfar.laws.signature import Signature
-from tfar.serving.autoregressive_signatures import autoregressive_signatures
 
 
 def signatures(dist: Any) -> dict[str, Signature]:
@@ -22,12 +21,12 @@ def signatures(dist: Any) -> dict[str, Signature]:
         >>> sorted(signatures(tfar.MADE([4], [8]))["complete"].inputs)
         ['observed', 'seed', 'value']
     """
-    if not hasattr(dist, "bound_condition"):
+    if not hasattr(dist, "law"):
         raise ValueError(f"Expected a tfar distribution; received {type(dist).__name__}.")
     if dist.bound_condition is not None:
         raise ValueError(
             "Expected a distribution without a bound condition, because the condition is an input of every signature. Export "
             "the distribution on which `given` was called, and send the condition with each request."
         )
-    made = dist.law.signatures() if hasattr(dist, "law") else autoregressive_signatures(dist)
+    made = dist.law.signatures(dist)
     return {"serving_default": next(iter(made.values())), **made}

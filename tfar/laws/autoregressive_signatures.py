@@ -22,7 +22,7 @@ from tfar.laws.signature import (
     spec,
 )
 
-ROWS = 3
+ROWS, EXAMPLE_LENGTH = 3, 4
 _LARGEST_NOISE = 1.0 - 2.0**-24
 
 
@@ -33,10 +33,11 @@ def autoregressive_signatures(dist: Any) -> dict[str, Signature]:
         dist: the distribution, without a bound condition.
 
     Returns:
-        `log_prob`, `site_log_probs`, `observed_log_prob`, `sample`, `sample_from_noise` and `complete`.
+        `log_prob`, `site_log_probs`, `observed_log_prob`, `sample`, `sample_from_noise` and `complete`. Events of any length have
+        no `sample`, because a request does not say a length; `sample_from_noise` draws as many sites as there is noise for.
     """
     parts = _Parts(dist)
-    return {
+    made = {
         "log_prob": parts.log_prob(),
         "site_log_probs": parts.site_log_probs(),
         "observed_log_prob": parts.observed_log_prob(),
@@ -44,20 +45,24 @@ def autoregressive_signatures(dist: Any) -> dict[str, Signature]:
         "sample_from_noise": parts.sample_from_noise(),
         "complete": parts.complete(),
     }
+    if parts.num_sites is None:
+        del made["sample"]
+    return made
 
 
 class _Parts:
-    """Makes each signature: its function, in terms of the density, and its example, in terms of public methods."""
+    """Makes each signature: its function of the law, and its example by public methods of the distribution."""
 
     def __init__(self, dist: Any) -> None:
-        self.dist, self.density = dist, dist.density
-        self.event_shape = tuple(dist.network.event_shape)
+        self.dist, self.law = dist, dist.law
+        self.event_shape = tuple(dist.event_shape.as_list())
+        self.num_sites = _num_sites(dist, self.event_shape)
         self.examples = _Examples(dist)
 
     def log_prob(self) -> Signature:
         return self._make(
             "log_prob",
-            lambda inputs, condition: self.density.log_prob(inputs["value"], condition),
+            lambda inputs, condition: self.law.log_prob(inputs["value"], condition),
             {"value": self._event("value")},
             ("log_prob", (), "log-probability of the row, in nats"),
         )
@@ -65,11 +70,11 @@ class _Parts:
     def site_log_probs(self) -> Signature:
         return self._make(
             "site_log_probs",
-            lambda inputs, condition: self.density.site_log_probs(inputs["value"], condition),
+            lambda inputs, condition: self.law.site_log_probs(inputs["value"], condition),
             {"value": self._event("value")},
             (
                 "site_log_probs",
-                (self.dist.num_sites,),
+                (self.num_sites,),
                 "the share of each site in the log-probability, in raster order; the shares sum to it",
             ),
         )
@@ -77,7 +82,7 @@ class _Parts:
     def observed_log_prob(self) -> Signature:
         return self._make(
             "observed_log_prob",
-            lambda inputs, condition: self.density.observed_log_prob(inputs["value"], self._marks(inputs), condition),
+            lambda inputs, condition: self.law.observed_log_prob(inputs["value"], self._marks(inputs), condition),
             {"value": self._event("value"), "observed": self._event("observed")},
             (
                 "log_prob",
@@ -89,19 +94,19 @@ class _Parts:
     def sample(self) -> Signature:
         return self._make(
             "sample",
-            lambda inputs, condition: self.density.sample(inputs["seed"], condition),
+            lambda inputs, condition: self.law.sample(inputs["seed"], condition),
             {"seed": spec("seed", (2,), tf.int32)},
             ("value", self.event_shape, "a draw for each row, a function of its seed and its condition"),
         )
 
     def sample_from_noise(self) -> Signature:
-        specs = {"noise": spec("noise", (self.dist.num_sites, self.dist.head.noise_size))}
-        if self.dist.network.num_members > 1:
+        specs = {"noise": spec("noise", (self.num_sites, self.dist.head.noise_size))}
+        if self.law.num_members > 1:
             specs["member_noise"] = spec("member_noise", ())
 
         def draw(inputs: Inputs, condition: Any) -> tf.Tensor:
             inside = {name: tf.clip_by_value(inputs[name], np.finfo(np.float32).tiny, _LARGEST_NOISE) for name in specs}
-            value = self.density.sample_from_noise(inside["noise"], condition, inside.get("member_noise"))
+            value = self.law.sample_from_noise(inside["noise"], condition, inside.get("member_noise"))
             valid = [rows_where(tf.logical_and(inputs[name] >= 0.0, inputs[name] <= 1.0)) for name in specs]
             return nan_unless(valid, value)
 
@@ -111,8 +116,8 @@ class _Parts:
     def complete(self) -> Signature:
         return self._make(
             "complete",
-            lambda inputs, condition: self.density.complete(
-                inputs["value"], self._marks(inputs), inputs["seed"], condition
+            lambda inputs, condition: self.law.complete(
+                inputs["seed"], inputs["value"], self._marks(inputs), condition
             ),
             {
                 "value": self._event("value"),
@@ -131,9 +136,10 @@ class _Parts:
 
     def _marks(self, inputs: Inputs) -> tf.Tensor:
         """Returns which sites are observed, bool `[B, num_sites]`: those of which all values are."""
-        size = math.prod(self.dist.head.site_shape)
-        marks = tf.reshape(inputs["observed"], [-1, self.dist.num_sites, size]) > 0.0
-        return tf.reduce_all(marks, axis=-1)
+        observed, size = inputs["observed"], math.prod(self.dist.head.site_shape)
+        num_sites = tf.size(observed[0]) // size if self.num_sites is None else self.num_sites
+        shape = [tf.shape(observed)[0], num_sites, size]
+        return tf.reduce_all(tf.reshape(observed, shape) > 0.0, axis=-1)
 
     def _make(
         self, name: str, compute: Any, specs: dict[str, tf.TensorSpec], output: tuple[str, tuple[int, ...], str]
@@ -168,6 +174,8 @@ class _Examples:
 
     def __init__(self, dist: Any) -> None:
         self.dist = dist.copy(jit_compile=False)
+        self.event_shape = tuple(size or EXAMPLE_LENGTH for size in dist.event_shape.as_list())
+        self.num_sites = _num_sites(dist, self.event_shape)
         self.batch = functools.cache(self._batch)
         self.live = functools.cache(self._live)
 
@@ -175,10 +183,10 @@ class _Examples:
         condition = example_condition(self.dist.conditional_shape, ROWS, seed)
         value = self._sample(seed, condition)
         seeds = random.row_seeds(seed, ROWS)
-        sites, size = self.dist.num_sites, self.dist.head.noise_size
+        sites, size = self.num_sites, self.dist.head.noise_size
         inputs = {
             "value": value,
-            "observed": _first_half(self.dist),
+            "observed": self._first_half(),
             "seed": seeds.numpy(),
             "noise": random.uniform(seeds, sites * size, random.Stream.NOISE).numpy().reshape(ROWS, sites, size),
             "member_noise": random.uniform(seeds, 1, random.Stream.MEMBER).numpy()[:, 0],
@@ -203,17 +211,26 @@ class _Examples:
         return np.asarray(result)
 
     def _sample(self, seed: int, condition: Any) -> NDArray:
+        length = self.event_shape[0] if None in self.dist.event_shape.as_list() else None
         if condition is None:
-            return np.asarray(self.dist.sample(ROWS, seed=seed))
-        return np.asarray(self.dist.sample(1, seed=seed, conditional_input=condition))[0]
+            return np.asarray(self.dist.sample(ROWS, seed=seed, length=length))
+        return np.asarray(self.dist.sample(1, seed=seed, conditional_input=condition, length=length))[0]
+
+    def _first_half(self) -> NDArray[np.float32]:
+        """Marks the sites of the first half of the steps as observed, or none if the orders of the members differ."""
+        law = self.dist.law
+        if law.orders is not None:
+            steps = np.argsort(np.asarray(law.orders)[0])
+        elif law.network.step_of_site is not None:
+            steps = np.asarray(law.network.step_of_site)[0]
+        else:
+            steps = np.arange(self.num_sites)
+        marks = np.tile(steps < np.sort(steps)[self.num_sites // 2], [ROWS, 1])
+        if not np.all(law.allows(tf.constant(marks))):
+            marks[:] = False
+        size = math.prod(self.dist.head.site_shape)
+        return np.repeat(marks, size, axis=1).reshape(ROWS, *self.event_shape).astype(np.float32)
 
 
-def _first_half(dist: Any) -> NDArray[np.float32]:
-    """Marks the first half of the sites of an order that all members share, or nothing if they share none."""
-    network, order = dist.network, dist.density.order
-    marks = np.zeros([ROWS, network.num_sites], np.float32)
-    orders = network.orders if order is None else np.asarray(order)[None]
-    if len(orders) == 1 or dist.density.allows_any_order:
-        marks[:, orders[0][: network.num_sites // 2]] = 1.0
-    size = int(np.prod(dist.head.site_shape, dtype=int))
-    return np.repeat(marks, size, axis=1).reshape(ROWS, *network.event_shape)
+def _num_sites(dist: Any, event_shape: tuple[int | None, ...]) -> int | None:
+    return None if None in event_shape else math.prod(event_shape) // math.prod(dist.head.site_shape)
