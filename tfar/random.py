@@ -47,6 +47,7 @@ class Stream(enum.IntEnum):
     INITIAL_WEIGHTS = 10
     FIXED_ORDERS = 11  # Orders that a model keeps.
     SHUFFLING = 12  # The order of training rows; a part for each epoch.
+    EXAMPLES = 13  # Example inputs of exported signatures.
 
 
 def threefry(key: tf.Tensor, counter: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:

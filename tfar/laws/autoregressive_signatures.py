@@ -181,7 +181,8 @@ class _Examples:
 
     def _batch(self, seed: int) -> _Batch:
         condition = example_condition(self.dist.conditional_shape, ROWS, seed)
-        value = self._sample(seed, condition)
+        # Other draws than those of `seeds`, with which a completion would draw the missing values of the row again.
+        value = self._sample(seed + 2**16, condition)
         seeds = random.row_seeds(seed, ROWS)
         sites, size = self.num_sites, self.dist.head.noise_size
         inputs = {
@@ -199,7 +200,7 @@ class _Examples:
         inputs, condition, _ = self.batch(seed)
         value, observed = inputs["value"], inputs["observed"]
         if name in ("sample", "sample_from_noise"):
-            return value
+            return self._sample(seed, condition)
         if name == "log_prob":
             result = self.dist.log_prob(value, conditional_input=condition)
         elif name == "observed_log_prob":

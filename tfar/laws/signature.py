@@ -11,6 +11,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from tfar import random
+
 Inputs = dict[str, tf.Tensor]
 
 
@@ -143,7 +145,7 @@ def _condition(given: Mapping[str, Any], shape: Any) -> Any:
 
 def example_condition(shape: Any, num_rows: int, seed: int) -> Any:
     """Draws a conditional input of normal numbers, float32 `[num_rows, ...]`, or None if there is no condition."""
-    rng = np.random.default_rng(seed)
+    rng = random.numpy_generator(seed, random.Stream.EXAMPLES)
     drawn = {
         name: rng.normal(size=[num_rows, *s.shape[1:]]).astype(np.float32) for name, s in condition_specs(shape).items()
     }

@@ -29,7 +29,7 @@ def replay(name: str, signatures: Mapping[str, Signature], written: Run, relativ
 
     Raises:
         ExportError: If a signature fails, or its outputs differ on both examples.
-        ValueError: If the distribution itself returns NaN.
+        ValueError: If a method of the distribution itself fails or returns NaN.
     """
     differing = sorted(set(signatures))
     for seed in (0, 1):
