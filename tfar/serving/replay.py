@@ -33,16 +33,24 @@ def replay(name: str, signatures: Mapping[str, Signature], written: Run, relativ
     """
     differing = sorted(set(signatures))
     for seed in (0, 1):
-        differing = [
-            key for key in differing if not _agrees(name, key, signatures[key].example(seed), written, relative)
-        ]
+        examples = {key: _example(name, key, signatures[key], seed) for key in differing}
+        differing = [key for key in differing if not _agrees(key, examples[key], written, relative)]
     if differing:
         raise ExportError(f"The export differs from the distribution in {differing}; it was removed.")
 
 
-def _agrees(name: str, signature: str, example: Example, written: Run, relative: float | None) -> bool:
+def _example(name: str, key: str, signature: Signature, seed: int) -> Example:
+    expected = f"Expected a distribution with finite weights, whose methods return numbers; {key} of {name}"
+    try:
+        example = signature.example(seed)
+    except ValueError as error:
+        raise ValueError(f"{expected} fails: {error}") from error
     if any(np.isnan(output).any() for output in example.outputs.values()):
-        raise ValueError(f"Expected a distribution with finite weights; {signature} of {name} returns NaN.")
+        raise ValueError(f"{expected} returns NaN.")
+    return example
+
+
+def _agrees(signature: str, example: Example, written: Run, relative: float | None) -> bool:
     try:
         got = written(signature, example.inputs)
     except Exception as error:
