@@ -278,9 +278,7 @@ FAULTS = {
     "observed_log_prob": lambda law: lambda x, observed, condition=None: law.log_prob(x, condition),
     "log_prob": lambda law: lambda x, condition=None: law.log_prob(x, condition) + 0.01,
     "site_log_probs": lambda law: lambda x, condition=None: tf.reverse(law.site_log_probs(x, condition), [1]),
-    "sample_from_noise": lambda law: (
-        lambda noise, condition=None, *rest: law.sample_from_noise(1.0 - noise, condition)
-    ),
+    "sample_from_noise": lambda law: lambda noise, condition=None, *rest: law.sample_from_noise(1.0 - noise, condition),
 }
 
 
