@@ -38,7 +38,9 @@ def replacing(
         if temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)
         else:
-            temporary.unlink(missing_ok=True)
+            # A read-only disk refuses this too; the error that was raised first says more.
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
 
 def sync_folder(path: str | os.PathLike[str]) -> None:

@@ -8,8 +8,10 @@ import tensorflow as tf
 from tfar import random
 from tfar.heads import Head
 from tfar.laws import samplers
+from tfar.laws.autoregressive_signatures import autoregressive_signatures
 from tfar.laws.ensemble import Ensemble
 from tfar.laws.member import Member
+from tfar.laws.signature import Signature
 from tfar.networks import AutoregressiveNetwork
 from tfar.networks.permutations import inverted, observed_first
 
@@ -362,6 +364,16 @@ class AutoregressiveLaw:
         noise = self.uniform_noise(seeds, tf.shape(values)[1] if self.network.num_sites is None else None)
         values = samplers.ancestral(member, noise, conditional_input, given=values, observed=observed)
         return _nan_unless(tf.logical_and(valid, self.allows(observed)), member.event(values))
+
+    # Exports ---------------------------------------------------------------------------------------------------------
+
+    def signatures(self, dist: Any) -> dict[str, Signature]:
+        """Returns the signatures of an exported model by name, the default one first.
+
+        Args:
+            dist: the distribution of this law, whose public methods give the examples with which an export is compared.
+        """
+        return autoregressive_signatures(dist)
 
     # Patterns and supports -------------------------------------------------------------------------------------------
 
