@@ -39,6 +39,24 @@ def several(num_orders: int, num_sites: int, seed: int) -> NDArray[np.int32]:
     return np.stack([generator.permutation(num_sites) for _ in range(num_orders)]).astype(np.int32)
 
 
+def members(orders: ArrayLike, num_sites: int, seed: int) -> NDArray[np.int32]:
+    """Returns the orders of the members of an ensemble, `[K, num_sites]`.
+
+    Args:
+        orders: int K, for random orders; or the orders themselves, ints `[K, num_sites]`.
+        num_sites: int. Number of sites.
+        seed: int. Of random orders.
+
+    Raises:
+        ValueError: If they are neither.
+    """
+    if np.ndim(orders) == 0:
+        if isinstance(orders, bool) or not isinstance(orders, int | np.integer) or orders < 1:
+            raise ValueError(f"Expected orders as an int of at least 1 or ints [K, {num_sites}]; received {orders!r}.")
+        return several(int(orders), num_sites, seed)
+    return check_several(orders, num_sites)
+
+
 def resolve(order: Order, num_sites: int, seed: int = 0) -> NDArray[np.int32]:
     """Turns an order's name or a permutation into the permutation.
 

@@ -10,7 +10,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tfar import masks, random
-from tfar.networks.base import State, TrainingPass, Weights
+from tfar.networks.base import TrainingPass, Weights
+from tfar.networks.conditions import State
 from tfar.networks.inputs import dropped, row_seeds, seeded_initializer
 from tfar.networks.raster import Drop, RasterNetwork
 from tfar.networks.raster_steps import Convolve, Nonlinear, as_float, convolve_rows, nonlinear
@@ -210,12 +211,7 @@ class GatedPixelCNNNetwork(RasterNetwork):
         return weights
 
     def start(
-        self,
-        batch_size: int | tf.Tensor,
-        conditional_input: Any = None,
-        length: int | None = None,
-        order: Any = None,
-        member: Any = None,
+        self, batch_size: int | tf.Tensor, conditional_input: Any = None, *, order: Any = None, member: Any = None
     ) -> State:
         state = super().start(batch_size)
         for block in range(1, self.num_blocks + 1):

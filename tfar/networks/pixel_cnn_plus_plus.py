@@ -6,12 +6,13 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from tfar import random
 from tfar.layers import GatedResidualBlock, ShiftedConv2D, ShiftedConv2DTranspose
 from tfar.layers.weight_normalized import WeightNormalized
-from tfar.networks.base import TrainingPass, condition_size, flatten_condition
+from tfar.networks.base import TrainingPass
+from tfar.networks.conditions import condition_size, flatten_condition
 from tfar.networks.inputs import row_seeds, seeded_initializer
 from tfar.networks.pixel_cnn_plus_plus_steps import PixelCNNPlusPlusSteps
 from tfar.networks.shifted_stack import Settings, ShiftedStack
@@ -180,7 +181,9 @@ class PixelCNNPlusPlusNetwork(PixelCNNPlusPlusSteps):
 
     # Connectivity ----------------------------------------------------------------------------------------------------
 
-    def connectivity(self, member: int = 0) -> NDArray[np.bool_]:
+    def influences(
+        self, sites: ArrayLike | None = None, member: int = 0, order: ArrayLike | None = None
+    ) -> NDArray[np.bool_]:
         height, width = self.event_shape[:2]
         image = np.eye(self.num_sites, dtype=bool).reshape(height, width, self.num_sites)
         run = SetPass(self.vertical)
@@ -188,7 +191,8 @@ class PixelCNNPlusPlusNetwork(PixelCNNPlusPlusSteps):
         beside, run.outputs = iter(run.outputs), []
         first = run.seen(self.first_up, image) | run.seen(self.first_left, image)
         last = self.horizontal.flow(run, first, beside)
-        return last.reshape(self.num_sites, self.num_sites).T
+        reached = last.reshape(self.num_sites, self.num_sites)
+        return reached if sites is None else reached[np.asarray(sites, int)]
 
     def get_config(self) -> dict[str, Any]:
         names = ("params_size", "low", "high", "num_resnet", "num_hierarchies", "num_filters", "dropout_p")

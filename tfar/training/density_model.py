@@ -189,7 +189,7 @@ class DensityModel(keras.Model):
         if _is_arrays(validation_data):
             size = kwargs.pop("validation_batch_size", None) or (x.batch_size if isinstance(x, Batches) else batch_size)
             validation_data = Batches(validation_data, size or 32, shuffle=False)
-        if self.network.awaits_data:
+        if self.dist.awaits_data:
             self._initialize(x)
         return super().fit(
             x,
