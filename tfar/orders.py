@@ -9,6 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tfar.random import Stream, numpy_generator
+
 Order = str | Sequence[int] | NDArray[np.integer]
 NAMES = ("natural", "reverse", "random")
 
@@ -35,7 +37,7 @@ def several(num_orders: int, num_sites: int, seed: int) -> NDArray[np.int32]:
         >>> several(2, 3, seed=0).shape
         (2, 3)
     """
-    generator = np.random.default_rng([seed, num_sites])
+    generator = numpy_generator(seed, Stream.FIXED_ORDERS, num_sites)
     return np.stack([generator.permutation(num_sites) for _ in range(num_orders)]).astype(np.int32)
 
 

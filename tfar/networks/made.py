@@ -125,7 +125,7 @@ class MADENetwork(MADESteps):
         if seed is not None and self.num_masks is None:
             connectivity = self._drawing.draw(seed)
         elif seed is not None and self.num_members > 1:
-            noise = random.uniform(seed[None], 1, stream=random.MEMBER)[0, 0]
+            noise = random.uniform(seed[None], 1, random.Stream.MEMBER)[0, 0]
             connectivity = self._members.connectivity(select_member(noise, self.num_members))
         else:
             connectivity = self._members.connectivity(member)

@@ -14,8 +14,6 @@ from tfar.networks.conditions import State, condition_of_state, condition_state
 from tfar.networks.inputs import row_seeds
 from tfar.networks.permutations import inverted, unpermuted
 
-# Random streams of a row: the keys that order its sites, and the step that training puts it at.
-ORDER, STEP = 10, 11
 # Steps that share a product where the size of the batch is not known.
 CHUNK = 16
 
@@ -231,10 +229,10 @@ def draw_known(seeds: tf.Tensor, num_sites: int, observed: tf.Tensor | None = No
         known: bool `[B, num_sites]`.
         weights: float32 `[B, num_sites]`: n / (n - d + 1) on the sites of a row's n that are not known, else 0.
     """
-    keys = random.uniform(seeds, num_sites, stream=ORDER)
+    keys = random.uniform(seeds, num_sites, random.Stream.ORDER)
     counted = tf.ones_like(keys) if observed is None else tf.cast(observed, tf.float32)
     number = tf.reduce_sum(counted, axis=1, keepdims=True)
-    choice = tf.floor(random.uniform(seeds, 1, stream=STEP) * number)
+    choice = tf.floor(random.uniform(seeds, 1, random.Stream.STEP) * number)
     choice = tf.minimum(choice, number - 1.0)
     ranks = tf.cumsum(counted, axis=1, exclusive=True)
     chosen = counted * tf.cast(tf.equal(ranks, choice), tf.float32)

@@ -17,9 +17,6 @@ from tfar.networks.inputs import row_seeds, seeded_initializer
 from tfar.networks.pixel_cnn_plus_plus_steps import PixelCNNPlusPlusSteps
 from tfar.networks.shifted_stack import Settings, ShiftedStack
 
-# The first of the random streams that drop features.
-DROPOUT = 200
-
 
 @keras.saving.register_keras_serializable("tfar")
 class PixelCNNPlusPlusNetwork(PixelCNNPlusPlusSteps):
@@ -241,7 +238,7 @@ class ImagePass:
         channels = x.shape[-1] * (2 if block.activation == "concat_elu" else 1)
         shape = [x.shape[1], x.shape[2], channels]
         seeds = row_seeds(self.seed, tf.shape(x)[0])
-        return tf.reshape(random.kept(seeds, int(np.prod(shape)), rate, DROPOUT + self._blocks), [-1, *shape])
+        return tf.reshape(random.kept(seeds, int(np.prod(shape)), rate, self._blocks), [-1, *shape])
 
     def deeper(self, stack: ShiftedStack, level: int, x: tf.Tensor, beside: Iterator[tf.Tensor] | None) -> tf.Tensor:
         return stack.flow(self, self.apply(stack.contract[level], x), beside, level + 1)
