@@ -84,8 +84,8 @@ def test_log_prob_equals_the_paper(case: Case, distributions: Any) -> None:
     np.testing.assert_allclose(dist.log_prob(x, conditional_input=condition), expected, rtol=2e-5, atol=2e-5)
 
 
-def test_masks_of_the_paper_make_the_declared_connectivity() -> None:
+def test_masks_of_the_paper_make_the_declared_influences() -> None:
     degrees = [1, 2, 2, 3]
     product = made.hidden_mask([1, 2, 3, 4], degrees) @ made.output_mask(degrees, [1, 2, 3, 4])
-    declared = tfar.masks.connectivity(np.arange(1, 5), [np.array(degrees)])
+    declared = tfar.masks.influences(np.arange(1, 5), [np.array(degrees)]).T
     np.testing.assert_array_equal(product > 0, declared)
