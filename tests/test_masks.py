@@ -56,9 +56,7 @@ def test_influences_are_the_product_of_the_masks(units, order, direct):
     else:
         np.testing.assert_array_equal(actual, site_degrees[None, :] < site_degrees[:, None])
     some = np.array([4, 0, 5])
-    np.testing.assert_array_equal(
-        masks.influences(site_degrees, hidden, some, direct_connections=direct), actual[some]
-    )
+    np.testing.assert_array_equal(masks.influences(site_degrees, hidden, some, direct_connections=direct), actual[some])
 
 
 def test_units_by_degree_lists_each_unit_once():

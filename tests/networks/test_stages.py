@@ -131,7 +131,9 @@ def test_the_steps_in_stages_give_the_parameters_of_a_pass(network: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("faulty", "message"), [(RowsNetwork(stale=True), "step 4"), (FramesNetwork(swapped=True), "step 4")], ids=["rows", "frames"]
+    ("faulty", "message"),
+    [(RowsNetwork(stale=True), "step 4"), (FramesNetwork(swapped=True), "step 4")],
+    ids=["rows", "frames"],
 )
 def test_the_check_of_steps_finds_a_faulty_stage(faulty: AutoregressiveNetwork, message: str) -> None:
     with pytest.raises(tfar.testing.CheckError, match=message):

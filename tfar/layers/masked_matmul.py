@@ -63,7 +63,9 @@ def masked_matmul(
         def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             whole = masked(kernel, in_degrees, out_degrees, strict=strict)
             d_kernel = tf.matmul(x, upstream, transpose_a=True)
-            return tf.matmul(upstream, whole, transpose_b=True), masked(d_kernel, in_degrees, out_degrees, strict=strict)
+            return tf.matmul(upstream, whole, transpose_b=True), masked(
+                d_kernel, in_degrees, out_degrees, strict=strict
+            )
 
         outputs = []
         for end, units in slices:

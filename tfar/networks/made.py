@@ -134,7 +134,9 @@ class MADENetwork(MADESteps):
     # Layers ----------------------------------------------------------------------------------------------------------
 
     def _make_layers(self) -> None:
-        site_degrees = np.arange(1, self.num_sites + 1) if self._kernels_in_step_order else self._members.positions[0] + 1
+        site_degrees = (
+            np.arange(1, self.num_sites + 1) if self._kernels_in_step_order else self._members.positions[0] + 1
+        )
         inputs = previous = np.repeat(site_degrees, self._encode.inputs_per_site)
         outputs = np.repeat(site_degrees, self._params_size)
         self.hidden_layers, self.condition_layers, self.direct_layer = [], [], None
