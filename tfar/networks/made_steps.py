@@ -4,7 +4,9 @@ import abc
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from tfar.layers import MaskedDense
 from tfar.networks.base import AutoregressiveNetwork, Weights
@@ -32,6 +34,9 @@ class MADESteps(AutoregressiveNetwork, abc.ABC):
       in the degrees of the units, or in the order of the outputs, because gathering other columns for each row is slow.
     """
 
+    num_sites: int
+    step_of_site: NDArray[np.int32]
+    orders: NDArray[np.int32]
     hidden_layers: list[MaskedDense]
     condition_layers: list[keras.layers.Dense]
     output_layer: MaskedDense

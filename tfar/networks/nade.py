@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from tfar import orders
 from tfar.networks.base import AutoregressiveNetwork, Weights
@@ -40,6 +41,10 @@ class NADENetwork(AutoregressiveNetwork):
         Larochelle and Murray. The neural autoregressive distribution estimator. AISTATS 2011, section 3.
         https://proceedings.mlr.press/v15/larochelle11a.html
     """
+
+    num_sites: int
+    step_of_site: NDArray[np.int32]
+    orders: NDArray[np.int32]
 
     def __init__(
         self,
