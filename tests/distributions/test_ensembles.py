@@ -18,7 +18,7 @@ MAKERS = {
     "one": {"jit_compile": True},
     "one-random-order": {"order": "random", "seed": 4},
     "shared-natural": {"num_masks": 3, "degrees": "random"},
-    "shared-permuted": {"num_masks": 3, "order": [3, 1, 4, 0, 2]},
+    "shared-permuted": {"num_masks": 3, "order": [2, 0, 1, 4, 3]},
     "orders": {"num_masks": 3, "order": "random"},
     "agnostic": {"num_masks": None, "num_eval_masks": 4, "order": "random"},
     "agnostic-degrees": {"num_masks": None, "num_eval_masks": 3, "order": "reverse", "connectivity_weights": True},
