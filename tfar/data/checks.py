@@ -1,7 +1,6 @@
 """Validation of arguments, folders and optional packages, shared by the loaders."""
 
 import importlib
-import math
 import numbers
 import os
 import pathlib
@@ -82,8 +81,3 @@ def check_fractions(valid_fraction: Any, test_fraction: Any) -> tuple[float, flo
             f"received {valid_fraction} + {test_fraction}"
         )
     return float(valid_fraction), float(test_fraction)
-
-
-def row_bytes(event_shape: tuple[int, ...], itemsize: int) -> int:
-    """Returns the number of bytes of one row."""
-    return math.prod(event_shape) * itemsize

@@ -1,13 +1,14 @@
 """`DataSplits`: the splits of a data set and the head that suits its values. Every loader returns one."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfar.data.checks import check_count, row_bytes
+from tfar.data.checks import check_count
 from tfar.data.sources import Source
 
 SPLIT_NAMES = ("train", "valid", "test")
@@ -116,7 +117,7 @@ class DataSplits:
         source = self.sources.get(split)
         if source is None or source.num_rows is None:
             return None
-        if source.num_rows * row_bytes(self.event_shape, source.dtype.itemsize) > self.memory_limit:
+        if source.num_rows * math.prod(self.event_shape) * source.dtype.itemsize > self.memory_limit:
             return None
         if split not in self._in_memory:
             self._in_memory[split] = source.array()
