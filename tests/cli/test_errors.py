@@ -95,7 +95,7 @@ def test_paths_without_a_model(invoke: Any, tmp_path: Path, digits_run: Path) ->
     assert "is not a run of `tfar train`" in refused(invoke, "sample", tmp_path, *out)
     assert "a .keras file; received" in refused(invoke, "sample", digits_run / "metrics.csv", *out)
     (tmp_path / "bad.keras").write_text("no model")
-    assert "could not read" in refused(invoke, "sample", tmp_path / "bad.keras", *out)
+    assert "bad.keras: expected a .keras file" in refused(invoke, "sample", tmp_path / "bad.keras", *out)
     (tmp_path / "config.json").write_text("{}")
     assert "expected what `tfar train` of this version wrote" in refused(invoke, "sample", tmp_path, *out)
 

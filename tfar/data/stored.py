@@ -8,7 +8,8 @@ from typing import IO
 
 import numpy as np
 
-from tfar.data.readers import ArrayReader, Columns, open_npy
+from tfar.data.readers import NPY, ArrayReader, Columns, open_npy
+from tfar.model_files import reading
 
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
@@ -34,16 +35,31 @@ class StoredArrayReader(ArrayReader):
         shown = path if member is None else path / member
         shape, dtype = self._read_header(shown)
         # The base class checks the shape and the type of an array; a broadcast scalar has both and takes no memory.
-        super().__init__(shown, np.broadcast_to(np.zeros([], dtype), shape), columns, finite=False)
+        with reading(shown, NPY):
+            array = np.broadcast_to(np.zeros([], dtype), shape)
+        super().__init__(shown, array, columns, finite=False)
 
     def _read_header(self, shown: pathlib.Path) -> tuple[tuple[int, ...], np.dtype]:
-        try:
-            with self._open() as file:
-                shape, self.fortran_order, dtype = _HEADERS[np.lib.format.read_magic(file)](file)
-                self.offset = file.tell()
-        except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{shown}: expected an array of numbers in NumPy's .npy format: {error}") from error
+        with reading(shown, NPY), self._open() as file:
+            shape, self.fortran_order, dtype = _HEADERS[np.lib.format.read_magic(file)](file)
+            self.offset = file.tell()
+            if dtype.kind not in "biuf":
+                raise ValueError(f"an array of {str(dtype)[:100]}")
         return shape, dtype
+
+    def load(self) -> np.ndarray:
+        """Reads the whole array of an .npz file, unless the header describes more than the file holds.
+
+        Raises:
+            ValueError: If the file is damaged.
+        """
+        with reading(self.path, NPY):
+            with zipfile.ZipFile(self.file) as archive:
+                size = archive.getinfo(f"{self.member}.npy").file_size - self.offset
+            if self.array.nbytes > size:
+                raise ValueError(f"a header of {self.array.nbytes:,} bytes and {size:,} bytes of values")
+            with np.load(self.file, allow_pickle=False) as file:
+                return file[self.member]
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[IO[bytes]]:
@@ -56,7 +72,7 @@ class StoredArrayReader(ArrayReader):
 
     def _parts(self, start: int, size: int) -> Iterator[tuple[int, np.ndarray]]:
         row_bytes = self.array[:1].nbytes
-        with self._open() as file:
+        with reading(self.path, NPY), self._open() as file:
             file.seek(self.offset + start * row_bytes)
             for first in range(start, len(self.array), size):
                 count = min(size, len(self.array) - first)
@@ -80,5 +96,4 @@ def open_stored(path: pathlib.Path, columns: Columns = None, member: str | None 
         return reader
     if member is None:
         return open_npy(path, columns, finite=False)
-    with np.load(path, allow_pickle=False) as file:
-        return ArrayReader(path / member, file[member], columns, finite=False)
+    return ArrayReader(path / member, reader.load(), columns, finite=False)

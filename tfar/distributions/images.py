@@ -18,7 +18,7 @@ class ImageAutoregressive(Autoregressive):
     def receptive_field(self, row: int, column: int, channel: int = 0) -> NDArray[np.bool_]:
         """Which values of the image the parameters of one of its values depend on.
 
-        It follows from the connections alone; `network.connectivity()` holds it for all sites. Where the channels of a pixel
+        It follows from the connections alone; `network.influences()` gives it for all sites. Where the channels of a pixel
         are decided together, as in PixelCNN++, they see the same.
 
         Args:
@@ -43,7 +43,7 @@ class ImageAutoregressive(Autoregressive):
                 raise ValueError(f"Expected `{name}` below {size}; received {value}.")
         sites_of_pixel = self.num_sites // (shape[0] * shape[1])
         site = (row * shape[1] + column) * sites_of_pixel + channel % sites_of_pixel
-        seen = self.network.connectivity()[:, site].reshape(*shape[:2], sites_of_pixel)
+        seen = self.network.influences([site])[0].reshape(*shape[:2], sites_of_pixel)
         return np.broadcast_to(seen, shape).reshape(self.network.event_shape)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from tfar.distributions import images
-from tfar.distributions.arguments import check_head, class_inputs, model_config
+from tfar.distributions.arguments import check_head, class_inputs
 from tfar.heads import Bernoulli, Head
 from tfar.heads.base import check_positive_int
 from tfar.networks import PixelCNNNetwork
@@ -81,7 +81,6 @@ class PixelCNN(images.ImageAutoregressive):
         jit_compile: bool = True,
         name: str = "PixelCNN",
     ) -> None:
-        parameters = dict(locals())
         head = Bernoulli() if head is None else check_head(head)
         images.check_scalar_head(head)
         shape = images.image_shape(event_shape)
@@ -103,7 +102,4 @@ class PixelCNN(images.ImageAutoregressive):
             **class_inputs(head, one_hot_inputs),
         )
         images.refuse_blind_sites(network)
-        self._setup(network, head, jit_compile, parameters, name)
-
-    def get_config(self) -> dict[str, Any]:
-        return model_config(self, PixelCNN)
+        super().__init__(network, head, jit_compile=jit_compile, name=name)

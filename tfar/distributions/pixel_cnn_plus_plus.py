@@ -112,7 +112,6 @@ class PixelCNNPlusPlus(ImageAutoregressive):
         seed: int = 0,
         jit_compile: bool = True,
     ) -> None:
-        parameters = dict(locals())
         image_shape = shape_tuple("image_shape", image_shape)
         _check(image_shape, resnet_activation, dtype)
         num_hierarchies = check_positive_int("num_hierarchies", num_hierarchies)
@@ -134,17 +133,7 @@ class PixelCNNPlusPlus(ImageAutoregressive):
             kernel_initializer=kernel_initializer,
             seed=check_positive_int("seed", seed, lowest=0),
         )
-        self._setup(network, head, jit_compile, parameters, name)
-
-    def get_config(self) -> dict[str, Any]:
-        network = self.network.get_config()
-        return {
-            **{name: network[name] for name in NAMES},
-            "image_shape": network["event_shape"],
-            "num_logistic_mix": self.head.num_components,
-            "jit_compile": self._rows.jit_compile,
-            "name": self.name,
-        }
+        super().__init__(network, head, jit_compile=jit_compile, name=name)
 
 
 def _check(image_shape: tuple[int, ...], resnet_activation: str, dtype: Any) -> None:

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfar import orders
-from tfar.distributions.arguments import checked_conditional_shape, model_config, shape_tuple
+from tfar.distributions.arguments import checked_conditional_shape, shape_tuple
 from tfar.distributions.autoregressive import Autoregressive
 from tfar.heads import Head, NormalMixture, StandardizedMixture
 from tfar.heads.base import check_positive_int
@@ -90,7 +90,6 @@ class RNADE(Autoregressive):
         jit_compile: bool = True,
         name: str = "RNADE",
     ) -> None:
-        parameters = dict(locals())
         mixture = NormalMixture(10) if head is None else head
         if not isinstance(mixture, LocationScaleMixture):
             raise ValueError(f"Expected `head` to be a NormalMixture or a LaplaceMixture; received {head!r}.")
@@ -108,7 +107,7 @@ class RNADE(Autoregressive):
             kernel_initializer=kernel_initializer,
             seed=check_positive_int("seed", seed, lowest=0),
         )
-        self._setup(network, standardized, jit_compile, parameters, name)
+        super().__init__(network, standardized, jit_compile=jit_compile, name=name)
 
     def adapt(self, data: Any) -> None:
         """Sets the units to the mean and the standard deviation of each entry of data: before training, on the training set.
@@ -121,9 +120,6 @@ class RNADE(Autoregressive):
             ValueError: If there are no data, if a shape does not fit, or if a value is not finite.
         """
         self.network.standardization.adapt(_values(data))
-
-    def get_config(self) -> dict[str, Any]:
-        return model_config(self, RNADE, head=self.head.mixture, scale_gradients=self.head.scale_gradients)
 
 
 def _values(data: Any) -> Any:

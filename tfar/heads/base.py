@@ -6,6 +6,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfar.heads.support import Support
+
 
 class Head(keras.layers.Layer, abc.ABC):
     """Turns the parameter vector of a site into the conditional distribution of that site.
@@ -33,7 +35,7 @@ class Head(keras.layers.Layer, abc.ABC):
     def params_size(self) -> int:
         """Length of a parameter vector."""
 
-    def log_prob(self, params: Any, x: Any) -> tf.Tensor:
+    def log_prob(self, params: Any, x: Any, site: Any = None) -> tf.Tensor:
         """Log-probability (mass or density, in nats) of a site's value.
 
         Args:
@@ -52,6 +54,10 @@ class Head(keras.layers.Layer, abc.ABC):
         log_prob = self._log_prob(params, tf.where(value_mask, x, tf.zeros_like(x)))
         return tf.where(supported, log_prob, tf.constant(float("nan"), tf.float32))
 
+    def training_log_prob(self, params: Any, x: Any, seed: Any = None, site: Any = None) -> tf.Tensor:
+        """The log-probability whose gradient training follows."""
+        return self.log_prob(self.training_params(params), x, site)
+
     def training_params(self, params: Any) -> tf.Tensor:
         """The parameters as training differentiates them: equal values, whose gradients a head may scale.
 
@@ -63,7 +69,7 @@ class Head(keras.layers.Layer, abc.ABC):
         """
         return self._checked(params)
 
-    def sample(self, params: Any, noise: Any) -> tf.Tensor:
+    def sample(self, params: Any, noise: Any, site: Any = None) -> tf.Tensor:
         """Draws a site's value: a deterministic function of uniform noise.
 
         Args:
@@ -91,10 +97,16 @@ class Head(keras.layers.Layer, abc.ABC):
             raise ValueError(f"Expected a discrete head; {type(self).__name__} is continuous and has no `probs`.")
         return self._probs(self._checked(params))
 
-    def in_support(self, x: Any) -> tf.Tensor:
+    def in_support(self, x: Any, site: Any = None) -> tf.Tensor:
         """Whether a site's value can occur: bool tensor `[...]` for x `[..., *site_shape]`."""
         inside = self._in_support(tf.cast(x, tf.float32))
         return tf.reduce_all(inside, axis=list(range(-len(self.site_shape), 0))) if self.site_shape else inside
+
+    def support(self, site: Any = None) -> Support:
+        """Returns the values that a site can take."""
+        if self.num_classes is None:
+            return Support()
+        return Support(self.lowest, self.lowest + self.num_classes - 1, discrete=True)
 
     def tempered(self, params: tf.Tensor, temperature: float) -> tf.Tensor:
         """Parameters of the same law at another temperature, sharper below 1: what `with_temperature` of a model draws from.

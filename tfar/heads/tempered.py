@@ -23,9 +23,7 @@ class Tempered(Head):
 
     def __init__(self, head: Head, temperature: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.head, self.temperature = head, check_temperature(temperature)
-        if type(head).tempered is Head.tempered:
-            raise ValueError(f"Expected a head that defines `tempered`; {type(head).__name__} knows no temperature.")
+        self.head, self.temperature = head, temperature
         self.site_shape, self.noise_size = head.site_shape, head.noise_size
         self.discrete, self.num_classes, self.lowest = head.discrete, head.num_classes, head.lowest
 
@@ -49,8 +47,14 @@ class Tempered(Head):
         return self.head._probs(self.head.tempered(params, self.temperature))
 
 
-def check_temperature(temperature: Any) -> float:
-    """Returns the temperature as a float, or raises ValueError if it is not a positive finite number."""
+def check_temperature(temperature: Any, head: Head) -> float:
+    """Returns the temperature as a float.
+
+    Raises:
+        ValueError: If it is not a positive finite number, or the head does not define `tempered`.
+    """
+    if type(head).tempered is Head.tempered:
+        raise ValueError(f"Expected a head that defines `tempered`; {type(head).__name__} knows no temperature.")
     if isinstance(temperature, bool) or not isinstance(temperature, int | float) or not 0.0 < temperature < math.inf:
         raise ValueError(f"Expected `temperature` to be a positive number; received {temperature!r}.")
     return float(temperature)

@@ -10,13 +10,11 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tfar import masks, random
-from tfar.networks.base import State, TrainingPass, Weights
+from tfar.networks.base import TrainingPass, Weights
+from tfar.networks.conditions import State
 from tfar.networks.inputs import dropped, row_seeds, seeded_initializer
 from tfar.networks.raster import Drop, RasterNetwork
 from tfar.networks.raster_steps import Convolve, Nonlinear, as_float, convolve_rows, nonlinear
-
-# The random stream that drops conditions.
-CONDITION = 200
 
 
 @keras.saving.register_keras_serializable("tfar")
@@ -193,7 +191,7 @@ class GatedPixelCNNNetwork(RasterNetwork):
     def _kept_condition(self, conditional_input: Any, x: Any, seed: tf.Tensor) -> Any:
         """The condition, zeros in a row with the probability `condition_dropout`."""
         if self.condition_dropout > 0.0 and conditional_input is not None:
-            noise = random.uniform(row_seeds(seed, tf.shape(x)[0]), 1, stream=CONDITION)[:, 0]
+            noise = random.uniform(row_seeds(seed, tf.shape(x)[0]), 1, random.Stream.CONDITION_DROPOUT)[:, 0]
             kept = tf.cast(noise >= self.condition_dropout, tf.float32)
             keep = lambda part: part * tf.reshape(kept, [-1] + [1] * (part.shape.rank - 1))  # noqa: E731
             return tf.nest.map_structure(keep, conditional_input)
@@ -210,12 +208,7 @@ class GatedPixelCNNNetwork(RasterNetwork):
         return weights
 
     def start(
-        self,
-        batch_size: int | tf.Tensor,
-        conditional_input: Any = None,
-        length: int | None = None,
-        order: Any = None,
-        member: Any = None,
+        self, batch_size: int | tf.Tensor, conditional_input: Any = None, *, order: Any = None, member: Any = None
     ) -> State:
         state = super().start(batch_size)
         for block in range(1, self.num_blocks + 1):

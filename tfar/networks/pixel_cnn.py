@@ -5,7 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfar.networks.base import State, Weights
+from tfar.networks.base import Weights
+from tfar.networks.conditions import State
 from tfar.networks.raster import RasterNetwork
 from tfar.networks.raster_steps import Convolve, Nonlinear, as_float, convolve_rows
 

@@ -6,18 +6,16 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from tfar import random
 from tfar.layers import GatedResidualBlock, ShiftedConv2D, ShiftedConv2DTranspose
 from tfar.layers.weight_normalized import WeightNormalized
-from tfar.networks.base import TrainingPass, condition_size, flatten_condition
+from tfar.networks.base import TrainingPass
+from tfar.networks.conditions import condition_size, flatten_condition
 from tfar.networks.inputs import row_seeds, seeded_initializer
 from tfar.networks.pixel_cnn_plus_plus_steps import PixelCNNPlusPlusSteps
 from tfar.networks.shifted_stack import Settings, ShiftedStack
-
-# The first of the random streams that drop features.
-DROPOUT = 200
 
 
 @keras.saving.register_keras_serializable("tfar")
@@ -180,7 +178,9 @@ class PixelCNNPlusPlusNetwork(PixelCNNPlusPlusSteps):
 
     # Connectivity ----------------------------------------------------------------------------------------------------
 
-    def connectivity(self, member: int = 0) -> NDArray[np.bool_]:
+    def influences(
+        self, sites: ArrayLike | None = None, member: int = 0, order: ArrayLike | None = None
+    ) -> NDArray[np.bool_]:
         height, width = self.event_shape[:2]
         image = np.eye(self.num_sites, dtype=bool).reshape(height, width, self.num_sites)
         run = SetPass(self.vertical)
@@ -188,7 +188,8 @@ class PixelCNNPlusPlusNetwork(PixelCNNPlusPlusSteps):
         beside, run.outputs = iter(run.outputs), []
         first = run.seen(self.first_up, image) | run.seen(self.first_left, image)
         last = self.horizontal.flow(run, first, beside)
-        return last.reshape(self.num_sites, self.num_sites).T
+        reached = last.reshape(self.num_sites, self.num_sites)
+        return reached if sites is None else reached[np.asarray(sites, int)]
 
     def get_config(self) -> dict[str, Any]:
         names = ("params_size", "low", "high", "num_resnet", "num_hierarchies", "num_filters", "dropout_p")
@@ -237,7 +238,7 @@ class ImagePass:
         channels = x.shape[-1] * (2 if block.activation == "concat_elu" else 1)
         shape = [x.shape[1], x.shape[2], channels]
         seeds = row_seeds(self.seed, tf.shape(x)[0])
-        return tf.reshape(random.kept(seeds, int(np.prod(shape)), rate, DROPOUT + self._blocks), [-1, *shape])
+        return tf.reshape(random.kept(seeds, int(np.prod(shape)), rate, self._blocks), [-1, *shape])
 
     def deeper(self, stack: ShiftedStack, level: int, x: tf.Tensor, beside: Iterator[tf.Tensor] | None) -> tf.Tensor:
         return stack.flow(self, self.apply(stack.contract[level], x), beside, level + 1)

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfar.layers import GatedResidualBlock, ShiftedConv2DTranspose
 from tfar.layers.gated_residual import ACTIVATIONS, gated
-from tfar.networks.base import State
+from tfar.networks.conditions import State
 from tfar.networks.pixel_cnn_plus_plus_rows import shortcut_channels
 from tfar.networks.shifted_stack import ShiftedStack
 from tfar.networks.step_kernels import Kernels

@@ -6,7 +6,8 @@ from typing import Any
 import tensorflow as tf
 
 from tfar.layers import ShiftedConv2D
-from tfar.networks.base import AutoregressiveNetwork, State, Weights
+from tfar.networks.base import AutoregressiveNetwork, Weights
+from tfar.networks.conditions import State
 from tfar.networks.pixel_cnn_plus_plus_pixels import PixelPass
 from tfar.networks.pixel_cnn_plus_plus_rows import RowPass, bases
 from tfar.networks.shifted_stack import ShiftedStack
@@ -46,8 +47,8 @@ class PixelCNNPlusPlusSteps(AutoregressiveNetwork, abc.ABC):
     outputs: ShiftedConv2D
 
     @property
-    def steps_per_stage(self) -> int:
-        return self.event_shape[1]
+    def stages(self) -> tuple[int, ...]:  # type: ignore[override]
+        return (self.event_shape[1],)
 
     @abc.abstractmethod
     def encode(self, values: tf.Tensor) -> tf.Tensor:
@@ -65,12 +66,7 @@ class PixelCNNPlusPlusSteps(AutoregressiveNetwork, abc.ABC):
         return self._kernels(None).weights
 
     def start(
-        self,
-        batch_size: int | tf.Tensor,
-        conditional_input: Any = None,
-        length: int | None = None,
-        order: Any = None,
-        member: Any = None,
+        self, batch_size: int | tf.Tensor, conditional_input: Any = None, *, order: Any = None, member: Any = None
     ) -> State:
         rows, columns = self.receptive_field_dims
         _, width, channels = self.event_shape
@@ -89,7 +85,7 @@ class PixelCNNPlusPlusSteps(AutoregressiveNetwork, abc.ABC):
         return state if condition is None else {**state, "condition": condition}
 
     def start_stage(
-        self, state: State, stage: tf.Tensor, x_previous: tf.Tensor, weights: Weights | None = None
+        self, level: int, state: State, stage: tf.Tensor, x_previous: tf.Tensor, weights: Weights | None = None
     ) -> State:
         state, kernels = self._next_row(state, stage, x_previous), self._kernels(weights)
         run = RowPass(self.vertical, state, kernels, stage)
@@ -112,7 +108,7 @@ class PixelCNNPlusPlusSteps(AutoregressiveNetwork, abc.ABC):
 
     def _known(self, x: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
         """An encoded pixel, or zeros, as beyond the edge, if it is not known."""
-        return self.encode(tf.cast(x, tf.float32)) * tf.cast(known, tf.float32)
+        return self.encode(tf.cast(x[:, 0], tf.float32)) * tf.cast(known, tf.float32)
 
     def step(
         self, state: State, index: tf.Tensor, x_previous: tf.Tensor, weights: Weights | None = None
@@ -130,7 +126,7 @@ class PixelCNNPlusPlusSteps(AutoregressiveNetwork, abc.ABC):
         for level, (_, size) in enumerate(self.vertical.settings.sizes):
             slot = tf.where(tf.equal(row % 2**level, 0), column // 2**level, size)
             state[f"before_{level}"] = _write(state[f"before_{level}"], slot, state[f"left_{level}"][:, -1])
-        return kernels.pixel(self.outputs, tf.nn.elu(last)) + kernels.bias(self.outputs), state
+        return (kernels.pixel(self.outputs, tf.nn.elu(last)) + kernels.bias(self.outputs))[:, None], state
 
 
 def _write(values: tf.Tensor, column: tf.Tensor, new: tf.Tensor) -> tf.Tensor:

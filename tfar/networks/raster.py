@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from tfar import masks
 from tfar.layers import MaskedConv2D
@@ -33,7 +33,7 @@ class RasterNetwork(RasterSteps, abc.ABC):
         seed: int. Decides the initial weights.
     """
 
-    way_out = (
+    any_order_hint = (
         "Flip or turn the images, in training too, so that what is observed comes first in raster order; a MADE with "
         "order='random' and num_masks=None allows any pattern."
     )
@@ -128,10 +128,13 @@ class RasterNetwork(RasterSteps, abc.ABC):
 
     # Influences ------------------------------------------------------------------------------------------------------
 
-    def connectivity(self, member: int = 0) -> NDArray[np.bool_]:
+    def influences(
+        self, sites: ArrayLike | None = None, member: int = 0, order: ArrayLike | None = None
+    ) -> NDArray[np.bool_]:
         """See the base: follows every site through the masks of all layers."""
         sources = np.eye(self.num_sites, dtype=bool).reshape(self.num_sites, *self.image_shape)
-        return self._influences(sources).reshape(self.num_sites, self.num_sites)
+        reached = self._influences(sources).reshape(self.num_sites, self.num_sites).T
+        return reached if sites is None else reached[np.asarray(sites, int)]
 
     def _influences(self, sources: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Which sites each of the sets of sites `[N, H, W, C]` influences, of the same shape."""

@@ -12,7 +12,8 @@ from typing import Any
 import tensorflow as tf
 
 from tfar.layers import MaskedConv2D
-from tfar.networks.base import AutoregressiveNetwork, State, Weights
+from tfar.networks.base import AutoregressiveNetwork, Weights
+from tfar.networks.conditions import State
 from tfar.networks.inputs import SiteEncoding
 
 Convolve = Callable[[int, Any], Any]
@@ -37,9 +38,9 @@ class RasterSteps(AutoregressiveNetwork, abc.ABC):
     _encode: SiteEncoding
 
     @property
-    def steps_per_stage(self) -> int:
+    def stages(self) -> tuple[int, ...]:  # type: ignore[override]
         """Sites of a row."""
-        return self.image_shape[1] * self.image_shape[2]
+        return (self.image_shape[1] * self.image_shape[2],)
 
     @abc.abstractmethod
     def _follow(self, convolve: Convolve, nonlinear: Nonlinear, image: Any) -> Any:
@@ -91,12 +92,7 @@ class RasterSteps(AutoregressiveNetwork, abc.ABC):
         return self.image_shape[2] > 1 or self._left(i) > 0 or i in self.kept_rows
 
     def start(
-        self,
-        batch_size: int | tf.Tensor,
-        conditional_input: Any = None,
-        length: int | None = None,
-        order: Any = None,
-        member: Any = None,
+        self, batch_size: int | tf.Tensor, conditional_input: Any = None, *, order: Any = None, member: Any = None
     ) -> State:
         _, width, groups = self.image_shape
         shapes: dict[str, tuple[int, ...]] = {}
@@ -112,7 +108,7 @@ class RasterSteps(AutoregressiveNetwork, abc.ABC):
         return {name: tf.zeros([batch_size, *shape]) for name, shape in shapes.items()}
 
     def start_stage(
-        self, state: State, stage: tf.Tensor, x_previous: tf.Tensor, weights: Weights | None = None
+        self, level: int, state: State, stage: tf.Tensor, x_previous: tf.Tensor, weights: Weights | None = None
     ) -> State:
         weights = self.step_weights() if weights is None else weights
         state = self._put_value(dict(state), x_previous, stage > 0, self.image_shape[2] - 1)
@@ -126,7 +122,7 @@ class RasterSteps(AutoregressiveNetwork, abc.ABC):
                 state[f"above_{i}"] = rows[i][:, 1:]
         parts, state = self._from_above(rows, state, stage, weights)
         groups = self.image_shape[2]
-        split = [tf.reshape(part, [-1, self.steps_per_stage, part.shape[-1] // groups]) for part in parts]
+        split = [tf.reshape(part, [-1, self.stages[0], part.shape[-1] // groups]) for part in parts]
         empty = {name: tf.zeros_like(t) for name, t in state.items() if name.startswith(("pixel", "left"))}
         return {**state, **empty, "row": row, "part": tf.concat(split, axis=-1)}
 
@@ -135,7 +131,7 @@ class RasterSteps(AutoregressiveNetwork, abc.ABC):
     ) -> tuple[tf.Tensor, State]:
         weights = self.step_weights() if weights is None else weights
         groups = self.image_shape[2]
-        position = index % self.steps_per_stage
+        position = index % self.stages[0]
         state = self._put_value(dict(state), x_previous, position > 0, (index + groups - 1) % groups)
         state = self._move_on(state, position)
         sizes = [self.convolutions[i].filters // groups for i in self.row_parts]
@@ -145,11 +141,11 @@ class RasterSteps(AutoregressiveNetwork, abc.ABC):
         def convolve(i: int, inputs: Any) -> tf.Tensor:
             return self._convolve_pixel(i, inputs, state, index % groups, by_layer.get(i), weights)
 
-        return self._follow(convolve, nonlinear, None), state
+        return self._follow(convolve, nonlinear, None)[:, None], state
 
     def _put_value(self, state: State, x: tf.Tensor, exists: tf.Tensor, channel: Any) -> State:
         """Writes the value that the step before decided into the pixel; zeros where there is none yet."""
-        inputs = self._encode(tf.cast(x, tf.float32)) * tf.cast(exists, tf.float32)
+        inputs = self._encode(tf.cast(x[:, 0], tf.float32)) * tf.cast(exists, tf.float32)
         state["pixel_0"] = self._insert(state["pixel_0"], inputs, channel)
         return state
 

@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfar.layers import Standardization
-from tfar.networks.base import State, Weights
+from tfar.networks.base import Weights
+from tfar.networks.conditions import State
 from tfar.networks.nade import NADENetwork
 
 
@@ -97,7 +98,7 @@ class RNADENetwork(NADENetwork):
         before, now = tf.gather(weights["units"], tf.maximum(index - 1, 0)), tf.gather(weights["units"], index)
         standardized = (tf.cast(x_previous, tf.float32) - before[0]) / before[1]
         params, state = super().step(state, index, standardized, weights)
-        return tf.concat([params, tf.tile(now[None], [tf.shape(params)[0], 1])], axis=-1), state
+        return tf.concat([params, tf.tile(now[None, None], [tf.shape(params)[0], 1, 1])], axis=-1), state
 
     def get_config(self) -> dict[str, Any]:
         units = self.standardization.get_config()
