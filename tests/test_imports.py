@@ -23,7 +23,7 @@ ALLOWED = {
     "model_files": set(),
     "exports": {"model_files"},
     "version": set(),
-    "heads": set(),
+    "heads": {"random", "layers"},
     "layers": {"orders", "masks"},
     "networks": NETWORKS,
     "samplers": NETWORKS | {"heads"},

@@ -7,19 +7,11 @@ import keras
 import numpy as np
 
 from tfar.heads import Categorical, Head
+from tfar.heads.base import check_head as check_head
 from tfar.heads.base import check_positive_int
 
 # Up to this many classes, each class of a Categorical site is an input of its own by default.
 ONE_HOT_CLASSES = 32
-
-
-def check_head(head: Any) -> Head:
-    """Returns the head, or raises ValueError if it is something else."""
-    if isinstance(head, type) and issubclass(head, Head):
-        raise ValueError(f"Expected `head` to be an instance; received the class. Write {head.__name__}().")
-    if not isinstance(head, Head):
-        raise ValueError(f"Expected `head` to be a tfar.heads.Head; received {head!r}.")
-    return head
 
 
 def check_network(network: Any) -> keras.layers.Layer:

@@ -120,7 +120,7 @@ class Autoregressive(Shell):
     @property
     def awaits_data(self) -> bool:
         """Whether `initialize` should see data before training, and has seen none; `DensityModel.fit` calls it."""
-        return self.network.awaits_data
+        return self.head.awaits_data or self.network.awaits_data
 
     @_without_autograph
     def initialize(self, value: Any, conditional_input: Any = None) -> None:
@@ -133,10 +133,15 @@ class Autoregressive(Shell):
         Raises:
             ValueError: If the initial weights do not depend on data, or the data hold values outside the support.
         """
+        has_units = type(self.head).adapt is not Head.adapt
+        if has_units:
+            self.head.adapt(value)
+            if type(self.network).initialize is AutoregressiveNetwork.initialize:
+                return
         x, _, condition, _ = self._flat_rows(value, conditional_input)
         marks = self._law.bad_row_marks(x, condition)
         refuse_bad_rows(self._law, marks, x, conditional_input=condition)
-        self.network.initialize(x, condition)
+        self.network.initialize(self._law.encoded(x), condition)
 
     # Scores ----------------------------------------------------------------------------------------------------------
 

@@ -237,7 +237,7 @@ class Shell(tfd.Distribution):  # type: ignore[name-defined]
         others = sorted(set(overrides) - {"name", "jit_compile"})
         if others:
             raise ValueError(
-                f"Expected `copy` to replace `name` or `jit_compile` alone, because a copy shares the weights; received {others}. "
+                f"Expected `copy` to replace `name` or `jit_compile` alone, as a copy shares the weights; received {others}. "
                 "Make another distribution with its constructor."
             )
         return self._clone(

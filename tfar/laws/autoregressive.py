@@ -198,7 +198,8 @@ class AutoregressiveLaw:
         """
         x, valid = self._clean(x, conditional_input, observed)
         any_order = self.network.any_order
-        params, weights = self.network.training_pass(x, conditional_input, seed, observed if any_order else None)
+        inputs = self.encoded(x)
+        params, weights = self.network.training_pass(inputs, conditional_input, seed, observed if any_order else None)
         if observed is not None and not any_order:
             valid, weights = tf.logical_and(valid, self._is_prefix(observed)), tf.cast(observed, tf.float32)
         member = self.member(0)
@@ -249,7 +250,8 @@ class AutoregressiveLaw:
         if not self.allows_any_pattern:
             raise ValueError(f"Expected a law that allows any pattern of observed sites. {self.network.any_order_hint}")
         x, valid = self._clean(x, conditional_input, observed)
-        return _nan_unless(valid, tf.cast(self.network.params_given(x, observed, conditional_input), tf.float32))
+        params = self.network.params_given(self.encoded(x), observed, conditional_input)
+        return _nan_unless(valid, tf.cast(params, tf.float32))
 
     def noise(self, x: tf.Tensor, seeds: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
         """Returns noise `[B, N, noise_size]` from which `sample_from_noise` draws x: the inverse of it.
@@ -398,6 +400,10 @@ class AutoregressiveLaw:
         for row_is_finite in self._finite_rows(conditional_input):
             valid = tf.logical_and(valid, row_is_finite)
         return member.event(tf.where(keep, values, tf.zeros_like(values))), valid
+
+    def encoded(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns events as the network sees them: in the units that the head chooses."""
+        return self.member(0).encoded(x)
 
     def bad_row_marks(self, x: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
         """Returns zeros `[B]`, with NaN for rows that are outside the support or whose condition is not finite."""

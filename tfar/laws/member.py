@@ -52,7 +52,13 @@ class Member:
         return tf.while_loop(lambda k, _: k < count, body, (tf.constant(1), params), maximum_iterations=count - 1)[1]
 
     def _pass(self, x: tf.Tensor, conditional_input: Any, member: Any) -> tf.Tensor:
-        return tf.cast(self.network(x, conditional_input, member=member, order=self.order, training=False), tf.float32)
+        params = self.network(self.encoded(x), conditional_input, member=member, order=self.order, training=False)
+        return tf.cast(params, tf.float32)
+
+    def encoded(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns events as the network sees them: in the units that the head chooses."""
+        values = self.values(x)
+        return self.event(self.head.encode_inputs(values, self.sites(tf.shape(values)[1])))
 
     def site_log_probs(self, x: tf.Tensor, conditional_input: Any) -> tf.Tensor:
         """Returns the log-probability of each site given those of earlier steps, `[B, N]`."""

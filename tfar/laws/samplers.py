@@ -129,7 +129,8 @@ class _Walk:
             is_given = self._observed[number]
             is_given = tf.reshape(is_given, [-1, is_given.shape[1]] + [1] * (x.shape.rank - 2))
             x = tf.where(is_given, self._given[number], x)
-        return index + 1, x, tf.tensor_scatter_nd_update(values, [[number]], x[None]), state
+        values = tf.tensor_scatter_nd_update(values, [[number]], x[None])
+        return index + 1, self.member.head.encode_inputs(x, self._sites[number]), values, state
 
 
 def _in_stages(

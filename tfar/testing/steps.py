@@ -64,7 +64,7 @@ class _Steps:
 
     def __init__(self, member: Member, x: Any, condition: Any, rtol: float) -> None:
         self.member, self.network, self.condition, self.rtol = member, member.network, condition, rtol
-        self.values = np.asarray(member.values(tf.constant(x)))
+        self.values = np.asarray(member.values(member.encoded(tf.constant(x))))
         self.num_sites, self.num_rows = self.values.shape[1], len(x)
         order = member.order_of_rows(self.num_rows)
         order = np.arange(self.num_sites) if order is None else np.asarray(order)
