@@ -34,10 +34,30 @@ def require(module: str) -> ModuleType:
         ) from error
 
 
+def check_path(name: str, value: Any) -> str:
+    """Returns a path as a str.
+
+    Raises:
+        ValueError: If the value is not a str or a path.
+
+    Example:
+        >>> check_path("data_dir", pathlib.PurePosixPath("data/sets"))
+        'data/sets'
+    """
+    try:
+        return os.fsdecode(value)
+    except TypeError as error:
+        raise ValueError(f"{name} must be a str or a path; received {value!r}") from error
+
+
 def data_folder(data_dir: str | os.PathLike[str] | None) -> pathlib.Path | None:
-    """Returns the folder of data sets: `data_dir`, or else the environment variable TFAR_DATA_DIR, or else None."""
+    """Returns the folder of data sets: `data_dir`, or else the environment variable TFAR_DATA_DIR, or else None.
+
+    Raises:
+        ValueError: If `data_dir` is not a path.
+    """
     if data_dir is not None:
-        return pathlib.Path(data_dir).expanduser()
+        return pathlib.Path(check_path("data_dir", data_dir)).expanduser()
     named = os.environ.get(DATA_DIR_VARIABLE)
     return pathlib.Path(named).expanduser() if named else None
 

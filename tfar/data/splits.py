@@ -124,7 +124,17 @@ class DataSplits:
         return self._in_memory[split]
 
     def make_head(self) -> Any:
-        """Returns the head that suits the values: `getattr(tfar.heads, head)(**head_config)`."""
+        """Returns the head that suits the values: `getattr(tfar.heads, head)(**head_config)`.
+
+        Raises:
+            ValueError: If `tfar.heads` has no such head, or if the head does not accept the arguments.
+        """
         import tfar.heads  # Imported here, so that reading data does not import the models.
 
-        return getattr(tfar.heads, self.head)(**self.head_config)
+        head = getattr(tfar.heads, self.head, None)
+        if head is None:
+            raise ValueError(f"expected the name of a head in tfar.heads; received {self.head!r}")
+        try:
+            return head(**self.head_config)
+        except TypeError as error:
+            raise ValueError(f"tfar.heads.{self.head} does not accept {self.head_config}: {error}") from error
