@@ -4,13 +4,13 @@ Stubs replace the model, so that the expected numbers follow from the scores of 
 """
 
 import math
-import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.cli.tables import printed
 from tfar.cli import runs
 
 
@@ -45,31 +45,24 @@ def evaluate(invoke: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> An
     return call
 
 
-def number(output: str, name: str) -> float:
-    """Returns a number of the printed table."""
-    found = re.search(rf"{name}\W+([-\d.]+)", output)
-    assert found, output
-    return float(found[1])
-
-
 def test_bits_per_dimension_count_values_and_not_sites(evaluate: Any) -> None:
     output = evaluate(Stub()).output
-    assert number(output, "negative log-likelihood") == pytest.approx(12 * math.log(2.0), abs=1e-4)
-    assert number(output, "bits per dimension") == 1.0
+    assert printed(output, "negative log-likelihood") == pytest.approx(12 * math.log(2.0), abs=1e-4)
+    assert printed(output, "bits per dimension") == 1.0
 
 
 def test_bits_per_dimension_count_observed_values_alone(evaluate: Any, tmp_path: Path) -> None:
     output = evaluate(Stub(), "--observed", "top").output
-    assert number(output, "negative log-likelihood") == pytest.approx(6 * math.log(2.0), abs=1e-4)
-    assert number(output, "bits per dimension") == 1.0
+    assert printed(output, "negative log-likelihood") == pytest.approx(6 * math.log(2.0), abs=1e-4)
+    assert printed(output, "bits per dimension") == 1.0
     mask = np.zeros([10, 2, 2, 3], bool)
     for row in range(10):
         mask[row].flat[:row] = True
     np.save(tmp_path / "mask.npy", mask)
     output = evaluate(Stub(), "--observed", tmp_path / "mask.npy").output
     # Rows with 0, 1, ..., 9 observed values have 0, 0, 0, 1, 1, 1, 2, 2, 2, 3 observed sites.
-    assert number(output, "negative log-likelihood") == pytest.approx(3.6 * math.log(2.0), abs=1e-4)
-    assert number(output, "bits per dimension") == 1.0
+    assert printed(output, "negative log-likelihood") == pytest.approx(3.6 * math.log(2.0), abs=1e-4)
+    assert printed(output, "bits per dimension") == 1.0
 
 
 def test_masks_that_do_not_cover_the_rows(evaluate: Any, tmp_path: Path) -> None:
@@ -99,6 +92,6 @@ def test_a_model_with_latent_variables_reports_its_bound(evaluate: Any, tmp_path
     stub = Stub()
     stub.evaluate = lambda value, observed=None: {"elbo": np.full(len(value), -12 * math.log(2.0))}
     output = evaluate(stub, "--out", tmp_path / "scores.csv").output
-    assert number(output, "negative ELBO") == pytest.approx(12 * math.log(2.0), abs=1e-4)
-    assert number(output, "bits per dimension") == 1.0
+    assert printed(output, "negative ELBO") == pytest.approx(12 * math.log(2.0), abs=1e-4)
+    assert printed(output, "bits per dimension") == 1.0
     assert (tmp_path / "scores.csv").read_text().splitlines()[0] == "row,elbo"

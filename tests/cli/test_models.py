@@ -40,7 +40,7 @@ def test_a_model_is_made_of_the_event_the_head_and_the_seed(model):
     dist = make(model, head)
     assert type(dist).__name__ == models.MODELS[model]
     assert tuple(dist.event_shape) == SHAPES.get(model, (4, 4))
-    assert dist.get_config()["seed"] == 3
+    assert model == "factorized" or dist.get_config()["seed"] == 3
     if model == "pixel_cnn_plus_plus":
         assert str(dist.head.support()) == "{0, 1}"
     elif model not in REAL:

@@ -14,6 +14,7 @@ MODELS = {
     "pixel_cnn": "PixelCNN",
     "gated_pixel_cnn": "GatedPixelCNN",
     "pixel_cnn_plus_plus": "PixelCNNPlusPlus",
+    "factorized": "Factorized",
 }
 HIDDEN_UNITS = (500, 500)
 # The log_prob of an orderless model needs one pass for each site, so validation averages this many draws of its objective.
@@ -21,7 +22,19 @@ VALIDATION_DRAWS = 4
 # Command line options that only some models take, with the value that means "not set".
 OPTIONS: dict[str, Any] = {"hidden_units": None, "order": "natural", "num_masks": 1}
 # Constructor arguments that --set cannot change, because the data or another option determine them.
-DECIDED = ("event_shape", "image_shape", "head", "high", "low", "seed", "name", "dtype", "conditional_shape", *OPTIONS)
+DECIDED = (
+    "event_shape",
+    "image_shape",
+    "head",
+    "high",
+    "low",
+    "seed",
+    "name",
+    "dtype",
+    "conditional_shape",
+    "network",
+    *OPTIONS,
+)
 
 
 def make(
@@ -52,7 +65,8 @@ def make(
 
     constructor = getattr(tfar, MODELS[model])
     known = inspect.signature(constructor).parameters
-    values = {"seed": seed, **_of_options(model, options, known), **_checked(model, arguments, known)}
+    seeds = {"seed": seed} if "seed" in known else {}
+    values = {**seeds, **_of_options(model, options, known), **_checked(model, arguments, known)}
     try:
         if "head" in known:
             return constructor(event_shape, head=head, **values)
