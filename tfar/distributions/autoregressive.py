@@ -243,6 +243,8 @@ class Autoregressive(Shell):
         x, observed, condition, lead = self._flat_rows(value, conditional_input, observed)
         weight = None if site_weight is None else self._site_weight(site_weight, value)
         result = self._run("evaluate", [x, condition, observed, weight])
+        if tf.executing_eagerly():
+            refuse_bad_rows(self._law, result["nll"], x, observed, condition)
         return {name: rows.unflatten(part, lead) for name, part in result.items()}
 
     @_without_autograph
