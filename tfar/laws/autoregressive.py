@@ -419,9 +419,13 @@ class AutoregressiveLaw:
         """Returns events as the network sees them: in the units that the head chooses."""
         return self.member(0).encoded(x)
 
-    def bad_row_marks(self, x: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
-        """Returns zeros `[B]`, with NaN for rows that are outside the support or whose condition is not finite."""
-        _, valid = self._clean(x, conditional_input)
+    def bad_row_marks(
+        self, x: tf.Tensor, conditional_input: Any = None, observed: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """Returns zeros `[B]`, with NaN for rows outside the support, whose condition is not finite or pattern not allowed."""
+        _, valid = self._clean(x, conditional_input, observed)
+        if observed is not None:
+            valid = tf.logical_and(valid, self.allows(observed))
         return _nan_unless(valid, tf.zeros(tf.shape(valid)))
 
     def _finite_rows(self, conditional_input: Any) -> list[tf.Tensor]:
