@@ -170,17 +170,16 @@ class SequenceNetwork(AutoregressiveNetwork):
         channels: int. Values of a time that are decided together; 0: one, and events are `[T]`.
         params_size: int. Parameters of each.
         conditional_size: int. Size of the condition of a time; 0 for none.
-        own_prefill: bool. Compute `prefill` in one pass; otherwise by the steps of the base class.
     """
 
     streams = True
     units, decay = 3, 0.5
 
-    def __init__(self, channels=0, params_size=1, conditional_size=0, own_prefill=True, **kwargs):
+    def __init__(self, channels=0, params_size=1, conditional_size=0, **kwargs):
         event_shape = (None, channels) if channels else (None,)
         super().__init__(event_shape, (), (None, conditional_size) if conditional_size else None)
         self.channels, self.sites_per_step, self._params_size = channels, max(1, channels), params_size
-        self.conditional_size, self.own_prefill = conditional_size, own_prefill
+        self.conditional_size = conditional_size
 
     @property
     def params_size(self):
@@ -226,11 +225,16 @@ class SequenceNetwork(AutoregressiveNetwork):
         return self._params(h[:, None], condition), {**state, "h": h}
 
     def prefill(self, state, x_prefix, length):
-        if not self.own_prefill:
-            return super().prefill(state, x_prefix, length)
         times = tf.broadcast_to(length, tf.shape(x_prefix)[:1])[:, None] - 1
         return {**state, "h": self._states(x_prefix, times)[:, 0]}
 
     def get_config(self):
-        names = ("channels", "params_size", "conditional_size", "own_prefill")
+        names = ("channels", "params_size", "conditional_size")
         return {name: getattr(self, name) for name in names}
+
+
+@keras.saving.register_keras_serializable("tests")
+class SteppingSequenceNetwork(SequenceNetwork):
+    """The same network without a pass of its own for `prefill`."""
+
+    prefill = AutoregressiveNetwork.prefill

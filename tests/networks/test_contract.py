@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 import tfar
-from tests.contract_networks import GroupsNetwork, SequenceNetwork, VideoNetwork
+from tests.contract_networks import GroupsNetwork, SequenceNetwork, SteppingSequenceNetwork, VideoNetwork
 from tests.registry import randomize
 
 TWO_GROUPS, THREE_GROUPS, MIXED = [0, 0, 1, 1, 1, 1], [0, 1, 1, 2, 2, 2], [3, 0, 1, 1, 4, 2, 2, 3]
@@ -23,9 +23,9 @@ def video(network=VideoNetwork):
     return randomize(tfar.Autoregressive(network(VIDEO), tfar.heads.Bernoulli(), jit_compile=False))
 
 
-def sequence(length=5, head=None, **kwargs):
+def sequence(length=5, head=None, network=SequenceNetwork, **kwargs):
     head = head or tfar.heads.Bernoulli()
-    network = SequenceNetwork(params_size=head.params_size, **kwargs)
+    network = network(params_size=head.params_size, **kwargs)
     return randomize(tfar.Autoregressive(network, head, jit_compile=False)).with_length(length)
 
 
@@ -56,7 +56,7 @@ CASES = {
         [[j // 2 < i // 2 for j in range(6)] for i in range(6)],
     ),
     "sequence-stepwise-prefill": (
-        lambda: sequence(3, tfar.heads.Categorical(3), own_prefill=False),
+        lambda: sequence(3, tfar.heads.Categorical(3), SteppingSequenceNetwork),
         np.tri(3, k=-1),
     ),
 }

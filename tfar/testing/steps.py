@@ -122,7 +122,7 @@ class _Steps:
             params, _ = self.network.step(state, tf.constant(length), self.x_previous(length), self.weights)
             self.compare(params, np.full(self.num_rows, length), f"the step after a prefix of {length} steps")
         if self.network.streams and has_pass:
-            lengths = np.arange(self.num_rows, dtype=np.int32) % len(self.groups)
+            lengths = (last - np.arange(self.num_rows, dtype=np.int32)) % len(self.groups)
             state = self.network.prefill(self.start(), tf.constant(by_step), tf.constant(lengths))
             x = tf.stack([self.x_previous(int(length))[row] for row, length in enumerate(lengths)])
             params, _ = self.network.step(state, tf.constant(lengths), x, self.weights)

@@ -146,14 +146,14 @@ def enumerate_events(dist: Autoregressive) -> NDArray[np.float32]:
     Raises:
         ValueError: If the support is not finite or holds more than `MAX_EVENTS` events.
     """
-    values = site_values(dist)
+    shape, values = event_shape(dist), site_values(dist)
     number = float(np.sum([np.log2(len(entry)) for entry in values]))
     if number > np.log2(MAX_EVENTS):
         raise ValueError(
             f"Expected a support of at most {MAX_EVENTS} events, because all are enumerated; received 2**{number:.0f}. "
             "Make the same distribution with a smaller `event_shape`."
         )
-    return np.array(list(itertools.product(*values)), np.float32).reshape(-1, *event_shape(dist))
+    return np.array(list(itertools.product(*values)), np.float32).reshape(-1, *shape)
 
 
 def log_probs(dist: Autoregressive, values: Any, conditional_input: Any, seed: int) -> NDArray[np.float64]:
