@@ -307,10 +307,18 @@ class AutoregressiveLaw:
     def uniform_noise(
         self, seeds: tf.Tensor, num_sites: Any = None, stream: random.Stream = random.Stream.NOISE
     ) -> tf.Tensor:
-        """Returns uniform noise `[B, N, noise_size]` of int32 seeds `[B, 2]`."""
-        num_sites = self.network.num_sites if num_sites is None else num_sites
-        flat = random.uniform(seeds, num_sites * self.head.noise_size, stream)
-        return tf.reshape(flat, [tf.shape(seeds)[0], num_sites, self.head.noise_size])
+        """Returns uniform noise `[B, N, noise_size]` of int32 seeds `[B, 2]`.
+
+        If the length of an event is not fixed, the noise of a site does not depend on it: a longer draw begins as a shorter
+        one of the same seed.
+        """
+        size = self.head.noise_size
+        if self.network.num_sites is None:
+            flat = random.uniform_at(seeds, tf.range(num_sites * size), stream)
+        else:
+            num_sites = self.network.num_sites
+            flat = random.uniform(seeds, num_sites * size, stream)
+        return tf.reshape(flat, [tf.shape(seeds)[0], num_sites, size])
 
     def member_noise(self, seeds: tf.Tensor) -> tf.Tensor:
         """Returns uniform noise `[B]`, which selects the member of an ensemble."""
