@@ -159,7 +159,9 @@ def test_many_numbers_of_rows_compile_few_functions() -> None:
 
 @pytest.mark.parametrize("make", [tfar.ConvNADE, tfar.OrderlessNADE], ids=lambda make: make.__name__)
 def test_a_checkpoint_of_other_orders_restores_the_weights(make, tmp_path) -> None:
-    kwargs = {"filters": [3], "kernel_sizes": [2], "hidden_units": [4]} if make is tfar.ConvNADE else {"hidden_units": [5]}
+    kwargs = (
+        {"filters": [3], "kernel_sizes": [2], "hidden_units": [4]} if make is tfar.ConvNADE else {"hidden_units": [5]}
+    )
     first, second = (spread(make([2, 2], jit_compile=False, **kwargs), seed=seed) for seed in (0, 1))
     path = tf.train.Checkpoint(dist=first.with_orders(3)).save(str(tmp_path / "ckpt"))
     status = tf.train.Checkpoint(dist=second).restore(path)
