@@ -71,11 +71,11 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.event_shape = tuple(event_shape)
+        self.event_shape: tuple[Any, ...] = tuple(event_shape)
         self.site_shape = tuple(site_shape)
         self.conditional_shape = conditional_shape
-        self.num_sites = num_sites(self.event_shape, self.site_shape)
-        self.step_of_site: NDArray[np.int32] | None = None
+        self.num_sites: Any = num_sites(self.event_shape, self.site_shape)
+        self.step_of_site: Any = None
         if self.num_sites is not None:
             self.step_of_site = np.arange(self.num_sites, dtype=np.int32)[None]
 
@@ -85,7 +85,7 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
         """Length of a parameter vector."""
 
     @property
-    def orders(self) -> NDArray[np.int32] | None:
+    def orders(self) -> Any:
         """The sites in the order of the steps, int32 `[num_members or 1, num_sites]`; None if the length is not fixed."""
         return None if self.step_of_site is None else schedule.order_of(self.step_of_site)
 
