@@ -53,6 +53,11 @@ class Case:
         return None if shape is None else generator.normal(size=(num_rows, *shape)).astype(np.float32)
 
 
+def num_values(head: Any) -> int | None:
+    """Returns the number of values of a site of a head that `head()` makes; None if they are real numbers."""
+    return head().support().num_values
+
+
 def randomize(dist: tfar.Autoregressive, seed: int = 1, scale: float = 0.6) -> tfar.Autoregressive:
     """Gives all trainable variables seeded normal values."""
     generator = np.random.default_rng(seed)
