@@ -129,7 +129,13 @@ class VideoNetwork(AutoregressiveNetwork):
         if level == 0:
             past = 0.5 * state["past"] + whole * self.frame_kernel
             zeros = tf.zeros_like(state["above"])
-            new = {"past": past, "past_term": tf.tanh(past), "above": zeros, "row": zeros, "frame": tf.zeros_like(whole)}
+            new = {
+                "past": past,
+                "past_term": tf.tanh(past),
+                "above": zeros,
+                "row": zeros,
+                "frame": tf.zeros_like(whole),
+            }
             return {**state, **new}
         is_first = index % self.stages[0] == 0
         above = tf.where(is_first, tf.zeros_like(whole), state["above"] + whole)
@@ -142,7 +148,9 @@ class VideoNetwork(AutoregressiveNetwork):
         # The first pixel of a row or frame follows one that belongs to the row or frame before.
         frame = tf.where(index % area > 0, frame, tf.zeros_like(frame))
         row = tf.where(index % width > 0, row, tf.zeros_like(row))
-        params = tf.gather(state["past_term"], index % area, axis=1) + tf.gather(state["row_term"], index % width, axis=1)
+        params = tf.gather(state["past_term"], index % area, axis=1) + tf.gather(
+            state["row_term"], index % width, axis=1
+        )
         params += self.bias + tf.reduce_sum(row, axis=1) * self.left_kernel
         return params[:, None, None], {**state, "frame": frame, "row": row}
 

@@ -45,9 +45,10 @@ class Stream(enum.IntEnum):
     DROPOUT = 8  # Dropped hidden units; a part for each layer.
     CONDITION_DROPOUT = 9  # Dropped conditional inputs.
     IMPORTANCE = 10  # Seeds of the importance samples of a row.
-    INITIAL_WEIGHTS = 11
-    FIXED_ORDERS = 12  # Orders that a model keeps.
-    SHUFFLING = 13  # The order of training rows; a part for each epoch.
+    INITIAL_WEIGHTS = 100
+    FIXED_ORDERS = 101  # Orders that a model keeps.
+    SHUFFLING = 102  # The order of training rows; a part for each epoch.
+    EXAMPLES = 103  # Example inputs of exported signatures.
 
 
 def threefry(key: tf.Tensor, counter: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:

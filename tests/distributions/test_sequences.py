@@ -11,6 +11,7 @@ import tfar
 from tests.contract_networks import GroupsNetwork, SequenceNetwork, SteppingSequenceNetwork, VideoNetwork
 from tests.registry import randomize
 
+
 def sequence(network=SequenceNetwork, head=None, seed=1, **kwargs):
     head = head or tfar.heads.Bernoulli()
     dist = tfar.Autoregressive(network(params_size=head.params_size, **kwargs), head, jit_compile=False)

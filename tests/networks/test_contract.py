@@ -4,7 +4,6 @@ import itertools
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import tfar
 from tests.contract_networks import GroupsNetwork, SequenceNetwork, SteppingSequenceNetwork, VideoNetwork

@@ -19,7 +19,9 @@ class LeakingGroup(GroupsNetwork):
     """Sites of a group depend on each other."""
 
     def _masked_kernel(self):
-        return tf.convert_to_tensor(self.kernel) * (self.step_of_site[0][:, None] <= self.step_of_site[0]).astype("float32")
+        return tf.convert_to_tensor(self.kernel) * (self.step_of_site[0][:, None] <= self.step_of_site[0]).astype(
+            "float32"
+        )
 
 
 class ForgetfulGroups(GroupsNetwork):

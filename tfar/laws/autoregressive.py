@@ -8,8 +8,10 @@ import tensorflow as tf
 from tfar import random
 from tfar.heads import Head
 from tfar.laws import samplers
+from tfar.laws.autoregressive_signatures import autoregressive_signatures
 from tfar.laws.ensemble import Ensemble
 from tfar.laws.member import Member
+from tfar.laws.signature import Signature
 from tfar.networks import AutoregressiveNetwork
 from tfar.networks.permutations import inverted, observed_first
 
@@ -371,6 +373,16 @@ class AutoregressiveLaw:
         values = samplers.ancestral(member, noise, conditional_input, given=values, observed=observed)
         return _nan_unless(tf.logical_and(valid, self.allows(observed)), member.event(values))
 
+    # Exports ---------------------------------------------------------------------------------------------------------
+
+    def signatures(self, dist: Any) -> dict[str, Signature]:
+        """Returns the signatures of an exported model by name, the default one first.
+
+        Args:
+            dist: the distribution of this law, whose public methods give the examples with which an export is compared.
+        """
+        return autoregressive_signatures(dist)
+
     # Patterns and supports -------------------------------------------------------------------------------------------
 
     def allows(self, observed: tf.Tensor) -> tf.Tensor:
@@ -415,9 +427,13 @@ class AutoregressiveLaw:
         """Returns events as the network sees them: in the units that the head chooses."""
         return self.member(0).encoded(x)
 
-    def bad_row_marks(self, x: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
-        """Returns zeros `[B]`, with NaN for rows that are outside the support or whose condition is not finite."""
-        _, valid = self._clean(x, conditional_input)
+    def bad_row_marks(
+        self, x: tf.Tensor, conditional_input: Any = None, observed: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """Returns zeros `[B]`, with NaN for rows outside the support, whose condition is not finite or pattern not allowed."""
+        _, valid = self._clean(x, conditional_input, observed)
+        if observed is not None:
+            valid = tf.logical_and(valid, self.allows(observed))
         return _nan_unless(valid, tf.zeros(tf.shape(valid)))
 
     def _finite_rows(self, conditional_input: Any) -> list[tf.Tensor]:
