@@ -191,7 +191,7 @@ def evaluate_orders(
     """
     import tensorflow as tf
 
-    member = tf.function(lambda rows, k: dist.density.member_log_prob(rows, None, k), jit_compile=dist.jit_compile)
+    member = tf.function(lambda rows, k: dist.law.member(k).log_prob(rows, None), jit_compile=dist.jit_compile)
     batch_size = min(batch_size, len(x))
     totals: dict[int, list[np.ndarray]] = {count: [] for count in numbers}
     for start in range(0, len(x), batch_size):

@@ -72,7 +72,7 @@ def made(
     def make() -> tfar.MADE:
         return randomize(tfar.MADE(event_shape=event_shape, head=head(), **kwargs), scale=scale)
 
-    return Case(f"MADE-{name}", make, event_shape, head().num_classes, kwargs.get("conditional_shape"), main)
+    return Case(f"MADE-{name}", make, event_shape, head().support().num_values, kwargs.get("conditional_shape"), main)
 
 
 def nade(name: str, event_shape: Any = (5,), head: Any = None, main: bool = False, **kwargs: Any) -> Case:
@@ -84,7 +84,7 @@ def nade(name: str, event_shape: Any = (5,), head: Any = None, main: bool = Fals
     def make() -> tfar.NADE:
         return randomize(tfar.NADE(event_shape=event_shape, head=head(), **kwargs))
 
-    return Case(f"NADE-{name}", make, event_shape, head().num_classes, kwargs.get("conditional_shape"), main)
+    return Case(f"NADE-{name}", make, event_shape, head().support().num_values, kwargs.get("conditional_shape"), main)
 
 
 def orderless(name: str, event_shape: Any = (5,), head: Any = None, main: bool = False, **kwargs: Any) -> Case:
@@ -96,7 +96,9 @@ def orderless(name: str, event_shape: Any = (5,), head: Any = None, main: bool =
     def make() -> tfar.OrderlessNADE:
         return randomize(tfar.OrderlessNADE(event_shape=event_shape, head=head(), **kwargs))
 
-    return Case(f"OrderlessNADE-{name}", make, event_shape, head().num_classes, kwargs.get("conditional_shape"), main)
+    return Case(
+        f"OrderlessNADE-{name}", make, event_shape, head().support().num_values, kwargs.get("conditional_shape"), main
+    )
 
 
 def rnade(name: str, event_shape: Any = (2,), head: Any = None, main: bool = False, **kwargs: Any) -> Case:
@@ -122,7 +124,9 @@ def conv_nade(name: str, event_shape: Any = (3, 3), head: Any = None, main: bool
     def make() -> tfar.ConvNADE:
         return randomize(tfar.ConvNADE(event_shape=event_shape, head=head(), **kwargs))
 
-    return Case(f"ConvNADE-{name}", make, event_shape, head().num_classes, kwargs.get("conditional_shape"), main)
+    return Case(
+        f"ConvNADE-{name}", make, event_shape, head().support().num_values, kwargs.get("conditional_shape"), main
+    )
 
 
 def pixel_cnn(name: str, event_shape: Any = (3, 3), head: Any = None, main: bool = False, **kwargs: Any) -> Case:
@@ -134,7 +138,7 @@ def pixel_cnn(name: str, event_shape: Any = (3, 3), head: Any = None, main: bool
     def make() -> tfar.PixelCNN:
         return randomize(tfar.PixelCNN(event_shape=event_shape, head=head(), **kwargs), scale=0.4)
 
-    return Case(f"PixelCNN-{name}", make, event_shape, head().num_classes, None, main)
+    return Case(f"PixelCNN-{name}", make, event_shape, head().support().num_values, None, main)
 
 
 def gated_pixel_cnn(name: str, event_shape: Any = (3, 3), head: Any = None, main: bool = False, **kwargs: Any) -> Case:
@@ -147,7 +151,7 @@ def gated_pixel_cnn(name: str, event_shape: Any = (3, 3), head: Any = None, main
         return randomize(tfar.GatedPixelCNN(event_shape=event_shape, head=head(), **kwargs), scale=0.3)
 
     shape = kwargs.get("conditional_shape")
-    return Case(f"GatedPixelCNN-{name}", make, event_shape, head().num_classes, shape, main)
+    return Case(f"GatedPixelCNN-{name}", make, event_shape, head().support().num_values, shape, main)
 
 
 def pixel_cnn_plus_plus(

@@ -42,8 +42,8 @@ def test_a_version_is_taken_as_it_is_asked_for(tmp_path, monkeypatch):
     ("name", "error", "message"),
     [
         ("gone", FileNotFoundError, "gone does not exist: expected the folder of an exported SavedModel"),
-        ("made.keras", ValueError, r"a model to export first: tfar export .*made.keras --out FOLDER"),
-        ("made.tflite", ValueError, "a file for phones, which is run by TFLite: export a SavedModel too"),
+        ("made.keras", ValueError, r"a model that is not exported yet: tfar export .*made.keras --out FOLDER"),
+        ("made.tflite", ValueError, "a TFLite file: export a SavedModel too"),
         ("rows.csv", ValueError, "expected the folder of an exported SavedModel; .*rows.csv is a file"),
         ("empty", ValueError, r"expected the folder of a version with saved_model.pb, or .*; it is empty"),
         (
@@ -54,7 +54,7 @@ def test_a_version_is_taken_as_it_is_asked_for(tmp_path, monkeypatch):
         (
             "foreign",
             ValueError,
-            r"foreign/1 is no export of tfar: expected assets.extra/tfar.json in it; there is none",
+            r"foreign/1 is not an export of tfar: expected assets.extra/tfar.json in it; there is none",
         ),
         ("many", ValueError, "it holds a, b, c, d, e, ...$"),
     ],
@@ -87,3 +87,26 @@ def test_a_damaged_file_is_found_by_its_checksum(tmp_path):
     (version / "variables" / "variables.index").write_text("other")
     with pytest.raises(ValueError, match=r"variables.index is damaged: expected the checksum .* received"):
         find_export(tmp_path).checksums()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "Expecting value"),
+        ("[" * 100_000, "JSON nested deeper than 64 levels"),
+        ("{}", "KeyError: 'sha256'"),
+        ('{"sha256": {}}', "KeyError: 'versions'"),
+        ('{"sha256": {}, "versions": ["2.21.0"]}', "versions"),
+        ('{"sha256": {}, "versions": {"tensorflow": 2}}', "versions"),
+        ('{"sha256": ["saved_model.pb"], "versions": {}}', "sha256"),
+        ('{"sha256": {"/dev/zero": "0"}, "versions": {}}', "the file '/dev/zero' outside of the version"),
+        ('{"sha256": {"../../secret": "0"}, "versions": {}}', "the file '../../secret' outside of the version"),
+    ],
+)
+def test_a_damaged_description_is_named_in_one_line(content, message, tmp_path):
+    path = make_version(tmp_path, 1) / DESCRIPTION
+    path.write_text(content)
+    with pytest.raises(ValueError) as refused:
+        find_export(tmp_path)
+    assert str(refused.value).startswith(f"{path}: expected what an export writes; received ")
+    assert message in str(refused.value) and "\n" not in str(refused.value)

@@ -15,19 +15,21 @@ NETWORKS = {"orders", "masks", "layers", "networks", "random"}
 DENSITIES = NETWORKS | {"heads", "samplers", "distributions"}
 TOPS = {"training", "serving", "coding", "data", "plots", "testing"}
 ALLOWED = {
-    "orders": set(),
+    "orders": {"random"},
     "masks": {"orders"},
     "random": set(),
     "files": set(),
-    "exports": set(),
+    "forks": set(),
+    "model_files": set(),
+    "exports": {"model_files"},
     "version": set(),
-    "heads": set(),
+    "heads": {"random", "layers"},
     "layers": {"orders", "masks"},
     "networks": NETWORKS,
     "samplers": NETWORKS | {"heads"},
     "distributions": DENSITIES,
-    **{top: DENSITIES | {"files", "exports", "version"} for top in TOPS},
-    "cli": DENSITIES | TOPS | {"files", "exports", "version"},
+    **{top: DENSITIES | {"files", "forks", "model_files", "exports", "version"} for top in TOPS},
+    "cli": DENSITIES | TOPS | {"files", "model_files", "exports", "version"},
 }
 
 

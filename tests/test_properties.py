@@ -52,7 +52,7 @@ def make(arguments):
 
 
 def support(dist):
-    events = itertools.product(range(dist.head.num_classes), repeat=dist.num_sites)
+    events = itertools.product(range(dist.head.support().num_values), repeat=dist.num_sites)
     return np.array(list(events), np.float32).reshape(-1, *dist.event_shape)
 
 

@@ -28,7 +28,7 @@ def test_names_are_unique() -> None:
 def test_case_is_what_it_says(case: Case) -> None:
     first, second = case.make(), case.make()
     assert first.event_shape == case.event_shape
-    assert first.head.num_classes == case.support
+    assert first.head.support().num_values == case.support
     assert (case.conditional_shape is None) == (first.conditional_shape is None)
     for a, b in zip(first.variables, second.variables, strict=True):
         np.testing.assert_array_equal(a, b)

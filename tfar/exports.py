@@ -1,18 +1,19 @@
-"""Exported SavedModels on disk: found by the folder of all versions or of one, and told apart by their checksums."""
+"""Exported SavedModels on disk: finds the newest or a given version and checks its files by their checksums."""
 
 import hashlib
-import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+
+from tfar.model_files import read_json, reading
 
 MODEL = "saved_model.pb"
 DESCRIPTION = Path("assets.extra") / "tfar.json"
 _HINTS = {
-    ".keras": "a model to export first: tfar export {0} --out FOLDER",
-    ".tflite": "a file for phones, which is run by TFLite: export a SavedModel too",
+    ".keras": "a model that is not exported yet: tfar export {0} --out FOLDER",
+    ".tflite": "a TFLite file: export a SavedModel too",
 }
 
 
@@ -23,7 +24,7 @@ class Export:
     Args:
         path: the folder of the version, absolute.
         description: the content of its `tfar.json`.
-        is_pinned: whether this version was asked for, rather than the newest one.
+        is_pinned: whether the caller named this version instead of the folder of all versions.
     """
 
     path: Path
@@ -36,7 +37,7 @@ class Export:
         return self.path.parent
 
     def checksums(self) -> dict[str, str]:
-        """The SHA-256 of the graph and of the weights, by file.
+        """Returns the SHA-256 of the graph and of the weights, by file.
 
         Raises:
             ValueError: If a file differs from the one that was exported.
@@ -52,21 +53,21 @@ class Export:
 
 
 def find_export(path: str | os.PathLike[str]) -> Export:
-    """Finds a version of an exported model, and checks that its files are there.
+    """Finds a version of an exported model and checks that its files exist.
 
     Args:
-        path: folder of all versions, of which the newest one is taken; or the folder of one version.
+        path: folder of all versions, which means the newest one, or the folder of one version.
 
     Raises:
-        FileNotFoundError: If there is nothing, or a file of the version is missing.
-        ValueError: If it is something else; says what.
+        FileNotFoundError: If the folder or a file of the version is missing.
+        ValueError: If it is not an export of tfar, or its `tfar.json` is damaged.
 
     Example:
         >>> import tempfile
         >>> find_export(tempfile.mkdtemp())
         Traceback (most recent call last):
             ...
-        ValueError: ... is no export: expected the folder of a version with saved_model.pb, or ...; it is empty
+        ValueError: ... is not an export: expected the folder of a version with saved_model.pb, or ...; it is empty
     """
     path = Path(path)
     if not path.exists():
@@ -82,7 +83,7 @@ def find_export(path: str | os.PathLike[str]) -> Export:
     names = sorted(p.name for p in path.iterdir())
     held = f"it holds {', '.join(names[:5])}" + (", ..." if len(names) > 5 else "") if names else "it is empty"
     raise ValueError(
-        f"{path} is no export: expected the folder of a version with {MODEL}, or a folder of versions 1, 2, ...; {held}"
+        f"{path} is not an export: expected the folder of a version with {MODEL}, or a folder of versions 1, 2, ...; {held}"
         + (
             f" (a run of `tfar train`? Export it first: tfar export {path} --out FOLDER)"
             if "config.json" in names
@@ -93,21 +94,32 @@ def find_export(path: str | os.PathLike[str]) -> Export:
 
 def _read(version: Path, is_pinned: bool) -> Export:
     version = version.resolve()
-    try:
-        description = json.loads((version / DESCRIPTION).read_text(encoding="utf-8"))
-        wanted = sorted(description["sha256"])
-    except FileNotFoundError as error:
-        raise ValueError(f"{version} is no export of tfar: expected {DESCRIPTION} in it; there is none") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{version / DESCRIPTION}: expected what an export writes; received {error!r}") from error
-    missing = [name for name in {MODEL, *wanted} if not (version / name).is_file()]
+    path = version / DESCRIPTION
+    if not path.is_file():
+        raise ValueError(f"{version} is not an export of tfar: expected {DESCRIPTION} in it; there is none")
+    description = read_json(path, "what an export writes")
+    with reading(path, "what an export writes"):
+        _check_description(description)
+    missing = [name for name in {MODEL, *description["sha256"]} if not (version / name).is_file()]
     if missing:
         raise FileNotFoundError(f"{version} is incomplete: expected {', '.join(sorted(missing))} in it")
     return Export(version, description, is_pinned)
 
 
+def _check_description(description: Any) -> None:
+    """Checks the parts of a `tfar.json` that are used: checksums of files inside the version, and names of versions."""
+    for name in ("sha256", "versions"):
+        part = description[name]
+        if not isinstance(part, dict) or not all(isinstance(value, str) for value in part.values()):
+            raise ValueError(f"{name} {str(part)[:100]}")
+    for name in description["sha256"]:
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts:
+            raise ValueError(f"the file {name!r} outside of the version")
+
+
 def sha256(paths: Iterable[Path]) -> str:
-    """The checksum of files, one after the other."""
+    """Returns the SHA-256 of the content of files, concatenated."""
     digest = hashlib.sha256()
     for path in paths:
         with open(path, "rb") as file:

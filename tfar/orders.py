@@ -9,6 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tfar.random import Stream, numpy_generator
+
 Order = str | Sequence[int] | NDArray[np.integer]
 NAMES = ("natural", "reverse", "random")
 
@@ -35,8 +37,26 @@ def several(num_orders: int, num_sites: int, seed: int) -> NDArray[np.int32]:
         >>> several(2, 3, seed=0).shape
         (2, 3)
     """
-    generator = np.random.default_rng([seed, num_sites])
+    generator = numpy_generator(seed, Stream.FIXED_ORDERS, num_sites)
     return np.stack([generator.permutation(num_sites) for _ in range(num_orders)]).astype(np.int32)
+
+
+def members(orders: ArrayLike, num_sites: int, seed: int) -> NDArray[np.int32]:
+    """Returns the orders of the members of an ensemble, `[K, num_sites]`.
+
+    Args:
+        orders: int K, for random orders; or the orders themselves, ints `[K, num_sites]`.
+        num_sites: int. Number of sites.
+        seed: int. Of random orders.
+
+    Raises:
+        ValueError: If they are neither.
+    """
+    if np.ndim(orders) == 0:
+        if isinstance(orders, bool) or not isinstance(orders, int | np.integer) or orders < 1:
+            raise ValueError(f"Expected orders as an int of at least 1 or ints [K, {num_sites}]; received {orders!r}.")
+        return several(int(orders), num_sites, seed)
+    return check_several(orders, num_sites)
 
 
 def resolve(order: Order, num_sites: int, seed: int = 0) -> NDArray[np.int32]:

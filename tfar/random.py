@@ -1,10 +1,19 @@
-"""Counter-based random numbers in plain ops: the same in TensorFlow, XLA, a SavedModel and TFLite.
+"""Counter-based random numbers in plain ops: the same bits in TensorFlow, XLA, a SavedModel and TFLite.
 
-Every row of a batch has its own seed, so that a row's draw does not depend on the rows beside it. The generator is
-Threefry-2x32 with 20 rounds: Salmon et al., Parallel random numbers: as easy as 1, 2, 3, SC 2011. Rotations are written as a
-product and a shift because TFLite has no built-in left shift.
+Each row of a batch has its own seed, so the draw of a row does not depend on the other rows. The generator is Threefry-2x32
+with 20 rounds (Salmon et al., Parallel random numbers: as easy as 1, 2, 3, SC 2011). Rotations are computed as a product and a
+right shift because TFLite has no left shift.
+
+Seeds and uniform numbers are equal to the last bit on every machine. Samples are functions of these numbers and of the
+parameters that a network computes in float32. The parameters depend on the order of summation, which differs between
+instruction sets, libraries, batch sizes and compilers (logits differ by about 3e-6). Therefore:
+
+- The same call in the same software on the same kind of processor gives the same sample.
+- Elsewhere a discrete draw may differ if its uniform number lies within the rounding error of a boundary between two values;
+  the sites drawn after it may then differ too. Continuous draws differ by the rounding error.
 """
 
+import enum
 import functools
 from typing import Any
 
@@ -13,9 +22,31 @@ import tensorflow as tf
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
+_NUM_PARTS = 1 << 16
 
-# Streams: draws of one row that must be independent of each other.
-NOISE, MEMBER, LATENT = 0, 1, 2
+
+@enum.unique
+class Stream(enum.IntEnum):
+    """All uses of random numbers. Different streams of one seed are independent.
+
+    The second word of the Threefry counter is `stream * 2**16 + part`, so no two streams of a seed share a counter. A stream
+    has 2**16 parts, for example one for each layer. The streams from `INITIAL_WEIGHTS` on are those of NumPy generators; see
+    `numpy_generator`.
+    """
+
+    NOISE = 0  # The noise of a sample, in raster order.
+    MEMBER = 1  # The member of an ensemble.
+    LATENT = 2  # Latent variables.
+    ROW_SEEDS = 3  # Seeds of the rows of a batch.
+    ORDER = 4  # The order of a training row.
+    STEP = 5  # The step of that order that is trained.
+    MASK_ORDER = 6  # The order of a mask.
+    MASK_DEGREES = 7  # The degrees of hidden units; a part for each layer.
+    DROPOUT = 8  # Dropped hidden units; a part for each layer.
+    CONDITION_DROPOUT = 9  # Dropped conditional inputs.
+    INITIAL_WEIGHTS = 10
+    FIXED_ORDERS = 11  # Orders that a model keeps.
+    SHUFFLING = 12  # The order of training rows; a part for each epoch.
 
 
 def threefry(key: tf.Tensor, counter: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
@@ -38,7 +69,7 @@ def threefry(key: tf.Tensor, counter: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.T
 
 @functools.cache
 def _rounds_of_ranks(*ranks: int | None) -> Any:
-    """`_rounds` for tensors of these ranks, traced once: tracing its many operations is much of the first call of a sampler."""
+    """Returns `_rounds` for tensors of these ranks, traced once because tracing it takes much of a sampler's first call."""
     specs = [tf.TensorSpec(None if rank is None else [None] * rank, tf.uint32) for rank in ranks]
     return tf.function(_rounds, input_signature=specs, autograph=False)
 
@@ -46,7 +77,7 @@ def _rounds_of_ranks(*ranks: int | None) -> Any:
 def _rounds(
     key_0: tf.Tensor, key_1: tf.Tensor, counter_0: tf.Tensor, counter_1: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """What `threefry` returns."""
+    """Computes the two output words of `threefry`."""
     parity = tf.constant(_PARITY, tf.uint32)
     schedule = (key_0, key_1, tf.bitwise.bitwise_xor(tf.bitwise.bitwise_xor(key_0, key_1), parity))
     x_0, x_1 = counter_0 + key_0, counter_1 + key_1
@@ -66,7 +97,7 @@ def _rotate(x: tf.Tensor, distance: int) -> tf.Tensor:
 
 
 def as_seed(seed: Any = None) -> tf.Tensor:
-    """Turns what users pass as a seed into an int32 tensor `[2]`.
+    """Converts a seed to an int32 tensor `[2]`.
 
     Args:
         seed: an int s, which means `[0, s]` (`[s >> 32, s]` beyond 32 bits); an integer tensor of shape `[]` or `[2]`; or
@@ -76,7 +107,7 @@ def as_seed(seed: Any = None) -> tf.Tensor:
         int32 tensor `[2]`.
 
     Raises:
-        ValueError: If it is anything else.
+        ValueError: If `seed` is anything else.
     """
     if seed is None:
         return tf.random.uniform([2], tf.int32.min, tf.int32.max, tf.int32)
@@ -106,12 +137,12 @@ def _signed(word: int) -> int:
 
 
 def row_seeds(seed: Any, num_rows: int | tf.Tensor, first: int | tf.Tensor = 0) -> tf.Tensor:
-    """Derives one seed a row; row i depends on `seed` and i alone.
+    """Derives one seed for each row. The seed of row i depends only on `seed` and i.
 
     Args:
         seed: see `as_seed`.
         num_rows: int or int32 scalar.
-        first: int or int32 scalar. The number i of the first row.
+        first: int or int32 scalar. Number of the first row.
 
     Returns:
         int32 tensor `[num_rows, 2]`.
@@ -126,52 +157,63 @@ def row_seeds(seed: Any, num_rows: int | tf.Tensor, first: int | tf.Tensor = 0) 
 
 @tf.function(input_signature=[tf.TensorSpec([2], tf.int32), tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.int32)])
 def _derive_row_seeds(seed: tf.Tensor, num_rows: tf.Tensor, first: tf.Tensor) -> tf.Tensor:
-    """What `row_seeds` returns; one call of a graph, as a hundred eager ops take longer than drawing some images does."""
+    """Computes `row_seeds` in one graph call, because about a hundred eager ops would take longer than a small sampler."""
     rows = tf.cast(tf.range(num_rows) + first, tf.uint32)
-    words = threefry(tf.cast(seed, tf.uint32)[None], (rows, tf.zeros_like(rows)))
+    words = threefry(tf.cast(seed, tf.uint32)[None], (rows, tf.fill(tf.shape(rows), _word(Stream.ROW_SEEDS))))
     return tf.cast(tf.stack(words, axis=-1), tf.int32)
 
 
-def uniform(seeds: tf.Tensor, size: int | tf.Tensor, stream: int = NOISE) -> tf.Tensor:
+def uniform(seeds: tf.Tensor, size: int | tf.Tensor, stream: Stream, part: int = 0) -> tf.Tensor:
     """Draws uniform numbers in the open interval (0, 1), one row for each seed.
 
     Args:
         seeds: int32 tensor `[B, 2]`.
-        size: int or int32 scalar. Numbers a row.
-        stream: int. Different streams of one seed are independent.
+        size: int or int32 scalar. Numbers per row.
+        stream: `Stream`. What the numbers are for.
+        part: int in [0, 2**16). Parts of a stream are independent.
 
     Returns:
         float32 tensor `[B, size]`, each number an odd multiple of 2**-24.
+
+    Raises:
+        ValueError: If `stream` is not a `Stream` or `part` is out of range.
+
+    Example:
+        >>> uniform(row_seeds(1, 3), 5, Stream.NOISE).shape
+        TensorShape([3, 5])
     """
-    top = tf.bitwise.right_shift(_words(seeds, size, stream), tf.constant(9, tf.uint32))
+    top = tf.bitwise.right_shift(_words(seeds, size, _word(stream, part)), tf.constant(9, tf.uint32))
     return (tf.cast(top, tf.float32) + 0.5) * (2.0**-23)
 
 
-def kept(seeds: tf.Tensor, size: int, rate: float, stream: int = NOISE) -> tf.Tensor:
-    """What dropout multiplies by: 0 with probability `rate`, else 1 / (1 - rate); one row for each seed.
+def kept(seeds: tf.Tensor, size: int, rate: float, part: int = 0) -> tf.Tensor:
+    """Draws the factors of dropout: 0 with probability `rate`, else 1 / (1 - rate); one row for each seed.
 
-    A decision takes 16 random bits, half of what a uniform number does; so the rate is rounded to a multiple of 2**-16.
+    A decision uses 16 random bits, half of what a uniform number uses. The rate is rounded to a multiple of 2**-16.
 
     Args:
         seeds: int32 tensor `[B, 2]`.
-        size: int. Numbers a row.
+        size: int. Factors per row.
         rate: float in [0, 1).
-        stream: int. Different streams of one seed are independent.
+        part: int in [0, 2**16). The part of `Stream.DROPOUT`, for example the number of the layer.
 
     Returns:
         float32 tensor `[B, size]`.
+
+    Raises:
+        ValueError: If `part` is out of range.
 
     Example:
         >>> sorted(set(kept(row_seeds(1, 3), 50, 0.5).numpy().ravel().tolist()))
         [0.0, 2.0]
     """
-    return _kept(seeds, size, min(round(rate * 2**16), 2**16 - 1), tf.constant(stream, tf.uint32))
+    return _kept(seeds, size, min(round(rate * 2**16), 2**16 - 1), _word(Stream.DROPOUT, part))
 
 
 @functools.partial(tf.function, jit_compile=True)
-def _kept(seeds: tf.Tensor, size: int, threshold: int, stream: tf.Tensor) -> tf.Tensor:
-    """What `kept` returns; compiled, as training steps of convolutions are faster without XLA, and this is not."""
-    words = _words(seeds, (size + 1) // 2, stream)
+def _kept(seeds: tf.Tensor, size: int, threshold: int, word: tf.Tensor) -> tf.Tensor:
+    """Computes `kept`, compiled: a training step of convolutions is faster without XLA, but this part is slower."""
+    words = _words(seeds, (size + 1) // 2, word)
     halves = [
         tf.bitwise.bitwise_and(words, tf.constant(0xFFFF, tf.uint32)),
         tf.bitwise.right_shift(words, tf.constant(16, tf.uint32)),
@@ -180,10 +222,37 @@ def _kept(seeds: tf.Tensor, size: int, threshold: int, stream: tf.Tensor) -> tf.
     return tf.cast(stays, tf.float32) * (1.0 / (1.0 - threshold * 2.0**-16))
 
 
-def _words(seeds: tf.Tensor, size: int | tf.Tensor, stream: int | tf.Tensor) -> tf.Tensor:
-    """Random bits, uint32 `[B, size]`."""
+def _words(seeds: tf.Tensor, size: int | tf.Tensor, word: tf.Tensor) -> tf.Tensor:
+    """Draws random bits, uint32 `[B, size]`, with counters (0, word), (1, word), ..."""
     counter = tf.cast(tf.range((size + 1) // 2), tf.uint32)[None]
-    words = threefry(
-        tf.cast(seeds, tf.uint32)[:, None, :], (counter, tf.fill(tf.shape(counter), tf.cast(stream, tf.uint32)))
-    )
+    words = threefry(tf.cast(seeds, tf.uint32)[:, None, :], (counter, tf.fill(tf.shape(counter), word)))
     return tf.concat(words, axis=1)[:, :size]
+
+
+def _word(stream: Stream, part: int = 0) -> tf.Tensor:
+    """The second word of the counter, a uint32 scalar."""
+    return tf.constant(Stream(stream) * _NUM_PARTS + _checked_part(part), tf.uint32)
+
+
+def _checked_part(part: int) -> int:
+    if not 0 <= part < _NUM_PARTS:
+        raise ValueError(f"Expected a part of a stream in [0, {_NUM_PARTS}); received {part!r}.")
+    return int(part)
+
+
+def numpy_generator(seed: int, stream: Stream, part: int = 0) -> np.random.Generator:
+    """Makes a NumPy generator for what is drawn outside of graphs.
+
+    The seed comes last because NumPy splits ints beyond 32 bits into several words: in the first place such a seed could equal
+    another seed and stream.
+
+    Args:
+        seed: int, at least 0.
+        stream: `Stream`. What the numbers are for.
+        part: int in [0, 2**32). Parts of a stream are independent.
+
+    Example:
+        >>> sorted(numpy_generator(0, Stream.SHUFFLING, 1).permutation(3).tolist())
+        [0, 1, 2]
+    """
+    return np.random.default_rng([int(Stream(stream)), part, seed])

@@ -1,4 +1,4 @@
-"""The baselines are what their formulas say."""
+"""The baselines agree with their formulas."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""Each command does what it says, on small runs."""
+"""Each command on small training runs."""
 
 import csv
 import json
@@ -137,7 +137,7 @@ def test_complete_takes_a_mask_for_each_row(digits_run: Path, invoke: Any, tmp_p
     )
     invoke(*common, "--rows", 2)
     assert np.load(tmp_path / "c.npy").shape == (2, 8, 8)
-    assert "a mask for each of the 3 rows; received 2" in invoke(*common, "--rows", 3, code=1).stderr
+    assert "a mask for each row of the data; received 2 masks" in invoke(*common, "--rows", 3, code=1).stderr
 
 
 @pytest.mark.parametrize("name", ["top", "bottom", "left", "right"])
@@ -173,7 +173,7 @@ def test_export_says_what_rounding_costs(invoke: Any, digits_run: Path, tmp_path
     assert "--format tflite" in result.output
     model = digits_run / "model.keras"
     output = invoke("export", model, "--out", tmp_path, "--format", "tflite", "--quantize", "dynamic").output
-    assert "Give --data" in output
+    assert "Pass --data" in output
 
 
 @pytest.mark.parametrize(

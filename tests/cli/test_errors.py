@@ -1,4 +1,4 @@
-"""What a user can do wrong is one line on stderr and exit code 1 or 2, never a traceback."""
+"""Errors of the user are one line on stderr and exit code 1 or 2, never a traceback."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 
 
 def refused(invoke: Any, *arguments: Any, code: int = 1) -> str:
-    """The one line of a command that is refused."""
+    """Returns the error message of a command, which must be one line."""
     result = invoke(*arguments, code=code)
     assert "Traceback" not in result.output
     lines = result.stderr.strip().splitlines()
@@ -22,21 +22,27 @@ def refused(invoke: Any, *arguments: Any, code: int = 1) -> str:
     [
         (("nade_x", "--data", "digits"), "unknown model 'nade_x': expected one of made, nade"),
         (("nade", "--data", "digits", "--hidden-units", "5,5"), "nade has one hidden layer: expected one number"),
-        (("nade", "--data", "digits", "--num-masks", "2"), "--num-masks means nothing to nade; received 2"),
-        (("nade", "--data", "digits", "--num-masks", "fresh"), "--num-masks means nothing to nade; received fresh"),
-        (("pixel_cnn", "--data", "digits", "--order", "random"), "--order means nothing to pixel_cnn; received random"),
-        (("pixel_cnn", "--data", "digits", "--set", "filter=8"), "--set filter: expected an argument of tfar.PixelCNN"),
-        (("pixel_cnn", "--data", "digits", "--set", "seed=8"), "--set seed: expected an argument of tfar.PixelCNN"),
+        (("nade", "--data", "digits", "--num-masks", "2"), "nade has no option --num-masks; received 2"),
+        (("nade", "--data", "digits", "--num-masks", "fresh"), "nade has no option --num-masks; received fresh"),
+        (("pixel_cnn", "--data", "digits", "--order", "random"), "pixel_cnn has no option --order; received random"),
+        (("pixel_cnn", "--data", "digits", "--set", "filter=8"), "received filter"),
+        (("pixel_cnn", "--data", "digits", "--set", "seed=8"), "--set: expected an argument of tfar.PixelCNN"),
         (("pixel_cnn", "--data", "digits", "--set", "filters=-1"), "`filters`"),
         (("pixel_cnn", "--data", "digits", "--set", "filters"), "expected --set NAME=VALUE"),
         (
             ("pixel_cnn", "--data", "digits", "--set", "filters=4", "--set", "filters=8"),
-            "--set filters was given twice",
+            "--set: expected each name once; received filters twice",
         ),
         (("made", "--data", "nothing_like_it"), "unknown data set 'nothing_like_it'"),
         (("made", "--data", "missing.csv"), "missing.csv does not exist"),
-        (("made", "--data", "digits", "--hidden-units", "5,x"), "expected hidden units as 500,500; received '5,x'"),
-        (("made", "--data", "digits", "--num-masks", "0"), "a number of masks or 'fresh'; received '0'"),
+        (
+            ("made", "--data", "digits", "--hidden-units", "5,x"),
+            "expected --hidden-units such as 500,500; received '5,x'",
+        ),
+        (
+            ("made", "--data", "digits", "--num-masks", "0"),
+            "expected --num-masks to be a number or 'fresh'; received '0'",
+        ),
         (("made", "--data", "digits", "--order", "up"), "unknown order 'up': expected one of natural, reverse, random"),
         (("made", "--data", "digits", "--head", "Gauss"), "unknown head 'Gauss': expected one of Bernoulli"),
         (("made", "--data", "digits", "--head", "Categorical:x"), "--head Categorical:x: expected such as"),
@@ -51,7 +57,7 @@ def test_train_refuses(arguments: tuple[str, ...], message: str, invoke: Any, tm
     assert not (tmp_path / "run").exists()
 
 
-def test_options_that_cannot_be_exit_with_2(invoke: Any, tmp_path: Path) -> None:
+def test_invalid_options_exit_with_2(invoke: Any, tmp_path: Path) -> None:
     assert "a new run needs data" in " ".join(invoke("train", "made", "--out", tmp_path / "r", code=2).stderr.split())
     assert "No such option" in invoke("train", "made", "--uot", "r", code=2).stderr
     assert "not one of" in invoke("export", "r", "--out", "o", "--format", "onnx", code=2).stderr
@@ -72,7 +78,7 @@ def test_an_existing_folder_is_refused(digits_run: Path, invoke: Any, tmp_path: 
     assert (digits_run / "config.json").read_bytes() == before
     (tmp_path / "notes.txt").write_text("mine")
     assert "exists: give another --out" in refused(invoke, "train", "made", "--data", "digits", "--out", tmp_path)
-    assert "is no earlier demo" in refused(invoke, "demo", "--out", tmp_path)
+    assert "does not hold an earlier demo" in refused(invoke, "demo", "--out", tmp_path)
     assert (tmp_path / "notes.txt").exists()
 
 
@@ -83,20 +89,20 @@ def test_a_resumed_run_keeps_its_settings(digits_run: Path, invoke: Any) -> None
     assert "was started with order 'natural'; received 'reverse'" in message
 
 
-def test_models_that_are_none(invoke: Any, tmp_path: Path, digits_run: Path) -> None:
+def test_paths_without_a_model(invoke: Any, tmp_path: Path, digits_run: Path) -> None:
     out = ("--out", tmp_path / "s.npy")
     assert "does not exist: expected the folder of a run" in refused(invoke, "sample", tmp_path / "none", *out)
     assert "is not a run of `tfar train`" in refused(invoke, "sample", tmp_path, *out)
     assert "a .keras file; received" in refused(invoke, "sample", digits_run / "metrics.csv", *out)
     (tmp_path / "bad.keras").write_text("no model")
-    assert "could not read" in refused(invoke, "sample", tmp_path / "bad.keras", *out)
+    assert "bad.keras: expected a .keras file" in refused(invoke, "sample", tmp_path / "bad.keras", *out)
     (tmp_path / "config.json").write_text("{}")
     assert "expected what `tfar train` of this version wrote" in refused(invoke, "sample", tmp_path, *out)
 
 
-def test_data_that_do_not_fit(invoke: Any, digits_run: Path, table: Path, tmp_path: Path) -> None:
+def test_data_of_another_shape_or_support(invoke: Any, digits_run: Path, table: Path, tmp_path: Path) -> None:
     message = refused(invoke, "evaluate", digits_run, "--data", table)
-    assert "expected rows of shape (8, 8), as the model takes" in message
+    assert "expected rows of shape (8, 8), the event shape of the model" in message
     np.save(tmp_path / "threes.npy", np.full([4, 8, 8], 3))
     message = refused(invoke, "evaluate", digits_run, "--data", tmp_path / "threes.npy", "--out", tmp_path / "s.csv")
     assert "Expected values in the support of Bernoulli" in message
@@ -105,15 +111,17 @@ def test_data_that_do_not_fit(invoke: Any, digits_run: Path, table: Path, tmp_pa
     assert "only a file has 'all'" in refused(invoke, "evaluate", digits_run, "--data", "digits", "--split", "all")
 
 
-def test_outputs_that_cannot_be(invoke: Any, digits_run: Path, table_run: Path, tmp_path: Path) -> None:
+def test_unsupported_outputs(invoke: Any, digits_run: Path, table_run: Path, tmp_path: Path) -> None:
     assert "--out to end with .npy, .csv, .png" in refused(invoke, "sample", digits_run, "--out", "s.jpg")
-    assert "a picture needs events of shape (H, W)" in refused(invoke, "sample", table_run, "--out", tmp_path / "s.png")
+    assert "a .png file needs events of shape (H, W)" in refused(
+        invoke, "sample", table_run, "--out", tmp_path / "s.png"
+    )
     (tmp_path / "file").write_text("")
     message = refused(invoke, "sample", digits_run, "--out", tmp_path / "file" / "s.npy")
     assert "file" in message
 
 
-def test_patterns_that_cannot_be(invoke: Any, digits_run: Path, table_run: Path, table: Path, tmp_path: Path) -> None:
+def test_unsupported_masks(invoke: Any, digits_run: Path, table_run: Path, table: Path, tmp_path: Path) -> None:
     common = ("--out", tmp_path / "c.npy")
     digits = ("complete", digits_run, "--data", "digits", *common, "--observed")
     assert "observed sites to come first in the order" in refused(invoke, *digits, "bottom")

@@ -1,4 +1,4 @@
-"""`tfar score`: what it prints, what it refuses, and a process that is killed."""
+"""`tfar score`: its output, its errors, and processes that are killed."""
 
 import os
 import re
@@ -36,8 +36,8 @@ def test_a_table_with_other_columns_and_gaps(export: Path, dist: Any, invoke: An
     (tmp_path / "wine.csv").write_text("id,ph,alcohol,sugar,kind\n" + "\n".join(lines) + "\n")
     out = tmp_path / "scores.csv"
     result = invoke("score", export, tmp_path / "wine.csv", "--out", out, "--columns", "ph,2,sugar", "--batch-size", 7)
-    assert "The log_prob of 30 rows lies in" in words(result)
-    assert "1 are NaN, the first of them row 4: outside the support, missing or not finite." in words(result)
+    assert "Wrote the log_prob of 30 rows to" in words(result)
+    assert "The log_prob of 1 rows is NaN" in words(result) and "the first is row 4." in words(result)
     scores = np.loadtxt(out, delimiter=",", skiprows=1)
     np.testing.assert_array_equal(scores[:, 0], np.arange(30))
     assert np.isnan(scores[4, 1])
@@ -48,14 +48,14 @@ def test_a_table_with_other_columns_and_gaps(export: Path, dist: Any, invoke: An
 def test_no_nan_is_said_too(export: Path, invoke: Any, tmp_path: Path) -> None:
     np.savez(tmp_path / "rows.npz", a=np.zeros([5, 3]), b=np.ones([6, 3]))
     result = invoke("score", export, tmp_path / "rows.npz", "--key", "b", "--out", tmp_path / "s.npy")
-    assert "The log_prob of 6 rows" in words(result) and "0 are NaN." in words(result)
+    assert "the log_prob of 6 rows" in words(result) and "The log_prob of 0 rows is NaN." in words(result)
 
 
 @pytest.mark.parametrize("arguments", ["--no-header", "--header"])
 def test_a_header_that_looks_like_numbers(arguments: str, export: Path, invoke: Any, tmp_path: Path) -> None:
     (tmp_path / "years.csv").write_text("2019,2020,2021\n1,2,3\n")
     result = invoke("score", export, tmp_path / "years.csv", arguments, "--out", tmp_path / "s.npy")
-    assert f"The log_prob of {1 if arguments == '--header' else 2} rows" in words(result)
+    assert f"the log_prob of {1 if arguments == '--header' else 2} rows" in words(result)
 
 
 def test_what_cannot_be_scored_is_one_line(export: Path, invoke: Any, tmp_path: Path) -> None:
@@ -85,13 +85,13 @@ def test_a_conditional_export_is_refused(invoke: Any, tmp_path: Path) -> None:
     path = tfar.serving.export_saved_model(dist, tmp_path / "made")
     np.save(tmp_path / "rows.npy", np.zeros([5, 3]))
     message = invoke("score", path, tmp_path / "rows.npy", "--out", tmp_path / "s.npy", code=1).stderr
-    assert "is conditional: expected rows with conditional_input" in message
-    assert "give tfar.serving.score a tf.data.Dataset of dicts" in message
+    assert "needs the input conditional_input, which `tfar score` cannot read from files" in message
+    assert "pass tfar.serving.score a tf.data.Dataset of dicts" in message
 
 
 @pytest.mark.slow
 def test_a_killed_command_goes_on(export: Path, invoke: Any, tmp_path: Path) -> None:
-    """Text is read slowly enough for the kills to come in the middle."""
+    """The rows are text, which is read slowly enough that the process is killed in the middle."""
     rows = np.random.default_rng(0).normal(size=[600_000, 3]).astype(np.float32)
     with open(tmp_path / "rows.csv", "w") as file:
         file.writelines(f"{a:.4f},{b:.4f},{c:.4f}\n" for a, b, c in rows)
@@ -110,7 +110,7 @@ def test_a_killed_command_goes_on(export: Path, invoke: Any, tmp_path: Path) -> 
         before = rows_in(journal)
     done = subprocess.run(command, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0 and done.stderr == "", done.stderr
-    assert f"{before:,} of them from an earlier run" in done.stdout
+    assert f"{before:,} of them in an earlier run" in done.stdout
     invoke("score", export, tmp_path / "rows.csv", "--batch-size", 200, "--out", tmp_path / "unbroken.csv")
     assert out.read_bytes() == (tmp_path / "unbroken.csv").read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["rows.csv", "scores.csv", "unbroken.csv"]

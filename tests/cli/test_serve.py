@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.test_exports import make_version
+from tfar.exports import DESCRIPTION
 
 STUB = f"""#!{sys.executable}
 import json, sys
@@ -94,7 +95,28 @@ def test_the_configuration_of_one_version_is_read_by_tensorflow_serving(invoke: 
 def test_what_is_no_version_is_refused(invoke: Any, tmp_path: Path) -> None:
     make_version(tmp_path, "copy_of_1")
     output = invoke("serve", tmp_path / "copy_of_1", code=1).stderr
-    assert "TF Serving takes the folder of a version by its number; expected such as 1" in output
+    assert "TF Serving needs a version folder whose name is a number; expected for example 1" in output
     assert "does not exist: expected the folder of an exported SavedModel" in invoke("serve", "none", code=1).stderr
     (tmp_path / "made.tflite").write_text("")
     assert "export a SavedModel too" in invoke("serve", tmp_path / "made.tflite", code=1).stderr
+
+
+HOSTILE = "2.21.0\n touch hostile; \x1b[2J $(touch hostile) `touch hostile`\r\u2028x"
+
+
+@pytest.mark.parametrize("pinned", [False, True])
+def test_a_hostile_description_adds_no_command(pinned: bool, invoke: Any, tmp_path: Path) -> None:
+    """A line break in tfar.json, or in the path, stays within its comment; no control character reaches the terminal."""
+    version = make_version(tmp_path / "made\n touch hostile #", 3)
+    description = version / DESCRIPTION
+    content = json.loads(description.read_text())
+    content["versions"]["tensorflow"] = HOSTILE
+    description.write_text(json.dumps(content))
+    printed = invoke("serve", version if pinned else version.parent).stdout
+    commands = run_as_shell(printed, tmp_path)
+    assert [command[0] for command in commands] == ["docker", "tensorflow_model_server", "curl"]
+    assert not (tmp_path / "hostile").exists() and "\x1b" not in printed and "\\x1b[2J" in printed
+    lines = [line for line in printed.splitlines() if "exported with" in line]
+    assert len(lines) == 1 and lines[0].startswith(
+        f"# {tmp_path}/made\\n touch hostile #/3 was exported with TensorFlow 2.21.0\\n"
+    )

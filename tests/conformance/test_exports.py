@@ -68,9 +68,7 @@ class Exports:
 
     def _bad(self, good: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         bad = {name: rows.copy() for name, rows in good.items()}
-        impossible = (
-            np.float32(np.inf) if self.dist.head.num_classes is None else np.float32(self.dist.head.num_classes)
-        )
+        impossible = np.float32(self.dist.head.support().high + 1.0)
         for name in ("value", "noise"):
             rows = bad[name].reshape(ROWS, -1)
             rows[BAD_ROWS[0], -1], rows[BAD_ROWS[1], 0] = np.nan, impossible

@@ -1,4 +1,4 @@
-"""The folder of real data, and none for the tests that do not ask for it."""
+"""The folder of real data. Tests that do not request it run without a folder."""
 
 import os
 
@@ -9,7 +9,7 @@ DATA_DIR = os.environ.get("TFAR_DATA_DIR")
 
 @pytest.fixture
 def data_dir(monkeypatch):
-    """The folder of real data, or a skip."""
+    """The folder of real data. The test is skipped if there is none."""
     if not DATA_DIR:
         pytest.skip("TFAR_DATA_DIR is not set")
     monkeypatch.setenv("TFAR_DATA_DIR", DATA_DIR)
@@ -18,5 +18,5 @@ def data_dir(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def no_data_dir(monkeypatch):
-    """Without the fixture above, the tests do not depend on the environment."""
+    """Unsets TFAR_DATA_DIR, so that tests without the fixture `data_dir` do not depend on the environment."""
     monkeypatch.delenv("TFAR_DATA_DIR", raising=False)

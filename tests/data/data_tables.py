@@ -1,4 +1,4 @@
-"""What the tests of data share: files that they write, and rows that they read."""
+"""Helpers of the data tests: writing files and reading rows."""
 
 import hashlib
 

@@ -1,4 +1,4 @@
-"""The user's own files: what is read and how, the head that suits it, and what every bad file is told."""
+"""`from_files`: formats, splits, the chosen head, and the errors of invalid files."""
 
 import gzip
 import re
@@ -270,9 +270,9 @@ def test_bad_columns(tmp_path, columns):
         ({"valid_fraction": -0.1}, r"valid_fraction must be a number in \[0, 1\); received -0.1"),
         ({"test_fraction": 1.0}, r"test_fraction must be a number in \[0, 1\); received 1.0"),
         ({"valid_fraction": 0.5, "test_fraction": 0.5}, "must be below 1.*received 0.5 \\+ 0.5"),
-        ({"head_config": {}}, "head_config needs head="),
-        ({"scan": False}, "scan=False cannot find the suited head"),
-        ({"head": "Categorical"}, "Categorical needs non-negative whole numbers"),
+        ({"head_config": {}}, "head_config requires head="),
+        ({"scan": False}, "scan=False cannot choose the head"),
+        ({"head": "Categorical"}, "Categorical requires non-negative whole numbers"),
     ],
 )
 def test_bad_arguments(tmp_path, options, message):
@@ -281,11 +281,11 @@ def test_bad_arguments(tmp_path, options, message):
 
 
 def test_a_split_that_stays_empty_is_an_error(tmp_path):
-    with pytest.raises(ValueError, match=r"3 rows leave the split .* empty: give more rows"):
+    with pytest.raises(ValueError, match=r"the split .* of 3 rows is empty: add rows"):
         from_files(write(tmp_path, "npy", TABLE[:3]), valid_fraction=0.01)
 
 
-# ---- The suited head ----
+# ---- The chosen head ----
 
 
 @pytest.mark.parametrize(

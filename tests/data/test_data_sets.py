@@ -1,4 +1,4 @@
-"""The named sets: the bundled one, the tables of bits, and what a name that is none is told."""
+"""Named data sets: the bundled digits, the binary tables, and the errors of unknown names."""
 
 import ast
 import pathlib
@@ -45,7 +45,7 @@ def test_digits_datasets_are_float32_batches_in_the_order_of_the_arrays():
 
 
 def test_the_split_of_digits_is_pinned_and_the_seed_changes_it():
-    """Known answers: published numbers refer to this split. A new one would need a new name."""
+    """Published results refer to this split. Another split needs another name."""
     splits = load("digits")
     assert [digest(splits.arrays(k)) for k in ("train", "valid", "test")] == DIGITS
     assert digest(load("digits", seed=1).arrays("test")) != DIGITS[2]
@@ -87,14 +87,14 @@ def test_bad_batch_size(size):
 
 def test_an_unknown_name_lists_the_known_ones(tmp_path):
     with pytest.raises(
-        ValueError, match=r"unknown data set 'digitz'.*digits.*any image set of tensorflow-datasets"
+        ValueError, match=r"unknown data set 'digitz'.*digits.*image set of tensorflow-datasets"
     ) as caught:
         load("digitz", data_dir=tmp_path)
     assert all(name in str(caught.value) for name in names())
 
 
 def imports(tree: ast.AST) -> set[str]:
-    """The modules that are imported when this code runs, functions left out."""
+    """Returns the modules that this code imports outside functions."""
     found: set[str] = set()
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Import):
@@ -131,7 +131,7 @@ def test_a_missing_package_says_how_to_get_it(monkeypatch, tmp_path, module, rea
     assert module in str(caught.value)
 
 
-# ---- tables of bits ----
+# ---- binary tables ----
 
 
 def bits(count: int, width: int = 4) -> np.ndarray:
@@ -151,9 +151,9 @@ def test_binary_tables_are_read_from_the_folder(tmp_path, monkeypatch, by_variab
 
 
 def test_a_missing_table_names_the_folder(tmp_path):
-    with pytest.raises(FileNotFoundError, match=f"{re.escape(str(tmp_path))}, which has no file adult.npz"):
+    with pytest.raises(FileNotFoundError, match=f"the folder {re.escape(str(tmp_path))} has no file adult.npz"):
         load("adult", data_dir=tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"no folder is named: pass data_dir=… or set .* TFAR_DATA_DIR"):
+    with pytest.raises(FileNotFoundError, match=r"no folder is set: pass data_dir=… or set .* TFAR_DATA_DIR"):
         load("adult")
 
 
@@ -161,9 +161,12 @@ def test_a_missing_table_names_the_folder(tmp_path):
     ("arrays", "message"),
     [
         ({"train": bits(3), "test": bits(3)}, "expected the arrays train, valid, test; received train, test"),
-        ({"train": bits(3), "valid": bits(3), "test": bits(3, 5)}, r"of one width; array test has shape \(3, 5\)"),
-        ({"train": bits(3) * 2, "valid": bits(3), "test": bits(3)}, "expected bits; array train holds 2"),
-        ({"train": bits(3), "valid": bits(3), "test": bits(3) * np.nan}, "expected bits; array test holds nan"),
+        ({"train": bits(3), "valid": bits(3), "test": bits(3, 5)}, r"with the same D; array test has shape \(3, 5\)"),
+        ({"train": bits(3) * 2, "valid": bits(3), "test": bits(3)}, "expected values 0 and 1; array train holds 2"),
+        (
+            {"train": bits(3), "valid": bits(3), "test": bits(3) * np.nan},
+            "expected values 0 and 1; array test holds nan",
+        ),
     ],
 )
 def test_bad_tables(tmp_path, arrays, message):

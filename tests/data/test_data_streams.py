@@ -1,4 +1,4 @@
-"""Files as streams: nothing is read too early, kept or read twice, and the split of a row is a hash of its place."""
+"""Streamed files: when they are read, how much memory they take, and how rows are split by a hash."""
 
 import tracemalloc
 
@@ -58,7 +58,7 @@ def test_arrays_are_read_once_and_only_below_the_limit(tmp_path):
 
 
 def test_the_hash_is_pinned():
-    """Known answers: a change here would move rows between the train and test sets of every user."""
+    """A change of these values would move rows between the train and test sets of every user."""
     np.testing.assert_array_equal(
         split_of_rows(0, 0, 20, 0.25, 0.25), [0, 0, 1, 0, 0, 2, 0, 1, 1, 0, 1, 2, 2, 0, 0, 1, 0, 0, 0, 2]
     )

@@ -1,4 +1,4 @@
-"""The image sets of TFDS, and the two MNISTs of bits."""
+"""Image sets of TFDS, and the two binarised versions of MNIST."""
 
 import re
 
@@ -17,11 +17,11 @@ MNIST = ["2b662d4475973de3", "506e2e4a339b01af", "02eb2b5e1baa0dbd"]
 # ---- image sets ----
 
 
-REGISTERED = "tfar_tiny"  # TFDS knows this one by its code, and the others by their files alone.
+REGISTERED = "tfar_tiny"  # TFDS finds this builder by its registered class, and the others only by their files.
 
 
 def make_builder(class_name: str, features: dict, sizes: dict[str, int], image) -> type:
-    """A TFDS builder of that name, whose image i is image(i)."""
+    """Returns a TFDS builder class with this name, whose image i is image(i)."""
 
     class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=class_name != REGISTERED):
         name = class_name
@@ -37,7 +37,7 @@ def make_builder(class_name: str, features: dict, sizes: dict[str, int], image) 
             for i in range(count):
                 yield i, {next(iter(features)): image(i)}
 
-        def _generate_examples(self):  # TFDS asks for it by this name; the splits use the one above.
+        def _generate_examples(self):  # Abstract in the base class; the splits use `_generate`.
             raise NotImplementedError
 
     return Builder
@@ -164,7 +164,7 @@ def test_mnist_from_tfds(data_dir):
     np.testing.assert_array_equal(first, [example["image"] for example in tfds.as_numpy(stored)])
 
 
-# ---- MNIST as bits, drawn once ----
+# ---- MNIST, binarised once ----
 
 
 def test_draw_bits_follows_the_stated_formula():
@@ -196,9 +196,11 @@ def test_mnist_binarized_from_an_npz(tmp_path):
 
 
 def test_mnist_binarized_errors(tmp_path):
-    with pytest.raises(FileNotFoundError, match=f"no mnist.npz in {re.escape(str(tmp_path))}; mnist was looked for"):
+    with pytest.raises(
+        FileNotFoundError, match=f"mnist.npz was not found in {re.escape(str(tmp_path))}; mnist was not found in"
+    ):
         load("mnist_binarized", data_dir=tmp_path)
-    with pytest.raises(FileNotFoundError, match=f"mnist.npz was looked for in {re.escape(str(tmp_path))}"):
+    with pytest.raises(FileNotFoundError, match=f"mnist.npz was not found in {re.escape(str(tmp_path))}"):
         load("mnist_binarized", data_dir=tmp_path, source="npz")
     with pytest.raises(ValueError, match="source must be 'auto', 'npz' or 'tfds'; received 'web'"):
         load("mnist_binarized", data_dir=tmp_path, source="web")
@@ -214,7 +216,9 @@ def test_a_tfds_mnist_that_is_not_mnist_is_refused(tmp_path):
     features = {"image": tfds.features.Image(shape=(28, 28, 1))}
     builder = make_builder("mnist", features, {"train": 3, "test": 2}, lambda i: np.full([28, 28, 1], i, np.uint8))
     builder(data_dir=tmp_path).download_and_prepare()
-    with pytest.raises(ValueError, match=r"could not be brought back to the original order.*source='npz'"):
+    with pytest.raises(
+        ValueError, match=r"the original order of the .* images of MNIST could not be restored.*source='npz'"
+    ):
         load("mnist_binarized", data_dir=tmp_path)
 
 
@@ -228,7 +232,7 @@ def test_both_sources_give_the_same_images_so_the_same_bits(data_dir):
 
 @pytest.mark.data
 def test_the_draw_of_mnist_is_pinned(data_dir):
-    """Known answers: published numbers refer to these bits. Other bits would need another name."""
+    """Published results refer to these bits. Other bits need another name."""
     splits = load("mnist_binarized")
     assert (splits.num_train, splits.num_valid, splits.num_test) == (50_000, 10_000, 10_000)
     assert [digest(splits.arrays(k)) for k in ("train", "valid", "test")] == MNIST

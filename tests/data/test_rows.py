@@ -1,4 +1,4 @@
-"""Rows of files that are larger than memory: their order, from any batch on, and what becomes of bad cells."""
+"""`open_rows`: the order of the rows, passes that start at any batch, and invalid cells."""
 
 import os
 
@@ -34,7 +34,7 @@ def read(rows, skip=0):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_format_from_any_batch_on(kind, tmp_path, monkeypatch):
-    monkeypatch.setattr("tfar.data.readers.CHUNK_BYTES", 1000)  # Many chunks, none of which ends with a batch.
+    monkeypatch.setattr("tfar.data.readers.CHUNK_BYTES", 1000)  # Many chunks, whose ends are not the ends of batches.
     rows = open_rows(write(tmp_path, kind), batch_size=64)
     assert rows.event_shape == (3,)
     assert [len(batch) for batch in rows.batches(12)] == [64, 64, 4]
@@ -93,7 +93,7 @@ def test_a_file_that_ends_early_is_told_so(kind, tmp_path):
 
         with zipfile.ZipFile(tmp_path / "table.npz", "w") as archive:
             archive.write(path, "x.npy")
-    with pytest.raises(ValueError, match=r"expected 900 rows, as its header says; the file ends in row 897"):
+    with pytest.raises(ValueError, match=r"expected 900 rows according to its header; the file ends in row 897"):
         read(open_rows(tmp_path / f"table.{kind}"))
 
 

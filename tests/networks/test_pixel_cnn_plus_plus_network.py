@@ -182,7 +182,7 @@ def test_blocks_drop_apart_and_at_the_rate():
 
 def test_decisions_of_dropout_are_independent_and_a_row_is_its_own():
     seeds = random.row_seeds(4, 6)
-    drawn = np.stack([random.kept(seeds, 4001, 0.25, stream).numpy() for stream in range(4)])
+    drawn = np.stack([random.kept(seeds, 4001, 0.25, part).numpy() for part in range(4)])
     dropped = (drawn == 0.0).astype(float)
     assert drawn.shape == (4, 6, 4001) and abs(dropped.mean() - 0.25) < 5.0 * np.sqrt(0.1875 / dropped.size)
     flat = dropped.reshape(24, -1)

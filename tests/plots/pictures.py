@@ -1,4 +1,4 @@
-"""What the tests of pictures share: reading files back, and where the words lie."""
+"""Helpers of the plot tests: reading pictures, and positions of texts."""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ def assert_picture(path: Path) -> None:
 
 
 def assert_inside(figure: Any) -> None:
-    """Every text of a figure lies on it as a whole."""
+    """Checks that every text is completely inside the figure."""
     width, height = figure.bbox.size
     renderer = figure.canvas.get_renderer()
     for text in figure.texts:

@@ -1,4 +1,4 @@
-"""The picture of what a pixel sees: the right class for each pixel, all words on the figure, and refusals."""
+"""Plots of receptive fields: the class of each pixel, the texts, and errors."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ DIST = tfar.PixelCNN([7, 7], filters=4, num_blocks=2, first_kernel_size=3)
 
 
 def colors(figure: Any, panel: int = 0) -> np.ndarray:
-    """The classes that a panel shows, read back from its colours."""
+    """Returns the classes that a panel shows, from its colours."""
     shown = figure.axes[panel].images[0].get_array()
     known = np.stack([figures.rgb(fields.COLORS[kind]) for kind in range(len(fields.COLORS))])
     distance = np.abs(shown[..., None, :] - known).sum(axis=-1)
@@ -36,7 +36,7 @@ def test_each_pixel_is_shown_as_what_it_is(tmp_path: Path) -> None:
         earlier = (y, x) < (row, column)
         expected = fields.SEEN if seen[y, x] else fields.UNSEEN if earlier else fields.LATER
         assert shown[y, x] == (fields.ITSELF if (y, x) == (row, column) else expected)
-    # A 3x3 and two more: the pixel above and to the right is seen, those that follow to its right are blind.
+    # By hand, for three 3x3 layers: column 3 of the row above is inside, and the columns to its right are the blind spot.
     assert shown[3, 3:].tolist() == [fields.SEEN] + 3 * [fields.UNSEEN]
 
 
@@ -52,7 +52,7 @@ def test_the_gated_network_has_no_blind_spot() -> None:
     assert fields.UNSEEN in colors(figure, 0)
     assert fields.UNSEEN not in colors(figure, 1)
     texts = [text.get_text() for text in figure.texts]
-    assert texts[:2] == [f"plain: sees {num_seen(plain)} of 30", "gated: sees 30 of 30"]
+    assert texts[:2] == [f"plain: {num_seen(plain)} of 30", "gated: 30 of 30"]
 
 
 def test_channels_have_panels_and_an_order() -> None:
@@ -72,7 +72,7 @@ def test_the_legend_names_what_is_there_and_no_more() -> None:
 
 @pytest.mark.parametrize("shape", [(7, 7), (2, 30), (30, 2), (70, 70)])
 @pytest.mark.parametrize("title", [None, "A title that is a good deal wider than one panel of the picture"])
-def test_words_are_not_cut_off_and_do_not_overlap(shape: tuple[int, int], title: str | None) -> None:
+def test_texts_are_not_cut_off_and_do_not_overlap(shape: tuple[int, int], title: str | None) -> None:
     seen = np.zeros(shape, bool)
     seen[0] = True
     figure = plots.receptive_field({"a network of a long name": seen, "another": seen}, 1, 1, title=title)
@@ -84,22 +84,22 @@ def test_words_are_not_cut_off_and_do_not_overlap(shape: tuple[int, int], title:
 @pytest.mark.parametrize(
     ("field", "place", "message"),
     [
-        (np.ones([3, 3], bool), (1, 1), "row 1, column 1, channel 0 to see nothing but.*with 5 of the others"),
+        (np.ones([3, 3], bool), (1, 1), "row 1, column 1, channel 0 to hold only.*received 5 other values"),
         (np.zeros([3, 3], bool), (3, 0), "`row` from 0 to 2; received 3"),
         (np.zeros([3, 3], bool), (0, -1), "`column` from 0 to 2; received -1"),
         (np.zeros([3, 3], bool), (0, 0, 1), "`channel` from 0 to 0; received 1"),
-        (np.zeros([3, 3]), (1, 1), "a bool map of shape.*received ndarray, float64 of shape"),
-        (np.zeros([9], bool), (1, 1), r"a bool map of shape.*of shape \(9,\)"),
-        ({}, (0, 0), "at least one distribution or map; received an empty dict"),
+        (np.zeros([3, 3]), (1, 1), "a bool array of shape.*received ndarray, float64 of shape"),
+        (np.zeros([9], bool), (1, 1), r"a bool array of shape.*of shape \(9,\)"),
+        ({}, (0, 0), "at least one distribution or array; received an empty dict"),
         (DIST, (7, 0), "`row` below 7; received 7"),
     ],
 )
-def test_what_is_no_field_is_refused(field: Any, place: tuple[int, ...], message: str) -> None:
+def test_invalid_receptive_fields(field: Any, place: tuple[int, ...], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         plots.receptive_field(field, *place)
 
 
 def test_classes_differ_in_lightness() -> None:
-    """So that they are told apart without colours: luminances at least a tenth apart."""
+    """Luminances differ by at least 0.1, for readers who cannot distinguish the hues."""
     light = sorted(float(figures.rgb(color) ** 2.2 @ [0.2126, 0.7152, 0.0722]) for color in fields.COLORS.values())
     assert np.diff(light).min() > 0.1, light

@@ -1,4 +1,4 @@
-"""Pictures: right sizes, visible content, clear refusals, and no trace in matplotlib's global state."""
+"""Plots of images: sizes, content, errors, and matplotlib's global state."""
 
 import builtins
 import sys
@@ -58,7 +58,7 @@ def test_surprise_map(tmp_path: Path, shape: tuple[int, ...], sites: int) -> Non
 
 
 @pytest.mark.parametrize("images", [np.zeros([8, 8]), np.zeros([2, 8, 8, 2]), np.zeros([0, 8, 8])])
-def test_what_is_no_image_is_refused(images: np.ndarray) -> None:
+def test_arrays_that_are_not_images(images: np.ndarray) -> None:
     with pytest.raises(ValueError, match=r"Expected `images` of shape .* received \("):
         plots.image_grid(images)
 
@@ -93,7 +93,9 @@ def test_rows_of_samples_share_their_shades() -> None:
 
 @pytest.mark.parametrize("rows", [{}, {1: BITS, 2: BITS[:4]}, {1: BITS, 2: BITS[..., None].repeat(3, -1)}])
 def test_rows_of_samples_of_other_shapes_are_refused(rows: dict[Any, Any]) -> None:
-    with pytest.raises(ValueError, match=r"Expected `samples` of one shape, and at least one row of them; received \{"):
+    with pytest.raises(
+        ValueError, match=r"Expected `samples` with at least one row and rows of the same shape; received \{"
+    ):
         plots.samples_over_training(rows)
 
 
@@ -104,7 +106,7 @@ def test_labels_and_titles_are_not_cut_off(title: str | None) -> None:
     assert_inside(plots.completions(BITS[:1], True, BITS[:1], title=title))
 
 
-def test_what_does_not_fit_is_refused() -> None:
+def test_shapes_that_do_not_match() -> None:
     with pytest.raises(ValueError, match=r"\[6, 64\] for 6 images of 8 x 8.*received \(6, 63\)"):
         plots.surprise_map(BITS, np.zeros([6, 63]))
     with pytest.raises(ValueError, match=r"Expected `completed` of shape \(6, 8, 8\).*received \(5, 8, 8\)"):

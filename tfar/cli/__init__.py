@@ -2,7 +2,7 @@
 
 import os
 
-# TensorFlow reads these when it is imported, which the commands do as late as they can.
+# TensorFlow reads these variables when it is imported, so they must be set before any command imports it.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 

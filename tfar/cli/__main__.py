@@ -1,4 +1,4 @@
-"""`python -m tfar.cli`, the same as `tfar`."""
+"""Runs the command line with `python -m tfar.cli`."""
 
 from tfar.cli import main
 

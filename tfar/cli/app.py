@@ -1,4 +1,4 @@
-"""The commands of `tfar`, put together; each imports TensorFlow only once its options are known to be right."""
+"""The `tfar` application. Each command checks its options before it imports TensorFlow, which takes seconds."""
 
 import sys
 
@@ -14,7 +14,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Neural autoregressive density estimation on TensorFlow: train a model, score, sample, complete and export it.",
-    epilog="See it work: [bold]tfar demo[/]. Options and examples of a command: [bold]tfar train --help[/].",
+    epilog="Demonstration: [bold]tfar demo[/]. Options and examples of a command: [bold]tfar train --help[/].",
 )
 
 app.command("train", help=train.HELP, no_args_is_help=True)(train.train)
@@ -37,5 +37,5 @@ def _options(version: bool = typer.Option(False, "--version", help="Print the ve
 
 
 def main() -> None:
-    """The entry point of the `tfar` command: exit code 0, 1 for what went wrong, 2 for options that cannot be."""
+    """Entry point of the `tfar` command. The exit code is 0 on success, 1 after an error and 2 for invalid options."""
     app(args=sys.argv[1:], prog_name="tfar")

@@ -1,4 +1,4 @@
-"""What a density model must beat: independent Bernoullis, and a mixture of them (NumPy alone)."""
+"""Baseline densities for binary data, in NumPy: independent Bernoullis and a mixture of products of Bernoullis."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -11,35 +11,35 @@ Floats = NDArray[np.float64]
 
 @dataclasses.dataclass(frozen=True)
 class BernoulliMixture:
-    """Mixture of K products of Bernoullis; one component is the independent model.
+    """Mixture of K products of Bernoullis. With K = 1 all dimensions are independent.
 
         p(x) = sum_k weights[k] prod_d means[k, d]^x_d (1 - means[k, d])^(1 - x_d)
 
     Attributes:
-        weights: `[K]`.
-        means: `[K, D]`.
+        weights: float64 `[K]`. Probability of each component.
+        means: float64 `[K, D]`. Probability that dimension d is 1 in component k.
     """
 
     weights: Floats
     means: Floats
 
     def joint_log_prob(self, x: Floats) -> Floats:
-        """log p(x, k), `[N, K]`, of bits `[N, D]`."""
+        """Returns log p(x, k) of shape `[N, K]` for binary rows `[N, D]`."""
         return x @ np.log(self.means).T + (1.0 - x) @ np.log1p(-self.means).T + np.log(self.weights)
 
     def log_prob(self, x: Floats) -> Floats:
-        """log p(x), `[N]`, of bits `[N, D]`."""
+        """Returns log p(x) of shape `[N]` for binary rows `[N, D]`."""
         return np.logaddexp.reduce(self.joint_log_prob(x), axis=1)
 
 
 def fit_independent(x: Floats, smoothing: float = 1.0) -> BernoulliMixture:
-    """Independent Bernoullis with Laplace smoothing.
+    """Fits independent Bernoullis with Laplace smoothing.
 
         p_d = (sum_n x_nd + smoothing) / (N + 2 smoothing)
 
     Args:
-        x: bits `[N, D]`.
-        smoothing: imagined rows of ones, and as many of zeros.
+        x: binary rows `[N, D]`.
+        smoothing: float. Pseudocount of ones and of zeros in each dimension.
 
     Example:
         >>> fit_independent(np.array([[1.0, 0.0], [1.0, 1.0]])).means.tolist()
@@ -51,20 +51,20 @@ def fit_independent(x: Floats, smoothing: float = 1.0) -> BernoulliMixture:
 def fit_mixture(
     x: Floats, num_components: int, seed: int = 0, num_steps: int = 60, smoothing: float = 1.0
 ) -> tuple[BernoulliMixture, list[float]]:
-    """Fits a mixture by expectation maximisation from random responsibilities.
+    """Fits a mixture by expectation maximisation (EM), starting from random responsibilities.
 
-    The objective is the log-likelihood plus the log-density of the Beta(1 + smoothing, 1 + smoothing) prior of the means and
-    the Dirichlet(1 + smoothing) prior of the weights, of which it finds a maximum: no step lowers it.
+    The objective is the log-likelihood plus the log-density of a Beta(1 + smoothing, 1 + smoothing) prior on each mean and a
+    Dirichlet(1 + smoothing) prior on the weights. EM never decreases it.
 
     Args:
-        x: bits `[N, D]`.
-        num_components: int, K.
-        seed: of the start.
-        num_steps: int.
-        smoothing: of means and weights.
+        x: binary rows `[N, D]`.
+        num_components: int. K.
+        seed: int. Seed of the initial responsibilities.
+        num_steps: int. Number of EM steps.
+        smoothing: float. Pseudocount in the updates of the means and the weights.
 
     Returns:
-        The mixture, and the objective before each step but the first, constants aside.
+        The mixture, and a list with the value of the objective (without constants) at the start of every step.
     """
     responsibilities = np.random.default_rng([seed, num_components]).dirichlet(np.ones(num_components), len(x))
     mixture = _maximize(responsibilities, x, smoothing)
@@ -84,17 +84,20 @@ def choose_mixture(
     seed: int = 0,
     on_fit: Callable[[int], None] = lambda _: None,
 ) -> tuple[BernoulliMixture, int]:
-    """Fits a mixture of each size and keeps the one that gives the validation rows the highest likelihood.
+    """Fits one mixture for each number of components and selects the one with the highest validation likelihood.
 
     Args:
-        train: bits `[N, D]`.
-        valid: bits `[M, D]`.
-        num_components: the sizes to try.
-        seed: of the starts.
-        on_fit: called with each size once it is fitted.
+        train: binary rows `[N, D]`.
+        valid: binary rows `[M, D]`.
+        num_components: sequence of int. The numbers of components to try.
+        seed: int. Seed of the initial responsibilities.
+        on_fit: callable. Called with the number of components after each fit.
 
     Returns:
-        The mixture and its number of components.
+        The selected mixture and its number of components.
+
+    Raises:
+        ValueError: If `num_components` is empty.
     """
     best: tuple[float, BernoulliMixture, int] | None = None
     for count in num_components:

@@ -1,4 +1,4 @@
-"""`tfar demo`: everything once, on data that come with scikit-learn, in about two minutes."""
+"""`tfar demo`: trains, samples, completes and exports a model of the digits that scikit-learn ships."""
 
 import dataclasses
 import math
@@ -19,9 +19,11 @@ from tfar.cli.printing import make_console, shown
 from tfar.cli.rows import observed_mask
 from tfar.cli.settings import Settings
 
-HELP = """Train MADE on 8x8 digits, compare it with two baselines, draw, complete, export, and read the exports back.
+HELP = """Train MADE on 8x8 digits, compare it with two baselines, draw samples and completions, export the model and \
+compare the exported models with it.
 
-Takes about two minutes on two cores and needs no network: pip install "tfar\\[data,plots,serving]".
+It takes about two minutes on two cores and needs no network. Required packages: pip install \
+"tfar\\[data,plots,serving]".
 
 [bold]Examples[/]
 
@@ -29,8 +31,8 @@ tfar demo --out demo
 """
 MARK = "demo.json"
 COMPONENTS = (8, 16, 32, 64)
-# The natural order, so that the top half of a digit can be completed; the strong weight decay and the average are for 1297
-# rows.
+# The natural order allows completing the lower half of a digit. The strong weight decay and the moving average of the weights
+# prevent overfitting on only 1297 rows.
 SETTINGS = Settings(
     data="digits",
     hidden_units=(500,),
@@ -47,11 +49,11 @@ QUICK = dataclasses.replace(SETTINGS, hidden_units=(32,), epochs=2)
 @reports_errors
 def demo(
     out: Annotated[
-        Path, typer.Option("--out", help="Folder for everything; an earlier demo there is replaced.")
+        Path, typer.Option("--out", help="Output folder. The results of an earlier demo in it are replaced.")
     ] = Path("demo"),
     quick: Annotated[bool, typer.Option("--quick", hidden=True)] = False,
 ) -> None:
-    """Trains, draws and exports on the bundled digits."""
+    """Runs the demonstration."""
     console, began = make_console(), time.monotonic()
     _clear(out)
     console.rule("1. A model and two baselines")
@@ -63,7 +65,7 @@ def demo(
     scores = _compare(model.dist, splits, COMPONENTS[:2] if quick else COMPONENTS, console)
     console.rule("2. Pictures")
     pictures = _draw(model.dist, np.asarray(splits.arrays("test"), np.float32), out / "pictures", console)
-    console.rule("3. Exports, read back in fresh processes")
+    console.rule("3. Exports, compared in separate processes")
     written = export.write(model.dist, out / "exported", export.Format.both, console)
     differences = readback.compare(model.dist, written, np.asarray(splits.arrays("test"), np.float32), console)
     results = {"test_nll": scores, "largest_difference_of_log_prob": differences}
@@ -72,20 +74,20 @@ def demo(
 
 
 def _clear(out: Path) -> None:
-    """Removes an earlier demo, and nothing else.
+    """Removes the results of an earlier demo.
 
     Raises:
-        FileExistsError: If something else lies there.
+        FileExistsError: If the folder holds anything but an earlier demo.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         if not (out / MARK).exists():
-            raise FileExistsError(f"{out} exists and is no earlier demo: give another --out")
+            raise FileExistsError(f"{out} exists and does not hold an earlier demo: choose another --out")
         shutil.rmtree(out)
     files.write_json(out / MARK, {})
 
 
 def _compare(dist: Any, splits: Any, sizes: tuple[int, ...], console: Console) -> dict[str, float]:
-    """Fits the baselines, and prints the test scores of all three."""
+    """Fits both baselines, prints the test scores of the three models and returns their negative log-likelihoods."""
     from tfar.cli.progress import bar
 
     rows = {name: splits.arrays(name).reshape([-1, 64]).astype(np.float64) for name in ("train", "valid", "test")}
@@ -102,7 +104,7 @@ def _compare(dist: Any, splits: Any, sizes: tuple[int, ...], console: Console) -
         f"mixture of {count} products": mixture.log_prob(rows["test"]),
         "MADE": np.asarray(dist.log_prob(splits.arrays("test")), np.float64),
     }
-    table = Table(title=f"Test: {len(rows['test'])} digits the models have not seen", title_justify="left")
+    table = Table(title=f"Test set: {len(rows['test'])} digits", title_justify="left")
     for heading in ("model", "nats", "std error", "bits/dim"):
         table.add_column(heading, justify="left" if heading == "model" else "right")
     for name, values in log_probs.items():
@@ -114,10 +116,10 @@ def _compare(dist: Any, splits: Any, sizes: tuple[int, ...], console: Console) -
 
 
 def _draw(dist: Any, test: np.ndarray, folder: Path, console: Console) -> dict[str, Path]:
-    """Draws samples, completions and a map of surprise.
+    """Saves pictures of samples, of completions and of the negative log-likelihood of each pixel.
 
     Returns:
-        The pictures by what they show.
+        The paths by the names "samples", "completions" and "surprise".
     """
     from tfar import plots
 
@@ -125,16 +127,15 @@ def _draw(dist: Any, test: np.ndarray, folder: Path, console: Console) -> dict[s
     paths = {name: folder / f"{name}.png" for name in ("samples", "completions", "surprise")}
     with console.status("Drawing"):
         samples = np.asarray(dist.sample(36, seed=1))
-        groups = {"real digits (test)": test[:36], "drawn by MADE": samples}
+        groups = {"test digits": test[:36], "samples of MADE": samples}
         plots.image_grid(groups, paths["samples"], limits=(0.0, 1.0))
         completed = np.asarray(dist.complete(test[:12], top, num_samples=5, seed=1))
-        title = "The lower half, drawn given the upper"
+        title = "Lower half sampled given the upper half"
         plots.completions(test[:12], top, completed, paths["completions"], title=title, limits=(0.0, 1.0))
         shares = np.asarray(dist.site_log_probs(test))
-        # The most ordinary digits, then the most surprising.
         ranks = np.argsort(-shares.sum(axis=1))
         picked = np.concatenate([ranks[:8], ranks[-8:]])
-        title = "What surprises: the likeliest test digits, then the least likely"
+        title = "Negative log-likelihood of each pixel: the most likely, then the least likely test digits"
         plots.surprise_map(test[picked], shares[picked], paths["surprise"], title=title, limits=(0.0, 1.0))
     for path in paths.values():
         console.print(f"  {shown(path)}")
@@ -145,14 +146,14 @@ def _say_where(
     out: Path, pictures: dict[str, Path], written: dict[str, Path], seconds: float, console: Console
 ) -> None:
     console.rule("Done")
-    console.print(f"{seconds:.0f} seconds. Look at:")
+    console.print(f"Finished in {seconds:.0f} seconds. Results:")
     table = Table.grid(padding=(0, 2))
     table.add_row("  pictures", str(pictures["samples"].parent))
     table.add_row("  training run", str(out / "run"))
     for what, path in written.items():
         table.add_row(f"  {what}", str(path))
     console.print(table)
-    console.print("Next:")
+    console.print("Commands to try next:")
     for line in (
         f"tfar sample {out / 'run'} --num-samples 100 --seed 2 --out more.png",
         f"tfar complete {out / 'run'} --data digits --observed top --num-samples 4 --out completed.png",

@@ -1,4 +1,4 @@
-"""What a user did wrong is one line on stderr and exit code 1; a traceback is for `--debug`."""
+"""Turns the errors of a command into one line on stderr and exit code 1. `--debug` shows the traceback instead."""
 
 import functools
 import inspect
@@ -17,7 +17,7 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 
 
 def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
-    """Decorates a command with a `debug` parameter: its users' errors become one line, unless `--debug` is given."""
+    """Adds the option `--debug` to a command. Without it, an error in `USER_ERRORS` is printed as one line."""
 
     @functools.wraps(command)
     def wrapped(*args: Any, debug: bool, **kwargs: Any) -> None:
@@ -40,12 +40,12 @@ def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def complain(message: str) -> None:
-    """Prints an error on stderr, in one line however long."""
+    """Prints an error message on stderr as one line."""
     make_console(stderr=True).print(f"[bold red]error:[/] {shown(message)}")
 
 
 def one_line(error: BaseException) -> str:
-    """The message of an error without line breaks.
+    """Returns the message of an error without line breaks.
 
     Example:
         >>> one_line(FileNotFoundError(2, "No such file or directory", "wine.csv"))

@@ -1,4 +1,4 @@
-"""`tfar export`: a model for TF Serving, or for a phone."""
+"""`tfar export`: writes a model as a SavedModel for TF Serving, as a TFLite file, or both."""
 
 import enum
 from pathlib import Path
@@ -13,10 +13,11 @@ from tfar.cli.options import DATA_HELP, DataDir, RunOrModel
 from tfar.cli.printing import make_console, shown
 from tfar.cli.quiet import load_tensorflow, silenced
 
-HELP = """Export a model: a SavedModel with its signatures for TF Serving, a TFLite file for a phone, or both.
+HELP = """Export a model as a SavedModel for TF Serving, as a TFLite file for mobile devices, or both.
 
-The SavedModel gets the next version number: OUT/1, OUT/2, ...; the TFLite file is OUT/model.tflite. With --quantize the \
-weights of the TFLite file are rounded, and what that costs is measured on the test rows of the run's data, or of --data.
+The SavedModel is written to a folder with the next version number: OUT/1, OUT/2, ... The TFLite file is OUT/model.tflite. \
+--quantize rounds the weights of the TFLite file and prints how much this changes log_prob on test rows, which come from \
+--data or from the data of the run.
 
 [bold]Examples[/]
 
@@ -31,7 +32,7 @@ MEASURED_ROWS = 1000
 
 
 class Format(enum.StrEnum):
-    """What to write."""
+    """Format of the export."""
 
     saved_model = "saved_model"
     tflite = "tflite"
@@ -39,7 +40,7 @@ class Format(enum.StrEnum):
 
 
 class Quantize(enum.StrEnum):
-    """How the weights of a TFLite file are stored."""
+    """Data type of the weights in a TFLite file."""
 
     none = "none"
     float16 = "float16"
@@ -50,18 +51,21 @@ class Quantize(enum.StrEnum):
 def export(
     run_or_model: RunOrModel,
     out: Annotated[Path, typer.Option("--out", help="Folder for the exported model.")],
-    format: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.saved_model,
+    format: Annotated[Format, typer.Option("--format", help="Format of the export.")] = Format.saved_model,
     quantize: Annotated[
-        Quantize, typer.Option("--quantize", help="Weights of the TFLite file: float16, or 8-bit integers (dynamic).")
+        Quantize,
+        typer.Option("--quantize", help="Weights of the TFLite file: float16, or 8-bit integers (dynamic)."),
     ] = Quantize.none,
-    data: Annotated[str | None, typer.Option("--data", help=f"To measure rounded weights on. {DATA_HELP}")] = None,
+    data: Annotated[
+        str | None, typer.Option("--data", help=f"Data that measure the effect of --quantize. {DATA_HELP}")
+    ] = None,
     data_dir: DataDir = None,
 ) -> None:
     """Exports a model."""
     console = make_console()
     runs.find(run_or_model)
     if quantize != Quantize.none and format == Format.saved_model:
-        raise ValueError(f"--quantize {quantize.value} is of TFLite files: expected --format tflite or both")
+        raise ValueError(f"expected --format tflite or both with --quantize {quantize.value}; received {format.value}")
     load_tensorflow()
     dist = runs.load_dist(run_or_model)
     written = write(dist, out, format, console, None if quantize == Quantize.none else quantize.value)
@@ -75,21 +79,30 @@ def export(
 
 
 def _rounding(dist: Any, path: Path, data: str | None, data_dir: Path | None) -> str:
-    """What rounding the weights costs on the first test rows of the data."""
+    """Returns a sentence on how much rounded weights change log_prob on the first test rows of the data."""
     from tfar import serving
 
     if data is None:
-        return "Give --data to see what rounding the weights costs: a .keras file does not know its data."
+        return (
+            "Pass --data to measure how much the rounded weights change log_prob: a .keras file does not name its data."
+        )
     batches, _, split = rows.read_rows(data, tuple(dist.event_shape), None, data_dir, MEASURED_ROWS)
     value = next(iter(batches))
     return f"On {split} rows of {shown(data)}: {serving.log_prob_error(dist, path, value)}."
 
 
 def write(dist: Any, out: Path, format: Format, console: Console, quantize: str | None = None) -> dict[str, Path]:
-    """Writes what is asked for; `quantize` is that of `tfar.serving.export_tflite`.
+    """Writes a distribution in the given format.
+
+    Args:
+        dist: the distribution.
+        out: output folder.
+        format: Format.
+        console: the console that shows the progress.
+        quantize: str or None. Passed to `tfar.serving.export_tflite`.
 
     Returns:
-        The paths by what lies there.
+        dict from "SavedModel" and "TFLite" to the path that was written.
     """
     from tfar import serving
 

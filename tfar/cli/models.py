@@ -88,9 +88,10 @@ def _checked(model: str, arguments: Mapping[str, Any], known: Mapping[str, inspe
 
 def _levels(model: str, head: Any) -> dict[str, int]:
     """The lowest and the highest value, for a model that has a head of its own for them."""
-    if not head.discrete or head.num_classes is None:
+    support = head.support()
+    if support.num_values is None:
         raise ValueError(f"{model} needs images of whole numbers; received a {type(head).__name__} head")
-    return {"low": int(head.lowest), "high": int(head.lowest) + head.num_classes - 1}
+    return {"low": int(support.low), "high": int(support.high)}
 
 
 def parse_arguments(texts: list[str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the commands print: rich, but what the user named stays as it is."""
+"""Console output of the commands."""
 
 from typing import Any
 
@@ -7,10 +7,10 @@ from rich.markup import escape
 
 
 def make_console(stderr: bool = False) -> Console:
-    """A console that turns no `:x:` into a picture and breaks no line that may be copied."""
+    """Returns a console without emoji codes such as `:x:` and without line wrapping, so that lines can be copied."""
     return Console(stderr=stderr, emoji=False, highlight=False, soft_wrap=True)
 
 
 def shown(value: Any) -> str:
-    """A path or name as text that rich does not read as markup."""
+    """Escapes a path or name, so that rich does not interpret it as markup."""
     return escape(str(value))

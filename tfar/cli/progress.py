@@ -1,4 +1,4 @@
-"""A progress bar for `fit`. Imports Keras: import it late."""
+"""Progress bars. This module imports Keras, so commands import it only after they have checked their options."""
 
 import math
 from typing import Any
@@ -9,13 +9,13 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 
 class EpochBar(keras.callbacks.Callback):
-    """One bar over the batches of all epochs, with the monitored metric and its best value.
+    """Keras callback: one progress bar for all epochs, with the current and the best value of a metric.
 
     Args:
-        epochs: int. Most epochs of the run.
-        monitor: str. Which metric to show.
-        console: where to draw.
-        label: what stands before the bar.
+        epochs: int. Maximum number of epochs.
+        monitor: str. Name of the metric to show.
+        console: the console that shows the bar.
+        label: str. Text before the bar.
     """
 
     def __init__(self, epochs: int, monitor: str, console: Console, label: str = "Training") -> None:
@@ -48,7 +48,7 @@ class EpochBar(keras.callbacks.Callback):
 
 
 def bar(console: Console) -> Progress:
-    """A progress bar with a note at its end, in the one style of all commands."""
+    """Returns a progress bar in the style of all commands, with a note at its end."""
     return Progress(
         TextColumn("[bold]{task.description}"),
         BarColumn(bar_width=16),

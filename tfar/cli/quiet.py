@@ -1,4 +1,4 @@
-"""TensorFlow without its greetings."""
+"""Suppresses the messages that TensorFlow prints when it starts."""
 
 import contextlib
 import logging
@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def silenced() -> Iterator[None]:
-    """Keeps what native code writes on stderr to itself, unless the block fails: then it is printed.
+    """Captures what native code writes to stderr in the block, and prints it only if the block raises.
 
-    TensorFlow reports processor features and missing GPU drivers before any log level counts.
+    TensorFlow writes some messages (processor features, missing GPU drivers) before it applies its log level.
     """
     with tempfile.TemporaryFile() as kept:
         saved = os.dup(2)
@@ -28,10 +28,10 @@ def silenced() -> Iterator[None]:
 
 
 def load_tensorflow() -> None:
-    """Imports tfar and TensorFlow quietly; the first thing a command does once its options are checked."""
+    """Imports tfar and TensorFlow without their startup messages. A command calls it after checking its options."""
     with silenced():
         import tensorflow as tf
 
-        import tfar.training  # noqa: F401 - registers the classes that a saved model holds
+        import tfar.training  # noqa: F401 - registers the classes that saved models refer to
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     tf.get_logger().setLevel(logging.ERROR)

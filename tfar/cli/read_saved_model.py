@@ -1,4 +1,4 @@
-"""Reads an exported SavedModel with TensorFlow alone and writes its log_prob: run as a file, in a process of its own."""
+"""Script for a separate process: scores rows with an exported SavedModel, using only TensorFlow and not tfar."""
 
 import sys
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def main(folder: str, rows: str, out: str) -> None:
-    """Scores the rows of one .npy file into another."""
+    """Reads rows from the file `rows` and writes their log_prob to the file `out` (both .npy)."""
     import tensorflow as tf
 
     signature = tf.saved_model.load(folder).signatures["log_prob"]

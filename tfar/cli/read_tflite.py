@@ -1,4 +1,4 @@
-"""Reads an exported TFLite file with its runtime alone and writes its log_prob: run as a file, in a process of its own."""
+"""Script for a separate process: scores rows with an exported TFLite file, using only the LiteRT runtime and not tfar."""
 
 import sys
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def main(path: str, rows: str, out: str) -> None:
-    """Scores the rows of one .npy file into another."""
+    """Reads rows from the file `rows` and writes their log_prob to the file `out` (both .npy)."""
     from ai_edge_litert.interpreter import Interpreter
 
     runner = Interpreter(model_path=path).get_signature_runner("log_prob")

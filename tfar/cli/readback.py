@@ -1,4 +1,4 @@
-"""Exported models read by other processes, which know nothing of tfar."""
+"""Compares exported models with the distribution, by loading them in processes that do not import tfar."""
 
 import importlib.util
 import os
@@ -18,24 +18,26 @@ RUNTIMES = {"SavedModel": "tensorflow", "TFLite": "ai_edge_litert"}
 
 
 def compare(dist: Any, written: dict[str, Path], rows: np.ndarray, console: Console) -> dict[str, float]:
-    """Scores rows with exported models in fresh processes.
+    """Compares the log_prob of exported models, each loaded in a new process, with that of the distribution.
 
     Args:
         dist: the distribution that was exported.
-        written: paths by "SavedModel" and "TFLite".
+        written: dict from "SavedModel" and "TFLite" to the exported path.
         rows: `[N, *event_shape]`.
-        console: where to print.
+        console: the console that shows the results.
 
     Returns:
-        The largest difference of log_prob between the distribution and each export; none for a runtime that is missing.
+        dict from format to the largest absolute difference. A format whose runtime is not installed is left out.
     """
     expected = np.asarray(dist.log_prob(rows))
     differences = {}
     for what, path in written.items():
         if importlib.util.find_spec(RUNTIMES[what]) is None:
-            console.print(f'{what}: not read back, as {RUNTIMES[what]} is missing: pip install "tfar\\[serving]"')
+            console.print(
+                f'{what}: not compared, because {RUNTIMES[what]} is not installed: pip install "tfar\\[serving]"'
+            )
             continue
-        with console.status(f"Reading the {what}"):
+        with console.status(f"Scoring with the {what}"):
             differences[what] = float(np.abs(read(what, path, rows) - expected).max())
         console.print(
             f"{what}: {shown(path)}, log_prob of {len(rows)} rows differs by at most [bold]{differences[what]:.1e}[/] nats",
@@ -44,18 +46,18 @@ def compare(dist: Any, written: dict[str, Path], rows: np.ndarray, console: Cons
 
 
 def read(what: str, path: Path, rows: np.ndarray) -> np.ndarray:
-    """The log_prob `[N]` that an exported model gives in a fresh process.
+    """Returns the log_prob `[N]` that an exported model computes in a new process.
 
     Raises:
-        RuntimeError: If the process fails, with the end of what it printed.
+        RuntimeError: If the process fails. The message holds the end of its error output.
     """
     with tempfile.TemporaryDirectory() as folder:
         given, result = Path(folder) / "rows.npy", Path(folder) / "log_prob.npy"
         np.save(given, rows.astype(np.float32))
-        # -P: the folder of the script, where this package lies, is not searched for modules.
+        # -P keeps the folder of the script off the module search path, so that its files cannot shadow other modules.
         script = Path(__file__).with_name(READERS[what])
         command = [sys.executable, "-P", str(script), str(path), str(given), str(result)]
         done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
         if done.returncode:
-            raise RuntimeError(f"{what} at {path} could not be read back:\n{done.stderr[-2000:]}")
+            raise RuntimeError(f"could not score with the {what} at {path}:\n{done.stderr[-2000:]}")
         return np.load(result)

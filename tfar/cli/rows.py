@@ -1,4 +1,4 @@
-"""Rows to score or to complete, and where results are written."""
+"""Input rows, masks of observed values, and output files of the commands."""
 
 import csv
 from collections.abc import Iterable, Iterator
@@ -16,20 +16,21 @@ OBSERVED = ("top", "bottom", "left", "right")
 def read_rows(
     data: str, event_shape: tuple[int, ...], split: str | None, data_dir: Path | None, batch_size: int
 ) -> tuple[Iterable[np.ndarray], int | None, str]:
-    """Opens rows of a data set or of a file.
+    """Opens the rows of a data set or a file.
 
     Args:
-        data: name or path.
-        event_shape: what the model takes; rows of as many values in another shape are reshaped.
-        split: "train", "valid", "test", "all" (of a file), or None: the test rows of a named set, all rows of a file.
+        data: str. Name of a data set or path of a file.
+        event_shape: tuple of int. Event shape of the model. Rows with the same number of values are reshaped to it.
+        split: str or None. "train", "valid", "test" or, for a file, "all". None is "test" for a named data set and "all" for
+            a file.
         data_dir: folder of data sets, or None.
         batch_size: int.
 
     Returns:
-        Batches float32 `[B, *event_shape]`, the number of rows if it is known, and the split that was taken.
+        The batches (float32 `[B, *event_shape]`), the number of rows (None if unknown), and the name of the split.
 
     Raises:
-        ValueError: If there is no such split, or the rows have another number of values.
+        ValueError: If the split does not exist, or if the number of values in a row differs from the model's.
     """
     import tfar.data
     from tfar.data.opening import SUFFIXES
@@ -39,14 +40,16 @@ def read_rows(
     if split not in SPLITS:
         raise ValueError(f"unknown split {split!r}: expected one of {', '.join(SPLITS)}")
     if split == "all" and not is_file:
-        raise ValueError(f"expected --split train, valid or test of {data}; only a file has 'all'")
+        raise ValueError(f"expected --split train, valid or test for {data}; only a file has 'all'")
     options: dict[str, Any] = {"valid_fraction": 0.0, "test_fraction": 0.0} if split == "all" else {}
     splits = tfar.data.load(data, data_dir=data_dir, batch_size=batch_size, **options)
     names = [split] if split != "all" else [name for name in SPLITS[:3] if getattr(splits, name) is not None]
     if getattr(splits, names[0]) is None:
         raise ValueError(f"{data} has no {split} rows")
     if np.prod(splits.event_shape) != np.prod(event_shape):
-        raise ValueError(f"expected rows of shape {event_shape}, as the model takes; {data} has {splits.event_shape}")
+        raise ValueError(
+            f"expected rows of shape {event_shape}, the event shape of the model; {data} has {splits.event_shape}"
+        )
     sizes = [getattr(splits, f"num_{name}") for name in names]
     return _batches(splits, names, event_shape), None if None in sizes else sum(sizes), split
 
@@ -58,14 +61,14 @@ def _batches(splits: Any, names: list[str], event_shape: tuple[int, ...]) -> Ite
 
 
 def observed_mask(text: str, event_shape: tuple[int, ...]) -> np.ndarray:
-    """Which values are observed, bool `[*event_shape]` or, from a file, `[N, *event_shape]`.
+    """Returns the mask of observed values: bool `[*event_shape]`, or `[N, *event_shape]` if a file has a mask for each row.
 
     Args:
-        text: "top", "bottom", "left" or "right" half of an image, or a .npy file of booleans.
-        event_shape: of the model.
+        text: str. "top", "bottom", "left" or "right" for that half of an image, or the path of a .npy file of booleans.
+        event_shape: tuple of int. Event shape of the model.
 
     Raises:
-        ValueError: If it is neither, or the shape does not fit.
+        ValueError: If the text is none of these, or if the array has another shape.
 
     Example:
         >>> observed_mask("left", (1, 5)).astype(int).tolist()
@@ -74,7 +77,7 @@ def observed_mask(text: str, event_shape: tuple[int, ...]) -> np.ndarray:
     if text in OBSERVED:
         if len(event_shape) < 2:
             raise ValueError(
-                f"--observed {text} needs images; the model takes events of shape {event_shape}: give a .npy file"
+                f"--observed {text} needs images, but the events of the model have shape {event_shape}: pass a .npy file"
             )
         axis = 0 if text in ("top", "bottom") else 1
         index = np.arange(event_shape[axis])
@@ -82,7 +85,7 @@ def observed_mask(text: str, event_shape: tuple[int, ...]) -> np.ndarray:
         shape = [-1 if a == axis else 1 for a in range(len(event_shape))]
         return np.broadcast_to(half.reshape(shape), event_shape)
     if Path(text).suffix != ".npy":
-        raise ValueError(f"expected --observed {', '.join(OBSERVED)} or a .npy file of booleans; received {text!r}")
+        raise ValueError(f"--observed: expected {', '.join(OBSERVED)} or a .npy file of booleans; received {text!r}")
     try:
         mask = np.load(text, allow_pickle=False)
     except ValueError as error:
@@ -94,16 +97,33 @@ def observed_mask(text: str, event_shape: tuple[int, ...]) -> np.ndarray:
     return mask.astype(bool)
 
 
-def check_out(path: Path, suffixes: tuple[str, ...], event_shape: tuple[int, ...] | None = None) -> None:
-    """Checks where a result is to be written, before it is computed.
+def mask_of_rows(mask: np.ndarray, start: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Returns the mask of the rows `start ... start + shape[0]`, broadcast to `shape`.
+
+    Args:
+        mask: bool `[*event_shape]`, the same mask for all rows, or `[N, *event_shape]`.
+        start: int. Index of the first row.
+        shape: tuple of int. Shape `[B, *event_shape]` of the rows.
 
     Raises:
-        ValueError: If the suffix is another, or a picture is asked for of events that are no images.
+        ValueError: If the mask has too few rows.
+    """
+    if mask.ndim == len(shape):
+        if len(mask) < start + shape[0]:
+            raise ValueError(f"--observed: expected a mask for each row of the data; received {len(mask)} masks")
+        mask = mask[start : start + shape[0]]
+    return np.broadcast_to(mask, shape)
+
+
+def check_out(path: Path, suffixes: tuple[str, ...], event_shape: tuple[int, ...] | None = None) -> None:
+    """Checks the path of an output file before the result is computed.
+
+    Raises:
+        ValueError: If the suffix is not supported, or if the events of a .png file are not images.
     """
     if path.suffix not in suffixes:
         raise ValueError(f"expected --out to end with {', '.join(suffixes)}; received {path}")
     if path.suffix == ".png":
-        import tfar.plots  # noqa: F401 - says early what is missing
         from tfar.plots.figures import require_matplotlib
 
         require_matplotlib()
@@ -112,12 +132,12 @@ def check_out(path: Path, suffixes: tuple[str, ...], event_shape: tuple[int, ...
 
         if not is_image(event_shape):
             raise ValueError(
-                f"{path}: a picture needs events of shape (H, W) or (H, W, C); the model's are {event_shape}"
+                f"{path}: a .png file needs events of shape (H, W) or (H, W, C); the events of the model have {event_shape}"
             )
 
 
 def write_array(path: Path, values: np.ndarray, discrete: bool) -> None:
-    """Writes rows `[N, ...]` as .npy (the shape kept) or .csv (one flat row a line, with a header)."""
+    """Writes rows `[N, ...]` to a .npy file in their shape, or to a .csv file with a header and one flattened row per line."""
     if path.suffix == ".npy":
         with files.replacing(path, ".npy") as temporary:
             np.save(temporary, values)
@@ -128,7 +148,7 @@ def write_array(path: Path, values: np.ndarray, discrete: bool) -> None:
 
 
 def write_table(path: Path, header: list[str], rows: Iterable[Iterable[Any]]) -> None:
-    """Writes a CSV file as its rows come, beside and renamed."""
+    """Writes a CSV file from an iterator of rows. The file appears under its name when it is complete."""
     with files.replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)

@@ -167,5 +167,5 @@ def load_dist(path: Path) -> Any:
 
 def limits(dist: Any) -> tuple[float, float] | None:
     """The values of black and of white: the lowest and the highest class; None (by the values) of continuous events."""
-    head = dist.head
-    return (head.lowest, head.lowest + head.num_classes - 1.0) if head.discrete and head.num_classes else None
+    support = dist.head.support()
+    return (support.low, support.high) if support.num_values else None

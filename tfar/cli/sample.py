@@ -1,4 +1,4 @@
-"""`tfar sample`: draws from a model."""
+"""`tfar sample`: draws samples from a model."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +12,7 @@ from tfar.cli.options import RunOrModel, Seed
 from tfar.cli.printing import make_console, shown
 from tfar.cli.quiet import load_tensorflow
 
-HELP = """Draw samples, as an array, a table or a picture.
+HELP = """Draw samples from a model and write them to an array, a table or a picture.
 
 [bold]Examples[/]
 
@@ -29,17 +29,25 @@ tfar sample runs/digits --temperature 0.8 --out sharper.png
 @reports_errors
 def sample(
     run_or_model: RunOrModel,
-    out: Annotated[Path, typer.Option("--out", help=".npy, .csv or, of images, .png.")],
-    num_samples: Annotated[int, typer.Option("--num-samples", min=1, help="How many.")] = 64,
+    out: Annotated[Path, typer.Option("--out", help="Output file: .npy, .csv or, for images, .png.")],
+    num_samples: Annotated[int, typer.Option("--num-samples", min=1, help="Number of samples.")] = 64,
     seed: Seed = 0,
     method: Annotated[
-        str, typer.Option("--method", help="ancestral, fixed_point or naive: the same samples, at another speed.")
+        str,
+        typer.Option(
+            "--method",
+            help="ancestral, fixed_point or naive. All give the same samples; the speed differs.",
+        ),
     ] = "ancestral",
     temperature: Annotated[
-        float, typer.Option("--temperature", help="Below 1 sharper, above 1 flatter: another law than the model's.")
+        float,
+        typer.Option(
+            "--temperature",
+            help="Temperature of every conditional. Lower values give less diverse samples.",
+        ),
     ] = 1.0,
 ) -> None:
-    """Draws samples of a model."""
+    """Draws samples from a model."""
     console = make_console()
     runs.find(run_or_model)
     rows.check_out(out, (".npy", ".csv", ".png"))
@@ -54,4 +62,4 @@ def sample(
         plots.image_grid(samples, out, limits=runs.limits(dist))
     else:
         rows.write_array(out, samples, dist.head.discrete)
-    console.print(f"{num_samples} samples of shape {tuple(dist.event_shape)} lie in [bold]{shown(out)}[/].")
+    console.print(f"Wrote {num_samples} samples of shape {tuple(dist.event_shape)} to [bold]{shown(out)}[/].")

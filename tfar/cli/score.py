@@ -1,4 +1,4 @@
-"""`tfar score`: the log_prob of each row of data that do not fit into memory."""
+"""`tfar score`: computes the log_prob of each row of files that may be larger than memory."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,12 +12,13 @@ from tfar.cli.printing import make_console, shown
 from tfar.cli.quiet import load_tensorflow, silenced
 from tfar.exports import find_export
 
-HELP = """Score files of any size with an exported SavedModel: the log_prob of each row, in nats, with constant memory.
+HELP = """Score files of any size with an exported SavedModel: the log_prob of each row, in nats, in constant memory.
 
-If it is stopped or killed, the same command goes on where it was; the result is the same as if nothing had happened. \
-A row whose values are outside the support, missing or not finite is NaN.
+If the command is stopped or killed, run it again: it continues and gives the same result as an uninterrupted run. \
+The log_prob of a row with values that are missing, not finite or outside the support is NaN.
 
-OUT is a .csv or .parquet table of row (counted from 0) and log_prob, or a .npy array; it appears when it is complete.
+OUT is a .csv or .parquet table with the columns row (counted from 0) and log_prob, or a .npy array. It appears under its \
+name when it is complete.
 
 [bold]Examples[/]
 
@@ -27,54 +28,57 @@ tfar score exported/wine/3 bottles.csv --out scores.csv --columns ph,alcohol
 
 tfar score exported/logs "logs/*.parquet" --out scores.parquet
 """
-WAY_OUT = "`tfar score` reads rows alone: from Python, give tfar.serving.score a tf.data.Dataset of dicts"
 
 
 @reports_errors
 def score(
     export: Export,
     data: Annotated[
-        str, typer.Argument(metavar="DATA", help="A .npy, .npz, .csv or .parquet file, or a quoted pattern of them.")
+        str, typer.Argument(metavar="DATA", help="A .npy, .npz, .csv or .parquet file, or a quoted pattern.")
     ],
-    out: Annotated[Path, typer.Option("--out", help=".csv, .npy or .parquet file for the log_prob of each row.")],
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Rows scored at once.")] = 1000,
+    out: Annotated[Path, typer.Option("--out", help="Output file: .csv, .npy or .parquet.")],
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Number of rows scored at once.")] = 1000,
     columns: Annotated[
-        str | None, typer.Option("--columns", help="Names or indices of the columns to take, as a,b,c. Default: all.")
+        str | None,
+        typer.Option("--columns", help="Names or indices of the columns to use, such as a,b,c. Default: all."),
     ] = None,
-    key: Annotated[str | None, typer.Option("--key", help="Which array of an .npz file.")] = None,
+    key: Annotated[str | None, typer.Option("--key", help="Name of the array in an .npz file.")] = None,
     header: Annotated[
         bool | None,
-        typer.Option("--header/--no-header", help="Whether a .csv file starts with names. Default: by look."),
+        typer.Option("--header/--no-header", help="Whether a .csv file starts with column names. Default: detected."),
     ] = None,
 ) -> None:
-    """Scores data of any size with an export."""
+    """Scores files of any size with an exported model."""
     console = make_console()
     found = find_export(export)
     condition = sorted({*found.description["signatures"]["log_prob"]["inputs"]} - {"value"})
     if condition:
-        raise ValueError(f"{found.path} is conditional: expected rows with {', '.join(condition)}; {WAY_OUT}")
+        raise ValueError(
+            f"{found.path} needs the input {', '.join(condition)}, which `tfar score` cannot read from "
+            "files. In Python, pass tfar.serving.score a tf.data.Dataset of dicts"
+        )
     load_tensorflow()
     from tfar import serving
     from tfar.data import open_rows
 
     rows = open_rows(data, batch_size=batch_size, columns=_columns(columns), key=key, header=header)
     if out.exists() and any(out.samefile(path) for path in rows.paths):
-        raise ValueError(f"expected --out beside the data; {out} is one of the files to score")
+        raise ValueError(f"expected --out to be a new file; {out} is one of the files to score")
     try:
         with Bar(console, rows.expected_rows) as bar, silenced():
             done = serving.score(found.path, rows, out, progress=bar.update)
     except KeyboardInterrupt:
-        console.print("The rows so far are kept: the same command goes on from there.")
+        console.print("The scores so far are kept. Run the same command again to continue.")
         raise
     console.print(summary(done))
 
 
 class Bar:
-    """A progress bar over rows, which appears when the first are counted.
+    """A progress bar over rows. It appears with the first update.
 
     Args:
-        console: where to draw.
-        expected_rows: int. How many rows there seem to be.
+        console: the console that shows the bar.
+        expected_rows: int. Estimated number of rows.
     """
 
     def __init__(self, console: Console, expected_rows: int) -> None:
@@ -85,8 +89,8 @@ class Bar:
         self.task: Any = None
 
     def update(self, rows: int) -> None:
-        """Draws that so many rows are done."""
-        if self.task is None:  # Begun with the rows of an earlier run, so that they do not count as speed.
+        """Shows that `rows` rows are scored."""
+        if self.task is None:  # Rows of an earlier run must not affect the estimated time.
             self.task = self.progress.add_task("Scoring", total=self.expected_rows, completed=rows, note="")
         total = max(self.expected_rows, rows)
         self.progress.update(self.task, completed=rows, total=total, note=f"{rows:,} rows")
@@ -103,12 +107,14 @@ class Bar:
 
 
 def summary(done: Any) -> str:
-    """What was scored, and how many rows have no score."""
-    earlier = f", {done.num_resumed:,} of them from an earlier run" if done.num_resumed else ""
-    nan = f"{done.num_nan:,} are NaN"
+    """Returns a sentence with the number of rows, of resumed rows and of rows with the score NaN."""
+    earlier = f" ({done.num_resumed:,} of them in an earlier run)" if done.num_resumed else ""
+    nan = f"The log_prob of {done.num_nan:,} rows is NaN"
     if done.num_nan:
-        nan += f", the first of them row {done.first_nan}: outside the support, missing or not finite"
-    return f"The log_prob of {done.num_rows:,} rows lies in [bold]{shown(done.path)}[/]{earlier}; {nan}."
+        nan += (
+            f" because of values that are missing, not finite or outside the support; the first is row {done.first_nan}"
+        )
+    return f"Wrote the log_prob of {done.num_rows:,} rows{earlier} to [bold]{shown(done.path)}[/]. {nan}."
 
 
 def _columns(text: str | None) -> list[str | int] | None:

@@ -5,6 +5,7 @@ import io
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -12,10 +13,10 @@ from tfar.cli.errors import reports_errors
 from tfar.cli.options import Export as ExportOption
 from tfar.exports import Export, find_export
 
-HELP = """Print the command that starts TF Serving on an exported SavedModel: nothing is started.
+HELP = """Print the command that starts TF Serving on an exported SavedModel, without starting anything.
 
-With the folder of all versions the server takes the newest, and every newer one that is exported while it runs; with the \
-folder of one version it serves that one alone.
+Given the folder of all versions, the server serves the newest one, and loads newer ones as they are exported. Given the \
+folder of one version, it serves only that version.
 
 [bold]Examples[/]
 
@@ -32,17 +33,18 @@ def serve(export: ExportOption) -> None:
     """Prints the command that starts TF Serving on an export."""
     found = find_export(export)
     if not found.path.name.isdecimal():
-        raise ValueError(f"{found.path}: TF Serving takes the folder of a version by its number; expected such as 1")
+        raise ValueError(
+            f"{found.path}: TF Serving needs a version folder whose name is a number; expected for example 1"
+        )
     typer.echo("\n".join(lines(found)))
 
 
 def lines(export: Export) -> list[str]:
-    """Commands for a shell, each under a comment: Docker's, that of an installed server, and a question to either."""
+    """Returns shell commands, each below a comment: for Docker, for an installed server, and to ask for the status."""
     name = model_name(export)
-    versions = export.description.get("versions", {})
-    comment = f"# {export.path} was exported with TensorFlow {versions.get('tensorflow', '(unknown)')}."
+    version = export.description["versions"].get("tensorflow", "(unknown)")
     return [
-        comment,
+        f"# {_printable(export.path)} was exported with TensorFlow {_printable(version)}.",
         f"# TF Serving in its official Docker image: gRPC on port {GRPC_PORT}, REST on port {REST_PORT}.",
         shlex.join(docker_command(export)),
         "# The same with an installed tensorflow_model_server:",
@@ -52,8 +54,18 @@ def lines(export: Export) -> list[str]:
     ]
 
 
+def _printable(value: Any) -> str:
+    """Escapes line breaks and other control characters, which would end a comment or command the terminal.
+
+    Example:
+        >>> _printable("2.21.0\\nrm -r /")
+        '2.21.0\\\\nrm -r /'
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(value))
+
+
 def model_name(export: Export) -> str:
-    """The name that clients call the model by: that of the folder, without what a URL or the image cannot hold.
+    """Returns the name of the served model: the name of the folder, without characters that a URL cannot hold.
 
     Example:
         >>> model_name(Export(Path("/exported/my model/1"), {}, False))
@@ -63,7 +75,7 @@ def model_name(export: Export) -> str:
 
 
 def docker_command(export: Export) -> list[str]:
-    """The words of the command that serves an export in the official image."""
+    """Returns the words of the command that serves an export in the official image."""
     name = model_name(export)
     source, target = export.base, f"/models/{name}"
     if export.is_pinned:
@@ -74,7 +86,7 @@ def docker_command(export: Export) -> list[str]:
 
 
 def server_commands(export: Export) -> list[str]:
-    """The commands that serve an export with an installed server; one version needs a configuration file."""
+    """Returns the commands that serve an export with an installed server; one version needs a configuration file."""
     name = model_name(export)
     server = ["tensorflow_model_server", f"--port={GRPC_PORT}", f"--rest_api_port={REST_PORT}"]
     if not export.is_pinned:
@@ -95,7 +107,7 @@ def _config(name: str, base: Path, version: str) -> str:
 
 
 def _csv(fields: list[str]) -> str:
-    """Joins fields as Docker's --mount reads them: a path may hold a comma."""
+    """Joins fields as CSV, which is what Docker's --mount parses, because a path may contain a comma."""
     text = io.StringIO()
     csv.writer(text, lineterminator="").writerow(fields)
     return text.getvalue()

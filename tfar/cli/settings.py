@@ -1,4 +1,4 @@
-"""The settings of a training run, as its config.json keeps them."""
+"""The settings of a training run. They are stored in its config.json."""
 
 import dataclasses
 import platform
@@ -10,30 +10,30 @@ from tfar.cli.models import MODELS, OPTIONS
 
 ORDERS = ("natural", "reverse", "random")
 VERSIONS_OF = ("tensorflow", "keras", "tensorflow-probability", "numpy")
-# What may change when a run is resumed: how long it goes on, and where its data lie.
+# The settings that may change when a run is resumed.
 FREE = ("epochs", "data_dir")
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """Everything that decides the result of `tfar train`, the rows of the data aside.
+    """Everything except the data that determines the result of `tfar train`.
 
     Attributes:
-        model: the model's name.
-        data: name of a data set or path of a file.
-        data_dir: folder of data sets, or None.
-        hidden_units: units of each hidden layer, or None for what suits the model.
-        order: "natural", "reverse" or "random".
-        num_masks: number of masks; None: fresh ones at every update.
-        arguments: other arguments of the model's constructor.
-        head: None for the one that suits the data, or "Name" or "Name:number" of `tfar.heads`.
-        epochs: most epochs.
-        batch_size: rows of an update.
-        learning_rate: of AdamW.
-        weight_decay: of AdamW.
-        patience: epochs without a better validation before the run stops.
-        ema: momentum of the moving average of the weights, or None.
-        seed: of weights, masks and shuffling.
+        model: str. Name of the model, a key of `models.MODELS`.
+        data: str or None. Name of a data set or path of a file.
+        data_dir: str or None. Folder of data sets.
+        hidden_units: tuple of int or None. Units of each hidden layer. None is the default of the model.
+        order: str. "natural", "reverse" or "random".
+        num_masks: int or None. Number of masks. None draws new masks at every update.
+        arguments: dict. Other arguments of the constructor of the model.
+        head: str or None. "Name" or "Name:number" for a class of `tfar.heads`. None is chosen from the data.
+        epochs: int. Maximum number of epochs.
+        batch_size: int. Rows per update.
+        learning_rate: float. Learning rate of AdamW.
+        weight_decay: float. Weight decay of AdamW.
+        patience: int. Number of epochs without improvement of the validation loss after which training stops.
+        ema: float or None. Momentum of the exponential moving average of the weights.
+        seed: int. Seed of the weights, the masks and the shuffling.
     """
 
     model: str = "made"
@@ -61,7 +61,7 @@ class Settings:
             if getattr(self, name) < 1:
                 raise ValueError(f"expected --{name.replace('_', '-')} of at least 1; received {getattr(self, name)}")
         if self.patience < 0 or self.seed < 0:
-            raise ValueError(f"expected no negative number; received patience {self.patience}, seed {self.seed}")
+            raise ValueError(f"expected --patience and --seed of at least 0; received {self.patience} and {self.seed}")
         if not self.learning_rate > 0 or not self.weight_decay >= 0:
             raise ValueError(
                 "expected a positive --learning-rate and a --weight-decay of at least 0; "
@@ -71,39 +71,39 @@ class Settings:
             raise ValueError(f"expected --ema between 0 and 1, such as 0.999; received {self.ema}")
 
     def as_json(self) -> dict[str, Any]:
-        """The settings as plain values."""
+        """Returns the settings as values that JSON can represent."""
         units = self.hidden_units
         return {**dataclasses.asdict(self), "hidden_units": None if units is None else list(units)}
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "Settings":
-        """The inverse of `as_json`."""
+        """Makes settings from the result of `as_json`."""
         units = content["hidden_units"]
         return cls(**{**content, "hidden_units": None if units is None else tuple(units)})
 
     def options(self) -> dict[str, Any]:
-        """The options that only some models take, by name."""
+        """Returns the options that only some models have, by name."""
         return {name: getattr(self, name) for name in OPTIONS}
 
 
 def resumed(before: Settings, now: Settings, given: set[str], folder: Path) -> Settings:
-    """The settings with which a run goes on: those it began with, and of the given ones those that may change.
+    """Returns the settings of a resumed run: the stored settings, updated with the options in `FREE` that were passed.
 
     Args:
-        before: of the run's config.json.
-        now: of the command line.
-        given: which of them were given there; the others are defaults, and say nothing.
-        folder: of the run, for messages.
+        before: Settings in the config.json of the run.
+        now: Settings of the command line.
+        given: set of str. Names of the options that were passed on the command line. The others have their defaults.
+        folder: folder of the run, for the error message.
 
     Raises:
-        ValueError: If one was given that differs and may not; says what the run has and what came.
+        ValueError: If an option was passed that differs from the stored setting and must not change.
     """
     for name in sorted(given - set(FREE)):
         was, came = getattr(before, name), getattr(now, name)
         if was != came:
             raise ValueError(
-                f"{folder} was started with {name} {_show(was)}; received {_show(came)}. Leave the option out to go on, or "
-                "give another --out to start a new run"
+                f"{folder} was started with {name} {_show(was)}; received {_show(came)}. Omit the option to continue the run, "
+                "or choose another --out for a new run"
             )
     return dataclasses.replace(before, **{name: getattr(now, name) for name in given & set(FREE)})
 
@@ -115,7 +115,7 @@ def _show(value: Any) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what decides the numbers of a run."""
+    """Returns the versions of Python and of the libraries that affect the numbers of a run."""
     import tfar
 
     return {
@@ -126,10 +126,10 @@ def versions() -> dict[str, str]:
 
 
 def parse_units(texts: list[str]) -> tuple[int, ...]:
-    """Turns ["500", "500"] or ["500,500"] into (500, 500).
+    """Parses ["500", "500"] or ["500,500"] into (500, 500).
 
     Raises:
-        ValueError: If one is not an int of at least 1.
+        ValueError: If a number is not an integer of at least 1.
 
     Example:
         >>> parse_units(["500,250", "100"])
@@ -137,18 +137,18 @@ def parse_units(texts: list[str]) -> tuple[int, ...]:
     """
     parts = [part for text in texts for part in text.split(",")]
     if not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
-        raise ValueError(f"expected hidden units as 500,500; received {','.join(texts)!r}")
+        raise ValueError(f"expected --hidden-units such as 500,500; received {','.join(texts)!r}")
     return tuple(int(part) for part in parts)
 
 
 def parse_masks(text: str) -> int | None:
-    """Turns "32" into 32, and "fresh" into None.
+    """Parses "32" into 32 and "fresh" into None.
 
     Raises:
-        ValueError: If it is neither an int of at least 1 nor "fresh".
+        ValueError: If the text is neither an integer of at least 1 nor "fresh".
     """
     if text == "fresh":
         return None
     if not text.isdecimal() or int(text) < 1:
-        raise ValueError(f"expected a number of masks or 'fresh'; received {text!r}")
+        raise ValueError(f"expected --num-masks to be a number or 'fresh'; received {text!r}")
     return int(text)

@@ -1,4 +1,4 @@
-"""Data sets by name and the user's own files."""
+"""Data sets: named sets and files."""
 
 from tfar.data.files import from_files
 from tfar.data.load import load, names

@@ -1,4 +1,4 @@
-"""One fixed binarisation of MNIST, the same bits from either form in which MNIST is found."""
+"""MNIST with a fixed binarisation. Both supported file formats of MNIST give the same bits."""
 
 import hashlib
 import os
@@ -11,7 +11,7 @@ from tfar.data.images import NUM_VALID, ImageSource, find_builder
 from tfar.data.sources import ArraySource
 from tfar.data.splits import DataSplits
 
-# SHA-256 of the 60000 and 10000 images, uint8, in the order of the original files.
+# SHA-256 of the uint8 images in the order of the original files.
 _ORIGINAL = {
     "train": "741c988805d008ac6e4c904b69001ba184c24b2c540a4ef403f4c71b676cf757",
     "test": "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161",
@@ -26,32 +26,32 @@ def load_mnist_binarized(
     seed: int = 0,
     source: str = "auto",
 ) -> DataSplits:
-    """Loads MNIST with each pixel drawn once: one with probability (grey level) / 255.
+    """Loads MNIST, binarised once at random: a pixel is 1 with probability (grey level) / 255.
 
         x = 1 if u < pixel / 255 else 0,   u = floor(w / 2^11) / 2^53
 
-    w are the 64-bit words of `numpy.random.PCG64(seed).random_raw`, a stream that NumPy fixes for ever: one word a
-    pixel, first the 60000 train images, then the 10000 test images, both in the order of the original files. The
-    last 10000 train images are the validation split. Seed 0 is the set to report.
+    where w are the 64-bit words of `numpy.random.PCG64(seed).random_raw`, one for each pixel: first those of the 60000
+    train images, then those of the 10000 test images, both in the order of the original files. NumPy guarantees that this
+    stream does not change. The last 10000 train images are the validation split. Use seed 0 for results to report.
 
     Args:
-        data_dir: path of a folder with mnist.npz (x_train `[60000, 28, 28]` uint8, x_test), or with TFDS's mnist.
-            By default `$TFAR_DATA_DIR`, and TFDS's mnist where `load_images` looks for it.
+        data_dir: path of a folder that holds mnist.npz (arrays x_train and x_test, uint8 `[N, 28, 28]`) or the set "mnist"
+            of tensorflow-datasets (TFDS). Default: `$TFAR_DATA_DIR`, and for TFDS the folders of `load_images`.
         batch_size: int.
-        seed: int. Which draw.
-        source: "npz", "tfds", or "auto": mnist.npz if it is there (it is read faster), else TFDS. TFDS stores the
-            images in another order; the original one is restored and verified, so that the bits are the same.
+        seed: int. Seed of the binarisation.
+        source: str. "npz", "tfds", or "auto": mnist.npz if it exists, because it is faster to read, otherwise TFDS. TFDS
+            stores the images in another order. The original order is restored and verified, so that the bits are the same.
 
     Returns:
-        A `DataSplits` of `(28, 28)` bits.
+        `DataSplits` with binary rows of shape `(28, 28)`.
 
     Raises:
-        FileNotFoundError: neither form is there; names the folders.
-        ValueError: another source, or arrays that are not MNIST's.
+        FileNotFoundError: If neither file format is found.
+        ValueError: If `source` is unknown, or if the arrays are not those of MNIST.
 
     References:
-        Salakhutdinov and Murray. On the quantitative analysis of deep belief networks. ICML 2008, section 5.1, for the
-        rule. Their own draw is "binarized_mnist".
+        Salakhutdinov and Murray. On the quantitative analysis of deep belief networks. ICML 2008, section 5.1. Their
+        own binarisation is the data set "binarized_mnist".
     """
     seed = check_seed(seed)
     images = read_mnist(data_dir, source)
@@ -64,26 +64,26 @@ def load_mnist_binarized(
         batch_size=batch_size,
         head="Bernoulli",
         head_config={},
-        description=f"MNIST, each pixel one with probability x/255, drawn once from PCG64({seed})",
+        description=f"MNIST, binarised at random with probability x/255 by PCG64({seed})",
     )
 
 
 def draw_bits(images: np.ndarray, generator: np.random.PCG64) -> np.ndarray:
-    """Draws a bit for each pixel, with probability pixel / 255 exactly.
+    """Draws a bit for each pixel, which is 1 with probability exactly pixel / 255.
 
     Args:
-        images: uint8, `[N, …]`.
-        generator: np.random.PCG64, advanced by one word a pixel.
+        images: uint8 `[N, ...]`.
+        generator: np.random.PCG64. Advanced by one word for each pixel.
 
     Returns:
-        uint8 of the same shape, 0 or 1.
+        uint8 array of the same shape with values 0 and 1.
 
     Example:
         >>> draw_bits(np.array([[0, 255]], np.uint8), np.random.PCG64(3)).tolist()
         [[0, 1]]
     """
     bits = np.empty_like(images)
-    for start in range(0, len(images), 1000):  # So that the words of 60000 images are never in memory at once.
+    for start in range(0, len(images), 1000):  # In parts, because the words of all images would take 376 MB.
         part = images[start : start + 1000].astype(np.uint64)
         words = generator.random_raw(part.size).reshape(part.shape)
         bits[start : start + 1000] = (words >> np.uint64(11)) * np.uint64(255) < part << np.uint64(53)
@@ -94,15 +94,15 @@ def read_mnist(data_dir: str | os.PathLike[str] | None = None, source: str = "au
     """Reads MNIST's images in the order of the original files.
 
     Args:
-        data_dir: as `load_mnist_binarized`.
-        source: "npz", "tfds" or "auto".
+        data_dir: as in `load_mnist_binarized`.
+        source: str. "npz", "tfds" or "auto".
 
     Returns:
-        dict of "train" and "test": uint8 `[N, 28, 28]`.
+        dict with the arrays "train" and "test", uint8 `[N, 28, 28]`.
 
     Raises:
-        FileNotFoundError: not there.
-        ValueError: another source, or other arrays.
+        FileNotFoundError: If MNIST is not found.
+        ValueError: If `source` is unknown, or if the arrays are not those of MNIST.
     """
     if source not in ("auto", "npz", "tfds"):
         raise ValueError(f"source must be 'auto', 'npz' or 'tfds'; received {source!r}")
@@ -112,12 +112,12 @@ def read_mnist(data_dir: str | os.PathLike[str] | None = None, source: str = "au
         return _read_npz(path)
     if source == "npz":
         raise FileNotFoundError(
-            f"mnist.npz was looked for in {folder or 'no folder, as none is named'}: pass data_dir=…"
+            f"mnist.npz was not found in {folder or 'any folder, because no folder is set'}: pass data_dir=…"
         )
     try:
         builder = find_builder("mnist", data_dir)
     except FileNotFoundError as error:
-        raise FileNotFoundError(f"no mnist.npz in {folder or 'any named folder'}; {error}") from error
+        raise FileNotFoundError(f"mnist.npz was not found in {folder or 'any folder'}; {error}") from error
     return {k: _restore_order(k, ImageSource(builder, k).array()[..., 0]) for k in ("train", "test")}
 
 
@@ -134,14 +134,14 @@ def _read_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
 
 
 def _restore_order(split: str, images: np.ndarray) -> np.ndarray:
-    """Undoes TFDS's shuffle: it sorts the images by a hash of their index, salted with the split's name."""
+    """Returns the images in the original order. TFDS sorts them by a hash of their index and the name of the split."""
     hasher = require("tensorflow_datasets.core.hashing").Hasher(split)
     order = sorted(range(len(images)), key=hasher.hash_key)
     original = np.empty_like(images)
     original[order] = images
     if hashlib.sha256(original.tobytes()).hexdigest() != _ORIGINAL[split]:
         raise ValueError(
-            f"the {split} images of tensorflow-datasets could not be brought back to the original order of MNIST; "
-            "name a folder that holds mnist.npz (x_train, x_test) by data_dir=…, and use source='npz'"
+            f"the original order of the {split} images of MNIST could not be restored from tensorflow-datasets; "
+            "pass data_dir=… with a folder that holds mnist.npz (x_train, x_test), and source='npz'"
         )
     return original

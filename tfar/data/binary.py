@@ -1,4 +1,4 @@
-"""The tables of bits on which NADE and MADE were compared, from one .npz file each."""
+"""The binary data sets on which the papers compare NADE and MADE, each read from an .npz file."""
 
 import os
 import pathlib
@@ -19,19 +19,19 @@ BINARY_SETS = {
 
 
 def load_binary(name: str, *, data_dir: str | os.PathLike[str] | None = None, batch_size: int = 100) -> DataSplits:
-    """Loads `<folder>/<name>.npz`, which holds the arrays train, valid and test of bits `[N, D]`.
+    """Loads `<folder>/<name>.npz`, which holds the binary arrays train, valid and test of shape `[N, D]`.
 
     Args:
-        name: str, one of `BINARY_SETS`.
-        data_dir: path of the folder. By default the environment variable TFAR_DATA_DIR.
+        name: str. A key of `BINARY_SETS`.
+        data_dir: path of the folder. Default: the environment variable TFAR_DATA_DIR.
         batch_size: int.
 
     Returns:
-        A `DataSplits` of `(D,)` bits.
+        `DataSplits` with binary rows of shape `(D,)`.
 
     Raises:
-        FileNotFoundError: no such folder or file; names the one that was looked for.
-        ValueError: an array is missing, is not a table, or holds something else than bits.
+        FileNotFoundError: If the folder or the file does not exist.
+        ValueError: If an array is missing, is not a table, or has values other than 0 and 1.
 
     References:
         Larochelle and Murray. The neural autoregressive distribution estimator. AISTATS 2011, section 6.
@@ -39,14 +39,14 @@ def load_binary(name: str, *, data_dir: str | os.PathLike[str] | None = None, ba
     folder = data_folder(data_dir)
     if folder is None:
         raise FileNotFoundError(
-            f"{name} is read from a file {name}.npz (arrays train, valid and test of bits), and no folder is named: "
-            f"pass data_dir=… or set the environment variable {DATA_DIR_VARIABLE}"
+            f"{name} is read from a file {name}.npz (binary arrays train, valid and test), but no folder is set: pass data_dir=… "
+            f"or set the environment variable {DATA_DIR_VARIABLE}"
         )
     path = folder / f"{name}.npz"
     if not path.is_file():
         raise FileNotFoundError(
-            f"{name} was looked for in the folder {folder}, which has no file {path.name}. Put a file there that holds "
-            f"the arrays train, valid and test of bits, or name another folder by data_dir=… or {DATA_DIR_VARIABLE}"
+            f"the folder {folder} has no file {path.name}. Add this file (binary arrays train, valid and test), or set another "
+            f"folder with data_dir=… or the environment variable {DATA_DIR_VARIABLE}"
         )
     return DataSplits.from_sources(
         name,
@@ -68,9 +68,9 @@ def _read_bits(path: pathlib.Path) -> dict[str, np.ndarray]:
         width = arrays["train"].shape[1:]
         for key, x in arrays.items():
             if x.ndim != 2 or x.shape[1:] != width:
-                raise ValueError(f"expected tables [N, D] of one width; array {key} has shape {x.shape}")
+                raise ValueError(f"expected arrays [N, D] with the same D; array {key} has shape {x.shape}")
             if not np.isin(x, (0, 1)).all():
-                raise ValueError(f"expected bits; array {key} holds {x[~np.isin(x, (0, 1))][0]}")
+                raise ValueError(f"expected values 0 and 1; array {key} holds {x[~np.isin(x, (0, 1))][0]}")
     except (ValueError, zipfile.BadZipFile, EOFError) as error:
         raise ValueError(f"{path}: {error}") from error
     return {k: v.astype(np.uint8) for k, v in arrays.items()}

@@ -1,4 +1,4 @@
-"""The set that needs neither a network nor a folder: scikit-learn's handwritten digits, as bits."""
+"""The data set "digits": the handwritten digits of scikit-learn, binarised. It needs no download."""
 
 import numpy as np
 
@@ -12,22 +12,22 @@ NUM_TEST = 250
 
 
 def load_digits(*, batch_size: int = 100, seed: int = 0) -> DataSplits:
-    """Loads the 1797 images of 8x8 that scikit-learn ships, binarised at half the scale.
+    """Loads the 1797 images of 8x8 pixels that scikit-learn ships, binarised at half of the maximum.
 
         x = 1 if pixel >= 8 else 0        (pixels are 0 … 16)
 
-    The rows are put in the order of `hashing.row_fractions(seed, 0, 1797)`: the first 1297 are train, then 250 valid
-    and 250 test. The default seed is the split to report.
+    The rows are sorted by `hashing.row_fractions(seed, 0, 1797)`. The first 1297 rows are the train split, the next 250 the
+    validation split and the last 250 the test split. Use the default seed for results to report.
 
     Args:
         batch_size: int.
-        seed: int. Which split.
+        seed: int. Seed of the split.
 
     Returns:
-        A `DataSplits` of `(8, 8)` bits.
+        `DataSplits` with binary rows of shape `(8, 8)`.
 
     Raises:
-        ImportError: scikit-learn is not installed.
+        ImportError: If scikit-learn is not installed.
 
     Example:
         >>> load_digits().num_test
@@ -43,5 +43,5 @@ def load_digits(*, batch_size: int = 100, seed: int = 0) -> DataSplits:
         batch_size=batch_size,
         head="Bernoulli",
         head_config={},
-        description="scikit-learn's 8x8 handwritten digits; a bit is 1 where the pixel (0 … 16) is at least 8",
+        description="scikit-learn's 8x8 handwritten digits; a value is 1 where the pixel (0 … 16) is at least 8",
     )

@@ -1,4 +1,4 @@
-"""Small validations that every loader shares: arguments, folders, optional packages."""
+"""Validation of arguments, folders and optional packages, shared by the loaders."""
 
 import importlib
 import math
@@ -12,16 +12,16 @@ DATA_DIR_VARIABLE = "TFAR_DATA_DIR"
 
 
 def require(module: str) -> ModuleType:
-    """Imports an optional package, or says how to get it.
+    """Imports a module of an optional package.
 
     Args:
-        module: str. Dotted name, as `import` takes it.
+        module: str. Dotted name of the module.
 
     Returns:
         The module.
 
     Raises:
-        ImportError: the package is not installed.
+        ImportError: If the package is not installed. The message says how to install it.
 
     Example:
         >>> require("json").dumps([1])
@@ -31,12 +31,12 @@ def require(module: str) -> ModuleType:
         return importlib.import_module(module)
     except ImportError as error:
         raise ImportError(
-            f'{module} could not be imported ({error}). It comes with: pip install "tfar[data]"'
+            f'{module} could not be imported ({error}). Install it with: pip install "tfar[data]"'
         ) from error
 
 
 def data_folder(data_dir: str | os.PathLike[str] | None) -> pathlib.Path | None:
-    """Returns the folder of data sets: `data_dir`, else the one the environment names, else None."""
+    """Returns the folder of data sets: `data_dir`, or else the environment variable TFAR_DATA_DIR, or else None."""
     if data_dir is not None:
         return pathlib.Path(data_dir).expanduser()
     named = os.environ.get(DATA_DIR_VARIABLE)
@@ -44,10 +44,10 @@ def data_folder(data_dir: str | os.PathLike[str] | None) -> pathlib.Path | None:
 
 
 def check_count(name: str, value: Any, minimum: int = 1) -> int:
-    """Returns `value` as an int that is at least `minimum`.
+    """Returns `value` as an int of at least `minimum`.
 
     Raises:
-        ValueError: it is not an integer, or too small.
+        ValueError: If the value is not an integer or is below `minimum`.
 
     Example:
         >>> check_count("batch_size", 8)
@@ -62,28 +62,28 @@ def check_seed(value: Any) -> int:
     """Returns `value` as a non-negative int.
 
     Raises:
-        ValueError: it is not one.
+        ValueError: If the value is not a non-negative integer.
     """
     return check_count("seed", value, minimum=0)
 
 
 def check_fractions(valid_fraction: Any, test_fraction: Any) -> tuple[float, float]:
-    """Returns both fractions as floats that leave something to train on.
+    """Returns both fractions as floats.
 
     Raises:
-        ValueError: one is not in [0, 1), or their sum reaches 1.
+        ValueError: If a fraction is not in [0, 1), or if their sum is not below 1.
     """
     for name, value in (("valid_fraction", valid_fraction), ("test_fraction", test_fraction)):
         if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= float(value) < 1:
             raise ValueError(f"{name} must be a number in [0, 1); received {value!r}")
     if valid_fraction + test_fraction >= 1:
         raise ValueError(
-            "valid_fraction + test_fraction must be below 1, so that rows remain to train on; "
+            "valid_fraction + test_fraction must be below 1, so that the train split has rows; "
             f"received {valid_fraction} + {test_fraction}"
         )
     return float(valid_fraction), float(test_fraction)
 
 
 def row_bytes(event_shape: tuple[int, ...], itemsize: int) -> int:
-    """Returns the bytes of one row of that shape."""
+    """Returns the number of bytes of one row."""
     return math.prod(event_shape) * itemsize

@@ -1,4 +1,4 @@
-"""The user's own tables and arrays: .npy, .npz, .csv and .parquet files, streamed in constant memory."""
+"""Data sets from .npy, .npz, .csv and .parquet files, read in constant memory."""
 
 import dataclasses
 import os
@@ -33,42 +33,42 @@ def from_files(
     scan: bool = True,
     memory_limit: int = MEMORY_LIMIT,
 ) -> DataSplits:
-    """Reads the user's own rows, and splits them where the files do not.
+    """Reads rows from files and splits them into train, validation and test rows.
 
-    Row i, counted over all files in the order of their names, goes to a split by a hash of (seed, i)
-    (`hashing.split_of_rows`): no length is needed, and rows appended later leave the split of the earlier ones alone.
-    An .npz file with the array train, and valid or test, keeps its splits; one that it lacks is taken from train.
+    A hash of (seed, i) determines the split of row i, counted over all files in the order of their names (see
+    `hashing.split_of_rows`). The number of rows need not be known, and rows that are appended later do not change the split
+    of the earlier rows. If an .npz file has the array train, and valid or test, then these arrays are its splits; a missing
+    split is taken from train.
 
-    The files are read once at the start, a chunk at a time: this checks every cell, counts the rows and finds the
-    suited head: `Bernoulli` if all values are 0 or 1, `Categorical(max + 1)` if they are integers of 0 … 255, else
-    `NormalMixture(10)`. A table that is sorted should be shuffled before, if it is too large for
-    `DataSplits.arrays`.
+    The files are first read once in chunks. This scan checks every cell, counts the rows and chooses the head: `Bernoulli` if
+    all values are 0 or 1, `Categorical(max + 1)` if they are integers in 0 … 255, otherwise `NormalMixture(10)`. Shuffle a
+    sorted table before if it is too large for `DataSplits.arrays`, because streamed rows are not shuffled.
 
     Args:
-        path_or_pattern: a file, or a pattern such as "logs/*.csv" for files of one kind and of the same columns.
+        path_or_pattern: path of a file, or a pattern such as "logs/*.csv" for files of the same type with the same columns.
         batch_size: int.
-        columns: list of names or indices of the columns to keep; None keeps all.
-        valid_fraction: float in [0, 1). 0 makes no such split.
-        test_fraction: float in [0, 1).
-        seed: int. Which split.
-        head: str or None. The name of another head; its values then come from `head_config`, or from the scan.
-        head_config: dict or None. The arguments of the head.
-        key: str or None. Which array of an .npz file to read, and to split.
-        header: bool or None. Whether a .csv file starts with names; None finds out.
-        delimiter: str, of .csv files.
-        scan: bool. False skips the first pass, for files that are too large for it: `head` is then needed, sizes are
-            unknown, and a bad cell stops the pass that meets it (as tf.errors.InvalidArgumentError).
-        memory_limit: int. `DataSplits.arrays` reads a split into memory only below that many bytes.
+        columns: list of names or indices of the columns to use. None uses all columns.
+        valid_fraction: float in [0, 1). Expected fraction of validation rows. 0 makes no validation split.
+        test_fraction: float in [0, 1). Expected fraction of test rows. 0 makes no test split.
+        seed: int. Seed of the split.
+        head: str or None. Name of the head. None chooses it from the values.
+        head_config: dict or None. Arguments of the head. None chooses them from the values.
+        key: str or None. Name of the array of an .npz file to read and split.
+        header: bool or None. Whether a .csv file starts with column names. None detects it.
+        delimiter: str. Delimiter of .csv files.
+        scan: bool. False skips the scan, for files that are too large for it. Then `head` is required, the numbers of rows
+            are unknown, and an invalid cell raises tf.errors.InvalidArgumentError when it is read.
+        memory_limit: int. `DataSplits.arrays` returns None for splits of more bytes.
 
     Returns:
-        A `DataSplits` of float32. A .npz file is in memory; the others are streamed: a pass holds about a megabyte of
-        rows (of a .parquet file: a row group).
+        `DataSplits` with float32 rows. An .npz file is held in memory. Other files are streamed with about a megabyte of rows
+        in memory, or one row group of a .parquet file.
 
     Raises:
-        FileNotFoundError: no such file, or none that fits the pattern.
-        ValueError: another suffix, an empty file or split, rows of another length, a cell that is missing, NaN or text
-            (names file, row and column), an array or column that is not there (lists those that are).
-        ImportError: pyarrow is needed and not installed.
+        FileNotFoundError: If no file has this path or matches the pattern.
+        ValueError: If the suffix is not supported, a file or split is empty, rows differ in length, a cell is missing, NaN
+            or text (the message names file, row and column), or an array or column does not exist.
+        ImportError: If pyarrow is required but not installed.
 
     Example:
         >>> import pathlib, tempfile
@@ -82,7 +82,7 @@ def from_files(
     check_count("batch_size", batch_size)
     check_seed(seed)
     if not scan and head is None:
-        raise ValueError("scan=False cannot find the suited head: expected head=…; received None")
+        raise ValueError("scan=False cannot choose the head from the values: expected head=…; received None")
     paths = find_files(path_or_pattern)
     readers = open_files(paths, columns=columns, key=key, header=header, delimiter=delimiter)
     plans = _plan(readers, seed, *fractions)
@@ -102,7 +102,7 @@ def from_files(
 
 @dataclasses.dataclass(frozen=True)
 class _Plan:
-    """The rows of one split: those of its readers that the hash puts there (`part` None: all of them)."""
+    """The rows of one split: the rows for which the hash gives `part`, or all rows if `part` is None."""
 
     readers: list[Reader]
     part: int | None
@@ -137,27 +137,31 @@ def _plan(readers: dict[str, list[Reader]], seed: int, valid_fraction: float, te
 
 
 def _scan(path: str | os.PathLike[str], plans: dict[str, _Plan], values: "Values") -> dict[str, int]:
-    """Reads every split once, and returns how many rows each has: at least one."""
+    """Reads every split once and returns its number of rows.
+
+    Raises:
+        ValueError: If a split is empty.
+    """
     counts = {name: values.add(plan.chunks()) for name, plan in plans.items()}
     if not sum(counts.values()):
         raise ValueError(f"{path}: expected rows of numbers; received none (an empty file)")
     empty = [k for k, n in counts.items() if not n]
     if empty:
         raise ValueError(
-            f"{path}: {sum(counts.values())} rows leave the split {empty[0]} empty: give more rows, another seed, or "
-            "a fraction of 0 for a split that is not wanted"
+            f"{path}: the split {empty[0]} of {sum(counts.values())} rows is empty: add rows, pass another seed, or pass the "
+            "fraction 0 to make no such split"
         )
     return counts
 
 
 @dataclasses.dataclass
 class Values:
-    """What is known about the values after reading them.
+    """Statistics of the values that have been read.
 
-    Args:
+    Attributes:
         minimum: float.
         maximum: float.
-        integral: bool. Whether all are whole numbers.
+        integral: bool. Whether all values are whole numbers.
 
     Example:
         >>> values = Values(); values.add([np.array([0.0, 3.0])])
@@ -171,7 +175,7 @@ class Values:
     integral: bool = True
 
     def add(self, chunks: Iterator[np.ndarray]) -> int:
-        """Takes more rows into account, and returns how many they were."""
+        """Updates the statistics with more rows and returns the number of these rows."""
         count = 0
         for chunk in chunks:
             count += len(chunk)
@@ -183,11 +187,11 @@ class Values:
 
 
 def _suit(head: str | None, head_config: dict[str, Any] | None, values: Values) -> tuple[str, dict[str, Any]]:
-    """Completes what the user said about the head by what the values say."""
+    """Returns the name and the arguments of the head; those that are None are chosen from the values."""
     levels = int(values.maximum) + 1 if values.integral and 0 <= values.minimum <= values.maximum else None
     if head is None:
         if head_config is not None:
-            raise ValueError(f"head_config needs head=…; received {head_config} alone")
+            raise ValueError(f"head_config requires head=…; received head_config={head_config} and head=None")
         if levels is not None and levels <= 2:
             head = "Bernoulli"
         else:
@@ -196,7 +200,7 @@ def _suit(head: str | None, head_config: dict[str, Any] | None, values: Values) 
         return head, dict(head_config)
     if head == "Categorical" and levels is None:
         raise ValueError(
-            "Categorical needs non-negative whole numbers, or head_config={'num_classes': …}; received others"
+            "Categorical requires non-negative whole numbers or head_config={'num_classes': …}; the data have other values"
         )
     configs: dict[str, dict[str, Any]] = {
         "Categorical": {"num_classes": levels},

@@ -1,7 +1,7 @@
-"""A random order that is a pure function of (seed, row index).
+"""Pseudorandom numbers that are a function of (seed, row index).
 
-Splits come from here rather than from a random generator, for two reasons: a stream can be split without knowing its
-length, and no release of NumPy can change which row is in the test set.
+Splits use them instead of a random number generator, so that a stream of unknown length can be split, and so that no
+release of NumPy changes the test set.
 """
 
 import numpy as np
@@ -10,24 +10,24 @@ _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 
 
 def _mix(z: np.ndarray) -> np.ndarray:
-    """The finaliser of SplitMix64: a bijection of 64-bit words that looks random."""
+    """Applies the finaliser of SplitMix64, a bijective hash of 64-bit words."""
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))
 
 
 def row_fractions(seed: int, start: int, count: int) -> np.ndarray:
-    """Uniform numbers in [0, 1), one for each row index.
+    """Returns a uniform number in [0, 1) for each row index.
 
         u[i] = (mix(mix(seed + gamma) + (i + 1) gamma) >> 11) / 2^53
 
     Args:
-        seed: int, non-negative; taken modulo 2^64.
+        seed: non-negative int, taken modulo 2^64.
         start: int. Index of the first row.
-        count: int. How many rows.
+        count: int. Number of rows.
 
     Returns:
-        float64 `[count]`: element j belongs to row `start + j`, whatever `start` is.
+        float64 `[count]`. Element j is the number of row `start + j`.
 
     Example:
         >>> bool((row_fractions(7, 0, 10)[4:] == row_fractions(7, 4, 6)).all())
@@ -42,18 +42,18 @@ def row_fractions(seed: int, start: int, count: int) -> np.ndarray:
 
 
 def split_of_rows(seed: int, start: int, count: int, valid_fraction: float, test_fraction: float) -> np.ndarray:
-    """Says which split each row belongs to: 0 train, 1 valid, 2 test.
+    """Returns the split of each row: 0 for train, 1 for validation, 2 for test.
 
         test   if u[i] < test_fraction
         valid  if test_fraction <= u[i] < test_fraction + valid_fraction
         train  otherwise
 
     Args:
-        seed: int. Other seeds give other splits.
+        seed: int.
         start: int. Index of the first row.
-        count: int. How many rows.
-        valid_fraction: float. The expected share of the validation split.
-        test_fraction: float. The expected share of the test split.
+        count: int. Number of rows.
+        valid_fraction: float. Expected fraction of validation rows.
+        test_fraction: float. Expected fraction of test rows.
 
     Returns:
         int8 `[count]`.

@@ -1,6 +1,6 @@
-"""Image sets of tensorflow-datasets, with 256 levels a channel, and the two binarised MNISTs.
+"""Image data sets of tensorflow-datasets (TFDS).
 
-Nothing is downloaded unless the caller says `download=True`.
+Nothing is downloaded unless the caller passes `download=True`.
 """
 
 import dataclasses
@@ -14,22 +14,22 @@ from tfar.data.checks import DATA_DIR_VARIABLE, check_count, data_folder, requir
 from tfar.data.sources import as_float32
 from tfar.data.splits import DataSplits
 
-# How many rows to take from the end of train where a set has no validation split: the papers' number, else a tenth.
+# Number of train rows that become the validation split of sets without one, as in the papers. Other sets: a tenth.
 NUM_VALID = {"mnist": 10_000, "fashion_mnist": 10_000, "kmnist": 10_000}
 _VALID_NAMES = ("validation", "valid", "val", "dev")
 
 
 class UnknownName(ValueError):
-    """tensorflow-datasets knows no set of that name."""
+    """Raised if tensorflow-datasets has no data set with this name."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ImageSource:
-    """A slice of a TFDS split, decoded anew for each pass, in file order.
+    """A slice of a TFDS split. Each pass decodes the images again, in the order of the files.
 
     Args:
-        builder: `tfds.core.DatasetBuilder` whose files are there.
-        split: str, in TFDS's language: "train[:50000]".
+        builder: `tfds.core.DatasetBuilder` of a prepared data set.
+        split: str. Slice in the notation of TFDS, such as "train[:50000]".
     """
 
     builder: Any
@@ -53,7 +53,7 @@ class ImageSource:
             split=self.split,
             shuffle_files=False,
             decoders=tfds.decode.PartialDecoding({"image": True}),
-            # One file after the other, so that the order does not depend on the machine.
+            # Read one file after the other, so that the order does not depend on the machine.
             read_config=tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False),
         )
         return dataset.map(lambda example: example["image"], num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size)
@@ -78,24 +78,25 @@ def load_images(
     num_valid: int | None = None,
     download: bool = False,
 ) -> DataSplits:
-    """Loads an image set of tensorflow-datasets by its name there.
+    """Loads an image data set of tensorflow-datasets.
 
     Args:
-        name: str, as TFDS takes it: "mnist", "fashion_mnist", "cifar10", "downsampled_imagenet/32x32", "mnist:3.0.1".
-        data_dir: path of TFDS's folder, or of one that holds it as `tfds`. By default `$TFAR_DATA_DIR/tfds` if that
-            variable is set, else TFDS's own default.
+        name: str. Name in TFDS, such as "mnist", "cifar10", "downsampled_imagenet/32x32" or "mnist:3.0.1".
+        data_dir: path of the folder of TFDS, or of a folder with the subfolder `tfds`. Default: `$TFAR_DATA_DIR/tfds` if
+            this variable is set, otherwise the default folder of TFDS.
         batch_size: int.
-        num_valid: int or None. How many rows to take from the end of train as validation where the set has none
-            (10000 for the MNIST family, else a tenth). 0 takes none.
-        download: bool. True lets TFDS download and prepare a set that is missing.
+        num_valid: int or None. Number of rows at the end of train that become the validation split if the set has none.
+            None is 10000 for the MNIST family and a tenth of train for other sets. 0 makes no validation split.
+        download: bool. Whether TFDS may download and prepare a set that is missing.
 
     Returns:
-        A `DataSplits` of `[H, W, C]` levels 0 … 255 ("binarized_mnist": bits). `test` is None where the set has none.
+        `DataSplits` with rows of shape `(H, W, C)` and values 0 … 255 (0 and 1 for "binarized_mnist"). `test` is None if the
+        set has no test split.
 
     Raises:
-        FileNotFoundError: the set is not in the folder, which the message names.
-        ValueError: TFDS does not know the name, or the set has no uint8 images of one size.
-        ImportError: tensorflow-datasets is not installed.
+        FileNotFoundError: If the set is not in the folder.
+        ValueError: If TFDS has no set with this name, or if the set has no uint8 images of one size.
+        ImportError: If tensorflow-datasets is not installed.
     """
     builder = find_builder(name, data_dir, download)
     _check_images(name, builder)
@@ -113,28 +114,28 @@ def load_images(
 
 
 def find_builder(name: str, data_dir: str | os.PathLike[str] | None, download: bool = False) -> Any:
-    """Returns the TFDS builder of a set that is on disk, without touching the network unless `download`.
+    """Returns the TFDS builder of a data set on disk. It uses the network only if `download` is True.
 
     Raises:
-        FileNotFoundError: the set is not there.
-        ValueError: TFDS does not know the name.
+        FileNotFoundError: If the set is not on disk.
+        ValueError: If TFDS has no set with this name.
     """
     tfds = require("tensorflow_datasets")
     folders = tfds_folders(data_dir)
     for folder in folders:
-        # tfds.builder would ask a server for the description of a missing set; reading from files does not.
+        # builder_from_files uses no network, whereas tfds.builder requests the description of a missing set from a server.
         try:
             return require("tensorflow_datasets.core.read_only_builder").builder_from_files(name, data_dir=folder)
         except tfds.core.DatasetNotFoundError:
             continue
     known = tfds.list_builders(with_community_datasets=False)
     if name.split("/")[0].split(":")[0] not in known:
-        raise UnknownName(f"expected the name of a data set that tensorflow-datasets knows; received {name!r}")
+        raise UnknownName(f"expected the name of a data set of tensorflow-datasets; received {name!r}")
     if not download:
         looked = " and ".join(str(f or tfds.core.constants.DATA_DIR) for f in folders)
         raise FileNotFoundError(
-            f"{name} was looked for in {looked}, and is not there. Pass download=True to let tensorflow-datasets "
-            f"fetch it, or name the folder that holds it by data_dir=… or {DATA_DIR_VARIABLE} (as its subfolder tfds)"
+            f"{name} was not found in {looked}. Pass download=True to download it with tensorflow-datasets, pass data_dir=… with "
+            f"the folder that holds it, or set the environment variable {DATA_DIR_VARIABLE} to a folder with a subfolder tfds"
         )
     builder = tfds.builder(name, data_dir=folders[0])
     builder.download_and_prepare()
@@ -142,7 +143,7 @@ def find_builder(name: str, data_dir: str | os.PathLike[str] | None, download: b
 
 
 def tfds_folders(data_dir: str | os.PathLike[str] | None) -> list[str | None]:
-    """Returns where TFDS sets are looked for, in order; None is TFDS's own default."""
+    """Returns the folders in which TFDS sets are searched, in order. None is the default folder of TFDS."""
     folder = data_folder(data_dir)
     if folder is None:
         return [None]
@@ -156,8 +157,8 @@ def _check_images(name: str, builder: Any) -> None:
     shape, dtype = features["image"].shape, np.dtype(features["image"].np_dtype)
     if None in shape or dtype != np.uint8:
         raise ValueError(
-            f"{name}: expected uint8 images of one size; received {dtype} images of shape {shape}. Bring them to one "
-            "size, write them to a .npy file and use tfar.data.from_files"
+            f"{name}: expected uint8 images of one size; received {dtype} images of shape {shape}. Resize them, write them to "
+            "a .npy file and use tfar.data.from_files"
         )
 
 

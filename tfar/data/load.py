@@ -1,4 +1,4 @@
-"""One door to every data set: `load(name)`."""
+"""`load(name)`, which loads any named data set or file."""
 
 import os
 import pathlib
@@ -16,7 +16,7 @@ IMAGE_SETS = ("mnist", "fashion_mnist", "cifar10", "binarized_mnist")
 
 
 def names() -> list[str]:
-    """Returns the names that `load` documents; it takes those of tensorflow-datasets' image sets too.
+    """Returns the names of the documented data sets. `load` also accepts other image sets of tensorflow-datasets.
 
     Example:
         >>> "digits" in names()
@@ -33,33 +33,34 @@ def load(
     seed: int = 0,
     **options: Any,
 ) -> DataSplits:
-    """Loads a data set by its name, or the user's own file.
+    """Loads a named data set or a file.
 
-    | name | what | event shape | suited head |
+    | name | data | event shape | head |
     |---|---|---|---|
-    | digits | scikit-learn's digits as bits (bundled) | (8, 8) | Bernoulli |
-    | mnist_binarized | MNIST, each pixel drawn once | (28, 28) | Bernoulli |
-    | binarized_mnist | Salakhutdinov's own draw (TFDS) | (28, 28, 1) | Bernoulli |
-    | adult, connect4, dna, mushrooms | tables of bits (.npz) | (123,) (126,) (180,) (112,) | Bernoulli |
-    | mnist, fashion_mnist, cifar10, any TFDS image set | 256 levels | (H, W, C) | Categorical |
-    | a path or pattern of .npy, .npz, .csv, .parquet | the user's rows | as the file | by the values |
+    | digits | digits of scikit-learn, binarised (bundled) | (8, 8) | Bernoulli |
+    | mnist_binarized | MNIST, binarised at random by a fixed seed | (28, 28) | Bernoulli |
+    | binarized_mnist | MNIST, binarised by Salakhutdinov and Murray (TFDS) | (28, 28, 1) | Bernoulli |
+    | adult, connect4, dna, mushrooms | binary tables (.npz) | (123,) (126,) (180,) (112,) | Bernoulli |
+    | mnist, fashion_mnist, cifar10, any TFDS image set | values 0 … 255 | (H, W, C) | Categorical |
+    | a path or pattern of .npy, .npz, .csv, .parquet | rows of the files | as in the files | chosen from the values |
 
     Args:
         name: str.
-        data_dir: path of the folder of data sets. By default the environment variable TFAR_DATA_DIR, and for TFDS its
-            subfolder tfds. A relative file is looked for in an explicit `data_dir`.
+        data_dir: path of the folder of data sets. Default: the environment variable TFAR_DATA_DIR, and for TFDS its
+            subfolder tfds. The path of a file is relative to `data_dir` if that is passed.
         batch_size: int.
-        seed: int. Which split of "digits" and of files, which draw of "mnist_binarized"; the others have their own.
-        **options: those of the loader: `num_valid` and `download` of TFDS sets (`images.load_images`), `source` of
-            "mnist_binarized", all of `from_files`.
+        seed: int. Seed of the split of "digits" and of files, and of the binarisation of "mnist_binarized". Ignored for
+            other sets, whose splits are fixed.
+        **options: options of the loader: `num_valid` and `download` for TFDS sets (see `images.load_images`), `source` for
+            "mnist_binarized", and the options of `from_files` for files.
 
     Returns:
-        A `DataSplits`.
+        `DataSplits`.
 
     Raises:
-        FileNotFoundError: the set or file is not there; says where it was looked for.
-        ValueError: nobody knows the name.
-        ImportError: an optional package is missing; says how to get it.
+        FileNotFoundError: If the set or file is not found.
+        ValueError: If no data set has this name.
+        ImportError: If a required optional package is not installed.
 
     Example:
         >>> load("digits").event_shape
@@ -79,6 +80,6 @@ def load(
         return load_images(name, data_dir=data_dir, batch_size=batch_size, **options)
     except UnknownName as error:
         raise ValueError(
-            f"unknown data set {name!r}: expected one of {', '.join(names())}, any image set of tensorflow-datasets by "
-            f"its name there, or a file ending in {', '.join(SUFFIXES)}"
+            f"unknown data set {name!r}: expected one of {', '.join(names())}, the name of an "
+            f"image set of tensorflow-datasets, or a file ending in {', '.join(SUFFIXES)}"
         ) from error

@@ -1,10 +1,10 @@
-"""Readers of one file each: they know its columns, and give its rows chunk by chunk in float32.
+"""Readers of one file each: they check its columns and yield its rows in chunks of float32.
 
-A pass holds one chunk at a time (a Parquet file: one row group). Every cell must be a finite number; the error of one
-that is not names the file, the row and the column. With `finite=False` such a cell is NaN (or infinite) instead, for
-who goes on with the other rows.
+A pass holds one chunk at a time (of a Parquet file: one row group). Every cell must be a finite number; otherwise a ValueError
+names the file, the row and the column. With `finite=False` such a cell becomes NaN or infinite instead.
 """
 
+import contextlib
 import csv
 import itertools
 import math
@@ -15,9 +15,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from tfar.data.checks import require
+from tfar.model_files import reading
 
 Columns = Sequence[str | int] | None
 CHUNK_BYTES = 2**20
+NPY = "an array of numbers in NumPy's .npy format"
 
 
 class Reader(Protocol):
@@ -25,22 +27,22 @@ class Reader(Protocol):
 
     path: pathlib.Path
     event_shape: tuple[int, ...]
-    num_rows: int | None  # None where only a pass could tell.
+    num_rows: int | None  # None if it takes a pass over the file to count them.
 
     def chunks(self, start: int = 0) -> Iterator[np.ndarray]:
-        """Starts a pass at a row: float32 `[n, *event_shape]`, in file order."""
+        """Yields chunks of rows, float32 `[n, *event_shape]`, in file order from row `start` on."""
 
 
 def chunk_rows(event_shape: tuple[int, ...]) -> int:
-    """Returns how many rows to read at once: about a megabyte of them."""
+    """Returns the number of rows to read at once, which take about a megabyte."""
     return int(np.clip(CHUNK_BYTES // (4 * max(math.prod(event_shape), 1)), 1, 4096))
 
 
 def as_float32(chunk: np.ndarray, path: pathlib.Path, first_row: int, finite: bool = True) -> np.ndarray:
-    """Casts a chunk to float32; where `finite` is asked for, says which cell is not a finite number.
+    """Casts a chunk to float32.
 
     Raises:
-        ValueError: a NaN, an infinity, or a number beyond float32. Rows are counted from 0.
+        ValueError: If `finite` is true and a cell is NaN, infinite or beyond the range of float32. Rows are counted from 0.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         values = np.asarray(chunk, np.float32)
@@ -55,16 +57,16 @@ def as_float32(chunk: np.ndarray, path: pathlib.Path, first_row: int, finite: bo
 
 
 class ArrayReader:
-    """An array `[N, …]` that is in memory or mapped from a .npy file; one of `[N]` is read as one column.
+    """Reads an array `[N, ...]` that is in memory or mapped from a .npy file. An array `[N]` is read as one column.
 
     Args:
         path: pathlib.Path, for messages.
         array: np.ndarray of numbers.
-        columns: indices of the columns to keep, of a table `[N, D]`; None keeps all.
+        columns: indices of the columns to keep, of a table `[N, D]`. None keeps all.
         finite: bool. Whether a number that is not finite is an error.
 
     Raises:
-        ValueError: not numbers, no rows axis, or columns that are not there.
+        ValueError: If the array is not made of numbers, has no axis of rows or no values in a row, or a column does not exist.
     """
 
     def __init__(self, path: pathlib.Path, array: np.ndarray, columns: Columns = None, *, finite: bool = True) -> None:
@@ -72,6 +74,9 @@ class ArrayReader:
             raise ValueError(f"{path}: expected an array of numbers; received {array.dtype}")
         if array.ndim == 0:
             raise ValueError(f"{path}: expected an array [N, …]; received a scalar")
+        if 0 in array.shape[1:]:
+            # Such an array takes no bytes for any number of rows, so a pass over a tiny file could last for ever.
+            raise ValueError(f"{path}: expected rows with values; received an array of shape {array.shape}")
         self.path = path
         self.finite = finite
         self.array = array[:, None] if array.ndim == 1 else array
@@ -93,27 +98,27 @@ class ArrayReader:
 
 
 def open_npy(path: pathlib.Path, columns: Columns = None, *, finite: bool = True) -> ArrayReader:
-    """Maps a .npy file into memory, so that only the chunk that is read is loaded."""
-    try:
+    """Maps a .npy file into memory, so that a pass loads only the chunk that it reads."""
+    with reading(path, NPY):
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise ValueError(f"{path}: expected an array of numbers in NumPy's .npy format: {error}") from error
     return ArrayReader(path, array, columns, finite=finite)
 
 
 class CSVReader:
-    """A text table of numbers.
+    """Reads a text table of numbers.
+
+    A cell is a decimal number such as `-1.5e3`. Python's other spellings, such as `1_000`, are text.
 
     Args:
         path: pathlib.Path.
-        columns: names (they need a header) or indices of the columns to keep, in that order; None keeps all.
-        header: whether the first row names the columns. None finds out: it does if none of its cells is a number.
+        columns: names (which need a header) or indices of the columns to keep, in this order. None keeps all.
+        header: whether the first row names the columns. None detects it: the first row is a header if no cell is a number.
         delimiter: str.
-        finite: bool. Whether a cell that is missing or not a finite number is an error; else it is NaN or infinite.
+        finite: bool. Whether a cell that is missing or not a finite number is an error; otherwise it becomes NaN or infinite.
 
     Raises:
-        ValueError: an empty file, columns that are not there, a first row that is half text. While reading: a cell that
-            is missing or not a finite number, a row of another length; rows are lines of the file, counted from 1.
+        ValueError: If the file is empty, a column does not exist, or the first row mixes numbers and text. While reading: if a
+            cell is missing or not a finite number, or a row has another length. Rows are lines of the file, counted from 1.
     """
 
     num_rows: int | None = None
@@ -150,14 +155,14 @@ class CSVReader:
                     if not any(cells) and len(cells) < 2:
                         blank = blank or reader.line_num
                         continue
-                    if blank and len(cells) == 1:  # In a table of one column an empty line is a missing cell.
+                    if blank and len(cells) == 1:  # In a table of one column, an empty line is a missing cell.
                         raise ValueError(f"{self.path}: row {blank} is empty; expected a number")
                     yield reader.line_num, cells
             except (csv.Error, UnicodeDecodeError) as error:
                 raise ValueError(f"{self.path}: expected a text table; row {reader.line_num + 1}: {error}") from error
 
     def count_rows(self) -> int:
-        """Reads the file to count its rows."""
+        """Counts the rows in a pass over the file."""
         return sum(1 for _ in self._lines()) - int(self.header)
 
     def chunks(self, start: int = 0) -> Iterator[np.ndarray]:
@@ -171,17 +176,15 @@ class CSVReader:
                 raise ValueError(
                     f"{self.path}: expected {self.width} cells as in the first row; row {row} has {len(cells)}"
                 )
-        try:
-            with np.errstate(over="ignore"):
-                values = np.array([[cells[c] for c in self.columns] for _, cells in lines], np.float64).astype(
-                    np.float32
-                )
-        except ValueError:
-            values = None
+        kept = [[cells[c] for c in self.columns] for _, cells in lines]
+        values = None
+        if all(map(_is_plain, map("".join, kept))):
+            with contextlib.suppress(ValueError), np.errstate(over="ignore"):
+                values = np.array(kept, np.float64).astype(np.float32)
         if self.finite and (values is None or not np.isfinite(values).all()):
             raise self._first_error(lines)
         if values is None:
-            numbers = [[_number_or_nan(cells[c]) for c in self.columns] for _, cells in lines]
+            numbers = [list(map(_number_or_nan, cells)) for cells in kept]
             values = as_float32(np.array(numbers), self.path, 0, finite=False)
         return values
 
@@ -195,27 +198,26 @@ class CSVReader:
 
 
 class ParquetReader:
-    """A Parquet table of numbers, read by row groups.
+    """Reads a Parquet table of numbers by row groups.
 
     Args:
         path: pathlib.Path.
-        columns: names or indices of the columns to keep, in that order; None keeps all.
-        finite: bool. Whether a cell that is missing or not a finite number is an error; else it is NaN or infinite.
+        columns: names or indices of the columns to keep, in this order. None keeps all.
+        finite: bool. Whether a cell that is missing or not a finite number is an error; otherwise it becomes NaN or infinite.
 
     Raises:
-        ValueError: not a Parquet file, columns that are not there or not numbers; while reading, a missing cell.
-        ImportError: pyarrow is not installed.
+        ValueError: If the file is not a Parquet file or is damaged, a column does not exist or does not hold numbers, or, while
+            reading, a cell is missing.
+        ImportError: If pyarrow is not installed.
     """
 
     def __init__(self, path: pathlib.Path, columns: Columns = None, *, finite: bool = True) -> None:
         arrow = require("pyarrow")
         self.path = path
         self.finite = finite
-        try:
-            with require("pyarrow.parquet").ParquetFile(path) as file:
-                schema, self.num_rows = file.schema_arrow, file.metadata.num_rows
-        except arrow.ArrowInvalid as error:
-            raise ValueError(f"{path}: expected a Parquet file: {error}") from error
+        parquet = require("pyarrow.parquet")
+        with reading(path, "a Parquet file"), parquet.ParquetFile(path) as file:
+            schema, self.num_rows = file.schema_arrow, file.metadata.num_rows
         if len(set(schema.names)) < len(schema.names):
             raise ValueError(f"{path}: expected columns of different names; received {', '.join(schema.names)}")
         kept = pick_columns(path, columns, schema.names, len(schema.names))
@@ -228,9 +230,10 @@ class ParquetReader:
 
     def chunks(self, start: int = 0) -> Iterator[np.ndarray]:
         if start >= self.num_rows:
-            return  # pyarrow 18 asks a file for its row groups even where none is wanted
-        # Buffered ahead, all row groups would stay in memory until the pass ends.
-        with require("pyarrow.parquet").ParquetFile(self.path, pre_buffer=False) as file:
+            return  # pyarrow 18 fails to read a file without row groups.
+        parquet = require("pyarrow.parquet")
+        # With pre_buffer, all row groups would stay in memory until the pass ends. pyarrow's own errors name no file.
+        with reading(self.path, "a Parquet file"), parquet.ParquetFile(self.path, pre_buffer=False) as file:
             sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
             ends = list(itertools.accumulate(sizes))
             groups = [i for i, end in enumerate(ends) if end > start]
@@ -248,15 +251,15 @@ class ParquetReader:
             if self.finite and column.null_count:
                 row = first_row + column.is_null().to_numpy(zero_copy_only=False).argmax()
                 raise ValueError(f"{self.path}: row {row} (counted from 0), column {name!r} is missing")
-        # A column of booleans with gaps comes as objects, of which None becomes NaN.
+        # A column of booleans with missing cells is an array of objects, in which None becomes NaN.
         return np.stack([np.asarray(c.to_numpy(zero_copy_only=False)) for c in columns], axis=-1)
 
 
 def pick_columns(path: pathlib.Path, columns: Columns, names: Sequence[str] | None, width: int) -> list[int]:
-    """Turns names and indices of columns into indices.
+    """Converts names and indices of columns to indices.
 
     Raises:
-        ValueError: no column, or one that is not there; lists those that are.
+        ValueError: If there is no column, or a column does not exist. The message lists the existing ones.
     """
     if columns is None:
         return list(range(width))
@@ -277,10 +280,12 @@ def pick_columns(path: pathlib.Path, columns: Columns, names: Sequence[str] | No
 
 
 def _is_finite(cell: str) -> bool:
-    try:
-        return math.isfinite(float(cell)) and abs(float(cell)) <= float(np.finfo(np.float32).max)
-    except ValueError:
-        return False
+    return abs(_number_or_nan(cell)) <= float(np.finfo(np.float32).max)
+
+
+def _is_plain(text: str) -> bool:
+    """Whether text has no character that Python, but no other reader of tables, takes for a part of a number."""
+    return "_" not in text and text.isascii()
 
 
 def _is_number(cell: str) -> bool:
@@ -288,7 +293,7 @@ def _is_number(cell: str) -> bool:
         float(cell)
     except ValueError:
         return False
-    return True
+    return _is_plain(cell.strip())
 
 
 def _number_or_nan(cell: str) -> float:
@@ -296,7 +301,7 @@ def _number_or_nan(cell: str) -> float:
 
 
 def _is_header(path: pathlib.Path, cells: list[str], named: bool) -> bool:
-    """A header has no number. A first row that mixes both could be either, and guessing would lose a row."""
+    """Returns whether the first row names columns; a row that mixes numbers and text is refused because it could be data."""
     filled = [cell for cell in cells if cell.strip()]
     numbers = sum(_is_number(cell) for cell in filled)
     if named or numbers == 0:

@@ -1,4 +1,4 @@
-"""Rows of files that are larger than memory, in their order and whatever their values: what `tfar score` reads."""
+"""Rows of files that may be larger than memory, for scoring: in file order and without checks of their values."""
 
 import dataclasses
 import os
@@ -20,14 +20,14 @@ _SAMPLE_BYTES = 2**20
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FileRows:
-    """All rows of some files, in batches, from any batch on. Made by `open_rows`.
+    """All rows of one or more files, in batches. A pass can start at any batch. `open_rows` makes instances.
 
     Args:
-        paths: list of pathlib.Path, in the order in which they are read.
-        readers: list of `Reader`, in that order.
-        batch_size: int. Rows in a batch; the last one may be shorter.
-        identity: dict of plain JSON. What tells these rows from others: names, sizes and times of the files, how they
-            are read.
+        paths: list of pathlib.Path, in the order in which the files are read.
+        readers: list of `Reader`, in the same order.
+        batch_size: int. Number of rows in a batch. The last batch may be shorter.
+        identity: dict of JSON values that identifies the rows: names, sizes and modification times of the files, and the
+            options with which they are read.
     """
 
     paths: list[pathlib.Path]
@@ -42,11 +42,11 @@ class FileRows:
 
     @property
     def expected_rows(self) -> int:
-        """How many rows there are; of .csv files, how many there seem to be by their size and their first megabyte."""
+        """Number of rows. For .csv files it is estimated from the file size and the first megabyte."""
         return sum(_expected_rows(reader) for reader in self.readers)
 
     def chunks(self, start: int = 0) -> Iterator[np.ndarray]:
-        """Starts a pass at a row: float32 `[n, *event_shape]`, any n."""
+        """Yields chunks of rows, float32 `[n, *event_shape]` of any length n, from row `start` on."""
         for index, reader in enumerate(self.readers):
             count = reader.num_rows
             if isinstance(reader, CSVReader) and start and index + 1 < len(self.readers):
@@ -56,13 +56,13 @@ class FileRows:
             start = max(start - (count or 0), 0)
 
     def batches(self, skip: int = 0) -> Iterator[np.ndarray]:
-        """Starts a pass at a batch: float32 `[B, *event_shape]`, the next ones read while this one is worked on.
+        """Yields batches, float32 `[B, *event_shape]`, and prefetches the next ones in the background.
 
         Args:
-            skip: int. How many batches to leave out.
+            skip: int. Number of batches to skip.
 
         Raises:
-            ValueError: a row of another length, or a file that ends early; as the pass comes to it.
+            ValueError: If rows differ in length or a file is truncated. It is raised when the pass reaches that row.
         """
         failures: list[Exception] = []
 
@@ -76,7 +76,7 @@ class FileRows:
         try:
             yield from StreamSource(read, self.event_shape).dataset(self.batch_size).as_numpy_iterator()
         except tf.errors.OpError:
-            if failures:  # What tf.data makes of it is the same with a traceback in its message.
+            if failures:  # The error of tf.data holds a traceback in its message; the original error is readable.
                 raise failures[0] from None
             raise
 
@@ -90,28 +90,28 @@ def open_rows(
     header: bool | None = None,
     delimiter: str = ",",
 ) -> FileRows:
-    """Opens files of rows for one pass in constant memory.
+    """Opens files for passes over their rows in constant memory.
 
-    Nothing is scanned, split or shuffled. A cell that is missing, text or NaN is NaN and no error: the others of its row
-    stay as they are, and who reads them decides. The arrays train, valid and test of an .npz file are read in this
-    order, one after the other.
+    The rows are not scanned, split or shuffled. A cell that is missing, text or NaN becomes NaN and raises no error. The
+    arrays train, valid and test of an .npz file are read one after the other in this order.
 
     Args:
-        path_or_pattern: a .npy, .npz, .csv or .parquet file, or a pattern such as "logs/*.csv" for files of one kind and
-            of the same columns, read in the order of their names.
+        path_or_pattern: path of a .npy, .npz, .csv or .parquet file, or a pattern such as "logs/*.csv" for files of the same
+            type with the same columns, which are read in the order of their names.
         batch_size: int.
-        columns: list of names or indices of the columns to keep; None keeps all.
-        key: str or None. Which array of an .npz file.
-        header: bool or None. Whether a .csv file starts with names; None finds out.
-        delimiter: str, of .csv files.
+        columns: list of names or indices of the columns to use. None uses all columns.
+        key: str or None. Name of the array of an .npz file.
+        header: bool or None. Whether a .csv file starts with column names. None detects it.
+        delimiter: str. Delimiter of .csv files.
 
     Returns:
         `FileRows`.
 
     Raises:
-        FileNotFoundError: no such file, or none that fits the pattern.
-        ValueError: another suffix, not numbers in rows, an array or column that is not there.
-        ImportError: pyarrow is needed and not installed.
+        FileNotFoundError: If no file has this path or matches the pattern.
+        ValueError: If the suffix is not supported, the file does not hold rows of numbers, or an array or column does not
+            exist.
+        ImportError: If pyarrow is required but not installed.
 
     Example:
         >>> np.save("rows.npy", np.arange(10.0).reshape([5, 2]))

@@ -1,4 +1,4 @@
-"""Where the rows of one split come from: an array in memory, or a stream that is read again for each pass."""
+"""Sources of the rows of one split: an array in memory, or a stream that each pass reads again."""
 
 import dataclasses
 import math
@@ -10,7 +10,7 @@ import tensorflow as tf
 
 
 class Source(Protocol):
-    """The rows of one split, in their own order."""
+    """Interface: the rows of one split, in the order of the files."""
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -18,27 +18,27 @@ class Source(Protocol):
 
     @property
     def dtype(self) -> np.dtype:
-        """Type in which `array` holds the rows."""
+        """Data type of `array`."""
 
     @property
     def num_rows(self) -> int | None:
-        """How many rows, or None where nobody has counted."""
+        """Number of rows, or None if unknown."""
 
     def dataset(self, batch_size: int) -> tf.data.Dataset:
-        """Batches of float32, in order, the last one shorter."""
+        """Returns float32 batches in order. The last batch may be shorter."""
 
     def array(self) -> np.ndarray:
-        """All rows at once."""
+        """Returns all rows."""
 
 
 def as_float32(batch: tf.Tensor) -> tf.Tensor:
-    """Casts a batch: the last step, so that everything before it stays compact."""
+    """Casts a batch to float32. It is the last step of a pipeline, so that the earlier steps use less memory."""
     return tf.cast(batch, tf.float32)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ArraySource:
-    """Rows that are in memory, in whatever compact type they have.
+    """Rows in memory, of any data type.
 
     Args:
         rows: np.ndarray `[N, *event_shape]`.
@@ -73,12 +73,12 @@ class ArraySource:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class StreamSource:
-    """Rows that are read chunk by chunk, anew for each pass, and never held all at once.
+    """Rows that each pass reads again in chunks, so that they are never all in memory.
 
     Args:
-        read: callable that starts a pass: an iterable of float32 `[n, *event_shape]`, any n.
+        read: callable that starts a pass and returns an iterable of float32 `[n, *event_shape]` with any n.
         event_shape: tuple of int.
-        num_rows: int or None if unknown.
+        num_rows: int, or None if unknown.
 
     Example:
         >>> source = StreamSource(lambda: [np.zeros([3, 2], np.float32)] * 2, (2,), 6)
@@ -105,14 +105,14 @@ class StreamSource:
 
 
 def rebatch(chunks: Iterable[np.ndarray], batch_size: int) -> Iterator[np.ndarray]:
-    """Cuts chunks of any length into batches of one length; the last one may be shorter.
+    """Regroups chunks of any length into batches of the same length. The last batch may be shorter.
 
     Args:
-        chunks: arrays `[n, …]`, any n, zero included.
+        chunks: iterable of arrays `[n, ...]` with any n, including 0.
         batch_size: int.
 
-    Returns:
-        An iterator of arrays `[batch_size, …]`.
+    Yields:
+        Arrays `[batch_size, ...]`.
 
     Example:
         >>> [b.tolist() for b in rebatch([np.arange(3), np.arange(3, 5)], 2)]

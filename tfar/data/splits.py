@@ -1,4 +1,4 @@
-"""What every loader returns: three splits of one data set, and the head that suits its values."""
+"""`DataSplits`: the splits of a data set and the head that suits its values. Every loader returns one."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -16,25 +16,25 @@ MEMORY_LIMIT = 2**30
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class DataSplits:
-    """Train, validation and test rows of one data set, with what a model must know about them.
+    """Train, validation and test rows of a data set, with their shape and a suitable head.
 
-    The datasets give float32 batches `[B, *event_shape]` in the order of the files. Nothing is shuffled here: an order
-    is a function of (seed, epoch), and is drawn while fitting (`DensityModel.fit` on `arrays("train")`).
+    The datasets yield float32 batches `[B, *event_shape]` in the order of the files. They are not shuffled. Pass
+    `arrays("train")` to `DensityModel.fit`, which shuffles the rows anew in each epoch.
 
     Args:
         name: str.
         train: tf.data.Dataset of batches.
-        valid: the same, or None where the set has no such split.
-        test: the same, or None.
+        valid: tf.data.Dataset of batches, or None if there is no validation split.
+        test: tf.data.Dataset of batches, or None if there is no test split.
         event_shape: tuple of int. Shape of one row.
-        head: str. Name of the suited head, a class of `tfar.heads`.
-        head_config: dict. The arguments of that class.
-        num_train: int, or None for a stream nobody has counted.
-        num_valid: int or None.
-        num_test: int or None.
-        description: str. Where the rows come from, and what was done to them.
+        head: str. Name of a class of `tfar.heads` that suits the values.
+        head_config: dict. Arguments of this class.
+        num_train: int. Number of train rows, or None if unknown.
+        num_valid: int. Number of validation rows, or None if unknown.
+        num_test: int. Number of test rows, or None if unknown.
+        description: str. Origin and preprocessing of the rows.
         batch_size: int.
-        memory_limit: int. `arrays` reads a stream into memory only below that many bytes.
+        memory_limit: int. `arrays` returns None for splits of more bytes.
 
     Example:
         >>> import tfar.data
@@ -65,19 +65,19 @@ class DataSplits:
 
     @classmethod
     def from_sources(cls, name: str, sources: Mapping[str, Source], *, batch_size: int, **fields: Any) -> "DataSplits":
-        """Builds the splits, their datasets and their sizes from one source for each split.
+        """Makes `DataSplits` from a source for each split.
 
         Args:
             name: str.
-            sources: `Source` by split name; "train" is needed.
+            sources: dict from the name of a split to its `Source`. The split "train" is required.
             batch_size: int.
             **fields: `head`, `head_config`, `description`, `memory_limit`.
 
         Returns:
-            A `DataSplits`.
+            `DataSplits`.
 
         Raises:
-            ValueError: the batch size is not positive, or the train split is missing or empty.
+            ValueError: If the batch size is not positive, or if the train split is missing or empty.
         """
         batch_size = check_count("batch_size", batch_size)
         if "train" not in sources or sources["train"].num_rows == 0:
@@ -99,17 +99,17 @@ class DataSplits:
         )
 
     def arrays(self, split: str) -> np.ndarray | None:
-        """Returns one split as an array, for whoever shuffles it; a stream is read on the first call.
+        """Returns a split as an array. The first call reads the rows of a stream.
 
         Args:
-            split: "train", "valid" or "test".
+            split: str. "train", "valid" or "test".
 
         Returns:
-            `[N, *event_shape]` in the compact type of the source (uint8 for images and bits, float32 for files).
-            None if the set has no such split, if nobody has counted its rows, or if it exceeds `memory_limit` bytes.
+            Array `[N, *event_shape]` in the data type of the source (uint8 for images and binary data, float32 for files).
+            None if there is no such split, if its number of rows is unknown, or if it has more than `memory_limit` bytes.
 
         Raises:
-            ValueError: there is no split of that name.
+            ValueError: If `split` is another name.
         """
         if split not in SPLIT_NAMES:
             raise ValueError(f"split must be one of {', '.join(SPLIT_NAMES)}; received {split!r}")
@@ -123,11 +123,7 @@ class DataSplits:
         return self._in_memory[split]
 
     def make_head(self) -> Any:
-        """Builds the suited head.
-
-        Returns:
-            `getattr(tfar.heads, head)(**head_config)`.
-        """
-        import tfar.heads  # Imported here: the data needs no model to be read.
+        """Returns the head that suits the values: `getattr(tfar.heads, head)(**head_config)`."""
+        import tfar.heads  # Imported here, so that reading data does not import the models.
 
         return getattr(tfar.heads, self.head)(**self.head_config)

@@ -1,4 +1,4 @@
-"""Arrays in NumPy's format that are larger than memory: read as a pass goes on, from a .npy file or out of an .npz."""
+"""Reads arrays of .npy and .npz files that may be larger than memory, in chunks."""
 
 import contextlib
 import pathlib
@@ -8,24 +8,25 @@ from typing import IO
 
 import numpy as np
 
-from tfar.data.readers import ArrayReader, Columns, open_npy
+from tfar.data.readers import NPY, ArrayReader, Columns, open_npy
+from tfar.model_files import reading
 
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
 class StoredArrayReader(ArrayReader):
-    """An array `[N, …]` of which a pass reads one chunk after the other, and keeps none.
+    """Reads an array `[N, ...]` chunk by chunk in constant memory.
 
-    A file that is mapped into memory counts as memory of the process once it has been read; this one does not.
-    Numbers that are not finite are kept.
+    It does not map the file into memory, because the pages of a mapped file count as memory of the process once they are
+    read. Values that are not finite are accepted.
 
     Args:
         path: pathlib.Path of a .npy or .npz file.
-        columns: indices of the columns to keep, of a table `[N, D]`; None keeps all.
-        member: str or None. Which array of an .npz file.
+        columns: indices of the columns of a table `[N, D]` to use. None uses all columns.
+        member: str or None. Name of the array of an .npz file.
 
     Raises:
-        ValueError: not an array of numbers in rows, columns that are not there, or a file that ends early.
+        ValueError: If the file does not hold an array of numbers, if a column does not exist, or if the file is truncated.
     """
 
     def __init__(self, path: pathlib.Path, columns: Columns = None, member: str | None = None) -> None:
@@ -33,17 +34,32 @@ class StoredArrayReader(ArrayReader):
         self.file = path
         shown = path if member is None else path / member
         shape, dtype = self._read_header(shown)
-        # It has the shape and the type, for the checks that all arrays share, and takes no memory.
-        super().__init__(shown, np.broadcast_to(np.zeros([], dtype), shape), columns, finite=False)
+        # The base class checks the shape and the type of an array; a broadcast scalar has both and takes no memory.
+        with reading(shown, NPY):
+            array = np.broadcast_to(np.zeros([], dtype), shape)
+        super().__init__(shown, array, columns, finite=False)
 
     def _read_header(self, shown: pathlib.Path) -> tuple[tuple[int, ...], np.dtype]:
-        try:
-            with self._open() as file:
-                shape, self.fortran_order, dtype = _HEADERS[np.lib.format.read_magic(file)](file)
-                self.offset = file.tell()
-        except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{shown}: expected an array of numbers in NumPy's .npy format: {error}") from error
+        with reading(shown, NPY), self._open() as file:
+            shape, self.fortran_order, dtype = _HEADERS[np.lib.format.read_magic(file)](file)
+            self.offset = file.tell()
+            if dtype.kind not in "biuf":
+                raise ValueError(f"an array of {str(dtype)[:100]}")
         return shape, dtype
+
+    def load(self) -> np.ndarray:
+        """Reads the whole array of an .npz file, unless the header describes more than the file holds.
+
+        Raises:
+            ValueError: If the file is damaged.
+        """
+        with reading(self.path, NPY):
+            with zipfile.ZipFile(self.file) as archive:
+                size = archive.getinfo(f"{self.member}.npy").file_size - self.offset
+            if self.array.nbytes > size:
+                raise ValueError(f"a header of {self.array.nbytes:,} bytes and {size:,} bytes of values")
+            with np.load(self.file, allow_pickle=False) as file:
+                return file[self.member]
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[IO[bytes]]:
@@ -56,29 +72,28 @@ class StoredArrayReader(ArrayReader):
 
     def _parts(self, start: int, size: int) -> Iterator[tuple[int, np.ndarray]]:
         row_bytes = self.array[:1].nbytes
-        with self._open() as file:
+        with reading(self.path, NPY), self._open() as file:
             file.seek(self.offset + start * row_bytes)
             for first in range(start, len(self.array), size):
                 count = min(size, len(self.array) - first)
                 content = file.read(count * row_bytes)
                 if len(content) < count * row_bytes:
                     raise ValueError(
-                        f"{self.path}: expected {len(self.array)} rows, as its header says; the file ends in row "
+                        f"{self.path}: expected {len(self.array)} rows according to its header; the file ends in row "
                         f"{first + len(content) // max(row_bytes, 1)} (counted from 0)"
                     )
                 yield first, np.frombuffer(content, self.array.dtype).reshape([count, *self.array.shape[1:]])
 
 
 def open_stored(path: pathlib.Path, columns: Columns = None, member: str | None = None) -> ArrayReader:
-    """Opens a .npy file, or one array of an .npz file, for a pass in constant memory.
+    """Opens a .npy file, or one array of an .npz file, for passes in constant memory.
 
-    An array in Fortran order has its rows scattered over the file: that of a .npy file is mapped, that of an .npz file
-    read as a whole.
+    The rows of an array in Fortran order are not contiguous in the file. Such an array is memory-mapped if it is a .npy file,
+    and loaded as a whole if it is a member of an .npz file.
     """
     reader = StoredArrayReader(path, columns, member)
     if not reader.fortran_order or reader.array.size == 0:
         return reader
     if member is None:
         return open_npy(path, columns, finite=False)
-    with np.load(path, allow_pickle=False) as file:
-        return ArrayReader(path / member, file[member], columns, finite=False)
+    return ArrayReader(path / member, reader.load(), columns, finite=False)

@@ -1,29 +1,28 @@
 """Arguments that the constructors of the models share, and what is wrong with them."""
 
-import inspect
 import numbers
 from typing import Any
 
 import keras
 import numpy as np
 
-from tfar.heads import Categorical, Head, StandardizedMixture
+from tfar.heads import Categorical, Head
+from tfar.heads.base import check_head as check_head
 from tfar.heads.base import check_positive_int
 
 # Up to this many classes, each class of a Categorical site is an input of its own by default.
 ONE_HOT_CLASSES = 32
 
 
-def check_head(head: Any) -> Head:
-    """Returns the head, or raises ValueError if it is none, or one that needs units beside the parameters."""
-    if not isinstance(head, Head):
-        raise ValueError(f"Expected `head` to be a tfar.heads.Head; received {head!r}.")
-    if isinstance(head, StandardizedMixture):
+def check_network(network: Any) -> keras.layers.Layer:
+    """Returns the network, or raises ValueError if it is no Keras 3 layer, whose weights could not be found."""
+    if not isinstance(network, keras.layers.Layer):
+        of_tf_keras = any(base.__module__.split(".")[0] == "tf_keras" for base in type(network).__mro__)
         raise ValueError(
-            "Expected a head that needs parameters alone; StandardizedMixture needs the units of the data too, which RNADE's "
-            f"network gives it. Use RNADE, or the mixture itself; received {head!r}."
+            "Expected `network` to be a Keras 3 layer or model (`import keras`); received "
+            + ("a layer of tf_keras (Keras 2), whose weights would not train." if of_tf_keras else f"{network!r}.")
         )
-    return head
+    return network
 
 
 def check_rate(name: str, rate: Any) -> float:
@@ -39,26 +38,6 @@ def class_inputs(head: Head, one_hot_inputs: bool | None) -> dict[str, Any]:
     if one_hot_inputs is None:
         one_hot_inputs = num_classes is not None and num_classes <= ONE_HOT_CLASSES
     return {"num_classes": num_classes, "one_hot": one_hot_inputs}
-
-
-def model_config(dist: Any, model: type, **others: Any) -> dict[str, Any]:
-    """The configuration of a model: the arguments of its constructor, most of which are its network's.
-
-    Args:
-        dist: the distribution.
-        model: the class whose constructor it is, of which `type(dist)` may be a subclass.
-        **others: those that are neither the network's nor common to all models.
-    """
-    network = dist.network.get_config()
-    common = {
-        "head": dist.head,
-        "one_hot_inputs": network["one_hot"],
-        "jit_compile": dist.jit_compile,
-        "name": dist.name,
-    }
-    known = {**network, **common, **others}
-    config = {name: known[name] for name in inspect.signature(model).parameters}
-    return {**config, "head": keras.saving.serialize_keras_object(config["head"])}
 
 
 def shape_tuple(name: str, shape: Any) -> tuple[int, ...]:
@@ -78,9 +57,17 @@ def shape_tuple(name: str, shape: Any) -> tuple[int, ...]:
 
 
 def checked_conditional_shape(shape: Any) -> Any:
-    """Turns a conditional shape, `()` for a number, into a tuple or a dict of tuples; None stays None."""
+    """Returns a conditional shape as a tuple, or a dict of shapes as a dict of tuples; None stays None, `()` is a number.
+
+    Raises:
+        ValueError: If it is something else.
+    """
     if shape is None:
         return None
     if isinstance(shape, dict):
+        if not shape or not all(isinstance(key, str) for key in shape):
+            raise ValueError(
+                f"Expected `conditional_shape` to be a shape or a dict of named shapes; received {shape!r}."
+            )
         return {key: shape_tuple(f"conditional_shape[{key!r}]", value) for key, value in shape.items()}
-    return () if np.ndim(shape) == 1 and len(shape) == 0 else shape_tuple("conditional_shape", shape)
+    return () if isinstance(shape, list | tuple) and not shape else shape_tuple("conditional_shape", shape)

@@ -1,43 +1,49 @@
-"""The distribution of a network and a head: initial weights, scores, draws and completions."""
+"""The distribution of a network and a head: scores, draws, completions and copies."""
 
 import math
-from typing import Any
+from typing import Any, Self
 
 import keras
 import numpy as np
 import tensorflow as tf
+import tensorflow_probability as tfp
 
-from tfar import orders, random
+from tfar import orders as site_orders
+from tfar import private, random
 from tfar.distributions import rows
-from tfar.distributions.base import NetworkDistribution
-from tfar.distributions.density import METHODS
+from tfar.distributions.arguments import check_head, check_network
+from tfar.distributions.base import Shell
 from tfar.distributions.refusals import refuse_bad_rows
 from tfar.heads import Head
+from tfar.heads.tempered import check_temperature
+from tfar.laws import AutoregressiveLaw
+from tfar.laws.samplers import METHODS
 from tfar.networks import AutoregressiveNetwork, WholePassNetwork
 
-# Eager calls do without AutoGraph, so a user's graph does too: a network branches by tf.cond or keras.ops in both.
+# Eager calls do without AutoGraph, so that a user's graph does too: a network branches by tf.cond or keras.ops in both.
 _without_autograph = tf.autograph.experimental.do_not_convert
 
 
 @keras.saving.register_keras_serializable("tfar")
-class Autoregressive(NetworkDistribution):
-    """Distribution of events whose sites are decided one after the other by a network.
+class Autoregressive(Shell):
+    """Distribution of events whose sites are decided step after step by a network.
 
-        log p(x) = sum_t log p(x[order[t]] | x[order[0]], ..., x[order[t - 1]])
+        log p(x) = sum_i log p(x_i | sites of earlier steps)
 
     Args:
-        network: an `AutoregressiveNetwork`, or any Keras layer or model `f(x)` or `f(x, conditional_input)` that gives each
-            site its parameters from earlier sites alone, `[B, *sites, params_size]` or flat. One without `start` and `step`
+        network: an `AutoregressiveNetwork`, or any Keras 3 layer or model `f(x)` or `f(x, conditional_input)` that gives each
+            site its parameters from earlier sites alone, `[B, *sites, params_size]` or flat. Without `start` and `step` it
             samples by whole passes.
-        head: the head that turns a parameter vector into the conditional of one site.
+        head: the head, which makes a parameter vector the conditional of a site.
         event_shape: shape of one event. May be left out if the network is an `AutoregressiveNetwork`.
         conditional_shape: shape of the conditional input of one row, a dict of shapes, or None.
         order: the order that a Keras network respects: "natural", "reverse" or a permutation of the sites.
+        orders: None, or ints `[K, num_sites]`: orders whose probabilities `log_prob` averages, with a network for any order.
         jit_compile: bool. Compile eager calls with XLA.
         name: str.
 
-    Call shapes: `log_prob` takes `[*lead, *event_shape]` and returns `[*lead]`; `sample(n)` returns `[n, *event_shape]`, with a
-    condition `[*batch, *conditional_shape]` it returns `[n, *batch, *event_shape]`.
+    Eager calls compile for a number of rows. The first few numbers compile exactly, and later ones are padded to a power of two,
+    so that calls of many sizes share few compilations.
 
     Raises:
         ValueError: If the shapes of the event, the network and the head do not fit.
@@ -56,198 +62,342 @@ class Autoregressive(NetworkDistribution):
         head: Head,
         event_shape: Any = None,
         conditional_shape: Any = None,
-        order: orders.Order = "natural",
+        *,
+        order: site_orders.Order = "natural",
+        orders: Any = None,
         jit_compile: bool = True,
         name: str = "Autoregressive",
     ) -> None:
-        parameters = dict(locals())
-        if not isinstance(head, Head):
-            raise ValueError(f"Expected `head` to be a tfar.heads.Head; received {type(head).__name__}.")
+        head, network = check_head(head), check_network(network)
         if not isinstance(network, AutoregressiveNetwork):
             if event_shape is None:
                 raise ValueError("Expected `event_shape` beside a Keras network; received None.")
             network = WholePassNetwork(
                 network, tuple(event_shape), head.params_size, order, head.site_shape, conditional_shape
             )
-        self._setup(network, head, jit_compile, parameters, name)
+        if network.params_size != head.params_size or network.site_shape != head.site_shape:
+            raise ValueError(
+                f"Expected a network with {head.params_size} parameters for a site of shape {head.site_shape}, as "
+                f"{type(head).__name__} has; received {network.params_size} for {network.site_shape}."
+            )
+        law = AutoregressiveLaw(network, head, orders=orders)
+        layers = {"network": network, "head": head}
         if isinstance(network, WholePassNetwork):
-            self._first_pass()
+            _first_pass(network)
+        super().__init__(law, layers, network.event_shape, network.conditional_shape, jit_compile, name)
 
-    def _first_pass(self) -> None:
-        """Makes the variables of a Keras network and checks its output, so that errors come early."""
-        shape = self.conditional_shape
-        zeros = lambda s: tf.zeros([1, *s])  # noqa: E731
-        condition = {k: zeros(s) for k, s in shape.items()} if isinstance(shape, dict) else shape and zeros(shape)
-        with tf.init_scope():
-            self.network(zeros(self.network.event_shape), condition)
+    # Parts -----------------------------------------------------------------------------------------------------------
+
+    @property
+    def network(self) -> AutoregressiveNetwork:
+        """The network, which copies share."""
+        return self._law.network
+
+    @property
+    def head(self) -> Head:
+        """The head, which copies share."""
+        return self._law.head
+
+    @property
+    def num_sites(self) -> int | None:
+        """Number of sites of an event; None if its length is not fixed."""
+        if self.network.num_sites is None and self._length is not None:
+            return self._law.num_sites_of(self._length)
+        return self.network.num_sites
+
+    @property
+    def num_members(self) -> int:
+        """Number of members, orders or masks, whose probabilities `log_prob` averages."""
+        return self._law.num_members
+
+    @property
+    def temperature(self) -> float:
+        """The temperature of the conditionals: 1 unless `with_temperature` changed it."""
+        return 1.0 if self._law.temperature is None else float(self._law.temperature)
 
     # Initial weights -------------------------------------------------------------------------------------------------
 
+    @property
+    def awaits_data(self) -> bool:
+        """Whether `initialize` should see data before training, and has seen none; `DensityModel.fit` calls it."""
+        return self.head.awaits_data or self.network.awaits_data
+
     @_without_autograph
     def initialize(self, value: Any, conditional_input: Any = None) -> None:
-        """Chooses initial weights by a batch, where a model does so; `DensityModel.fit` does it with its first batch.
+        """Chooses initial weights by data, for a model whose initial weights depend on data.
 
         Args:
             value: `[B, *event_shape]`.
-            conditional_input: `[B, *conditional_shape]`, if the model has one.
+            conditional_input: `[B, *conditional_shape]`, if the model has a condition.
 
         Raises:
-            ValueError: If the initial weights do not depend on data, or the batch holds values outside the support.
+            ValueError: If the initial weights do not depend on data, or the data hold values outside the support.
         """
-        value = rows.check_trailing(rows.as_float(value, "value"), self.network.event_shape, "value")
-        condition = self._bound_condition(conditional_input)
-        items = [(value, self.network.event_shape), *rows.condition_items(condition, self.conditional_shape)]
-        x, *flat = rows.flatten(items, rows.lead_shape(items))
-        condition = rows.pack_condition(flat, self.conditional_shape)
-        marks = self._density.bad_row_marks(x, condition)
-        refuse_bad_rows(self._density, marks, x, conditional_input=condition)
-        self.network.initialize(x, condition)
+        has_units = type(self.head).adapt is not Head.adapt
+        if has_units:
+            self.head.adapt(value)
+            if type(self.network).initialize is AutoregressiveNetwork.initialize:
+                return
+        x, _, condition, _ = self._flat_rows(value, conditional_input)
+        marks = self._law.bad_row_marks(x, condition)
+        refuse_bad_rows(self._law, marks, x, conditional_input=condition)
+        self.network.initialize(self._law.encoded(x), condition)
 
     # Scores ----------------------------------------------------------------------------------------------------------
 
     @_without_autograph
-    def _call_log_prob(self, value: Any, name: str, **kwargs: Any) -> tf.Tensor:
-        """As TFP's; an eager call does without its scopes of names, which take a good part of the time of a small one."""
-        value = rows.as_float(value, "value")
-        return (
-            self._log_prob(value, **kwargs) if tf.executing_eagerly() else super()._call_log_prob(value, name, **kwargs)
-        )
-
-    def _log_prob(self, value: tf.Tensor, conditional_input: Any = None, observed: Any = None) -> tf.Tensor:
-        if observed is None:
-            return self._score(self._density.log_prob, value, conditional_input)
-        return self._score(self._density.observed_log_prob, value, conditional_input, observed)
-
-    @_without_autograph
-    def site_log_probs(self, value: Any, conditional_input: Any = None) -> tf.Tensor:
-        """What surprises, and where: each site's share of the log-probability.
+    def log_prob(
+        self, value: Any, name: str = "log_prob", *, conditional_input: Any = None, observed: Any = None
+    ) -> tf.Tensor:
+        """Log-probability of events in nats: exact, and of an ensemble that of the mean of the members' probabilities.
 
         Args:
-            value: `[*lead, *event_shape]`.
-            conditional_input: `[*batch, *conditional_shape]` that broadcasts against lead, if the model has one.
+            value: numbers `[*lead, *event_shape]`.
+            name: not used; in the signature of TFP.
+            conditional_input: `[*batch, *conditional_shape]`, if the model has a condition and none is bound. Leading axes
+                broadcast against those of `value`.
+            observed: None, or bools that broadcast to the shape of `value`: the result is then the log-probability of the
+                observed part. A model of one order allows patterns that come first in its order.
 
         Returns:
-            float32 `[*lead, num_sites]`, which sums to `log_prob`.
+            float32 `[*lead]`. In a graph, a row outside the support is NaN.
+
+        Raises:
+            ValueError: If a shape does not fit; in eager mode also if a value is outside the support, a condition is not finite,
+                or the order does not allow what is observed.
         """
-        return self._score(self._density.site_log_probs, rows.as_float(value, "value"), conditional_input)
+        return self._score("log_prob" if observed is None else "observed_log_prob", value, conditional_input, observed)
+
+    def _log_prob(self, value: Any, **kwargs: Any) -> tf.Tensor:
+        return self.log_prob(value, **kwargs)
+
+    @_without_autograph
+    def site_log_probs(self, value: Any, *, conditional_input: Any = None, observed: Any = None) -> tf.Tensor:
+        """Share of each site in the log-probability, in raster order; the shares of a row sum to its `log_prob`.
+
+        A share is the log-probability of the site given the sites before it. Members of an ensemble that have different orders
+        have no common past: the share is then the mean of the members' log-probabilities of the site, weighted by the members'
+        probabilities given the row, and the rest of the log-probability is divided equally among the sites.
+
+        Args:
+            value, conditional_input: as in `log_prob`.
+            observed: as in `log_prob`; the share of a site that is not observed is 0. Of a model with one member.
+
+        Returns:
+            float32 `[*lead, num_sites]`.
+
+        Raises:
+            ValueError: As `log_prob` does.
+        """
+        name = "site_log_probs" if observed is None else "observed_site_log_probs"
+        return self._score(name, value, conditional_input, observed)
 
     @_without_autograph
     def training_loss(
-        self, value: Any, conditional_input: Any = None, observed: Any = None, seed: Any = None
+        self,
+        value: Any,
+        conditional_input: Any = None,
+        *,
+        observed: Any = None,
+        site_weight: Any = None,
+        seed: Any = None,
+        step: Any = 0,
     ) -> tf.Tensor:
-        """What training minimises: `-log_prob` under the masks that the seed draws.
+        """What training minimises, in nats: `-log_prob`, or an estimate of it under random masks, orders and dropout.
 
         Args:
             value: `[B, *event_shape]`.
-            conditional_input: `[B, *conditional_shape]`, if the model has one.
-            observed: None for whole events, or bool `[B, *event_shape]` where the model serves any order: training uses
-                nothing but what is observed.
-            seed: what `tfar.random.as_seed` takes; decides all that is random.
+            conditional_input: `[B, *conditional_shape]`, if the model has a condition.
+            observed: None, or bools that broadcast to the shape of `value`: training uses observed sites alone. With a model of
+                one order they must come first in it: `tf.sequence_mask(lengths)` gives rows of different lengths.
+            site_weight: None, or numbers that broadcast to the shape of `value`: factors of the log-probabilities of the sites.
+            seed: as `tfar.random.as_seed` takes it; all that is random is a function of it.
+            step: int or int32 scalar. Number of the training step.
 
         Returns:
-            float32 `[B]`, NaN for a row outside the support.
+            float32 `[B]`, NaN for a row outside the support or whose pattern the order does not allow.
 
         Raises:
-            ValueError: If a shape does not fit, or if `observed` is given and the model does not serve any order.
+            ValueError: If a shape does not fit.
         """
-        if observed is not None:
-            if not self._density.allows_any_order:
-                raise ValueError(
-                    "Expected no `observed` in training: with missing values a model must serve any order, as "
-                    "OrderlessNADE does, and MADE with order='random' and num_masks=None. Received it for one order."
-                )
-            observed = rows.observed_sites(observed, self.network.event_shape, self.num_sites)
-        value = rows.check_trailing(rows.as_float(value, "value"), self.network.event_shape, "value")
-        if observed is not None:
-            observed = tf.broadcast_to(observed, [tf.shape(value)[0], self.num_sites])
-        condition = self._bound_condition(conditional_input)
-        return self._density.training_loss(value, condition, random.as_seed(seed), observed)
+        x, observed, condition, lead = self._flat_rows(value, conditional_input, observed)
+        weight = None if site_weight is None else self._site_weight(site_weight, value)
+        loss = self._law.training_loss(x, condition, random.as_seed(seed), step, observed, weight)
+        return rows.unflatten(loss, lead)
 
-    def _score(self, function: Any, value: tf.Tensor, conditional_input: Any, observed: Any = None) -> tf.Tensor:
-        condition = self._bound_condition(conditional_input)
-        if observed is None and condition is None and rows.is_flat(value, self.network.event_shape):
-            result = self._rows(function, value, None)
-            if tf.executing_eagerly():
-                refuse_bad_rows(self._density, result, value)
-            return result
-        value = rows.check_trailing(value, self.network.event_shape, "value")
-        items = [(value, self.network.event_shape), *rows.condition_items(condition, self.conditional_shape)]
-        if observed is not None:
-            items.append((rows.observed_sites(observed, self.network.event_shape, self.num_sites), (self.num_sites,)))
-        lead = rows.lead_shape(items)
-        flat = rows.flatten(items, lead)
-        x, pattern = flat[0], [] if observed is None else [flat.pop()]
-        condition = rows.pack_condition(flat[1:], self.conditional_shape)
-        result = self._rows(function, x, *pattern, condition)
+    @_without_autograph
+    def evaluate(
+        self,
+        value: Any,
+        conditional_input: Any = None,
+        *,
+        observed: Any = None,
+        site_weight: Any = None,
+        seed: Any = None,
+    ) -> dict[str, tf.Tensor]:
+        """What evaluation reports of each row: `{"nll": [B]}` in nats, exact and without dropout.
+
+        Args:
+            value, conditional_input, observed, site_weight: as in `training_loss`.
+            seed: not used; for models whose evaluation draws.
+        """
+        x, observed, condition, lead = self._flat_rows(value, conditional_input, observed)
+        weight = None if site_weight is None else self._site_weight(site_weight, value)
+        result = self._run("evaluate", [x, condition, observed, weight])
+        return {name: rows.unflatten(part, lead) for name, part in result.items()}
+
+    @_without_autograph
+    def noise(self, value: Any, *, conditional_input: Any = None, seed: Any = None) -> tf.Tensor:
+        """Noise from which events are drawn: the inverse of sampling, and uniform for events of this distribution.
+
+        It gives p-values and calibration plots (the probability integral transform). A discrete value leaves an interval
+        open, and an ensemble its member; they are drawn from the seed.
+
+        Args:
+            value, conditional_input: as in `log_prob`.
+            seed: as `tfar.random.as_seed` takes it.
+
+        Returns:
+            float32 `[*lead, num_sites, noise_size]`, in raster order.
+
+        Raises:
+            ValueError: As `log_prob` does.
+        """
+        x, _, condition, lead = self._flat_rows(value, conditional_input)
+        seeds = random.row_seeds(seed, tf.shape(x)[0])
+        result = self._run("noise", [x, seeds, condition])
         if tf.executing_eagerly():
-            refuse_bad_rows(self._density, result, x, pattern[0] if pattern else None, condition)
+            refuse_bad_rows(self._law, result, x, None, condition)
         return rows.unflatten(result, lead)
 
-    def _bound_condition(self, conditional_input: Any) -> Any:
-        if conditional_input is None:
-            conditional_input = self._condition
-        return rows.condition(conditional_input, self.conditional_shape)
+    @_without_autograph
+    def conditionals(self, value: Any, *, conditional_input: Any = None, observed: Any = None) -> Any:
+        """Conditional distribution of every site given the sites before it.
+
+        Args:
+            value, conditional_input: as in `log_prob`.
+            observed: None, or bools that broadcast to the shape of `value`: every site is then given the observed sites alone.
+                Needs a model for any order.
+
+        Returns:
+            A `tfd.Distribution` with batch shape `[*lead, num_sites]`: means, quantiles, entropies and more.
+
+        Raises:
+            ValueError: If the model is an ensemble, as its conditionals are no single distribution; or as `log_prob` does.
+        """
+        if self.num_members > 1:
+            raise ValueError(
+                f"Expected a model of one member; received an ensemble of {self.num_members}. Choose one with "
+                "`with_order(...)` or `with_orders(1)`, or make the model with `num_masks=1`."
+            )
+        x, observed, condition, lead = self._flat_rows(value, conditional_input, observed)
+        if observed is None:
+            params = self._run("conditional_params", [x, condition])
+        else:
+            params = self._run("params_given", [x, observed, condition])
+        if tf.executing_eagerly():
+            refuse_bad_rows(self._law, params, x, observed, condition)
+        member = self._law.member(0)
+        params = rows.unflatten(params, lead)
+        return member.conditional.distribution(params, member.sites(tf.shape(params)[-2]))
+
+    def _score(self, name: str, value: Any, conditional_input: Any, observed: Any = None) -> tf.Tensor:
+        x, observed, condition, lead = self._flat_rows(value, conditional_input, observed)
+        result = self._run(name, [x, condition] if observed is None else [x, observed, condition])
+        if tf.executing_eagerly():
+            refuse_bad_rows(self._law, result, x, observed, condition)
+        return rows.unflatten(result, lead)
+
+    def _flat_rows(self, value: Any, conditional_input: Any, observed: Any = None) -> tuple[Any, Any, Any, Any]:
+        """Returns value, observed sites and condition as rows of one batch, and the leading shape."""
+        value, rank = self._checked_value(value), len(self._shape)
+        condition = self._checked_condition(conditional_input)
+        if observed is None and condition is None and rows.is_flat(value, rank):
+            return value, None, None, (None,)
+        items = [(value, rank), *rows.condition_items(condition, self._conditional_shape)]
+        if observed is not None:
+            marks = rows.site_marks(observed, value, rank, len(self.head.site_shape), "observed")
+            items.append((tf.reduce_all(marks > 0.0, axis=-1), 1))
+        lead = rows.lead_shape(items)
+        flat = rows.flatten(items, lead)
+        pattern = None if observed is None else flat.pop()
+        return flat[0], pattern, rows.pack_condition(flat[1:], self._conditional_shape), lead
+
+    def _site_weight(self, site_weight: Any, value: Any) -> tf.Tensor:
+        """Returns weights of sites `[B, num_sites]`: of the entries of a site, the mean."""
+        value = self._checked_value(value)
+        marks = rows.site_marks(site_weight, value, len(self._shape), len(self.head.site_shape), "site_weight")
+        weight = tf.reduce_mean(marks, axis=-1)
+        return tf.broadcast_to(weight, tf.concat([tf.shape(value)[:1], tf.shape(weight)[-1:]], 0))
 
     # Draws -----------------------------------------------------------------------------------------------------------
 
     @_without_autograph
-    def _call_sample_n(self, sample_shape: Any, seed: Any, **kwargs: Any) -> tf.Tensor:
-        """As TFP's, whose ops on shapes take longer than drawing many an event does: eager calls do without them."""
-        shape = _static_shape(sample_shape) if tf.executing_eagerly() else None
-        if shape is None:
-            return super()._call_sample_n(sample_shape, seed, **kwargs)
-        if min(shape, default=0) < 0:
-            raise ValueError(f"Expected a `sample_shape` without negative sizes; received {list(shape)}.")
-        samples = self._sample_n(math.prod(shape), seed=seed() if callable(seed) else seed, **kwargs)
-        return samples if len(shape) == 1 else tf.reshape(samples, [*shape, *samples.shape[1:]])
+    def sample(
+        self,
+        sample_shape: Any = (),
+        seed: Any = None,
+        name: str = "sample",
+        *,
+        conditional_input: Any = None,
+        length: Any = None,
+        method: str = "ancestral",
+    ) -> tf.Tensor:
+        """Draws events.
+
+        Args:
+            sample_shape: int or ints.
+            seed: as `tfar.random.as_seed` takes it: an int, an integer tensor `[]` or `[2]`, or None for fresh draws.
+            name: not used; in the signature of TFP.
+            conditional_input: `[*batch, *conditional_shape]`, if the model has a condition and none is bound.
+            length: int. Size of the first axis of an event, if it is not fixed.
+            method: "ancestral" takes a step for each site, "fixed_point" iterates whole passes, "naive" takes a whole pass for
+                each site. All give the same draws.
+
+        Returns:
+            float32 `[*sample_shape, *batch, *event_shape]`. Row i of `sample(n, seed)` is a function of `seed` and i alone.
+
+        Raises:
+            ValueError: If an argument is out of range.
+        """
+        shape = _sample_shape(sample_shape)
+        count = math.prod(shape) if isinstance(shape, tuple) else tf.reduce_prod(shape)
+        samples = self._sample_n(count, seed, conditional_input, length, method)
+        if isinstance(shape, tuple) and len(shape) == 1:
+            return samples
+        return rows.unflatten(samples, shape)
 
     def _sample_n(
-        self, n: Any, seed: Any = None, conditional_input: Any = None, method: str = "ancestral"
+        self,
+        n: Any,
+        seed: Any = None,
+        conditional_input: Any = None,
+        length: Any = None,
+        method: str = "ancestral",
     ) -> tf.Tensor:
         if method not in METHODS:
             raise ValueError(f"Expected `method` to be one of {METHODS}; received {method!r}.")
-        count, condition, lead = self._sample_rows(n, conditional_input)
-        result = self._rows.seeded(self._density.sample, seed, count, condition, method=method)
+        length = self._length if length is None else length
+        count, condition, lead = self._rows_of_samples(n, conditional_input)
+        with private.without_recording():
+            result = self._run("sample", [condition], seed=_called(seed), count=count, length=length, method=method)
         if condition is not None and tf.executing_eagerly():
-            refuse_bad_rows(self._density, result, conditional_input=condition)
+            refuse_bad_rows(self._law, result, conditional_input=condition)
         return rows.unflatten(result, lead)
 
     @_without_autograph
     def sample_fixed_point(
-        self, num_samples: int, seed: Any = None, conditional_input: Any = None
+        self, num_samples: int, seed: Any = None, *, conditional_input: Any = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """As `sample(num_samples, seed, method="fixed_point")`, with the number of passes that it took.
+        """Draws as `sample(num_samples, seed, method="fixed_point")` does, and counts the passes.
 
         Returns:
             Samples `[num_samples, *batch, *event_shape]` and the number of passes, int32.
         """
-        count, condition, lead = self._sample_rows(num_samples, conditional_input)
-        values, passes = self._rows.seeded(self._sample_fixed_point, seed, count, condition)
+        count, condition, lead = self._rows_of_samples(num_samples, conditional_input)
+        with private.without_recording():
+            values, passes = self._run("sample_fixed_point", [condition], seed=seed, count=count)
         return rows.unflatten(values, lead), passes
-
-    def _sample_fixed_point(self, seeds: tf.Tensor, condition: Any) -> tuple[tf.Tensor, tf.Tensor]:
-        return self._density.fixed_point(self._density.noise(seeds), condition, self._density.ensemble_noise(seeds))
-
-    def _sample_rows(self, n: Any, conditional_input: Any) -> tuple[int | tf.Tensor, Any, Any]:
-        """How many rows `n` draws a batch member are, the condition of each, and the leading shape of the result."""
-        static = tf.get_static_value(n)
-        n = n if static is None else int(static)
-        condition = self._bound_condition(conditional_input)
-        items = rows.condition_items(condition, self.conditional_shape)
-        batch = rows.lead_shape(items) if items else ()
-        if isinstance(n, int) and isinstance(batch, tuple):
-            lead: Any = (n, *batch)
-            count = math.prod(lead)
-        else:
-            lead = tf.concat([[n], tf.convert_to_tensor(batch, tf.int32)], 0)
-            count = tf.reduce_prod(lead)
-        condition = rows.pack_condition(rows.flatten(items, lead), self.conditional_shape)
-        return count, condition, lead
-
-    def _set_sample_static_shape(self, x: tf.Tensor, sample_shape: Any, **kwargs: Any) -> tf.Tensor:
-        if kwargs.get("conditional_input") is not None:
-            return x
-        return super()._set_sample_static_shape(x, sample_shape)
 
     @_without_autograph
     def complete(
@@ -256,51 +406,174 @@ class Autoregressive(NetworkDistribution):
         observed: Any,
         num_samples: int | None = None,
         seed: Any = None,
+        *,
         conditional_input: Any = None,
     ) -> tf.Tensor:
         """Draws what `observed` marks False given what it marks True.
 
-        The draws follow exactly the law of an order that puts what is observed first. For a model that averages over orders
-        that is not the conditional of its order-averaged `log_prob`; it is that of `log_prob(x, observed=...)`.
+        The draws follow the law of an order that puts the observed sites first. For a model that averages over orders that is
+        not the conditional of its order-averaged `log_prob`; it is that of `log_prob(x, observed=...)`.
 
         Args:
-            value: `[*lead, *event_shape]`. What is not observed is ignored.
-            observed: bool that broadcasts to the shape of `value`.
+            value: `[*lead, *event_shape]`. Values that are not observed are ignored.
+            observed: bools that broadcast to the shape of `value`.
             num_samples: None for one completion, or the number of completions of each row.
-            seed: what `tfar.random.as_seed` takes.
-            conditional_input: `[*batch, *conditional_shape]`, if the model has one.
+            seed: as `tfar.random.as_seed` takes it.
+            conditional_input: `[*batch, *conditional_shape]`, if the model has a condition and none is bound.
 
         Returns:
             float32 `[*lead, *event_shape]`, or `[num_samples, *lead, *event_shape]`.
 
         Raises:
-            ValueError: If the order of the model does not allow the pattern, with the way out.
+            ValueError: If the order of the model does not allow the pattern; the error says what to do.
         """
-        value = rows.check_trailing(rows.as_float(value, "value"), self.network.event_shape, "value")
-        condition = self._bound_condition(conditional_input)
-        items = [
-            (value, self.network.event_shape),
-            *rows.condition_items(condition, self.conditional_shape),
-            (rows.observed_sites(observed, self.network.event_shape, self.num_sites), (self.num_sites,)),
-        ]
-        lead = rows.lead_shape(items)
         if num_samples is not None:
-            lead = (num_samples, *lead) if isinstance(lead, tuple) else tf.concat([[num_samples], lead], 0)
-        x, *flat = rows.flatten(items, lead)
-        pattern, condition = flat.pop(), rows.pack_condition(flat, self.conditional_shape)
-        result = self._rows.seeded(self._complete, seed, tf.shape(x)[0], x, pattern, condition)
+            value = tf.repeat(self._checked_value(value)[None], num_samples, axis=0)
+        x, pattern, condition, lead = self._flat_rows(value, conditional_input, observed)
+        count = len(x) if tf.executing_eagerly() else tf.shape(x)[0]
+        with private.without_recording():
+            result = self._run("complete", [x, pattern, condition], seed=seed, count=count)
         if tf.executing_eagerly():
-            refuse_bad_rows(self._density, result, x, pattern, condition)
+            refuse_bad_rows(self._law, result, x, pattern, condition)
         return rows.unflatten(result, lead)
 
-    def _complete(self, seeds: tf.Tensor, x: tf.Tensor, observed: tf.Tensor, condition: Any) -> tf.Tensor:
-        return self._density.complete(x, observed, seeds, condition)
+    # Copies ----------------------------------------------------------------------------------------------------------
+
+    def with_order(self, order: site_orders.Order) -> Self:
+        """Returns a copy that shares the weights and decides the sites in `order`.
+
+        Raises:
+            ValueError: If the network was made for one order, and `order` is another.
+        """
+        resolved = site_orders.resolve(order, self._fixed_num_sites())
+        if not self.network.any_order:
+            own = self.network.orders
+            if len(own) == 1 and np.array_equal(own[0], resolved):
+                return self._clone()
+            raise ValueError(
+                "Expected the order that the network was made for, because its weights serve no other; for any order train "
+                f"OrderlessNADE, or MADE with order='random' and num_masks=None. Received {order!r}."
+            )
+        return self._clone(_law=self._law.with_options(orders=resolved[None], fixed_order=True))
+
+    def with_orders(self, orders: Any) -> Self:
+        """Returns a copy that shares the weights and averages the probabilities of other orders.
+
+        Args:
+            orders: int K for K random orders, which follow from the seed and are the same for any K; or ints `[K, num_sites]`.
+
+        Raises:
+            ValueError: If the network does not take any order, has members of its own, or the orders are not permutations.
+        """
+        network = self.network
+        if not network.any_order or network.num_members > 1:
+            raise ValueError(
+                "Expected a model of all orders whose members differ in their orders alone, as OrderlessNADE and ConvNADE; "
+                f"{type(self).__name__} has masks or weights for its own orders."
+            )
+        resolved = site_orders.members(orders, self._fixed_num_sites(), getattr(network, "seed", 0))
+        return self._clone(_law=self._law.with_options(orders=resolved, fixed_order=False))
+
+    def _fixed_num_sites(self) -> int:
+        if self.num_sites is None:
+            raise ValueError("Expected a distribution over events of a fixed length; fix it with `with_length`.")
+        return self.num_sites
+
+    def with_temperature(self, temperature: float) -> Self:
+        """Returns a copy that shares the weights and has the model's conditionals at another temperature.
+
+        Its law is another one: sharper below 1, flatter above. Its `sample`, `log_prob` and `complete` are of that law. The
+        product of tempered conditionals is not a power of the model's density.
+
+        Args:
+            temperature: float, T > 0; 1 is the model itself.
+
+        Raises:
+            ValueError: If the temperature is not a positive number, or the head does not define it.
+
+        Example:
+            >>> hot = tfar.MADE([2], [4]).with_temperature(1e6)  # hot sites are uniform
+            >>> round(float(hot.log_prob([1.0, 0.0])), 4)
+            -1.3863
+        """
+        temperature = check_temperature(temperature, self.head)
+        return self._clone(_law=self._law.with_options(temperature=None if temperature == 1.0 else temperature))
+
+    # Statistics that have no closed form -----------------------------------------------------------------------------
+
+    def _no_closed_form(self, what: str, way: str) -> NotImplementedError:
+        return NotImplementedError(
+            f"{type(self).__name__} has no closed form of its {what}. Estimate it by samples: {way}."
+        )
+
+    def _entropy(self) -> tf.Tensor:
+        raise self._no_closed_form("entropy", "`-tf.reduce_mean(dist.log_prob(dist.sample(n)))`")
+
+    def _mean(self) -> tf.Tensor:
+        raise self._no_closed_form("mean", "`tf.reduce_mean(dist.sample(n), axis=0)`")
+
+    def _variance(self) -> tf.Tensor:
+        raise self._no_closed_form("variance", "`tf.math.reduce_variance(dist.sample(n), axis=0)`")
+
+    def _stddev(self) -> tf.Tensor:
+        raise self._no_closed_form("standard deviation", "`tf.math.reduce_std(dist.sample(n), axis=0)`")
+
+    def _covariance(self) -> tf.Tensor:
+        raise self._no_closed_form("covariance", "`tfp.stats.covariance(dist.sample(n))`")
+
+    def _mode(self) -> tf.Tensor:
+        raise self._no_closed_form("mode", "take the sample with the highest `log_prob`")
+
+    def _quantile(self, value: Any) -> tf.Tensor:
+        raise self._no_closed_form("quantiles", "`tfp.stats.percentile(dist.sample(n), q, axis=0)`")
+
+    def _cdf(self, value: Any) -> tf.Tensor:
+        raise self._no_closed_form("distribution function", "count the samples that are below the value")
 
 
-def _static_shape(sample_shape: Any) -> tuple[int, ...] | None:
-    """A sample shape of ints as a tuple, or None if it is anything else."""
-    if isinstance(sample_shape, int | np.integer):
-        return (int(sample_shape),)
-    if isinstance(sample_shape, list | tuple) and all(isinstance(size, int | np.integer) for size in sample_shape):
-        return tuple(map(int, sample_shape))
-    return None
+def _kl_divergence(a: Any, b: Any, name: str | None = None) -> tf.Tensor:
+    """Says how to estimate a KL divergence, which has no closed form."""
+    raise NotImplementedError(
+        f"KL({type(a).__name__} || {type(b).__name__}) has no closed form. Estimate it by samples: x = a.sample(n), then "
+        "tf.reduce_mean(a.log_prob(x) - b.log_prob(x))."
+    )
+
+
+for _pair in (
+    (Autoregressive, Autoregressive),
+    (Autoregressive, tfp.distributions.Distribution),
+    (tfp.distributions.Distribution, Autoregressive),
+):
+    tfp.distributions.RegisterKL(*_pair)(_kl_divergence)
+
+
+def _first_pass(network: WholePassNetwork) -> None:
+    """Makes the variables of a Keras network and checks its output, so that errors come early."""
+    shape = network.conditional_shape
+    zeros = lambda s: tf.zeros([1, *[1 if n is None else n for n in s]])  # noqa: E731
+    condition = {k: zeros(s) for k, s in shape.items()} if isinstance(shape, dict) else shape and zeros(shape)
+    with tf.init_scope():
+        network(zeros(network.event_shape), condition)
+
+
+def _called(seed: Any) -> Any:
+    return seed() if callable(seed) else seed  # TFP passes a SeedStream.
+
+
+def _sample_shape(sample_shape: Any) -> Any:
+    """Returns a sample shape as a tuple of ints, or as an int32 tensor `[rank]` if it is one.
+
+    Raises:
+        ValueError: If it holds something else than whole numbers of at least 0.
+    """
+    static = tf.get_static_value(sample_shape) if tf.is_tensor(sample_shape) else sample_shape
+    if static is None:
+        return tf.reshape(tf.cast(sample_shape, tf.int32), [-1])
+    sizes = np.atleast_1d(
+        np.asarray(tf.TensorShape(static).as_list() if isinstance(static, tf.TensorShape) else static)
+    )
+    if sizes.size == 0:
+        return ()
+    if sizes.ndim != 1 or not np.issubdtype(sizes.dtype, np.integer) or sizes.min() < 0:
+        raise ValueError(f"Expected `sample_shape` to be whole numbers of at least 0; received {sample_shape!r}.")
+    return tuple(int(size) for size in sizes)

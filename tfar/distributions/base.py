@@ -1,6 +1,8 @@
-"""What a distribution is made of: a network, a head and a bound condition as a citizen of TensorFlow Probability."""
+"""The shell of a distribution: a law as a citizen of TensorFlow Probability."""
 
-import copy
+import inspect
+import math
+from collections.abc import Mapping
 from typing import Any, Self
 
 import keras
@@ -8,82 +10,81 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tfar import orders
+from tfar import random
 from tfar.distributions import rows
-from tfar.distributions.density import Density
-from tfar.heads import Head
-from tfar.networks import AutoregressiveNetwork
+from tfar.distributions.calls import CompiledCalls
 
 tfd = tfp.distributions
+_COPY = "copy"  # The entry of a configuration that holds what a copy changed.
 
 
-class NetworkDistribution(tfd.Distribution):  # type: ignore[name-defined]
-    """Parts, shapes, copies and configuration of a distribution that a network and a head make.
+class Shell(tfd.Distribution):  # type: ignore[name-defined]
+    """Shapes, bound conditions, compiled calls, copies and configuration of a distribution.
 
-    Subclasses call `_setup` in their constructor and add what one asks of a distribution.
+    A subclass calls the constructor with its law and adds the methods of its kind of law.
+
+    Args:
+        law: the law, see `tfar.laws`.
+        layers: the Keras layers that own the weights, by the names under which checkpoints store them.
+        event_shape: shape of one event. The first axis may be None.
+        conditional_shape: shape of the conditional input of one row, a dict of shapes, or None.
+        jit_compile: bool. Compile eager calls with XLA.
+        name: str.
     """
 
-    def _setup(
-        self, network: AutoregressiveNetwork, head: Head, jit_compile: bool, parameters: dict[str, Any], name: str
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Notes the arguments of the constructor, which are the configuration."""
+        dist = super().__new__(cls)
+        dist._arguments = _bound_arguments(cls, args, kwargs)
+        return dist
+
+    def __init__(
+        self,
+        law: Any,
+        layers: Mapping[str, keras.layers.Layer],
+        event_shape: tuple[int | None, ...],
+        conditional_shape: Any,
+        jit_compile: bool,
+        name: str,
     ) -> None:
-        """Makes the distribution of a network and a head; what a subclass calls in place of the constructor."""
-        if network.params_size != head.params_size or network.site_shape != head.site_shape:
-            raise ValueError(
-                f"Expected a network with {head.params_size} parameters for a site of shape {head.site_shape}, as "
-                f"{type(head).__name__} has; received {network.params_size} for {network.site_shape}."
-            )
-        if not network.built:
-            network.build((None, *network.event_shape))
-        self._density = Density(network, head)
-        self._rows = rows.RowFunctions(jit_compile)
-        self._condition: Any = None
-        tfd.Distribution.__init__(
-            self,
+        arguments = self._arguments
+        super().__init__(
             dtype=tf.float32,
             reparameterization_type=tfd.NOT_REPARAMETERIZED,
             validate_args=False,
             allow_nan_stats=True,
-            parameters=parameters,
+            parameters=dict(arguments),
             name=name,
         )
-        self._network, self._head = network, head  # Where tf.train.Checkpoint finds the weights.
+        for layer in layers.values():
+            if not layer.built:
+                layer.build(None)
+        for attribute, layer in layers.items():  # Where tf.train.Checkpoint finds the weights.
+            setattr(self, f"_{attribute}", layer)
+        self._law, self._layers, self._shape = law, tuple(layers.values()), tuple(event_shape)
+        self._conditional_shape, self._jit_compile = conditional_shape, bool(jit_compile)
+        self._calls = CompiledCalls(law)
+        self._condition: Any = None
+        self._length: int | None = None
+        # tf.Module finds raw variables in attributes, so that wrappers such as tfd.Sample list them.
+        self._weights = tuple(variable.value for variable in self._keras_variables)
 
-    # What it is made of ----------------------------------------------------------------------------------------------
-
-    @property
-    def network(self) -> AutoregressiveNetwork:
-        """The network, shared by copies."""
-        return self._density.network
-
-    @property
-    def head(self) -> Head:
-        """The head."""
-        return self._density.head
-
-    @property
-    def density(self) -> Density:
-        """The same density on flat batches, in plain ops: what exported signatures are made of."""
-        return self._density
+    # Parts -----------------------------------------------------------------------------------------------------------
 
     @property
-    def num_sites(self) -> int:
-        """Number of sites of an event."""
-        return self.network.num_sites
+    def law(self) -> Any:
+        """The law: the same mathematics on flat batches, in plain operations. Exported signatures are made of it."""
+        return self._law
 
     @property
     def conditional_shape(self) -> Any:
         """Shape of the conditional input of one row, a dict of shapes, or None."""
-        return self.network.conditional_shape
+        return self._conditional_shape
 
     @property
     def jit_compile(self) -> bool:
         """Whether eager calls compile with XLA."""
-        return self._rows.jit_compile
-
-    @property
-    def temperature(self) -> float:
-        """The temperature of the conditionals, 1 unless `with_temperature` changed it."""
-        return self._density.temperature
+        return self._jit_compile
 
     @property
     def bound_condition(self) -> Any:
@@ -91,139 +92,266 @@ class NetworkDistribution(tfd.Distribution):  # type: ignore[name-defined]
         return self._condition
 
     @property
+    def layers(self) -> tuple[keras.layers.Layer, ...]:
+        """The Keras layers that own the weights."""
+        return self._layers
+
+    @property
+    def _keras_variables(self) -> list[keras.Variable]:
+        return [variable for layer in self._layers for variable in layer.variables]
+
+    @property
     def variables(self) -> tuple[tf.Variable, ...]:
         """All variables, as tf.Variables."""
-        return tuple(v.value for v in [*self.network.variables, *self.head.variables])
+        return tuple(variable.value for variable in self._keras_variables)
 
     @property
     def trainable_variables(self) -> tuple[tf.Variable, ...]:
         """The trainable variables, as tf.Variables."""
-        return tuple(v.value for v in [*self.network.trainable_variables, *self.head.trainable_variables])
+        return tuple(variable.value for variable in self._keras_variables if variable.trainable)
 
     @property
     def non_trainable_variables(self) -> tuple[tf.Variable, ...]:
         """The other variables, as tf.Variables."""
-        return tuple(v.value for v in [*self.network.non_trainable_variables, *self.head.non_trainable_variables])
+        return tuple(variable.value for variable in self._keras_variables if not variable.trainable)
 
     @classmethod
     def _parameter_properties(cls, dtype: Any, num_classes: Any = None) -> dict[str, Any]:
         return {}
 
+    # Shapes ----------------------------------------------------------------------------------------------------------
+
     def _event_shape(self) -> tf.TensorShape:
-        return tf.TensorShape(self.network.event_shape)
+        return tf.TensorShape(self._shape if self._length is None else (self._length, *self._shape[1:]))
 
     def _event_shape_tensor(self) -> tf.Tensor:
-        return tf.constant(self.network.event_shape, tf.int32)
+        shape = self._event_shape()
+        if not shape.is_fully_defined():
+            raise ValueError(
+                f"Expected a distribution over events of a fixed length; this one is over {shape}. Fix it with `with_length`."
+            )
+        return tf.constant(shape.as_list(), tf.int32)
+
+    def _batch_lead(self) -> Any:
+        return rows.lead_shape(rows.condition_items(self._condition, self._conditional_shape))
 
     def _batch_shape(self) -> tf.TensorShape:
         if self._condition is None:
             return tf.TensorShape([])
-        lead = rows.lead_shape(rows.condition_items(self._condition, self.conditional_shape))
+        lead = self._batch_lead()
         return tf.TensorShape(lead if isinstance(lead, tuple) else [None] * lead.shape[0])
 
     def _batch_shape_tensor(self) -> tf.Tensor:
-        if self._condition is None:
-            return tf.constant([], tf.int32)
-        lead = rows.lead_shape(rows.condition_items(self._condition, self.conditional_shape))
-        return tf.convert_to_tensor(lead, tf.int32)
+        lead = () if self._condition is None else self._batch_lead()
+        return tf.constant(lead, tf.int32) if isinstance(lead, tuple) else lead
+
+    # Calls -----------------------------------------------------------------------------------------------------------
+
+    def _run(self, name: str, given: list[Any], *, seed: Any = None, count: Any = None, **arguments: Any) -> Any:
+        """Calls a function of the law on flat rows: plainly in a graph, compiled in eager mode.
+
+        Args:
+            name: str. The function.
+            given: its tensors, dicts of them, or None.
+            seed: what `random.as_seed` takes, if the function takes a seed for each row first; with `count`.
+            count: None, or the number of seeds.
+            **arguments: arguments that are no tensors.
+        """
+        if not tf.executing_eagerly():
+            seeds = [] if count is None else [random.row_seeds(seed, count)]
+            return getattr(self._law, name)(*seeds, *given, **arguments)
+        return self._calls(
+            name,
+            given,
+            options=self._law.options,
+            static=self._law.static_options,
+            arguments=arguments,
+            jit_compile=self._jit_compile,
+            seed=None if count is None else random.as_seed(seed),
+            count=None if count is None else int(count),
+        )
+
+    def _checked_value(self, value: Any) -> tf.Tensor:
+        return rows.check_trailing(rows.as_float(value, "value"), tuple(self._event_shape().as_list()), "value")
+
+    def _checked_condition(self, conditional_input: Any) -> Any:
+        """Returns the conditional input, or the bound one, as float32 tensors of the right shape."""
+        if conditional_input is None:
+            conditional_input = self._condition
+        return rows.condition(conditional_input, self._conditional_shape)
+
+    def _rows_of_samples(self, n: Any, conditional_input: Any) -> tuple[Any, Any, Any]:
+        """Returns how many rows `n` draws for each batch member are, their conditions, and the leading shape of the result."""
+        static = tf.get_static_value(n)
+        n = n if static is None else int(static)
+        condition = self._checked_condition(conditional_input)
+        items = rows.condition_items(condition, self._conditional_shape)
+        batch = rows.lead_shape(items) if items else ()
+        if isinstance(n, int) and isinstance(batch, tuple):
+            lead: Any = (n, *batch)
+            count = math.prod(lead)
+        else:
+            lead = tf.concat([[n], tf.convert_to_tensor(batch, tf.int32)], 0)
+            count = tf.reduce_prod(lead)
+        condition = rows.pack_condition(rows.flatten(items, lead), self._conditional_shape)
+        return count, condition, lead
 
     # Copies ----------------------------------------------------------------------------------------------------------
 
+    def _clone(self, **attributes: Any) -> Self:
+        """Returns a copy that shares the weights and the compiled functions, with other attributes."""
+        clone = object.__new__(type(self))
+        # TensorFlow tracks attributes in lists of its own, which copies must not share.
+        clone.__dict__.update({k: v.copy() if isinstance(v, list | dict) else v for k, v in self.__dict__.items()})
+        for name, value in attributes.items():
+            object.__setattr__(clone, name, value)
+        return clone
+
     def given(self, conditional_input: Any) -> Self:
-        """Binds a condition `[*batch, *conditional_shape]`: the copy has batch shape `[*batch]` and shares the network."""
-        clone = copy.copy(self)
-        clone._condition = rows.condition(conditional_input, self.conditional_shape)
-        return clone
+        """Binds a condition `[*batch, *conditional_shape]`: the copy has the batch shape `[*batch]` and shares the weights."""
+        return self._clone(_condition=rows.condition(conditional_input, self._conditional_shape))
 
-    def with_order(self, order: orders.Order) -> Self:
-        """A copy that shares the weights and decides the sites in `order`.
+    def with_length(self, length: int) -> Self:
+        """Returns a copy over events of a fixed length, for a distribution over events of any length.
+
+        Args:
+            length: int. Size of the first axis of an event.
 
         Raises:
-            ValueError: If the network was not made for any order and `order` is not its own.
+            ValueError: If events have a fixed shape, or the length is less than 1.
         """
-        resolved = orders.resolve(order, self.num_sites)
-        if not self.network.any_order:
-            if len(self.network.orders) == 1 and np.array_equal(self.network.orders[0], resolved):
-                return copy.copy(self)
+        if self._shape[:1] != (None,):
             raise ValueError(
-                "Expected the order that the network was made for, as its weights serve no other; for any order train "
-                f"OrderlessNADE, or MADE with order='random' and num_masks=None. Received {order!r}."
+                f"Expected a distribution over events of any length; this one is over {list(self._shape)}."
             )
-        network = self.network.with_orders(resolved[None]) if self.network.members_are_orders else self.network
-        return self._with_density(network=network, order=resolved)
-
-    def with_orders(self, orders: Any) -> Self:
-        """A copy that shares the weights and averages the probabilities of other orders, for a model of all orders.
-
-        Args:
-            orders: int K: K random orders, from the seed, the first ones the same for any K; or ints `[K, num_sites]`.
-
-        Raises:
-            ValueError: If the model is not one for all orders, or the orders are none.
-        """
-        return self._with_density(network=self.network.with_orders(orders), order=None)
-
-    def with_temperature(self, temperature: float) -> Self:
-        """A copy that shares the weights and whose sites follow the model's conditionals at another temperature.
-
-        It is another law than the model's: sharper below 1, flatter above. Its `sample`, `log_prob` and `complete` are of that
-        law, whose conditionals are `tfar.heads.Head.tempered`; their product is not a power of the model's density.
-
-        Args:
-            temperature: float, T > 0; 1 is the model itself.
-
-        Raises:
-            ValueError: If the temperature is not a positive number, or the head knows no other temperature.
-
-        Example:
-            >>> hot = tfar.MADE([2], [4]).with_temperature(1e6)  # hot sites are uniform
-            >>> round(float(hot.log_prob([1.0, 0.0])), 4)
-            -1.3863
-        """
-        return self._with_density(temperature=temperature)
-
-    def _with_density(self, **changes: Any) -> Self:
-        density, clone = self._density, copy.copy(self)
-        names = ("network", "head", "order", "temperature")
-        clone._density = Density(**{**{name: getattr(density, name) for name in names}, **changes})
-        clone._network = clone._density.network
-        clone._rows = rows.RowFunctions(self._rows.jit_compile)
-        return clone
+        if isinstance(length, bool) or not isinstance(length, int | np.integer) or length < 1:
+            raise ValueError(f"Expected `length` to be an int of at least 1; received {length!r}.")
+        return self._clone(_length=int(length))
 
     def copy(self, **overrides: Any) -> Self:
-        """A copy that shares the network; `name` and `jit_compile` may be replaced.
+        """Returns a copy that shares the weights; `name` and `jit_compile` may be replaced.
 
         Raises:
-            ValueError: If another parameter is given: that is another network, which its constructor makes.
+            ValueError: If another parameter is given, because its distribution needs a network of its own.
         """
         others = sorted(set(overrides) - {"name", "jit_compile"})
         if others:
             raise ValueError(
-                f"Expected `copy` to replace `name` or `jit_compile` alone, as a copy shares the network; received {others}."
+                f"Expected `copy` to replace `name` or `jit_compile` alone, as a copy shares the weights; received {others}. "
+                "Make another distribution with its constructor."
             )
-        clone = copy.copy(self)
-        clone._name = overrides.get("name", self._name)
-        clone._rows = rows.RowFunctions(overrides.get("jit_compile", self._rows.jit_compile))
-        return clone
+        return self._clone(
+            _name=overrides.get("name", self._name), _jit_compile=overrides.get("jit_compile", self._jit_compile)
+        )
+
+    def __getitem__(self, slices: Any) -> Self:
+        """Slices the batch: the copy is given the sliced condition and shares the weights.
+
+        Raises:
+            ValueError: If no condition is bound, so that there is no batch.
+        """
+        if self._condition is None:
+            raise ValueError(
+                "Expected a distribution with a batch, which `given(conditional_input)` makes; this one has batch shape []."
+            )
+        lead, rank = self._batch_lead(), self._batch_shape().rank
+        slices = tuple(slices) if isinstance(slices, tuple) else (slices,)
+        if Ellipsis in slices:
+            at = slices.index(Ellipsis)
+            used = sum(part is not None and part is not Ellipsis for part in slices)
+            slices = (*slices[:at], *[slice(None)] * (rank - used), *slices[at + 1 :])
+        if sum(part is not None for part in slices) > rank:
+            raise ValueError(f"Expected at most {rank} slices, one for each axis of the batch; received {slices}.")
+
+        def sliced(tensor: tf.Tensor, axes: int) -> tf.Tensor:
+            trailing = tf.shape(tensor)[tensor.shape.rank - axes :]
+            return tf.broadcast_to(tensor, tf.concat([lead, trailing], 0))[slices]
+
+        items = rows.condition_items(self._condition, self._conditional_shape)
+        return self.given(rows.pack_condition([sliced(*item) for item in items], self._conditional_shape))
+
+    def __copy__(self) -> Self:
+        return self._clone()
+
+    def __reduce__(self) -> Any:
+        """Pickles and deep-copies the configuration and the weights; compiled functions are made again."""
+        config = keras.saving.serialize_keras_object(self)
+        return _restored, (config, [variable.numpy() for variable in self.variables])
+
+    def __repr__(self) -> str:
+        text = super().__repr__()
+        changes = [f"{key}={value}" for key, value in self._copy_config().items() if key != "condition"]
+        return text[:-1] + "".join(f" {change}" for change in changes) + ">" if changes else text
 
     # Configuration ---------------------------------------------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
-        """What makes the same distribution again, weights aside."""
-        return {
-            "network": keras.saving.serialize_keras_object(self.network),
-            "head": keras.saving.serialize_keras_object(self.head),
-            "jit_compile": self._rows.jit_compile,
-            "name": self.name,
-        }
+        """Returns the arguments of the constructor and what a copy changed; the weights are not part of it."""
+        config = {name: _serialized(value) for name, value in self._arguments.items()}
+        config.update(jit_compile=self._jit_compile, name=self.name)
+        changes = self._copy_config()
+        return {**config, _COPY: changes} if changes else config
+
+    def _copy_config(self) -> dict[str, Any]:
+        """Returns what this copy changed, as plain values."""
+        changes: dict[str, Any] = dict(self._law.config)
+        if self._length is not None:
+            changes["length"] = self._length
+        if self._condition is not None:
+            changes["condition"] = tf.nest.map_structure(lambda t: np.asarray(t).tolist(), self._condition)
+        return changes
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """The inverse of `get_config`."""
-        return cls(**{name: _deserialize(value) for name, value in config.items()})
+        """Makes the distribution of a configuration, with new weights."""
+        config = dict(config)
+        changes = dict(config.pop(_COPY, {}))
+        dist = cls(**{name: _deserialized(value) for name, value in config.items()})
+        condition, length = changes.pop("condition", None), changes.pop("length", None)
+        attributes: dict[str, Any] = {"_length": length}
+        if condition is not None:
+            attributes["_condition"] = rows.condition(condition, dist._conditional_shape)
+        if changes:
+            attributes["_law"] = dist._law.from_config(changes)
+        return dist._clone(**attributes)
 
 
-def _deserialize(value: Any) -> Any:
+def _bound_arguments(cls: type, args: Any, kwargs: Any) -> dict[str, Any]:
+    """Returns the arguments of a constructor by name, with their defaults."""
+    signature = inspect.signature(cls.__init__)  # type: ignore[misc]
+    try:
+        bound = signature.bind(None, *args, **kwargs)
+    except TypeError:  # The constructor itself raises it, with its own message.
+        return {}
+    bound.apply_defaults()
+    return dict(list(bound.arguments.items())[1:])
+
+
+def _restored(config: dict[str, Any], weights: list[np.ndarray]) -> Any:
+    dist = keras.saving.deserialize_keras_object(config)
+    for variable, value in zip(dist.variables, weights, strict=True):
+        variable.assign(value)
+    return dist
+
+
+def _serialized(value: Any) -> Any:
+    """Returns an argument of a constructor as a part of a configuration."""
+    if isinstance(value, tf.Tensor | np.ndarray):
+        return np.asarray(value).tolist()
+    if isinstance(value, Mapping):
+        return {name: _serialized(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_serialized(part) for part in value]
+    if isinstance(value, np.integer | np.floating):
+        return value.item()
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return keras.saving.serialize_keras_object(value)
+
+
+def _deserialized(value: Any) -> Any:
     if isinstance(value, dict) and "class_name" in value:
         return keras.saving.deserialize_keras_object(value)
+    if isinstance(value, list):
+        return [_deserialized(part) for part in value]
     return value

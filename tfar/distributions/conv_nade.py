@@ -6,7 +6,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfar.distributions.arguments import check_head, checked_conditional_shape, class_inputs, model_config, shape_tuple
+from tfar import orders as site_orders
+from tfar.distributions.arguments import check_head, checked_conditional_shape, class_inputs, shape_tuple
 from tfar.distributions.autoregressive import Autoregressive
 from tfar.heads import Bernoulli, Head
 from tfar.heads.base import check_positive_int
@@ -84,10 +85,9 @@ class ConvNADE(Autoregressive):
         one_hot_inputs: bool | None = None,
         kernel_initializer: Any = "glorot_uniform",
         seed: int = 0,
-        jit_compile: bool = False,
+        jit_compile: bool = True,
         name: str = "ConvNADE",
     ) -> None:
-        parameters = dict(locals())
         head = Bernoulli() if head is None else check_head(head)
         network = ConvNADENetwork(
             event_shape=shape_tuple("event_shape", event_shape),
@@ -96,18 +96,15 @@ class ConvNADE(Autoregressive):
             hidden_units=None if hidden_units is None else shape_tuple("hidden_units", hidden_units),
             params_size=head.params_size,
             site_shape=head.site_shape,
-            num_orders=check_positive_int("num_orders", num_orders),
-            orders=orders,
             activation=activation,
             conditional_shape=checked_conditional_shape(conditional_shape),
             kernel_initializer=kernel_initializer,
             seed=check_positive_int("seed", seed, lowest=0),
             **class_inputs(head, one_hot_inputs),
         )
-        self._setup(network, head, jit_compile, parameters, name)
-
-    def get_config(self) -> dict[str, Any]:
-        return model_config(self, ConvNADE)
+        members = check_positive_int("num_orders", num_orders) if orders is None else orders
+        members = site_orders.members(members, network.num_sites, network.seed)
+        super().__init__(network, head, orders=members, jit_compile=jit_compile, name=name)
 
 
 def kernel_pairs(kernel_sizes: Any) -> tuple[tuple[int, int], ...]:

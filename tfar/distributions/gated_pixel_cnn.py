@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from tfar.distributions import images
-from tfar.distributions.arguments import check_head, check_rate, checked_conditional_shape, class_inputs, model_config
+from tfar.distributions.arguments import check_head, check_rate, checked_conditional_shape, class_inputs
 from tfar.heads import Bernoulli, Head
 from tfar.heads.base import check_positive_int
 from tfar.networks import GatedPixelCNNNetwork
@@ -73,6 +73,7 @@ class GatedPixelCNN(images.ImageAutoregressive):
         self,
         event_shape: Any,
         filters: int = 96,
+        *,
         num_blocks: int = 10,
         head: Head | None = None,
         first_kernel_size: int | Sequence[int] = 7,
@@ -87,11 +88,10 @@ class GatedPixelCNN(images.ImageAutoregressive):
         jit_compile: bool = True,
         name: str = "GatedPixelCNN",
     ) -> None:
-        parameters = dict(locals())
         head = Bernoulli() if head is None else check_head(head)
         images.check_scalar_head(head)
         shape = images.image_shape(event_shape)
-        channels, why = (*shape, 1)[2], "as it is split among the channels"
+        channels, why = shape[2] if len(shape) == 3 else 1, "as it is split among the channels"
         filters = images.check_features("filters", filters, channels, why)
         outputs = (filters,) if output_filters is None else output_filters
         first = images.kernel_size_pair("first_kernel_size", first_kernel_size)
@@ -113,10 +113,7 @@ class GatedPixelCNN(images.ImageAutoregressive):
             **class_inputs(head, one_hot_inputs),
         )
         images.refuse_blind_sites(network)
-        self._setup(network, head, jit_compile, parameters, name)
-
-    def get_config(self) -> dict[str, Any]:
-        return model_config(self, GatedPixelCNN)
+        super().__init__(network, head, jit_compile=jit_compile, name=name)
 
 
 def _vectors_and_maps(shape: Any, size: tuple[int, ...]) -> Any:

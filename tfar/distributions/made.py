@@ -11,7 +11,6 @@ from tfar.distributions.arguments import (
     check_rate,
     checked_conditional_shape,
     class_inputs,
-    model_config,
     shape_tuple,
 )
 from tfar.distributions.autoregressive import Autoregressive
@@ -91,7 +90,6 @@ class MADE(Autoregressive):
         jit_compile: bool = True,
         name: str = "MADE",
     ) -> None:
-        parameters = dict(locals())
         head = Bernoulli() if head is None else check_head(head)
         if degrees not in ("even", "random"):
             raise ValueError(f"Expected `degrees` to be 'even' or 'random'; received {degrees!r}.")
@@ -113,7 +111,4 @@ class MADE(Autoregressive):
             seed=check_positive_int("seed", seed, lowest=0),
             **class_inputs(head, one_hot_inputs),
         )
-        self._setup(network, head, jit_compile, parameters, name)
-
-    def get_config(self) -> dict[str, Any]:
-        return model_config(self, MADE)
+        super().__init__(network, head, jit_compile=jit_compile, name=name)

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from tfar import orders
-from tfar.distributions.arguments import check_head, checked_conditional_shape, class_inputs, model_config, shape_tuple
+from tfar.distributions.arguments import check_head, checked_conditional_shape, class_inputs, shape_tuple
 from tfar.distributions.autoregressive import Autoregressive
 from tfar.heads import Bernoulli, Head
 from tfar.heads.base import check_positive_int
@@ -80,7 +80,6 @@ class NADE(Autoregressive):
         jit_compile: bool = True,
         name: str = "NADE",
     ) -> None:
-        parameters = dict(locals())
         head = Bernoulli() if head is None else check_head(head)
         network = NADENetwork(
             event_shape=shape_tuple("event_shape", event_shape),
@@ -95,7 +94,4 @@ class NADE(Autoregressive):
             seed=check_positive_int("seed", seed, lowest=0),
             **class_inputs(head, one_hot_inputs),
         )
-        self._setup(network, head, jit_compile, parameters, name)
-
-    def get_config(self) -> dict[str, Any]:
-        return model_config(self, NADE)
+        super().__init__(network, head, jit_compile=jit_compile, name=name)

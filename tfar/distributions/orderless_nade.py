@@ -5,12 +5,12 @@ from typing import Any
 
 import keras
 
+from tfar import orders as site_orders
 from tfar.distributions.arguments import (
     check_head,
     check_rate,
     checked_conditional_shape,
     class_inputs,
-    model_config,
     shape_tuple,
 )
 from tfar.distributions.autoregressive import Autoregressive
@@ -91,15 +91,12 @@ class OrderlessNADE(Autoregressive):
         jit_compile: bool = True,
         name: str = "OrderlessNADE",
     ) -> None:
-        parameters = dict(locals())
         head = Bernoulli() if head is None else check_head(head)
         network = OrderlessNADENetwork(
             event_shape=shape_tuple("event_shape", event_shape),
             hidden_units=shape_tuple("hidden_units", hidden_units),
             params_size=head.params_size,
             site_shape=head.site_shape,
-            num_orders=check_positive_int("num_orders", num_orders),
-            orders=orders,
             activation=activation,
             dropout_rate=check_rate("dropout_rate", dropout_rate),
             conditional_shape=checked_conditional_shape(conditional_shape),
@@ -107,7 +104,6 @@ class OrderlessNADE(Autoregressive):
             seed=check_positive_int("seed", seed, lowest=0),
             **class_inputs(head, one_hot_inputs),
         )
-        self._setup(network, head, jit_compile, parameters, name)
-
-    def get_config(self) -> dict[str, Any]:
-        return model_config(self, OrderlessNADE)
+        members = check_positive_int("num_orders", num_orders) if orders is None else orders
+        members = site_orders.members(members, network.num_sites, network.seed)
+        super().__init__(network, head, orders=members, jit_compile=jit_compile, name=name)

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from tfar.distributions import images
-from tfar.distributions.arguments import check_head, class_inputs, model_config
+from tfar.distributions.arguments import check_head, class_inputs
 from tfar.heads import Bernoulli, Head
 from tfar.heads.base import check_positive_int
 from tfar.networks import PixelCNNNetwork
@@ -69,6 +69,7 @@ class PixelCNN(images.ImageAutoregressive):
         self,
         event_shape: Any,
         filters: int = 96,
+        *,
         num_blocks: int = 7,
         head: Head | None = None,
         first_kernel_size: int | Sequence[int] = 7,
@@ -81,11 +82,10 @@ class PixelCNN(images.ImageAutoregressive):
         jit_compile: bool = True,
         name: str = "PixelCNN",
     ) -> None:
-        parameters = dict(locals())
         head = Bernoulli() if head is None else check_head(head)
         images.check_scalar_head(head)
         shape = images.image_shape(event_shape)
-        channels = (*shape, 1)[2]
+        channels = shape[2] if len(shape) == 3 else 1
         unit, why = channels * (2 if use_residual else 1), "as it is split among the channels and halved in the blocks"
         filters = images.check_features("filters", filters, unit, why)
         outputs = (filters, filters) if output_filters is None else output_filters
@@ -103,7 +103,4 @@ class PixelCNN(images.ImageAutoregressive):
             **class_inputs(head, one_hot_inputs),
         )
         images.refuse_blind_sites(network)
-        self._setup(network, head, jit_compile, parameters, name)
-
-    def get_config(self) -> dict[str, Any]:
-        return model_config(self, PixelCNN)
+        super().__init__(network, head, jit_compile=jit_compile, name=name)

@@ -1,6 +1,5 @@
 """PixelCNN++."""
 
-import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -90,7 +89,6 @@ class PixelCNNPlusPlus(ImageAutoregressive):
         jit_compile: bool = True,
         name: str = "PixelCNNPlusPlus",
     ) -> None:
-        parameters = dict(locals())
         shape = shape_tuple("event_shape", event_shape)
         if len(shape) != 3:
             raise ValueError(f"Expected `event_shape` to be [H, W, C]; received {event_shape!r}.")
@@ -115,7 +113,7 @@ class PixelCNNPlusPlus(ImageAutoregressive):
             kernel_initializer=kernel_initializer,
             seed=check_positive_int("seed", seed, lowest=0),
         )
-        self._setup(network, head, jit_compile, parameters, name)
+        super().__init__(network, head, jit_compile=jit_compile, name=name)
 
     @classmethod
     def from_tfp(
@@ -182,11 +180,6 @@ class PixelCNNPlusPlus(ImageAutoregressive):
             name=name,
             **kwargs,
         )
-
-    def get_config(self) -> dict[str, Any]:
-        own = {"num_components": self.head.num_components, "jit_compile": self.jit_compile, "name": self.name}
-        known = {**self.network.get_config(), **own}
-        return {name: known[name] for name in inspect.signature(PixelCNNPlusPlus).parameters}
 
 
 def _kernel_size(kernel_size: Any, num_levels: int) -> tuple[int, int]:

@@ -6,10 +6,10 @@ import keras
 import tensorflow as tf
 
 from tfar import orders
-from tfar.distributions.arguments import checked_conditional_shape, model_config, shape_tuple
+from tfar.distributions.arguments import checked_conditional_shape, shape_tuple
 from tfar.distributions.autoregressive import Autoregressive
-from tfar.heads import Head, NormalMixture, StandardizedMixture
-from tfar.heads.base import check_positive_int
+from tfar.heads import Head, NormalMixture, Standardized
+from tfar.heads.base import check_head, check_positive_int
 from tfar.heads.mixtures import LocationScaleMixture
 from tfar.networks import RNADENetwork
 
@@ -26,12 +26,12 @@ class RNADE(Autoregressive):
         sigma_t = min_scale + softplus(V^sigma_t h_t + b^sigma_t)
         log p(x) = sum_t log(sum_k alpha_tk f((z_t - mu_tk) / sigma_tk) / sigma_tk) - log(scale_t)
 
-    It standardises by itself: `adapt` sets `loc` and `scale` to the mean and the deviation of data, and whatever they are,
-    `log_prob` is the density of x in the units in which it came, and samples are in those units. Time and memory are as those
-    of `tfar.NADE`.
+    `loc` and `scale` are the mean and the standard deviation of the training data, unless given: `DensityModel.fit` sets them
+    first, from all rows of arrays or from the first batch of a data set, and `adapt` sets them from any data. `log_prob` is the
+    density of x in the units of x, and samples are in those units. Time and memory are as those of `tfar.NADE`.
 
     Training multiplies the gradient of each component's mean by its deviation (section 3), so that narrow components do not
-    drive it; `log_prob` keeps its true gradient.
+    dominate; `log_prob` keeps its true gradient.
 
     Args:
         event_shape: shape of one event, a sequence of ints or an int.
@@ -39,8 +39,8 @@ class RNADE(Autoregressive):
         head: `NormalMixture` or `LaplaceMixture`. Its `min_scale` is in standardised units. Default: `NormalMixture(10)`.
         order: "natural", "reverse", "random" (one order, from the seed) or a permutation of the sites in raster order.
         activation: "relu", "sigmoid" or "tanh". Of the hidden units.
-        loc: float or floats that broadcast to the event. None: 0, until `adapt`.
-        scale: the same, positive. None: 1, until `adapt`.
+        loc: None, or float or floats that broadcast to the event.
+        scale: None, or the same, positive. If only one of the two is given, the other is 0 or 1.
         scale_gradients: bool. Scale the gradients of the means in training.
         conditional_shape: shape of the conditional input of one row, a dict of shapes, or None. A dense layer adds it to the
             first activations, and so to all; it is not standardised.
@@ -49,15 +49,15 @@ class RNADE(Autoregressive):
         jit_compile: bool. Compile eager calls with XLA.
         name: str.
 
-    `dist.head` is a `StandardizedMixture` of the given head, so `dist.head.components(dist.network(x))` are logits, locations
-    and scales in the units of x.
+    `dist.head` is a `tfar.heads.Standardized` of the given head.
 
     Raises:
-        ValueError: If a size, the order, the head or another argument is out of range.
+        ValueError: If a size, the order, the head or another argument is out of range, or if float32 is too coarse for values
+            of such units (see `tfar.layers.Standardization`).
 
     Example:
         >>> x = np.random.default_rng(0).normal(1000.0, 0.1, [50, 3])
-        >>> dist = tfar.RNADE(event_shape=[3], hidden_units=16, head=tfar.heads.NormalMixture(5))
+        >>> dist = tfar.RNADE([3], 16, head=tfar.heads.NormalMixture(5))
         >>> dist.adapt(x)
         >>> bool(abs(dist.sample(20, seed=1) - 1000.0).numpy().max() < 1.0)
         True
@@ -70,14 +70,16 @@ class RNADE(Autoregressive):
 
     Notes:
         The paper has sigma = exp(...); the softplus grows slowly and is bounded from below, so that a repeated value does not
-        earn an unbounded density. The means start side by side over the standardised data and the scales at 1. Conditions are an
-        extension. Gradients are first-order, as those of NADE.
+        get an unbounded density. The initial means are spread evenly over the standardised data, with scale 1. The network sees
+        values further than 1e9 scales from `loc` as 1e9 scales from it. Conditions are an extension. Gradients are first-order,
+        as those of NADE.
     """
 
     def __init__(
         self,
         event_shape: Any,
         hidden_units: int = 50,
+        *,
         head: Head | None = None,
         order: orders.Order = "natural",
         activation: str = "relu",
@@ -90,17 +92,14 @@ class RNADE(Autoregressive):
         jit_compile: bool = True,
         name: str = "RNADE",
     ) -> None:
-        parameters = dict(locals())
-        mixture = NormalMixture(10) if head is None else head
+        mixture = NormalMixture(10) if head is None else check_head(head)
         if not isinstance(mixture, LocationScaleMixture):
             raise ValueError(f"Expected `head` to be a NormalMixture or a LaplaceMixture; received {head!r}.")
-        standardized = StandardizedMixture(mixture, scale_gradients)
+        shape = shape_tuple("event_shape", event_shape)
         network = RNADENetwork(
-            event_shape=shape_tuple("event_shape", event_shape),
+            event_shape=shape,
             hidden_units=check_positive_int("hidden_units", hidden_units),
-            params_size=standardized.params_size,
-            loc=loc,
-            scale=scale,
+            params_size=mixture.params_size,
             initial_params=mixture.initial_params(),
             order=order,
             activation=activation,
@@ -108,26 +107,25 @@ class RNADE(Autoregressive):
             kernel_initializer=kernel_initializer,
             seed=check_positive_int("seed", seed, lowest=0),
         )
-        self._setup(network, standardized, jit_compile, parameters, name)
+        units = Standardized(mixture, shape, loc, scale, scale_gradients)
+        super().__init__(network, units, jit_compile=jit_compile, name=name)
 
     def adapt(self, data: Any) -> None:
-        """Sets the units to the mean and the standard deviation of each entry of data: before training, on the training set.
+        """Sets `loc` and `scale` to the mean and the standard deviation of each entry of data, computed in float64.
 
         Args:
             data: array `[..., *event_shape]`, or a `tf.data.Dataset` that ends, in any form that `DensityModel` trains on; of
                 dicts and tuples it takes the values, and no weights.
 
         Raises:
-            ValueError: If there are no data, if a shape does not fit, or if a value is not finite.
+            ValueError: If there are no data, if a shape does not fit, if a value is not finite, or if float32 is too coarse for
+                the values; then subtract an offset from the data in float64 first.
         """
-        self.network.standardization.adapt(_values(data))
-
-    def get_config(self) -> dict[str, Any]:
-        return model_config(self, RNADE, head=self.head.mixture, scale_gradients=self.head.scale_gradients)
+        self.head.adapt(_values(data))
 
 
 def _values(data: Any) -> Any:
-    """What data, or the elements of a data set, hold under `value` or first in a tuple."""
+    """The values of data, or of the elements of a data set: under `value`, or first in a tuple."""
     if isinstance(data, tf.data.Dataset):
         return data.map(lambda *element: _value(element[0]))
     return _value(data)

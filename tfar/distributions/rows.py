@@ -1,15 +1,14 @@
 """From TFP's shapes to flat batches and back: `[*lead, *event]` to `[B, *event]`."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from tfar import random
-
-Shape = tuple[int, ...]
+Shape = tuple[int | None, ...]
+# A tensor with the number of its trailing axes that do not belong to the batch.
+Item = tuple[tf.Tensor, int]
 
 
 def as_float(value: Any, name: str) -> tf.Tensor:
@@ -30,26 +29,34 @@ def as_float(value: Any, name: str) -> tf.Tensor:
 
 
 def check_trailing(tensor: tf.Tensor, shape: Shape, name: str) -> tf.Tensor:
-    """Returns the tensor with its trailing axes set to `shape`, or raises ValueError if they cannot be."""
+    """Returns the tensor with its trailing axes set to `shape`, in which None stands for any size.
+
+    Raises:
+        ValueError: If the trailing axes are others.
+    """
     if tensor.shape.rank is None:
         raise ValueError(f"Expected `{name}` to have a known rank and to end with {list(shape)}; its rank is unknown.")
-    lead, trailing = _split(tensor, shape)
+    lead, trailing = _split(tensor, len(shape))
     if trailing == shape:
         return tensor
-    if len(trailing) != len(shape) or any(own not in (None, size) for own, size in zip(trailing, shape, strict=True)):
+    fits = len(trailing) == len(shape) and all(
+        None in (own, size) or own == size for own, size in zip(trailing, shape, strict=True)
+    )
+    if not fits:
         raise ValueError(f"Expected `{name}` to have shape [..., {_listed(shape)}]; received {tensor.shape.as_list()}.")
-    return tf.ensure_shape(tensor, [*lead, *shape])
+    known = [own if size is None else size for own, size in zip(trailing, shape, strict=True)]
+    return tensor if tuple(known) == trailing else tf.ensure_shape(tensor, [*lead, *known])
 
 
-def is_flat(tensor: tf.Tensor, shape: Shape) -> bool:
-    """Whether a tensor is known to be `[B, *shape]` already."""
-    return bool(tensor.shape.rank) and tuple(tensor.shape.as_list()[1:]) == shape
+def is_flat(tensor: tf.Tensor, rank: int) -> bool:
+    """Returns whether a checked tensor is `[B, ...]` with `rank` trailing axes."""
+    return tensor.shape.rank == rank + 1
 
 
-def _split(tensor: tf.Tensor, shape: Shape) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    """The leading and the trailing sizes of a tensor `[..., *shape]`, None where unknown: a TensorShape is slow to slice."""
-    sizes = tuple(tensor.shape.as_list())
-    count = max(0, len(sizes) - len(shape))
+def _split(tensor: tf.Tensor, rank: int) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Returns the leading and the `rank` trailing sizes of a tensor, None where a size is unknown."""
+    sizes = tuple(tensor.shape.as_list())  # A TensorShape is slow to slice.
+    count = max(0, len(sizes) - rank)
     return sizes[:count], sizes[count:]
 
 
@@ -58,14 +65,14 @@ def _listed(shape: Shape) -> str:
 
 
 def condition(value: Any, shape: Any) -> Any:
-    """Checks a conditional input against `conditional_shape`, a shape or a dict of them; returns float32.
+    """Checks a conditional input against `conditional_shape`, a shape or a dict of shapes; returns float32.
 
     Raises:
         ValueError: If one is missing, not asked for, or of another shape.
     """
     if shape is None:
         if value is not None:
-            raise ValueError("Expected no `conditional_input`, as `conditional_shape` is None; received one.")
+            raise ValueError("Expected no `conditional_input`, because `conditional_shape` is None; received one.")
         return None
     if value is None:
         raise ValueError(f"Expected a `conditional_input` of shape [..., {shape}]; received None.")
@@ -82,178 +89,93 @@ def condition(value: Any, shape: Any) -> Any:
     }
 
 
-def condition_items(value: Any, shape: Any) -> list[tuple[tf.Tensor, Shape]]:
-    """The tensors of a checked conditional input with their trailing shapes."""
+def condition_items(value: Any, shape: Any) -> list[Item]:
+    """Returns the tensors of a checked conditional input with their numbers of trailing axes."""
     if value is None:
         return []
     if isinstance(shape, Mapping):
-        return [(value[name], tuple(shape[name])) for name in shape]
-    return [(value, tuple(shape))]
+        return [(value[name], len(shape[name])) for name in shape]
+    return [(value, len(shape))]
 
 
 def pack_condition(flat: Sequence[tf.Tensor], shape: Any) -> Any:
-    """The inverse of `condition_items`: a conditional input of its tensors."""
+    """Packs tensors in the order of `condition_items` into a conditional input."""
     if isinstance(shape, Mapping):
         return dict(zip(shape, flat, strict=True))
     return flat[0] if flat else None
 
 
-def observed_sites(observed: Any, event_shape: Shape, num_sites: int) -> tf.Tensor:
-    """Which sites are observed, bool `[..., num_sites]`: those whose values all are. Broadcasts to `[..., *event_shape]`."""
-    observed = as_float(observed, "observed")
-    lead = max(0, observed.shape.rank - len(event_shape))
-    given, trailing = observed.shape[:lead], observed.shape[lead:]
-    ends = zip(reversed(trailing), reversed(event_shape), strict=False)
-    if not all(own in (None, 1, expected) for own, expected in ends):
+def site_marks(marks: Any, value: tf.Tensor, event_rank: int, site_rank: int, name: str) -> tf.Tensor:
+    """Broadcasts numbers for the entries of an event to its sites: float32 `[..., num_sites, entries of a site]`.
+
+    Args:
+        marks: numbers that broadcast to `[..., *event_shape]`.
+        value: `[..., *event_shape]`, whose trailing sizes are those of the events.
+        event_rank, site_rank: int. Number of axes of an event and of a site.
+        name: str. For the error.
+    """
+    marks = as_float(marks, name)
+    expected, lead = _split(value, event_rank)[1], max(0, marks.shape.rank - event_rank)
+    ends = zip(reversed(marks.shape.as_list()[lead:]), reversed(expected), strict=False)
+    if not all(own in (None, 1, size) or size is None for own, size in ends):
         raise ValueError(
-            f"Expected `observed` to broadcast to shape [..., {_listed(event_shape)}]; received {observed.shape.as_list()}."
+            f"Expected `{name}` to broadcast to shape [..., {_listed(expected)}]; received {marks.shape.as_list()}."
         )
-    observed = tf.broadcast_to(observed, tf.concat([tf.shape(observed)[:lead], list(event_shape)], 0))
-    values = tf.reshape(observed, tf.concat([tf.shape(observed)[:lead], [num_sites, -1]], 0)) > 0.0
-    return tf.ensure_shape(tf.reduce_all(values, axis=-1), [*given, num_sites])
+    own_lead = tf.shape(marks)[:lead]
+    sizes = list(expected) if None not in expected else tf.shape(value)[value.shape.rank - event_rank :]
+    marks = tf.broadcast_to(marks, _joined(own_lead, sizes))
+    of_sites, of_site = expected[: event_rank - site_rank], expected[event_rank - site_rank :]
+    count = -1 if None in of_sites else int(np.prod(of_sites, dtype=int))
+    result = tf.reshape(marks, _joined(own_lead, [count, int(np.prod(of_site, dtype=int))]))
+    result.set_shape([*[None] * lead, None if count < 0 else count, int(np.prod(of_site, dtype=int))])
+    return result
 
 
-def lead_shape(items: Sequence[tuple[tf.Tensor, Shape]]) -> Any:
-    """The broadcast of the leading axes: a tuple of ints if they are known, else an int32 tensor."""
-    static = [_split(tensor, shape)[0] for tensor, shape in items]
+def lead_shape(items: Sequence[Item]) -> Any:
+    """Returns the broadcast of the leading axes: a tuple of ints if they are known, else an int32 tensor."""
+    static = [_split(tensor, rank)[0] for tensor, rank in items]
     if not any(None in sizes for sizes in static):
         try:
             return tuple(np.broadcast_shapes(*static)) if len(static) > 1 else static[0]
         except ValueError as error:
             raise ValueError(f"Expected leading axes that broadcast; received {[*map(list, static)]}.") from error
     lead = tf.constant([], tf.int32)
-    for tensor, shape in items:
-        lead = tf.broadcast_dynamic_shape(lead, tf.shape(tensor)[: tensor.shape.rank - len(shape)])
+    for tensor, rank in items:
+        lead = tf.broadcast_dynamic_shape(lead, tf.shape(tensor)[: tensor.shape.rank - rank])
     return lead
 
 
-def flatten(items: Sequence[tuple[tf.Tensor, Shape]], lead: Any) -> list[tf.Tensor]:
+def flatten(items: Sequence[Item], lead: Any) -> list[tf.Tensor]:
     """Broadcasts the leading axes of every tensor to `lead` and joins them into one batch axis."""
     flat, lead_rank = [], len(lead) if isinstance(lead, tuple) else lead.shape[0]
-    for tensor, shape in items:
-        own, _ = _split(tensor, shape)
+    for tensor, rank in items:
+        own, trailing = _split(tensor, rank)
+        sizes = list(trailing) if None not in trailing else tf.shape(tensor)[tensor.shape.rank - rank :]
         is_lead = isinstance(lead, tuple) and own == lead
         if not (is_lead or (len(items) == 1 and len(own) == lead_rank)):
-            tensor = tf.broadcast_to(tensor, tf.concat([lead, list(shape)], 0) if shape else lead)
-        flat.append(tensor if tensor.shape.rank == len(shape) + 1 else tf.reshape(tensor, [-1, *shape]))
+            tensor = tf.broadcast_to(tensor, _joined(lead, sizes))
+        if tensor.shape.rank != rank + 1:
+            count = tf.reduce_prod(lead) if not isinstance(lead, tuple) else int(np.prod(lead, dtype=int))
+            tensor = tf.reshape(tensor, _joined([count], sizes))
+        tensor.set_shape([None, *trailing])
+        flat.append(tensor)
     return flat
 
 
 def unflatten(tensor: tf.Tensor, lead: Any) -> tf.Tensor:
-    """Gives `[B, ...]` its leading axes back: `[*lead, ...]`."""
+    """Splits the batch axis of `[B, ...]` into the leading axes: `[*lead, ...]`."""
     if isinstance(lead, tuple) and len(lead) == 1:
         return tensor
-    if isinstance(lead, tuple):
-        return tf.reshape(tensor, [*lead, *tensor.shape[1:]])
-    result = tf.reshape(tensor, tf.concat([lead, tf.shape(tensor)[1:]], 0))
-    return tf.ensure_shape(result, [None] * lead.shape[0] + tensor.shape[1:].as_list())
+    trailing = tensor.shape[1:]
+    sizes = trailing.as_list() if trailing.is_fully_defined() else tf.shape(tensor)[1:]
+    result = tf.reshape(tensor, _joined(lead, sizes))
+    static = list(lead) if isinstance(lead, tuple) else [None] * lead.shape[0]
+    result.set_shape([*static, *trailing])
+    return result
 
 
-class RowFunctions:
-    """Calls functions of flat batches: plainly in a graph, compiled when called eagerly.
-
-    An eager call compiles with XLA for its number of rows. After a few numbers of rows the next ones are padded to a power of
-    two, so that calls of many sizes share few compilations; a row's result does not depend on the rows beside it.
-
-    AutoGraph is off, as it is in Keras's `fit`: a first call is faster, and a network that trains needs none.
-
-    Args:
-        jit_compile: bool. Compile eager calls with XLA; otherwise they run as a plain graph.
-    """
-
-    exact_sizes = 6
-
-    def __init__(self, jit_compile: bool = True) -> None:
-        self.jit_compile = jit_compile
-        self._calls: dict[Any, tuple[int, Any]] = {}
-        self._concrete: dict[Any, Any] = {}
-        self._sizes: dict[Any, set[int]] = {}
-
-    def __call__(self, function: Callable, *rows: Any, **static: Any) -> Any:
-        """Returns `function(*rows, **static)` for batch-first tensors, dicts of them or None."""
-        if not tf.executing_eagerly():
-            return function(*rows, **static)
-        return self._call(function, None, len(_present(rows)[0]), rows, static)
-
-    def seeded(self, function: Callable, seed: Any, count: int | tf.Tensor, *rows: Any, **static: Any) -> Any:
-        """Returns `function(seeds, *rows, **static)` with the seed of each of `count` rows; see `tfar.random.row_seeds`.
-
-        An eager call derives them in what it compiles: a call of their own would take as long as drawing many an event.
-        """
-        if not tf.executing_eagerly():
-            return function(random.row_seeds(seed, count), *rows, **static)
-        return self._call(function, random.as_seed(seed), int(count), rows, static)
-
-    def _call(
-        self, function: Callable, seed: tf.Tensor | None, count: int, rows: tuple[Any, ...], static: dict[str, Any]
-    ) -> Any:
-        inputs = _present(rows)
-        shapes = [tuple(tensor.shape.as_list()) for tensor in inputs]
-        key = (function.__name__, seed is not None, count, *shapes, *[row is None for row in rows], *static.items())
-        if key not in self._calls:
-            self._calls[key] = self._prepared(function, seed is not None, count, rows, static)
-        size, compiled = self._calls[key]
-        if size != count:
-            inputs = [tf.concat([t, self._filler(t, size - count)], 0) for t in inputs]
-        if seed is not None:
-            inputs = [seed, *inputs]
-        # What `compiled(*inputs)` comes to, less a binding of arguments that takes as long as a small model does.
-        outputs = compiled._call_flat(inputs, compiled.captured_inputs)
-        return (
-            outputs if size == count else keras.tree.map_structure(lambda t: t[:count] if t.shape.rank else t, outputs)
-        )
-
-    def _prepared(
-        self, function: Callable, is_seeded: bool, count: int, rows: tuple[Any, ...], static: dict[str, Any]
-    ) -> tuple[int, Any]:
-        """The number of rows that a call of `count` rows is padded to, and what is called with them."""
-        name = (function.__name__, *sorted(static.items()))
-        size = self._padded_size(count, self._sizes.setdefault(name, set()))
-        specs = [tf.TensorSpec([size, *tensor.shape[1:]], tensor.dtype) for tensor in _present(rows)]
-        key = (*name, is_seeded, size, *specs, *[row is None for row in rows])
-        if key not in self._concrete:
-            self._concrete[key] = self._compiled(function, is_seeded, size, rows, specs, static)
-        return size, self._concrete[key]
-
-    def _padded_size(self, count: int, sizes: set[int]) -> int:
-        if count == 0:
-            return 1
-        if count in sizes:
-            return count
-        if len(sizes) < self.exact_sizes:
-            sizes.add(count)
-            return count
-        return 1 << (count - 1).bit_length()
-
-    @staticmethod
-    def _filler(rows: tf.Tensor, count: int) -> tf.Tensor:
-        """Rows to compute and throw away: the first one again, or zeros where there is none."""
-        return tf.repeat(rows[:1], count, axis=0) if len(rows) else tf.zeros([count, *rows.shape[1:]], rows.dtype)
-
-    def _compiled(
-        self,
-        function: Callable,
-        is_seeded: bool,
-        size: int,
-        rows: tuple[Any, ...],
-        specs: list[tf.TensorSpec],
-        static: dict[str, Any],
-    ) -> Any:
-        """One function of flat tensors of these specs; if it is seeded, the first argument is the seed of all rows."""
-
-        def from_flat(*tensors: tf.Tensor) -> Any:
-            seeds = [random.row_seeds(tensors[0], size)] if is_seeded else []
-            given = iter(keras.tree.pack_sequence_as([t for t in rows if t is not None], tensors[len(seeds) :]))
-            return function(*seeds, *[None if t is None else next(given) for t in rows], **static)
-
-        if is_seeded:
-            specs = [tf.TensorSpec([2], tf.int32), *specs]
-        with tf.init_scope():
-            function_of_rows = tf.function(from_flat, jit_compile=self.jit_compile, autograph=False)
-            return function_of_rows.get_concrete_function(*specs)
-
-
-def _present(rows: tuple[Any, ...]) -> list[tf.Tensor]:
-    """The tensors among rows of which some may be None or dicts."""
-    present = [tensor for tensor in rows if tensor is not None]
-    return present if all(isinstance(tensor, tf.Tensor) for tensor in present) else keras.tree.flatten(present)
+def _joined(first: Any, second: Any) -> Any:
+    """Joins two shapes, of ints or int32 tensors."""
+    if not tf.is_tensor(first) and not tf.is_tensor(second):
+        return [*first, *second]
+    return tf.concat([tf.convert_to_tensor(part, tf.int32) for part in (first, second)], 0)

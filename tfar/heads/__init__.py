@@ -1,18 +1,25 @@
 """Heads: from a site's parameter vector to its conditional distribution."""
 
-from tfar.heads.base import Head
+from tfar.heads.base import Head, check_head
 from tfar.heads.bernoulli import Bernoulli
 from tfar.heads.categorical import Categorical
+from tfar.heads.conditional import Conditional
 from tfar.heads.discretized_logistics import DiscretizedLogisticMixture
 from tfar.heads.mixtures import LaplaceMixture, NormalMixture
-from tfar.heads.standardized import StandardizedMixture
+from tfar.heads.per_site import PerSite
+from tfar.heads.standardized import Standardized
+from tfar.heads.support import Support
 
 __all__ = [
     "Bernoulli",
     "Categorical",
+    "Conditional",
     "DiscretizedLogisticMixture",
     "Head",
     "LaplaceMixture",
     "NormalMixture",
-    "StandardizedMixture",
+    "PerSite",
+    "Standardized",
+    "Support",
+    "check_head",
 ]

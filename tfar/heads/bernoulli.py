@@ -1,15 +1,18 @@
 """Head of a binary site."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from tfar.heads.base import Head
-from tfar.heads.numerics import softplus
+from tfar.heads.numerics import point_in, softplus
+from tfar.heads.support import Support
 
 
 @keras.saving.register_keras_serializable("tfar")
 class Bernoulli(Head):
-    """Binary site with one logit.
+    """Binary site with one logit, which may be infinite.
 
         p(x = 1) = 1 / (1 + exp(-logit)),    log p(x) = -softplus((1 - 2 x) logit)
 
@@ -21,23 +24,36 @@ class Bernoulli(Head):
     """
 
     discrete = True
-    num_classes = 2
 
     @property
     def params_size(self) -> int:
         return 1
 
-    def tempered(self, params: tf.Tensor, temperature: float) -> tf.Tensor:
+    def support(self, site: int | None = None) -> Support:
+        return Support(0.0, 1.0, discrete=True)
+
+    def _tempered(self, params: tf.Tensor, temperature: Any, site: Any) -> tf.Tensor:
         return params / temperature
 
-    def _in_support(self, x: tf.Tensor) -> tf.Tensor:
-        return tf.logical_or(tf.equal(x, 0.0), tf.equal(x, 1.0))
-
-    def _log_prob(self, params: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+    def _log_prob(self, params: tf.Tensor, x: tf.Tensor, site: Any) -> tf.Tensor:
         return -softplus((1.0 - 2.0 * x) * params[..., 0])
 
-    def _sample(self, params: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
+    def _sample(self, params: tf.Tensor, noise: tf.Tensor, site: Any) -> tf.Tensor:
         return tf.cast(noise[..., 0] >= tf.sigmoid(-params[..., 0]), tf.float32)
 
-    def _probs(self, params: tf.Tensor) -> tf.Tensor:
+    def _noise(self, params: tf.Tensor, x: tf.Tensor, uniform: tf.Tensor, site: Any) -> tf.Tensor:
+        zero = tf.sigmoid(-params[..., 0])
+        low, high = tf.where(x > 0.0, zero, tf.zeros_like(zero)), tf.where(x > 0.0, tf.ones_like(zero), zero)
+        return point_in(low, high, uniform[..., 0])[..., None]
+
+    def _cdf(self, params: tf.Tensor, x: tf.Tensor, site: Any) -> tf.Tensor:
+        return self._interval_prob(params, tf.zeros_like(x), x, site)
+
+    def _interval_prob(self, params: tf.Tensor, lower: tf.Tensor, upper: tf.Tensor, site: Any) -> tf.Tensor:
+        probs = self._probs(params, site)
+        holds = [tf.logical_and(lower <= value, value <= upper) for value in (0.0, 1.0)]
+        zero, one = (tf.where(holds[k], probs[..., k], tf.zeros_like(probs[..., k])) for k in (0, 1))
+        return tf.where(tf.logical_and(*holds), tf.ones_like(zero), zero + one)
+
+    def _probs(self, params: tf.Tensor, site: Any) -> tf.Tensor:
         return tf.sigmoid(tf.concat([-params, params], axis=-1))

@@ -5,8 +5,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfar.heads.base import Head, check_positive_int
-from tfar.heads.numerics import select_class
+from tfar.heads.base import MAX_WHOLE, Head, check_positive_int
+from tfar.heads.numerics import class_interval, is_class, open_unit, point_in, select_class, sum_where
+from tfar.heads.support import Support
 
 
 @keras.saving.register_keras_serializable("tfar")
@@ -15,11 +16,13 @@ class Categorical(Head):
 
         p(x = k) = exp(logits[k]) / sum_j exp(logits[j])
 
+    A logit of -inf gives its class the probability 0; one logit at least must be finite.
+
     Args:
-        num_classes: int, at least 2.
+        num_classes: int, from 2 to 2**24, up to which float32 holds all whole numbers.
 
     Raises:
-        ValueError: If `num_classes` is less than 2.
+        ValueError: If `num_classes` is out of range.
 
     Example:
         >>> round(float(Categorical(4).log_prob(tf.zeros([1, 4]), [3.0])[0]), 4)
@@ -27,32 +30,41 @@ class Categorical(Head):
     """
 
     discrete = True
-    num_classes: int
 
     def __init__(self, num_classes: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.num_classes = check_positive_int("num_classes", num_classes, lowest=2)
+        if self.num_classes > MAX_WHOLE:
+            raise ValueError(f"Expected `num_classes` to be at most 2**24; received {num_classes}.")
 
     @property
     def params_size(self) -> int:
         return self.num_classes
 
-    def tempered(self, params: tf.Tensor, temperature: float) -> tf.Tensor:
+    def support(self, site: int | None = None) -> Support:
+        return Support(0.0, self.num_classes - 1.0, discrete=True)
+
+    def _tempered(self, params: tf.Tensor, temperature: Any, site: Any) -> tf.Tensor:
         return params / temperature
 
-    def _in_support(self, x: tf.Tensor) -> tf.Tensor:
-        within = tf.logical_and(x >= 0.0, x <= self.num_classes - 1.0)
-        return tf.logical_and(within, tf.equal(x, tf.floor(x)))
+    def _log_prob(self, params: tf.Tensor, x: tf.Tensor, site: Any) -> tf.Tensor:
+        return sum_where(is_class(x, self.num_classes), tf.nn.log_softmax(params))
 
-    def _log_prob(self, params: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
-        classes = tf.range(self.num_classes, dtype=tf.float32)
-        chosen = tf.cast(tf.equal(tf.expand_dims(x, -1), classes), tf.float32)
-        return tf.reduce_sum(tf.nn.log_softmax(params) * chosen, axis=-1)
-
-    def _sample(self, params: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
+    def _sample(self, params: tf.Tensor, noise: tf.Tensor, site: Any) -> tf.Tensor:
         return select_class(params, noise[..., 0])
 
-    def _probs(self, params: tf.Tensor) -> tf.Tensor:
+    def _noise(self, params: tf.Tensor, x: tf.Tensor, uniform: tf.Tensor, site: Any) -> tf.Tensor:
+        return open_unit(point_in(*class_interval(params, x), uniform[..., 0]))[..., None]
+
+    def _cdf(self, params: tf.Tensor, x: tf.Tensor, site: Any) -> tf.Tensor:
+        return self._interval_prob(params, tf.zeros_like(x), x, site)
+
+    def _interval_prob(self, params: tf.Tensor, lower: tf.Tensor, upper: tf.Tensor, site: Any) -> tf.Tensor:
+        classes = tf.range(self.num_classes, dtype=tf.float32)
+        inside = tf.logical_and(tf.expand_dims(lower, -1) <= classes, classes <= tf.expand_dims(upper, -1))
+        return tf.minimum(sum_where(inside, self._probs(params, site)), 1.0)
+
+    def _probs(self, params: tf.Tensor, site: Any) -> tf.Tensor:
         return tf.nn.softmax(params)
 
     def get_config(self) -> dict[str, Any]:

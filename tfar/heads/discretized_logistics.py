@@ -1,4 +1,4 @@
-"""Head of a pixel: a discretised mixture of logistics whose channels are coupled linearly."""
+"""Head of a pixel: a mixture of discretised logistics with linearly coupled channels."""
 
 from typing import Any, NamedTuple
 
@@ -6,17 +6,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfar.heads.base import Head, check_positive_int
-from tfar.heads.numerics import logsumexp, raw_scale_of, select_class, softplus
+from tfar.heads import numerics
+from tfar.heads.base import MAX_WHOLE, Head, check_positive_int
+from tfar.heads.numerics import is_class, logsumexp, raw_scale_of, select_class, softplus
+from tfar.heads.support import Support
 
 # The smallest scale in units of half the range of the values, exp(-7).
 MIN_SCALE = float(np.exp(-7.0))
-# `probs` lists the joint values of all channels up to this many.
-MAX_JOINT_VALUES = 2**16
 
 
 class Components(NamedTuple):
-    """What a parameter vector says of K components and C channels, in units of half the range.
+    """Parameters of K components and C channels, in units of half the range.
 
     Attributes:
         logits: `[..., K]`.
@@ -45,16 +45,17 @@ class DiscretizedLogisticMixture(Head):
     C (C - 1) / 2 coefficients.
 
     A draw uses 1 + C uniform numbers: the first selects the component, each other inverts the distribution function of a channel,
-    whose location hangs on the values drawn before it.
+    whose location depends on the values drawn before it. Channels that are decided together have no common distribution
+    function: `cdf`, `interval_prob` and `quantile` need one channel.
 
     Args:
         num_components: int, K.
-        low: int. The lowest value.
-        high: int. The highest value.
+        low: int. The lowest value, at least -2**24.
+        high: int. The highest value, at most 2**24 and at most `low + 2**23`.
         num_channels: int, C.
 
     Raises:
-        ValueError: If `num_components` or `num_channels` is less than 1, or `high` is not above `low`.
+        ValueError: If `num_components` or `num_channels` is less than 1, or `low` or `high` is out of range.
 
     Example:
         >>> head = DiscretizedLogisticMixture(num_components=1, high=1, num_channels=1)
@@ -71,7 +72,6 @@ class DiscretizedLogisticMixture(Head):
     """
 
     discrete = True
-    num_classes: int
 
     def __init__(
         self, num_components: int = 10, low: int = 0, high: int = 255, num_channels: int = 3, **kwargs: Any
@@ -81,9 +81,13 @@ class DiscretizedLogisticMixture(Head):
         self.num_channels = check_positive_int("num_channels", num_channels)
         if any(isinstance(v, bool) or int(v) != v for v in (low, high)) or not low < high:
             raise ValueError(f"Expected whole numbers `low` < `high`; received {low!r} and {high!r}.")
+        if max(abs(low), abs(high), 2 * (high - low)) > MAX_WHOLE:
+            raise ValueError(
+                "Expected `low` and `high` within -2**24 .. 2**24 and at most 2**23 apart, as float32 holds no halves beyond; "
+                f"received {low!r} and {high!r}."
+            )
         self.low, self.high = int(low), int(high)
-        self.lowest = float(self.low)
-        self.num_classes = self.high - self.low + 1
+        self._top = float(self.high - self.low)
         self.site_shape = (self.num_channels,)
         self.noise_size = 1 + self.num_channels
         self._num_coefficients = self.num_channels * (self.num_channels - 1) // 2
@@ -102,81 +106,104 @@ class DiscretizedLogisticMixture(Head):
         shape = tf.concat([tf.shape(params)[:-1], [self.num_components, sum(sizes)]], 0)
         return tf.split(tf.reshape(params, shape), sizes, axis=-1)
 
-    def tempered(self, params: tf.Tensor, temperature: float) -> tf.Tensor:
+    def support(self, site: int | None = None) -> Support:
+        return Support(float(self.low), float(self.high), discrete=True)
+
+    def _tempered(self, params: tf.Tensor, temperature: Any, site: Any) -> tf.Tensor:
         logits, loc, raw_scale, coefficients = self._split(params)
         raw_scale = raw_scale_of((softplus(raw_scale) + MIN_SCALE) * temperature, MIN_SCALE)
         return tf.reshape(tf.concat([logits / temperature, loc, raw_scale, coefficients], axis=-1), tf.shape(params))
 
-    def _in_support(self, x: tf.Tensor) -> tf.Tensor:
-        within = tf.logical_and(x >= float(self.low), x <= float(self.high))
-        return tf.logical_and(within, tf.equal(x, tf.floor(x)))
+    # Values are counted from 0, as levels, and locations and scales are in the same units. The edge between two values is then
+    # the same number for both, and sums over the values telescope.
 
-    # Values are counted from 0 and locations and scales are in the same units, so that an edge between two values is one number,
-    # whichever of them asks for it: sums over the values telescope.
+    def _log_prob(self, params: tf.Tensor, x: tf.Tensor, site: Any) -> tf.Tensor:
+        return logsumexp(self._joint_log_probs(self.components(params), x - float(self.low)))
 
-    def _log_prob(self, params: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
-        parts, level = self.components(params), x - float(self.low)
+    def _joint_log_probs(self, parts: Components, level: tf.Tensor) -> tf.Tensor:
+        """log p(component, x), `[..., K]`."""
         total = tf.nn.log_softmax(parts.logits)
         for channel in range(self.num_channels):
             loc = self._location(parts, [level[..., None, c] for c in range(channel)])
-            total += self._log_mass(level[..., None, channel], loc, self._to_levels(parts.scale[..., channel]))
-        return logsumexp(total)
+            scale = self._to_levels(parts.scale[..., channel])
+            total += self._log_mass(level[..., None, channel], level[..., None, channel], loc, scale)
+        return total
 
     def _location(self, parts: Components, before: list[tf.Tensor]) -> tf.Tensor:
-        """Location of the channel after those whose levels are `before`, in levels: `[..., K]`, or `[...]` of one component."""
+        """Location, in levels, of the channel after those with levels `before`: `[..., K]`, or `[...]` of one component."""
         channel = len(before)
         loc, first = parts.loc[..., channel], channel * (channel - 1) // 2
         for i, level in enumerate(before):
-            loc += parts.coefficients[..., first + i] * (level * (2.0 / (self.num_classes - 1)) - 1.0)
+            loc += parts.coefficients[..., first + i] * (level * (2.0 / self._top) - 1.0)
         return self._to_levels(loc + 1.0)
 
     def _to_levels(self, values: tf.Tensor) -> tf.Tensor:
-        return values * (0.5 * (self.num_classes - 1))
+        return values * (0.5 * self._top)
 
-    def _log_mass(self, level: tf.Tensor, loc: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
-        """log(F(a) - F(b)) at the edges a and b of a level, without a difference of numbers that are almost equal.
+    def _log_mass(self, lowest: tf.Tensor, highest: tf.Tensor, loc: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
+        """log(F(a) - F(b)) of the levels lowest .. highest, which end at the edges b and a, without cancellation.
 
-        F(a) - F(b) = F(a) F(-b) (1 - exp(b - a)),    1 - exp(-d) = 2 t / (1 + t) for t = tanh(d / 2)
+        F(a) - F(b) = F(a) F(-b) (1 - exp(b - a))
         """
-        above = (level + 0.5 - loc) / scale
-        below = (level - 0.5 - loc) / scale
-        at_top, at_bottom = tf.equal(level, self.num_classes - 1.0), tf.equal(level, 0.0)
-        tanh = tf.tanh(0.5 / scale)
+        above, below = (highest + 0.5 - loc) / scale, (lowest - 0.5 - loc) / scale
+        at_top, at_bottom = highest >= self._top, lowest <= 0.0
         zeros = tf.zeros_like(above)
         log_above = tf.where(at_top, zeros, -softplus(-above))
         log_below = tf.where(at_bottom, zeros, -softplus(below))
         inside = tf.logical_not(tf.logical_or(at_top, at_bottom))
-        return log_above + log_below + tf.where(inside, tf.math.log(2.0 * tanh / (1.0 + tanh)), zeros)
+        log_width = tf.math.log(numerics.one_minus_exp((highest - lowest + 1.0) / scale))
+        return log_above + log_below + tf.where(inside, log_width, zeros)
 
-    def _sample(self, params: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
+    def _sample(self, params: tf.Tensor, noise: tf.Tensor, site: Any) -> tf.Tensor:
         parts = self.components(params)
-        component = select_class(parts.logits, noise[..., 0])
-        chosen = tf.equal(tf.expand_dims(component, -1), tf.range(self.num_components, dtype=tf.float32))
-        one = Components(parts.logits, *(_choose(part, chosen) for part in parts[1:]))
+        one = self._component(parts, select_class(parts.logits, noise[..., 0]))
         quantile = tf.math.log(noise[..., 1:]) - tf.math.log(1.0 - noise[..., 1:])
         levels: list[tf.Tensor] = []
         for channel in range(self.num_channels):
             loc, scale = self._location(one, levels), self._to_levels(one.scale[..., channel])
             nearest = tf.floor(loc + scale * quantile[..., channel] + 0.5)
-            levels.append(tf.minimum(tf.maximum(nearest, 0.0), self.num_classes - 1.0))
+            levels.append(tf.minimum(tf.maximum(nearest, 0.0), self._top))
         return tf.stack(levels, axis=-1) + float(self.low)
 
-    def _probs(self, params: tf.Tensor) -> tf.Tensor:
-        """Probabilities of the joint values of all channels in lexicographic order, `[..., num_classes ** num_channels]`."""
-        count = self.num_classes**self.num_channels
-        if count > MAX_JOINT_VALUES:
-            raise ValueError(
-                f"Expected at most {MAX_JOINT_VALUES} joint values of the channels, as `probs` lists them all; received "
-                f"{self.num_classes}**{self.num_channels}. `log_prob` gives those that you ask for."
-            )
-        values = np.indices([self.num_classes] * self.num_channels).reshape(self.num_channels, -1).T + self.low
-        return tf.exp(self._log_prob(tf.expand_dims(params, -2), tf.constant(values, tf.float32)))
+    def _noise(self, params: tf.Tensor, x: tf.Tensor, uniform: tf.Tensor, site: Any) -> tf.Tensor:
+        parts, level = self.components(params), x - float(self.low)
+        joint = self._joint_log_probs(parts, level)
+        component = select_class(joint, uniform[..., 0])
+        # What the selection leaves of its uniform number is uniform again.
+        low, high = numerics.class_interval(joint, component)
+        rest = (uniform[..., 0] - low) / tf.maximum(high - low, 1e-30)
+        noise = [numerics.point_in(*numerics.class_interval(parts.logits, component), rest)]
+        one = self._component(parts, component)
+        for channel in range(self.num_channels):
+            loc = self._location(one, [level[..., c] for c in range(channel)])
+            scale, edge = self._to_levels(one.scale[..., channel]), level[..., channel] - loc
+            low = tf.where(level[..., channel] > 0.0, tf.sigmoid((edge - 0.5) / scale), tf.zeros_like(edge))
+            high = tf.where(level[..., channel] < self._top, tf.sigmoid((edge + 0.5) / scale), tf.ones_like(edge))
+            noise.append(numerics.point_in(low, high, uniform[..., 1 + channel]))
+        return numerics.open_unit(tf.stack(noise, axis=-1))
+
+    def _component(self, parts: Components, component: tf.Tensor) -> Components:
+        """The parts of one component `[...]`, without the axis of components."""
+        chosen = tf.expand_dims(is_class(component, self.num_components), -1)
+        pick = [tf.reduce_sum(tf.where(chosen, part, tf.zeros_like(part)), axis=-2) for part in parts[1:]]
+        return Components(parts.logits, *pick)
+
+    def _cdf(self, params: tf.Tensor, x: tf.Tensor, site: Any) -> tf.Tensor:
+        return self._interval_prob(params, tf.fill(tf.shape(x), float(self.low)), x, site)
+
+    def _interval_prob(self, params: tf.Tensor, lower: tf.Tensor, upper: tf.Tensor, site: Any) -> tf.Tensor:
+        parts = self.components(params)
+        lowest = tf.maximum(tf.math.ceil(lower) - float(self.low), 0.0)
+        highest = tf.minimum(tf.floor(upper) - float(self.low), self._top)
+        empty, highest = (highest < lowest)[..., 0], tf.maximum(highest, lowest)
+        scale = self._to_levels(parts.scale[..., 0])
+        log_mass = self._log_mass(lowest, highest, self._location(parts, []), scale)
+        mass = tf.reduce_sum(tf.nn.softmax(parts.logits) * tf.exp(log_mass), axis=-1)
+        return tf.where(empty, tf.zeros_like(mass), tf.minimum(mass, 1.0))
+
+    def _probs(self, params: tf.Tensor, site: Any) -> tf.Tensor:
+        return tf.exp(self._log_prob(tf.expand_dims(params, -2), self._values(), site))
 
     def get_config(self) -> dict[str, Any]:
         names = ("num_components", "low", "high", "num_channels")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
-
-
-def _choose(values: tf.Tensor, chosen: tf.Tensor) -> tf.Tensor:
-    """The entry of one component, `[..., N]`, of values `[..., K, N]` of all."""
-    return tf.reduce_sum(tf.where(tf.expand_dims(chosen, -1), values, tf.zeros_like(values)), axis=-2)

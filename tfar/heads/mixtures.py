@@ -8,8 +8,16 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfar.heads import numerics
 from tfar.heads.base import Head, check_positive_int
-from tfar.heads.numerics import laplace_quantile, logsumexp, normal_quantile, raw_scale_of, select_class, softplus
+from tfar.heads.numerics import is_class, logsumexp, raw_scale_of, select_class, softplus, sum_where
+from tfar.heads.support import Support
+
+# Distances from the location of a component, in units of its scale, and inputs of networks are limited to this, so that
+# neither a square nor the gradient of one overflows.
+LIMIT = 1e9
+# Nodes of the quadrature that computes an entropy.
+ENTROPY_NODES = 256
 
 
 class LocationScaleMixture(Head):
@@ -21,6 +29,11 @@ class LocationScaleMixture(Head):
 
     A draw uses two uniform numbers: the first selects the component, the second its quantile.
 
+    A value further than 1e9 scales from a location counts as 1e9 scales from it: its log-probability is finite.
+
+    The entropy is `-sum_k softmax(logits)[k] E_k[log p(x)]` with each expectation by the midpoint rule at 256 nodes t over the
+    quantile `u = t - sin(2 pi t) / (2 pi)` of component k, which lets the integrand end smoothly.
+
     Args:
         num_components: int, K.
         min_scale: float. Smallest scale; bounds the density that a single value can reach.
@@ -30,19 +43,27 @@ class LocationScaleMixture(Head):
     """
 
     noise_size = 2
-    # The power of T by which a component's scale changes when its density is taken to the power 1 / T.
+    # The power of T by which a component's scale changes when its density is raised to the power 1 / T.
     _scale_power: float
+    # Variance of the component of scale 1.
+    _standard_variance: float
 
     def __init__(self, num_components: int = 10, min_scale: float = 1e-4, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.num_components = check_positive_int("num_components", num_components)
-        if not min_scale > 0.0:
-            raise ValueError(f"Expected `min_scale` to be positive; received {min_scale!r}.")
+        if not 0.0 < min_scale < math.inf:
+            raise ValueError(f"Expected `min_scale` to be positive and finite; received {min_scale!r}.")
         self.min_scale = float(min_scale)
 
     @property
     def params_size(self) -> int:
         return 3 * self.num_components
+
+    def support(self, site: int | None = None) -> Support:
+        return Support()
+
+    def encode_inputs(self, x: Any, site: Any = None) -> tf.Tensor:
+        return tf.minimum(tf.maximum(tf.cast(x, tf.float32), -LIMIT), LIMIT)
 
     def components(self, params: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Splits parameters `[..., 3 K]` into logits, loc and scale, each `[..., K]`."""
@@ -50,56 +71,102 @@ class LocationScaleMixture(Head):
         return logits, loc, self.min_scale + softplus(raw_scale)
 
     def scale_location_gradients(self, params: tf.Tensor) -> tf.Tensor:
-        """The same parameters, but the gradient of each location is multiplied by the scale of its component.
+        """The same parameters, with the gradient of each location multiplied by the scale of its component.
 
-        A location matters the more the narrower its component is: the step that its gradient asks for grows as 1 / scale. So
-        scaled, it is the gradient with respect to the location in units of the scale.
+        The gradient of a location grows as 1 / scale. Scaled, it is the gradient with respect to the location in units of the
+        scale, and narrow components do not dominate.
         """
         logits, loc, raw_scale = tf.split(tf.cast(params, tf.float32), 3, axis=-1)
         scale = tf.stop_gradient(self.min_scale + softplus(raw_scale))
-        # Equal to loc to the last bit: the difference is zero, and only its gradient is not.
+        # The difference is zero, so the value is that of loc to the last bit; only its gradient counts.
         loc = tf.stop_gradient(loc) + scale * (loc - tf.stop_gradient(loc))
         return tf.concat([logits, loc, raw_scale], axis=-1)
 
-    def tempered(self, params: tf.Tensor, temperature: float) -> tf.Tensor:
-        logits, loc, scale = self.components(params)
-        raw_scale = raw_scale_of(scale * temperature**self._scale_power, self.min_scale)
-        return tf.concat([logits / temperature, loc, raw_scale], axis=-1)
-
     def initial_params(self) -> list[float]:
-        """Parameters for training to start from on standardised data: equal components of scale 1, side by side.
+        """Parameters for training to start from on standardised data: equal weights, scale 1, evenly spread locations.
 
-        Components that started as one would stay one, as their gradients would be the same.
+        Components that started equal would stay equal, as their gradients would be the same.
         """
         shares = [(k + 0.5) / self.num_components for k in range(self.num_components)]
         loc = [statistics.NormalDist().inv_cdf(share) for share in shares]
         raw_scale = math.log(math.expm1(max(1.0 - self.min_scale, self.min_scale)))
         return [0.0] * self.num_components + loc + [raw_scale] * self.num_components
 
-    def _in_support(self, x: tf.Tensor) -> tf.Tensor:
-        return tf.abs(x) <= tf.float32.max
-
-    def _log_prob(self, params: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+    def _tempered(self, params: tf.Tensor, temperature: Any, site: Any) -> tf.Tensor:
         logits, loc, scale = self.components(params)
-        z = (tf.expand_dims(x, -1) - loc) / scale
-        return logsumexp(tf.nn.log_softmax(logits) + self._standard_log_prob(z) - tf.math.log(scale))
+        raw_scale = raw_scale_of(scale * temperature**self._scale_power, self.min_scale)
+        return tf.concat([logits / temperature, loc, raw_scale], axis=-1)
 
-    def _sample(self, params: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
+    def _log_prob(self, params: tf.Tensor, x: tf.Tensor, site: Any) -> tf.Tensor:
+        return logsumexp(self._joint_log_probs(params, x))
+
+    def _joint_log_probs(self, params: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+        """log p(component, x), `[..., K]`."""
         logits, loc, scale = self.components(params)
-        component = select_class(logits, noise[..., 0])
-        chosen = tf.cast(
-            tf.equal(tf.expand_dims(component, -1), tf.range(self.num_components, dtype=tf.float32)), tf.float32
-        )
-        quantile = self._standard_quantile(noise[..., 1])
-        return tf.reduce_sum(chosen * loc, axis=-1) + tf.reduce_sum(chosen * scale, axis=-1) * quantile
+        z = _standardized(tf.expand_dims(x, -1), loc, scale)
+        return tf.nn.log_softmax(logits) + self._standard_log_prob(z) - tf.math.log(scale)
+
+    def _sample(self, params: tf.Tensor, noise: tf.Tensor, site: Any) -> tf.Tensor:
+        logits, loc, scale = self.components(params)
+        chosen = is_class(select_class(logits, noise[..., 0]), self.num_components)
+        return sum_where(chosen, loc) + sum_where(chosen, scale) * self._standard_quantile(noise[..., 1])
+
+    def _noise(self, params: tf.Tensor, x: tf.Tensor, uniform: tf.Tensor, site: Any) -> tf.Tensor:
+        logits, loc, scale = self.components(params)
+        component = select_class(self._joint_log_probs(params, x), uniform[..., 0])
+        selects = numerics.point_in(*numerics.class_interval(logits, component), uniform[..., 1])
+        z = sum_where(is_class(component, self.num_components), _standardized(tf.expand_dims(x, -1), loc, scale))
+        return numerics.open_unit(tf.stack([selects, self._standard_cdf(z)], axis=-1))
+
+    def _cdf(self, params: tf.Tensor, x: tf.Tensor, site: Any) -> tf.Tensor:
+        logits, loc, scale = self.components(params)
+        return self._mix(logits, self._standard_cdf((tf.expand_dims(x, -1) - loc) / scale))
+
+    def _interval_prob(self, params: tf.Tensor, lower: tf.Tensor, upper: tf.Tensor, site: Any) -> tf.Tensor:
+        logits, loc, scale = self.components(params)
+        low, high = ((tf.expand_dims(edge, -1) - loc) / scale for edge in (lower, tf.maximum(lower, upper)))
+        return self._mix(logits, self._standard_interval(low, high))
+
+    def _mix(self, logits: tf.Tensor, of_components: tf.Tensor) -> tf.Tensor:
+        return tf.minimum(tf.reduce_sum(tf.nn.softmax(logits) * of_components, axis=-1), 1.0)
+
+    def _mean_variance(self, params: tf.Tensor, site: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        logits, loc, scale = self.components(params)
+        weights = tf.nn.softmax(logits)
+        mean = tf.reduce_sum(weights * loc, axis=-1)
+        of_components = self._standard_variance * tf.square(scale) + tf.square(loc - mean[..., None])
+        return mean, tf.reduce_sum(weights * of_components, axis=-1)
+
+    def _entropy(self, params: tf.Tensor, site: Any) -> tf.Tensor:
+        logits, loc, scale = self.components(params)
+        t = (tf.range(ENTROPY_NODES // 2, dtype=tf.float64) + 0.5) / ENTROPY_NODES
+        u, density = t - tf.sin(2.0 * math.pi * t) / (2.0 * math.pi), 1.0 - tf.cos(2.0 * math.pi * t)
+        left = self._standard_quantile(tf.cast(u, tf.float32))  # the right half follows by symmetry, with all digits
+        nodes, weights = tf.concat([left, -left], 0), tf.cast(tf.tile(density, [2]) / ENTROPY_NODES, tf.float32)
+
+        def body(i: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            x = loc + scale * nodes[i]
+            return i + 1, total + weights[i] * self._log_prob(params[..., None, :], x, site)
+
+        start = (tf.constant(0), tf.zeros_like(loc))
+        expected = tf.while_loop(lambda i, _: i < ENTROPY_NODES, body, start, maximum_iterations=ENTROPY_NODES)[1]
+        return -tf.reduce_sum(tf.nn.softmax(logits) * expected, axis=-1)
 
     @abc.abstractmethod
     def _standard_log_prob(self, z: tf.Tensor) -> tf.Tensor:
         """Log-density of the component with location 0 and scale 1."""
 
     @abc.abstractmethod
+    def _standard_cdf(self, z: tf.Tensor) -> tf.Tensor:
+        """Its distribution function."""
+
+    @abc.abstractmethod
+    def _standard_interval(self, low: tf.Tensor, high: tf.Tensor) -> tf.Tensor:
+        """Its mass in an interval."""
+
+    @abc.abstractmethod
     def _standard_quantile(self, p: tf.Tensor) -> tf.Tensor:
-        """Its inverse distribution function."""
+        """The inverse of its distribution function."""
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_components": self.num_components, "min_scale": self.min_scale}
@@ -108,6 +175,8 @@ class LocationScaleMixture(Head):
 @keras.saving.register_keras_serializable("tfar")
 class NormalMixture(LocationScaleMixture):
     """Mixture of normals; see `LocationScaleMixture` for the parameters.
+
+    The mode has a closed form for one component only.
 
     Example:
         >>> round(float(NormalMixture(1).log_prob([[0.0, 0.0, 0.5413]], 0.0)[0]), 3)
@@ -118,17 +187,31 @@ class NormalMixture(LocationScaleMixture):
     """
 
     _scale_power = 0.5
+    _standard_variance = 1.0
 
     def _standard_log_prob(self, z: tf.Tensor) -> tf.Tensor:
         return -0.5 * z * z - 0.5 * math.log(2.0 * math.pi)
 
+    def _standard_cdf(self, z: tf.Tensor) -> tf.Tensor:
+        return numerics.normal_cdf(z)
+
+    def _standard_interval(self, low: tf.Tensor, high: tf.Tensor) -> tf.Tensor:
+        return numerics.normal_interval(low, high)
+
     def _standard_quantile(self, p: tf.Tensor) -> tf.Tensor:
-        return normal_quantile(p)
+        return numerics.normal_quantile(p)
+
+    def _mode(self, params: tf.Tensor, site: Any) -> tf.Tensor:
+        if self.num_components > 1:
+            raise NotImplementedError("The mode of a mixture of several normals has no closed form.")
+        return self.components(params)[1][..., 0]
 
 
 @keras.saving.register_keras_serializable("tfar")
 class LaplaceMixture(LocationScaleMixture):
     """Mixture of Laplace distributions, `f(z) = exp(-|z|) / 2`; see `LocationScaleMixture` for the parameters.
+
+    Between the locations the density is convex, so the mode is the location with the highest density.
 
     Example:
         >>> round(float(LaplaceMixture(1).log_prob([[0.0, 0.0, 0.5413]], 0.0)[0]), 3)
@@ -139,9 +222,30 @@ class LaplaceMixture(LocationScaleMixture):
     """
 
     _scale_power = 1.0
+    _standard_variance = 2.0
 
     def _standard_log_prob(self, z: tf.Tensor) -> tf.Tensor:
         return -tf.abs(z) - math.log(2.0)
 
+    def _standard_cdf(self, z: tf.Tensor) -> tf.Tensor:
+        return numerics.laplace_cdf(z)
+
+    def _standard_interval(self, low: tf.Tensor, high: tf.Tensor) -> tf.Tensor:
+        return numerics.laplace_interval(low, high)
+
     def _standard_quantile(self, p: tf.Tensor) -> tf.Tensor:
-        return laplace_quantile(p)
+        return numerics.laplace_quantile(p)
+
+    def _mode(self, params: tf.Tensor, site: Any) -> tf.Tensor:
+        loc = self.components(params)[1]
+        highest = tf.argmax(self._log_prob(params[..., None, :], loc, site), axis=-1)
+        return tf.gather(loc, highest, batch_dims=loc.shape.rank - 1)
+
+
+def _standardized(x: tf.Tensor, loc: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
+    """(x - loc) / scale within -LIMIT .. LIMIT.
+
+    The difference is limited before the division: a gradient through an infinite quotient would be NaN.
+    """
+    bound = tf.stop_gradient(tf.minimum(LIMIT * scale, tf.float32.max))
+    return tf.minimum(tf.maximum(x - loc, -bound), bound) / scale

@@ -1,9 +1,36 @@
-"""Elementary functions that stay exact at extreme arguments, in TensorFlow and in TFLite.
+"""Elementary functions that stay accurate at extreme arguments, made of operations that TFLite has built in.
 
-TFLite's own softplus and log_sigmoid overflow near |x| = 89, and it has no inverse of the normal distribution function.
+TFLite's softplus and log_sigmoid overflow near |x| = 89, and it has neither erf nor the inverse of the normal distribution
+function.
 """
 
+from collections.abc import Callable
+
 import tensorflow as tf
+
+# Nodes and weights of Gauss-Legendre quadrature with five points on [-1, 1].
+GAUSS_LEGENDRE = (
+    (0.0, 0.5688888889),
+    (-0.5384693101, 0.4786286705),
+    (0.5384693101, 0.4786286705),
+    (-0.9061798459, 0.2369268851),
+    (0.9061798459, 0.2369268851),
+)
+INV_SQRT_2 = 0.7071067811865476
+INV_SQRT_2_PI = 0.3989422804014327
+# Coefficients of `normal_cdf`, from the constant on.
+ERFC = (
+    -1.26551223,
+    1.00002368,
+    0.37409196,
+    0.09678418,
+    -0.18628806,
+    0.27886807,
+    -1.13520398,
+    1.48851587,
+    -0.82215223,
+    0.17087277,
+)
 
 
 def softplus(x: tf.Tensor) -> tf.Tensor:
@@ -20,19 +47,38 @@ def softplus_inverse(y: tf.Tensor) -> tf.Tensor:
 
 
 def raw_scale_of(scale: tf.Tensor, min_scale: float) -> tf.Tensor:
-    """raw with min_scale + softplus(raw) = scale; a scale that is not above `min_scale` becomes it."""
+    """raw with min_scale + softplus(raw) = scale; a scale that is not above `min_scale` becomes `min_scale`."""
     return softplus_inverse(tf.maximum(scale - min_scale, 1e-30))
 
 
 def logsumexp(x: tf.Tensor) -> tf.Tensor:
-    """log(sum(exp(x))) over the last axis, for finite x."""
+    """log(sum(exp(x))) over the last axis; -inf, with gradient 0, where all entries are -inf."""
     largest = tf.stop_gradient(tf.reduce_max(x, axis=-1, keepdims=True))
-    return tf.math.log(tf.reduce_sum(tf.exp(x - largest), axis=-1)) + largest[..., 0]
+    nothing = tf.equal(largest, -float("inf"))
+    total = tf.reduce_sum(tf.exp(x - tf.where(nothing, tf.zeros_like(largest), largest)), axis=-1)
+    nothing, largest = nothing[..., 0], largest[..., 0]
+    return tf.math.log(tf.where(nothing, tf.ones_like(total), total)) + largest
 
 
 def logaddexp(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
     """log(exp(x) + exp(y)), for finite x and y."""
     return tf.maximum(x, y) + tf.math.log(1.0 + tf.exp(-tf.abs(x - y)))
+
+
+def sum_where(condition: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+    """Sum over the last axis of the values for which the condition holds.
+
+    A product with 0 and 1 would turn an infinite value that is not selected into NaN.
+    """
+    return tf.reduce_sum(tf.where(condition, values, tf.zeros_like(values)), axis=-1)
+
+
+# Softmax ---------------------------------------------------------------------------------------------------------------
+
+
+def is_class(k: tf.Tensor, num_classes: int) -> tf.Tensor:
+    """One-hot encoding `[..., num_classes]`, bool, of classes `[...]` given as floats."""
+    return tf.equal(tf.expand_dims(k, -1), tf.range(num_classes, dtype=tf.float32))
 
 
 def select_class(logits: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
@@ -43,10 +89,66 @@ def select_class(logits: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
         noise: float tensor `[...]` in (0, 1).
 
     Returns:
-        float tensor `[...]`: the class k with cdf(k - 1) <= noise < cdf(k), as a float in `0 .. K - 1`.
+        float tensor `[...]`: the class k with cdf(k - 1) <= noise < cdf(k), as a float in `0 .. K - 1`. Its probability is
+        never 0, although the last `cdf` may be below 1 by rounding.
     """
+    probs = tf.nn.softmax(logits)
+    classes = tf.range(logits.shape[-1], dtype=tf.float32)
+    possible = probs > 0.0
+    reached = tf.logical_and(possible, tf.expand_dims(noise, -1) < tf.cumsum(probs, axis=-1))
+    first = tf.reduce_min(tf.where(reached, classes, tf.fill(tf.shape(reached), float(logits.shape[-1]))), axis=-1)
+    last = tf.reduce_max(tf.where(possible, classes, tf.zeros_like(probs)), axis=-1)
+    return tf.minimum(first, last)
+
+
+def class_interval(logits: tf.Tensor, k: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """cdf(k - 1) and cdf(k) of a softmax: the interval of noise for which `select_class` gives class k."""
     cdf = tf.cumsum(tf.nn.softmax(logits), axis=-1)
-    return tf.reduce_sum(tf.cast(tf.expand_dims(noise, -1) >= cdf[..., :-1], tf.float32), axis=-1)
+    num_classes = logits.shape[-1]
+    low = sum_where(is_class(k - 1.0, num_classes), cdf)
+    high = sum_where(is_class(k, num_classes), cdf)
+    return low, tf.where(tf.equal(k, num_classes - 1.0), tf.ones_like(high), high)
+
+
+def point_in(low: tf.Tensor, high: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
+    """The point `low + uniform * (high - low)`, rounded such that low <= point < high."""
+    point = low + uniform * (high - low)
+    return tf.where(point < high, point, low)
+
+
+def open_unit(noise: tf.Tensor) -> tf.Tensor:
+    """Moves noise into the open interval (0, 1)."""
+    return tf.minimum(tf.maximum(noise, 1e-37), 1.0 - 2.0**-24)
+
+
+# Normal ----------------------------------------------------------------------------------------------------------------
+
+
+def normal_cdf(z: tf.Tensor) -> tf.Tensor:
+    """Standard normal distribution function, to seven digits where z > 0 and to six of a tail where z < 0.
+
+    Press et al., Numerical recipes, section 6.2 (erfc by Chebyshev fitting).
+    """
+    x = tf.abs(z) * INV_SQRT_2
+    t = 1.0 / (1.0 + 0.5 * x)
+    tail = 0.5 * t * tf.exp(_polynomial(t, ERFC) - x * x)
+    return tf.where(z < 0.0, tail, 1.0 - tail)
+
+
+def normal_interval(low: tf.Tensor, high: tf.Tensor) -> tf.Tensor:
+    """Mass of a standard normal in [low, high], for low <= high, with its leading digits in both tails.
+
+    A difference of distribution functions loses the digits of a narrow interval, which is integrated by five points instead.
+    """
+    low, high = tf.maximum(tf.minimum(low, 40.0), -40.0), tf.maximum(tf.minimum(high, 40.0), -40.0)
+    right = low + high > 0.0  # by symmetry, an interval of the right tail is one of the left
+    low, high = tf.where(right, -high, low), tf.where(right, -low, high)
+    centre, half = 0.5 * (low + high), 0.5 * (high - low)
+    narrow = tf.zeros_like(centre)
+    for node, weight in GAUSS_LEGENDRE:
+        z = centre + half * node
+        narrow += weight * tf.exp(-0.5 * z * z)
+    return tf.where(half < 0.25, narrow * half * INV_SQRT_2_PI, normal_cdf(high) - normal_cdf(low))
 
 
 def normal_quantile(p: tf.Tensor) -> tf.Tensor:
@@ -73,9 +175,62 @@ def normal_quantile(p: tf.Tensor) -> tf.Tensor:
     return tf.where(tf.abs(q) <= 0.425, centre, tf.where(q < 0.0, -outer, outer))
 
 
+# Laplace and logistic --------------------------------------------------------------------------------------------------
+
+
+def laplace_cdf(z: tf.Tensor) -> tf.Tensor:
+    """Standard Laplace distribution function."""
+    tail = 0.5 * tf.exp(-tf.abs(z))
+    return tf.where(z < 0.0, tail, 1.0 - tail)
+
+
+def laplace_interval(low: tf.Tensor, high: tf.Tensor) -> tf.Tensor:
+    """Mass of a standard Laplace in [low, high], for low <= high, with its leading digits in both tails."""
+    low, high = tf.maximum(tf.minimum(low, 200.0), -200.0), tf.maximum(tf.minimum(high, 200.0), -200.0)
+    nearest = tf.minimum(tf.maximum(low, 0.0), tf.maximum(high, 0.0)) + tf.maximum(-high, 0.0)
+    one_sided = tf.exp(-nearest) * one_minus_exp(high - low)
+    across = one_minus_exp(tf.maximum(-low, 0.0)) + one_minus_exp(tf.maximum(high, 0.0))
+    return 0.5 * tf.where(tf.logical_and(low < 0.0, high > 0.0), across, one_sided)
+
+
 def laplace_quantile(p: tf.Tensor) -> tf.Tensor:
     """Inverse of the standard Laplace distribution function."""
     return tf.where(p < 0.5, tf.math.log(2.0 * p), -tf.math.log(2.0 * (1.0 - p)))
+
+
+def one_minus_exp(d: tf.Tensor) -> tf.Tensor:
+    """1 - exp(-d) for d >= 0, without a difference of numbers that are almost equal."""
+    t = tf.tanh(0.5 * d)
+    return 2.0 * t / (1.0 + t)
+
+
+# Bisection -------------------------------------------------------------------------------------------------------------
+
+
+def smallest_float(reached: Callable[[tf.Tensor], tf.Tensor], shape: tf.Tensor) -> tf.Tensor:
+    """The smallest finite float32 at which a condition holds that stays true from there on.
+
+    Bisects the float32 numbers by their rank, so that 32 evaluations find the exact one. Not for TFLite.
+
+    Args:
+        reached: from float32 `[*shape]` to bool `[*shape]`.
+        shape: int32 tensor, shape of the result.
+    """
+
+    def number(rank: tf.Tensor) -> tf.Tensor:
+        bits = tf.cast(tf.where(rank >= 0, rank, -1 - rank), tf.int32)
+        magnitude = tf.bitcast(bits, tf.float32)
+        return tf.where(rank >= 0, magnitude, -magnitude)
+
+    def body(low: tf.Tensor, high: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        middle = (low + high) // 2
+        holds = reached(number(middle))
+        return tf.where(holds, low, middle), tf.where(holds, middle, high)
+
+    largest = 0x7F7FFFFF  # rank and bit pattern of the largest finite float32
+    low, high = tf.fill(shape, tf.constant(-2 - largest, tf.int64)), tf.fill(shape, tf.constant(largest, tf.int64))
+    _, high = tf.while_loop(lambda low, high: tf.reduce_any(high - low > 1), body, (low, high), maximum_iterations=33)
+    return number(high)
 
 
 def _ratio(x: tf.Tensor, numerator: tuple[float, ...], denominator: tuple[float, ...]) -> tf.Tensor:

@@ -1,86 +1,220 @@
-"""Head of a real-valued site in units of its own: a mixture of what is left when they are taken out."""
+"""Head of real values in units of their own."""
 
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
-from tfar.heads.base import Head
+from tfar.heads.base import Head, check_head
 from tfar.heads.mixtures import LocationScaleMixture
+from tfar.heads.support import Support
+from tfar.layers import Standardization
 
 
 @keras.saving.register_keras_serializable("tfar")
-class StandardizedMixture(Head):
-    """Mixture of a site's standardised value; densities and draws are in the site's own units.
+class Standardized(Head):
+    """Another head over standardised values; densities and draws are in the units of the data.
 
-    The parameter vector holds that of the mixture, and then the site's location and scale:
+        log p(x) = log f((x - loc) / scale) - log(scale),    f the density of the head
 
-        log p(x) = log f((x - loc) / scale) - log(scale),    f the density of the mixture
+    `loc` and `scale` are non-trainable weights, one of each for every entry of an event, or one for all. They are given, or
+    set by `adapt` to the mean and the standard deviation of data; training does so first if neither is given. A network sees
+    the standardised values (`encode_inputs`). Discrete sites of a `PerSite` head keep location 0 and scale 1.
 
     Args:
-        mixture: a `NormalMixture` or a `LaplaceMixture`; its `min_scale` is in units of the site's scale.
-        scale_gradients: bool. In training multiply the gradient of each component's location by its scale.
+        head: head of the standardised values, with a continuous site; its `min_scale` is in units of `scale`.
+        event_shape: shape of one event, an int or ints: the units differ between its entries. None: all values share one
+            location and one scale.
+        loc: None, or float or floats that broadcast to `event_shape`.
+        scale: None, or the same, positive.
+        scale_gradients: bool. For mixtures: in training, multiply the gradient of each component's location by its scale.
 
     Raises:
-        ValueError: If `mixture` is no mixture of location-scale components.
+        ValueError: If the head is discrete, if `loc` or `scale` does not fit, or if float32 is too coarse for values of such
+            units (see `tfar.layers.Standardization`).
 
     Example:
-        >>> head = StandardizedMixture(tfar.heads.NormalMixture(1))
+        >>> head = Standardized(tfar.heads.NormalMixture(1), event_shape=[2], loc=[1000.0, 0.0])
         >>> standard_normal = [0.0, 0.0, 0.5413]
-        >>> round(float(head.log_prob([[*standard_normal, 1000.0, 1.0]], 1000.0)[0]), 3)
-        -0.919
-
-    References:
-        Uria, Murray and Larochelle. RNADE: the real-valued neural autoregressive density-estimator. NIPS 2013, section 3.
+        >>> head.log_prob([[standard_normal] * 2], [[1000.0, 0.0]], site=[0, 1]).numpy().round(3)
+        array([[-0.919, -0.919]], dtype=float32)
     """
 
-    def __init__(self, mixture: LocationScaleMixture, scale_gradients: bool = True, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        head: Head,
+        event_shape: Any = None,
+        loc: Any = None,
+        scale: Any = None,
+        scale_gradients: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
-        if not isinstance(mixture, LocationScaleMixture):
-            raise ValueError(f"Expected a mixture, as NormalMixture or LaplaceMixture; received {mixture!r}.")
-        self.mixture = mixture
+        self.head = check_head(head)
+        if head.discrete:
+            raise ValueError(
+                f"Expected a head of continuous values; {type(head).__name__} is discrete and has no units."
+            )
+        if scale_gradients and not isinstance(head, LocationScaleMixture):
+            raise ValueError(
+                f"Expected a NormalMixture or a LaplaceMixture with `scale_gradients`; received {type(head).__name__}."
+            )
+        self.event_shape = None if event_shape is None else tuple(int(n) for n in np.atleast_1d(event_shape))
         self.scale_gradients = bool(scale_gradients)
-        self.noise_size = mixture.noise_size
+        self.site_shape, self.noise_size, self.num_sites = head.site_shape, head.noise_size, head.num_sites
+        if self.event_shape is not None:
+            self.num_sites = self._sites_of_event(self.event_shape)
+        elif head.num_sites is not None:
+            raise ValueError(f"Expected `event_shape`, as the sites of {type(head).__name__} differ; received None.")
+        self.units = Standardization(self.event_shape or (), loc, scale, dtype="float32", name="units")
+        given_loc, given_scale = self.units.initial
+        if np.any(self._discrete_entries() & ((given_loc != 0.0) | (given_scale != 1.0))):
+            raise ValueError(f"Expected location 0 and scale 1 at discrete sites; received {loc!r} and {scale!r}.")
+
+    def _sites_of_event(self, event_shape: tuple[int, ...]) -> int:
+        lead = len(event_shape) - len(self.site_shape)
+        count = int(np.prod(event_shape[:lead], dtype=int)) if event_shape[max(lead, 0) :] == self.site_shape else None
+        if count is None or self.head.num_sites not in (None, count):
+            raise ValueError(
+                f"Expected an `event_shape` of sites of shape {self.site_shape}"
+                f"{'' if self.head.num_sites is None else f', {self.head.num_sites} of them'}; received {event_shape}."
+            )
+        return count
 
     @property
     def params_size(self) -> int:
-        return self.mixture.params_size + 2
+        return self.head.params_size
 
-    def components(self, params: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Splits parameters `[..., 3 K + 2]` into logits, loc and scale in the site's own units, each `[..., K]`."""
-        inner, site_loc, site_scale = _split(tf.cast(params, tf.float32))
-        logits, loc, scale = self.mixture.components(inner)
-        return logits, site_loc[..., None] + site_scale[..., None] * loc, site_scale[..., None] * scale
+    def build(self, input_shape: Any = None) -> None:
+        """Makes the units and the weights of the inner head."""
+        for layer in (self.units, self.head):
+            if not layer.built:
+                layer.build()
+        self.built = True
 
-    def training_params(self, params: Any) -> tf.Tensor:
-        params = self._checked(params)
-        if not self.scale_gradients:
-            return params
-        return tf.concat([self.mixture.scale_location_gradients(params[..., :-2]), params[..., -2:]], axis=-1)
+    @property
+    def awaits_data(self) -> bool:
+        return self.units.awaits_data
 
-    def tempered(self, params: tf.Tensor, temperature: float) -> tf.Tensor:
-        return tf.concat([self.mixture.tempered(params[..., :-2], temperature), params[..., -2:]], axis=-1)
+    def adapt(self, data: Any) -> None:
+        """Sets the units to the mean and the standard deviation of each entry of data, computed in float64.
 
-    def _in_support(self, x: tf.Tensor) -> tf.Tensor:
-        return self.mixture.in_support(x)
+        Args:
+            data: array `[..., *event_shape]`, or an iterable of such arrays, such as a `tf.data.Dataset`.
 
-    def _log_prob(self, params: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
-        inner, loc, scale = _split(params)
-        return self.mixture.log_prob(inner, (x - loc) / scale) - tf.math.log(scale)
+        Raises:
+            ValueError: See `tfar.layers.Standardization.adapt`.
+        """
+        self.units.adapt(data, fixed=self._discrete_entries())
 
-    def _sample(self, params: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
-        inner, loc, scale = _split(params)
-        return loc + scale * self.mixture.sample(inner, noise)
+    def _discrete_entries(self) -> NDArray[np.bool_]:
+        """Which entries of an event are discrete: bool `[*event_shape]`."""
+        if self.event_shape is None:
+            return np.asarray(False)
+        discrete = [self.head.support(site).discrete for site in range(self.num_sites or 1)]
+        size = int(np.prod(self.site_shape, dtype=int))
+        return np.repeat(np.array(discrete), size).reshape(self.event_shape)
+
+    def support(self, site: int | None = None) -> Support:
+        return self.head.support(site)
+
+    def encode_inputs(self, x: Any, site: Any = None) -> tf.Tensor:
+        return self.head.encode_inputs(self._inside(x, site), site)
+
+    # Units -----------------------------------------------------------------------------------------------------------
+
+    def _of_site(self, table: tf.Variable, site: Any) -> tf.Tensor:
+        """Locations or scales of the sites, `[*site.shape, *site_shape]`; one number if all sites share it."""
+        table = tf.convert_to_tensor(table)
+        if self.event_shape is None:
+            return table
+        table = tf.reshape(table, [self.num_sites, *self.site_shape])
+        if self.num_sites == 1:
+            return table[0]
+        if site is None:
+            raise ValueError(f"Expected `site`, as the units of the {self.num_sites} sites differ; received None.")
+        static = tf.get_static_value(site)
+        if static is not None and np.array_equal(static, np.arange(self.num_sites)):
+            return table
+        return tf.gather(table, site)
+
+    def _units(self, site: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        if not self.built:
+            with tf.init_scope():
+                self.build()
+        return self._of_site(self.units.loc, site), self._of_site(self.units.scale, site)
+
+    def _inside(self, x: Any, site: Any) -> tf.Tensor:
+        """Standardised values, limited to the range of float32."""
+        loc, scale = self._units(site)
+        z = (tf.cast(x, tf.float32) - loc) / scale
+        return tf.where(tf.abs(x) <= tf.float32.max, tf.minimum(tf.maximum(z, tf.float32.min), tf.float32.max), z)
+
+    def _outside(self, z: tf.Tensor, site: Any) -> tf.Tensor:
+        loc, scale = self._units(site)
+        return loc + scale * z
+
+    def _log_scale(self, site: Any) -> tf.Tensor:
+        log_scale = tf.math.log(self._units(site)[1])
+        if not self.site_shape:
+            return log_scale
+        channels = tf.broadcast_to(
+            log_scale, tf.concat([tf.shape(log_scale)[: -len(self.site_shape)], self.site_shape], 0)
+        )
+        return tf.reduce_sum(channels, axis=list(range(-len(self.site_shape), 0)))
+
+    # The inner head --------------------------------------------------------------------------------------------------
+
+    def _in_support(self, x: tf.Tensor, site: Any) -> tf.Tensor:
+        return self.head._in_support(self._inside(x, site), site)
+
+    def _log_prob(self, params: tf.Tensor, x: tf.Tensor, site: Any) -> tf.Tensor:
+        return self.head._log_prob(params, self._inside(x, site), site) - self._log_scale(site)
+
+    def _training_log_prob(self, params: tf.Tensor, x: tf.Tensor, seed: Any, site: Any) -> tf.Tensor:
+        if self.scale_gradients and isinstance(self.head, LocationScaleMixture):
+            params = self.head.scale_location_gradients(params)
+        return self.head._training_log_prob(params, self._inside(x, site), seed, site) - self._log_scale(site)
+
+    def _sample(self, params: tf.Tensor, noise: tf.Tensor, site: Any) -> tf.Tensor:
+        return self._outside(self.head._sample(params, noise, site), site)
+
+    def _noise(self, params: tf.Tensor, x: tf.Tensor, uniform: tf.Tensor, site: Any) -> tf.Tensor:
+        return self.head._noise(params, self._inside(x, site), uniform, site)
+
+    def _tempered(self, params: tf.Tensor, temperature: Any, site: Any) -> tf.Tensor:
+        return self.head._tempered(params, temperature, site)
+
+    def _cdf(self, params: tf.Tensor, x: tf.Tensor, site: Any) -> tf.Tensor:
+        return self.head._cdf(params, self._inside(x, site), site)
+
+    def _interval_prob(self, params: tf.Tensor, lower: tf.Tensor, upper: tf.Tensor, site: Any) -> tf.Tensor:
+        return self.head._interval_prob(params, self._inside(lower, site), self._inside(upper, site), site)
+
+    def _mean_variance(self, params: tf.Tensor, site: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        mean, variance = self.head._mean_variance(params, site)
+        return self._outside(mean, site), variance * tf.square(self._units(site)[1])
+
+    def _entropy(self, params: tf.Tensor, site: Any) -> tf.Tensor:
+        return self.head._entropy(params, site) + self._log_scale(site)
+
+    def _mode(self, params: tf.Tensor, site: Any) -> tf.Tensor:
+        return self._outside(self.head._mode(params, site), site)
+
+    def _quantile(self, params: tf.Tensor, p: tf.Tensor, site: Any) -> tf.Tensor:
+        return self._outside(self.head._quantile(params, p, site), site)
 
     def get_config(self) -> dict[str, Any]:
-        mixture = keras.saving.serialize_keras_object(self.mixture)
-        return {**super().get_config(), "mixture": mixture, "scale_gradients": self.scale_gradients}
+        return {
+            **super().get_config(),
+            "head": keras.saving.serialize_keras_object(self.head),
+            "event_shape": None if self.event_shape is None else list(self.event_shape),
+            **{name: self.units.get_config()[name] for name in ("loc", "scale")},
+            "scale_gradients": self.scale_gradients,
+        }
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "StandardizedMixture":
-        return cls(**{**config, "mixture": keras.saving.deserialize_keras_object(config["mixture"])})
-
-
-def _split(params: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Parameters of the mixture, the site's location and its scale."""
-    return params[..., :-2], params[..., -2], params[..., -1]
+    def from_config(cls, config: dict[str, Any]) -> "Standardized":
+        return cls(**{**config, "head": keras.saving.deserialize_keras_object(config["head"])})

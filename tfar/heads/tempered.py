@@ -6,51 +6,59 @@ from typing import Any
 import tensorflow as tf
 
 from tfar.heads.base import Head
+from tfar.heads.support import Support
 
 
 class Tempered(Head):
-    """The law of a head at a temperature: sharper below 1, flatter above.
+    """The conditionals of a head at a temperature: sharper below 1, flatter above.
 
-        log p(x) = log q(x; tempered(params, T)),    q the law of the head
+        log p(x) = log q(x; tempered(params, T)),    q the density of the head
 
     Args:
-        head: the head; its parameters, sites and noise are those of this one.
-        temperature: float, T > 0.
-
-    Raises:
-        ValueError: If the temperature is not a positive number, or the head knows no other temperature.
+        head: the head, whose parameters, sites and noise this one shares.
+        temperature: float or scalar tensor, T > 0.
     """
 
-    def __init__(self, head: Head, temperature: float, **kwargs: Any) -> None:
+    def __init__(self, head: Head, temperature: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.head, self.temperature = head, check_temperature(temperature)
-        if type(head).tempered is Head.tempered:
-            raise ValueError(f"Expected a head that defines `tempered`; {type(head).__name__} knows no temperature.")
-        self.site_shape, self.noise_size = head.site_shape, head.noise_size
-        self.discrete, self.num_classes, self.lowest = head.discrete, head.num_classes, head.lowest
+        self.head, self.temperature = head, temperature
+        self.site_shape, self.noise_size, self.num_sites = head.site_shape, head.noise_size, head.num_sites
+        self.discrete = head.discrete
 
     @property
     def params_size(self) -> int:
         return self.head.params_size
 
-    def training_params(self, params: Any) -> tf.Tensor:
-        return self.head.training_params(params)
+    def support(self, site: int | None = None) -> Support:
+        return self.head.support(site)
 
-    def _in_support(self, x: tf.Tensor) -> tf.Tensor:
-        return self.head._in_support(x)
+    def encode_inputs(self, x: Any, site: Any = None) -> tf.Tensor:
+        return self.head.encode_inputs(x, site)
 
-    def _log_prob(self, params: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
-        return self.head._log_prob(self.head.tempered(params, self.temperature), x)
+    def _in_support(self, x: tf.Tensor, site: Any) -> tf.Tensor:
+        return self.head._in_support(x, site)
 
-    def _sample(self, params: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
-        return self.head._sample(self.head.tempered(params, self.temperature), noise)
+    def _cold(self, params: tf.Tensor, site: Any) -> tf.Tensor:
+        return self.head._tempered(params, self.temperature, site)
 
-    def _probs(self, params: tf.Tensor) -> tf.Tensor:
-        return self.head._probs(self.head.tempered(params, self.temperature))
+    def _log_prob(self, params: tf.Tensor, x: tf.Tensor, site: Any) -> tf.Tensor:
+        return self.head._log_prob(self._cold(params, site), x, site)
+
+    def _sample(self, params: tf.Tensor, noise: tf.Tensor, site: Any) -> tf.Tensor:
+        return self.head._sample(self._cold(params, site), noise, site)
+
+    def _probs(self, params: tf.Tensor, site: Any) -> tf.Tensor:
+        return self.head._probs(self._cold(params, site), site)
 
 
-def check_temperature(temperature: Any) -> float:
-    """Returns the temperature as a float, or raises ValueError if it is not a positive finite number."""
+def check_temperature(temperature: Any, head: Head) -> float:
+    """Returns the temperature as a float.
+
+    Raises:
+        ValueError: If it is not a positive finite number, or the head does not define `tempered`.
+    """
+    if type(head)._tempered is Head._tempered:
+        raise ValueError(f"Expected a head that defines `tempered`; {type(head).__name__} does not.")
     if isinstance(temperature, bool) or not isinstance(temperature, int | float) or not 0.0 < temperature < math.inf:
         raise ValueError(f"Expected `temperature` to be a positive number; received {temperature!r}.")
     return float(temperature)

@@ -97,7 +97,9 @@ class ShiftedConv2DTranspose(WeightNormalized):
 
     def start(self, batch_size: int | tf.Tensor, spatial: Sequence[int] = ()) -> tf.Tensor:
         if self.shift == "down_right" and self.kernel_size[0] != STRIDES:
-            raise ValueError(f"Expected a kernel of {STRIDES} rows in steps; received `kernel_size` {self.kernel_size}.")
+            raise ValueError(
+                f"Expected a kernel of {STRIDES} rows in steps; received `kernel_size` {self.kernel_size}."
+            )
         return tf.zeros([batch_size, self.window, *spatial, self.in_channels])
 
     def step_weights(self) -> Weights:

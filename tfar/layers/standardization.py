@@ -1,4 +1,4 @@
-"""Layer that takes the units out of real values."""
+"""Layer that standardises real values."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,6 +8,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+# How many float32 numbers there must be within a scale of a location.
+MIN_STEPS = 100
+
 
 @keras.saving.register_keras_serializable("tfar")
 class Standardization(keras.layers.Layer):
@@ -15,7 +18,11 @@ class Standardization(keras.layers.Layer):
 
         y = (x - loc) / scale
 
-    Both are variables that no training changes: given, or fitted by `adapt` as mean and standard deviation.
+    Both are non-trainable variables: given, or set by `adapt` to the mean and the standard deviation of data.
+
+    Values are float32, so a scale must be large beside the distance between neighbouring float32 numbers at the location:
+    `100 * spacing(|loc|) <= scale`. Unix times, at about 1.7e9 with a spacing of 128, break this rule if they deviate by 50: the
+    data collapse to a few numbers, to which a density would give too much probability.
 
     Args:
         shape: shape of one event.
@@ -23,11 +30,15 @@ class Standardization(keras.layers.Layer):
         scale: positive float or floats that broadcast to `shape`. None: 1.
         **kwargs: those of `keras.layers.Layer`.
 
+    Attributes:
+        initial: location and scale before `adapt`, two float32 arrays `[*shape]`.
+
     Input shape: `[..., *shape]`.
     Output shape: `[..., *shape]`, in the layer's compute dtype; the arithmetic is in float32.
 
     Raises:
-        ValueError: If `loc` or `scale` is not finite, does not broadcast, or a scale is not positive.
+        ValueError: If `loc` or `scale` is not finite or does not broadcast, if a scale is not positive, or if float32 is too
+            coarse for the pair.
 
     Example:
         >>> layer = Standardization([2])
@@ -36,20 +47,19 @@ class Standardization(keras.layers.Layer):
         array([[ 1., -1.]], dtype=float32)
 
     Notes:
-        The deviation is that of the data as a whole (divided by n, not n - 1). An entry that is the same in all of the data gets
-        the scale 1: its deviation 0 says nothing about the units of a value that differs.
+        The standard deviation is the population one (divided by n, not n - 1). An entry that is constant in the data gets the
+        scale 1, as its deviation 0 tells nothing about the scale of other values.
     """
 
     def __init__(self, shape: Iterable[int], loc: Any = None, scale: Any = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.shape = tuple(int(n) for n in shape)
         self._given = {"loc": _listed("loc", loc), "scale": _listed("scale", scale)}
-        self._initial_loc = _filled("loc", loc, 0.0, self.shape)
-        self._initial_scale = checked_scale(_filled("scale", scale, 1.0, self.shape))
+        self.initial = checked_units(_filled("loc", loc, 0.0, self.shape), _filled("scale", scale, 1.0, self.shape))
 
     @property
     def input_dtype(self) -> str:
-        """Inputs stay float32 under mixed precision: half of their digits may be their units."""
+        """Inputs stay float32 under mixed precision, as half precision could not hold a large location and small deviations."""
         return "float32"
 
     def build(self, input_shape: Any = None) -> None:
@@ -63,32 +73,37 @@ class Standardization(keras.layers.Layer):
                 trainable=False,
                 autocast=False,
             )
-            for name, value in (("loc", self._initial_loc), ("scale", self._initial_scale))
+            for name, value in zip(("loc", "scale"), self.initial, strict=True)
         )
         self.built = True
 
-    def adapt(self, data: Any) -> None:
-        """Sets location and scale to the mean and the standard deviation of data.
+    @property
+    def awaits_data(self) -> bool:
+        """Whether neither `loc` nor `scale` was given, and both have their initial values 0 and 1."""
+        if any(value is not None for value in self._given.values()):
+            return False
+        return not self.built or bool(np.all(np.asarray(self.loc) == 0.0) and np.all(np.asarray(self.scale) == 1.0))
+
+    def adapt(self, data: Any, fixed: Any = False) -> None:
+        """Sets location and scale to the mean and the standard deviation of data, computed in float64.
 
         Args:
-            data: array `[..., *shape]`, or an iterable of such arrays, as a `tf.data.Dataset` is: then they are passed once.
+            data: array `[..., *shape]`, or an iterable of such arrays, such as a `tf.data.Dataset`, which is read once.
+            fixed: bool that broadcasts to `shape`. Entries that keep location 0 and scale 1.
 
         Raises:
-            ValueError: If there are no data, if they never end, if a shape does not fit, or if a value is not finite.
+            ValueError: If there are no data, if they never end, if a shape does not fit, if a value is not finite in float32,
+                or if float32 is too coarse for them.
         """
         if not self.built:
             self.build()
         moments = Moments(self.shape)
-        for part in _parts(data):
+        for part in arrays_of(data):
             moments.add(part)
         loc, scale = moments.loc_and_scale()
-        scales = checked_scale(scale.astype(np.float32))
-        self.loc.assign(loc.astype(np.float32))
-        self.scale.assign(scales)
-
-    def units(self) -> tf.Tensor:
-        """Location and scale side by side, float32 `[*shape, 2]`."""
-        return tf.stack([tf.convert_to_tensor(self.loc), tf.convert_to_tensor(self.scale)], axis=-1)
+        loc, scale = checked_units(np.where(fixed, 0.0, loc), np.where(fixed, 1.0, scale))
+        self.loc.assign(loc)
+        self.scale.assign(scale)
 
     def call(self, inputs: Any) -> tf.Tensor:
         values = (tf.cast(inputs, tf.float32) - self.loc) / self.scale
@@ -99,7 +114,7 @@ class Standardization(keras.layers.Layer):
 
 
 class Moments:
-    """Mean and deviation of the entries of arrays that come one after the other, in float64.
+    """Mean and deviation of the entries of successive arrays, in float64.
 
     Args:
         shape: shape of one event.
@@ -115,7 +130,7 @@ class Moments:
         self.low, self.high = np.full(shape, np.inf), np.full(shape, -np.inf)
 
     def add(self, values: Any) -> None:
-        """Takes an array `[..., *shape]` in."""
+        """Adds an array `[..., *shape]`."""
         rows = self._rows(values)
         if not len(rows):
             return
@@ -127,7 +142,7 @@ class Moments:
         self.count = total
 
     def loc_and_scale(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean and deviation; the deviation of an entry that never differs is given as 1."""
+        """Mean and deviation; the deviation of a constant entry is given as 1."""
         if not self.count:
             raise ValueError("Expected data to adapt to; received none.")
         deviation = np.sqrt(self.squares / self.count)
@@ -137,13 +152,13 @@ class Moments:
         array = np.asarray(values, np.float64)
         if array.ndim < len(self.shape) or array.shape[array.ndim - len(self.shape) :] != self.shape:
             raise ValueError(f"Expected data of shape [..., {list(self.shape)}]; received {list(array.shape)}.")
-        if not np.isfinite(array).all():
-            raise ValueError("Expected data to adapt to that are finite; received NaN or infinity.")
+        if not (np.abs(array) <= np.finfo(np.float32).max).all():
+            raise ValueError("Expected data to adapt to that are finite in float32; received others.")
         return array.reshape(-1, *self.shape)
 
 
-def _parts(data: Any) -> Iterable[Any]:
-    """The arrays of data, one at a time."""
+def arrays_of(data: Any) -> Iterable[Any]:
+    """The arrays of data, one at a time: an array, nested lists, or an iterable of arrays."""
     if isinstance(data, tf.data.Dataset) and int(data.cardinality()) == tf.data.INFINITE_CARDINALITY:
         raise ValueError("Expected data that end; received a data set that repeats for ever.")
     return [data] if hasattr(data, "shape") or isinstance(data, list | tuple) else data
@@ -157,8 +172,8 @@ def _listed(name: str, value: Any) -> Any:
         raise ValueError(f"Expected `{name}` to be numbers; received {value!r}.") from error
 
 
-def _filled(name: str, value: Any, default: float, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    array = np.asarray(default if value is None else value, np.float32)
+def _filled(name: str, value: Any, default: float, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    array = np.asarray(default if value is None else value, np.float64)
     if not np.isfinite(array).all():
         raise ValueError(f"Expected `{name}` to be finite; received {value!r}.")
     try:
@@ -169,10 +184,25 @@ def _filled(name: str, value: Any, default: float, shape: tuple[int, ...]) -> ND
         ) from error
 
 
-def checked_scale(scale: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Returns scales that are positive and finite in float32, or raises ValueError."""
-    if not ((scale > 0.0) & (scale < np.inf)).all():
+def checked_units(
+    loc: NDArray[np.float64], scale: NDArray[np.float64]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Location and scale as float32, or ValueError if float32 cannot hold them or is too coarse for values of such units."""
+    limits = np.finfo(np.float32)
+    if not ((scale >= limits.tiny) & (scale <= limits.max)).all():
         raise ValueError(
             f"Expected scales that are positive and finite in float32; received {scale.min()} to {scale.max()}."
         )
-    return scale
+    if not (np.abs(loc) <= limits.max).all():
+        raise ValueError(f"Expected locations that are finite in float32; received {loc.min()} to {loc.max()}.")
+    spacing = np.spacing(np.abs(loc).astype(np.float32)).astype(np.float64)
+    coarse = np.argwhere(MIN_STEPS * spacing > scale)
+    if len(coarse):
+        entry = tuple(int(i) for i in coarse[0])
+        raise ValueError(
+            f"Expected a scale of at least {MIN_STEPS} times the distance between float32 numbers at the location; received "
+            f"scale {scale[entry]:.6g} at location {loc[entry]:.10g}, where they are {spacing[entry]:.6g} apart"
+            f"{f' (entry {list(entry)})' if entry else ''}. Subtract an offset from the data in float64 first, and add it to "
+            "samples."
+        )
+    return loc.astype(np.float32), scale.astype(np.float32)

@@ -1,24 +1,26 @@
-"""The contract of a network: from sites to parameters, each from earlier sites alone."""
+"""The contract of a network: it gives each site a parameter vector that depends on earlier sites alone."""
 
 import abc
-from collections.abc import Mapping
+import math
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-State = dict[str, tf.Tensor]
+from tfar.networks import schedule
+from tfar.networks.conditions import State, shape_config
+
 Weights = dict[str, tf.Tensor]
 
 
 class TrainingPass(NamedTuple):
-    """What training differentiates.
+    """The result of a pass that training differentiates.
 
     Attributes:
         params: float tensor `[B, num_sites, params_size]`.
-        weights: None, or float32 `[B, num_sites]`: what the log-probability of each site counts for; None: 1 each.
+        weights: None, or float32 `[B, num_sites]`: the weight of each site's log-probability in the loss. None: 1 each.
     """
 
     params: tf.Tensor
@@ -26,39 +28,44 @@ class TrainingPass(NamedTuple):
 
 
 class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
-    """A network that gives each site a parameter vector from the sites before it in an order.
+    """A network that gives each site a parameter vector from the sites of earlier steps.
 
-    It may be an ensemble of `num_members` that share weights and differ in masks or orders.
+    It may be an ensemble of `num_members` networks that share weights and differ in their masks.
 
     Args:
-        event_shape: shape of one event, without the batch.
+        event_shape: shape of one event, without the batch. The first axis may be None: events of any length.
         site_shape: shape of the value of one site: `()` or the trailing axes of the event.
-        conditional_shape: shape of the conditional input of one row, a dict of shapes, or None.
+        conditional_shape: shape of the conditional input of one row, a dict of shapes, or None. Its first axes may be None.
 
     Attributes:
-        num_sites: int. Number of sites.
+        num_sites: int, or None if the length of an event is not fixed.
         params_size: int. Length of a parameter vector.
         num_members: int. Members of the ensemble that inference averages.
-        orders: int32 array `[num_members or 1, num_sites]`: the order of each member; one row if they share it.
-        any_order: bool. Whether `call`, `start` accept an order of their own.
-        members_are_orders: bool. Whether members differ in their orders alone, and `with_orders` gives others.
-        way_out: str. What to do where the observed sites do not come first in the order.
-        steps_per_stage: int. Steps between two calls of `start_stage`; the last stage may be shorter. Default: all, one stage.
-        stages_differ: bool. Whether the shapes of the state differ between stages, so that a loop is written for each.
+        step_of_site: int32 array `[num_members or 1, num_sites]`. The step that decides each site; one row if the members
+            share it. Sites with equal numbers are decided together. None if `num_sites` is None: the order is then the
+            raster order, `sites_per_step` sites a step.
+        sites_per_step: int. Sites that each step decides if `num_sites` is None.
+        stages: tuple of ints. Steps of a stage, for nested loops from the outermost to the innermost: `(W,)` makes a stage
+            of each row of an image of width W, and `(H * W, W)` one of each frame and in it one of each row. `start_stage`
+            is called before the first step of each.
+        any_order: bool. Whether `call` and `start` accept an order of their own.
+        any_order_hint: str. What to do if the observed sites do not come first in the order. Part of an error message.
+        streams: bool. Whether `step` accepts an index for each row, so that rows of a batch may be at different positions.
     """
 
-    any_order: bool = False
-    members_are_orders: bool = False
-    stages_differ: bool = False
     num_members: int = 1
-    way_out: str = (
-        "Make the model with an `order` that puts them first, or with order='random' and num_masks=None, which allows any "
-        "pattern."
+    sites_per_step: int = 1
+    stages: tuple[int, ...] = ()
+    any_order: bool = False
+    streams: bool = False
+    any_order_hint: str = (
+        "Make the model with an `order` that puts them first, or use a model for any order: OrderlessNADE, or MADE with "
+        "order='random' and num_masks=None."
     )
 
     def __init__(
         self,
-        event_shape: tuple[int, ...],
+        event_shape: tuple[int | None, ...],
         site_shape: tuple[int, ...] = (),
         conditional_shape: Any = None,
         **kwargs: Any,
@@ -68,24 +75,33 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
         self.site_shape = tuple(site_shape)
         self.conditional_shape = conditional_shape
         self.num_sites = num_sites(self.event_shape, self.site_shape)
-        self.orders: NDArray[np.int32] = np.arange(self.num_sites, dtype=np.int32)[None]
+        self.step_of_site: NDArray[np.int32] | None = None
+        if self.num_sites is not None:
+            self.step_of_site = np.arange(self.num_sites, dtype=np.int32)[None]
 
     @property
     @abc.abstractmethod
     def params_size(self) -> int:
         """Length of a parameter vector."""
 
+    @property
+    def orders(self) -> NDArray[np.int32] | None:
+        """The sites in the order of the steps, int32 `[num_members or 1, num_sites]`; None if the length is not fixed."""
+        return None if self.step_of_site is None else schedule.order_of(self.step_of_site)
+
+    # In parallel -----------------------------------------------------------------------------------------------------
+
     @abc.abstractmethod
     def call(
         self, x: Any, conditional_input: Any = None, member: Any = 0, order: Any = None, training: Any = None
     ) -> tf.Tensor:
-        """One pass for all sites.
+        """Computes the parameters of all sites in one pass.
 
         Args:
             x: float tensor `[B, *event_shape]`.
             conditional_input: None, or a tensor `[B, *conditional_shape]` or a dict of them.
             member: int or int32 scalar. Member of the ensemble.
-            order: None, or an int32 tensor `[num_sites]` if `any_order`.
+            order: None, or if `any_order` an int32 tensor `[num_sites]`, or `[B, num_sites]` with an order for each row.
             training: bool or None.
 
         Returns:
@@ -95,92 +111,111 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
     def training_pass(
         self, x: Any, conditional_input: Any, seed: tf.Tensor, observed: tf.Tensor | None = None
     ) -> TrainingPass:
-        """The pass that training differentiates.
+        """Computes what training differentiates. Networks with random masks, orders or dropout override it.
 
         Args:
             x: float tensor `[B, *event_shape]`, 0 where it is not observed.
             conditional_input: as in `call`.
-            seed: int32 `[2]`; decides all that is random in the pass.
-            observed: None, or bool `[B, num_sites]`, if `any_order`: the rest gets weight 0 and is not looked at.
+            seed: int32 `[2]`. All that is random in the pass is a function of it.
+            observed: None, or if `any_order` bool `[B, num_sites]`. Sites that are not observed get the weight 0, and
+                their values are not used.
         """
         return TrainingPass(self(x, conditional_input, training=True))
 
     @property
     def awaits_data(self) -> bool:
-        """Whether `initialize` is to see a batch before training, and has seen none."""
+        """Whether `initialize` should see data before training, and has seen none."""
         return False
 
     def initialize(self, x: Any, conditional_input: Any = None) -> None:
-        """Chooses initial weights by a batch, where a model does so.
+        """Chooses initial weights by data.
 
         Args:
             x: float tensor `[B, *event_shape]`.
             conditional_input: as in `call`.
 
         Raises:
-            ValueError: If the model's initial weights do not depend on data.
+            ValueError: If the initial weights of the network do not depend on data.
         """
-        raise ValueError(f"Expected a model whose initial weights depend on data; {type(self).__name__}'s do not.")
+        raise ValueError(f"Expected a network with data-dependent initial weights; received a {type(self).__name__}.")
 
-    def connectivity(self, member: int = 0) -> NDArray[np.bool_]:
-        """Which sites depend on which, `[num_sites, num_sites]`: `[i, j]` is True if the parameters of j depend on i."""
-        steps = np.argsort(self.orders[min(member, len(self.orders) - 1)])
-        return steps[:, None] < steps[None, :]
-
-    def with_orders(self, orders: Any) -> "AutoregressiveNetwork":
-        """A network that shares the weights and has a member for each of other orders.
+    def params_given(self, x: tf.Tensor, known: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
+        """Computes the parameters of every site given the known sites alone, in one pass, if `any_order`.
 
         Args:
-            orders: int K, or ints `[K, num_sites]`; see `tfar.Autoregressive.with_orders`.
+            x: float tensor `[B, *event_shape]`; values that are not known are 0.
+            known: bool `[B, num_sites]`.
+            conditional_input: as in `call`.
 
-        Raises:
-            ValueError: Unless `members_are_orders`.
+        Returns:
+            float tensor `[B, num_sites, params_size]`. The parameters of a known site are given the other known sites that
+            come before it, or are not defined.
         """
-        raise ValueError(
-            f"Expected a network of which members are orders; {type(self).__name__} has weights or masks for its own alone."
-        )
+        raise NotImplementedError(f"{type(self).__name__} has no pass given any known sites.")
 
-    @property
-    def steps_per_stage(self) -> int:
-        """Number of steps of a stage: what `start_stage` computes for all of them at once, such as the steps of a row."""
-        return self.num_sites
+    # Influences ------------------------------------------------------------------------------------------------------
+
+    def influences(
+        self,
+        sites: ArrayLike | None = None,
+        member: int = 0,
+        order: ArrayLike | None = None,
+        num_sites: int | None = None,
+    ) -> NDArray[np.bool_]:
+        """Returns the sites that parameters can depend on, as the connections of the network allow.
+
+        Args:
+            sites: ints. The sites whose parameters are asked for. Default: all.
+            member: int. Member of the ensemble.
+            order: None for the member's own order, or if `any_order` ints `[num_sites]`.
+            num_sites: int. Number of sites of an event, if it is not fixed.
+
+        Returns:
+            bool array `[len(sites), num_sites]`. Entry `[i, j]` is True if the parameters of `sites[i]` depend on site j.
+            Here: all sites of earlier steps.
+        """
+        if order is not None:
+            steps = np.argsort(order)
+        elif self.step_of_site is None:
+            steps = np.arange(num_sites) // self.sites_per_step
+        else:
+            steps = self.step_of_site[min(member, len(self.step_of_site) - 1)]
+        own = steps if sites is None else steps[np.asarray(sites, int)]
+        return steps[None, :] < own[:, None]
+
+    # In steps --------------------------------------------------------------------------------------------------------
 
     def step_weights(self) -> Weights:
-        """Tensors that every step uses and that a loop computes once; see `step`."""
+        """Returns tensors that every step uses, computed once before a loop; see `step`."""
         return {}
 
     @abc.abstractmethod
     def start(
-        self,
-        batch_size: int | tf.Tensor,
-        conditional_input: Any = None,
-        length: int | None = None,
-        order: Any = None,
-        member: Any = None,
+        self, batch_size: int | tf.Tensor, conditional_input: Any = None, *, order: Any = None, member: Any = None
     ) -> State:
-        """Returns the state before the first step: a flat dict of batch-first tensors.
+        """Returns the state before the first step: a flat dict of tensors whose first axis is the batch.
 
         Args:
             batch_size: int or int32 scalar, B.
             conditional_input: as in `call`.
-            length: None, or the number of sites of an event whose shape holds None.
-            order: None for the members' own, or int32 `[B, num_sites]`: an order for each row, if `any_order`.
-            member: None for the first, or int32 `[B]`: the member of the ensemble that each row uses.
+            order: None for the members' own, or if `any_order` int32 `[B, num_sites]`: an order for each row.
+            member: None for the first, or int32 `[B]`: the member of the ensemble of each row.
         """
 
     def start_stage(
-        self, state: State, stage: int | tf.Tensor, x_previous: tf.Tensor, weights: Weights | None = None
+        self, level: int, state: State, number: tf.Tensor, x_previous: tf.Tensor, weights: Weights | None = None
     ) -> State:
-        """Computes what the steps of a stage share, before the first of them: step `stage * steps_per_stage`.
+        """Computes what the steps of a stage share, before the first of them.
 
         Args:
-            state: what `start` or the step before returned.
-            stage: int32 scalar, from 0; an int if `stages_differ`.
-            x_previous: as the first step of the stage takes it: the value decided by the last step of the stage before.
-            weights: what `step_weights` returned, or None to compute it here.
+            level: int. Which of `stages`.
+            state: the state after the step before.
+            number: int32 scalar. The stage begins at step `number * stages[level]`.
+            x_previous: as the first step of the stage takes it.
+            weights: the result of `step_weights`, or None to compute it here.
 
         Returns:
-            The new state, with the same names, and with the same shapes unless `stages_differ`.
+            The new state, with the same names and shapes.
         """
         return state
 
@@ -188,31 +223,47 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
     def step(
         self, state: State, index: tf.Tensor, x_previous: tf.Tensor, weights: Weights | None = None
     ) -> tuple[tf.Tensor, State]:
-        """Decides nothing itself: gives the parameters of the site that step `index` decides.
+        """Computes the parameters of the sites that step `index` decides.
 
         Args:
-            state: what `start` or the step before returned.
-            index: int32 scalar, from 0.
-            x_previous: float tensor `[B, *site_shape]`: the value decided by the step before; ignored at step 0.
-            weights: what `step_weights` returned, or None to compute it here.
+            state: the state after the step before.
+            index: int32 scalar, from 0; int32 `[B]` if `streams`.
+            x_previous: float tensor `[B, G, *site_shape]`: the values that the step before decided, in raster order. Step 0
+                ignores it.
+            weights: the result of `step_weights`, or None to compute it here.
 
         Returns:
-            Parameters `[B, params_size]` and the new state.
+            Parameters `[B, G, params_size]`, of the G sites of the step in raster order, and the new state.
         """
 
-    def sites_at(self, state: State, index: tf.Tensor) -> tf.Tensor:
-        """The site that step `index` decides: int32, a scalar if the rows share it, else `[B]`."""
-        if "order" in state:
-            return state["order"][:, index]
-        return tf.gather(tf.constant(self.orders[0]), index)
+    def prefill(self, state: State, x_prefix: tf.Tensor, length: tf.Tensor) -> State:
+        """Returns the state after `length` steps whose values are known; step `length` follows.
 
-    def row_orders(self, member: tf.Tensor) -> tf.Tensor:
-        """The order of each row: int32 `[B, num_sites]` for members `[B]`."""
-        orders = tf.constant(self.orders)
-        return tf.gather(orders, member if len(self.orders) > 1 else tf.zeros_like(member))
+        Args:
+            state: the result of `start`.
+            x_prefix: float tensor `[B, num_steps, G, *site_shape]`: the values of the steps; those from `length - 1` on are
+                ignored, because step `length` takes the value of the step before it as `x_previous`.
+            length: int32 scalar, 0 or more; int32 `[B]` if `streams`, which only networks with a pass of their own allow.
+
+        Raises:
+            ValueError: If the network has stages, which begin at fixed steps.
+
+        The default takes one step after the other. A network that can compute the state in one pass overrides it.
+        """
+        if self.stages:
+            raise ValueError(
+                f"Expected a network without stages; {type(self).__name__} has stages of {self.stages} steps."
+            )
+        weights = self.step_weights()
+
+        def body(index: tf.Tensor, state: State) -> tuple[tf.Tensor, State]:
+            x_previous = tf.gather(x_prefix, tf.maximum(index - 1, 0), axis=1)
+            return index + 1, self.step(state, index, x_previous, weights)[1]
+
+        return tf.while_loop(lambda index, _: index < length, body, (tf.constant(0), state))[1]
 
     def _trackable_children(self, save_type: str = "checkpoint", **kwargs: Any) -> dict[str, Any]:
-        """What `tf.train.Checkpoint` follows: all layers, as Keras hides from it those that are held in lists."""
+        """Lists all layers for `tf.train.Checkpoint`, because Keras hides those in lists from it."""
         children = super()._trackable_children(save_type, **kwargs)
         layers = self._flatten_layers(include_self=False) if save_type == "checkpoint" else []
         return {**children, **{f"layer_{i}": layer for i, layer in enumerate(layers)}}
@@ -226,58 +277,21 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
         }
 
 
-def num_sites(event_shape: tuple[int, ...], site_shape: tuple[int, ...]) -> int:
-    """Number of sites of an event whose trailing axes are those of a site.
+def num_sites(event_shape: tuple[int | None, ...], site_shape: tuple[int, ...]) -> int | None:
+    """Returns the number of sites of an event whose trailing axes are those of a site; None if its length is not fixed.
 
     Raises:
-        ValueError: If the event does not end with `site_shape` or holds an axis below 1.
+        ValueError: If the event does not end with `site_shape`, or holds an axis below 1.
     """
-    if any(not isinstance(n, int | np.integer) or n < 1 for n in event_shape):
-        raise ValueError(f"Expected the axes of `event_shape` to be ints of at least 1; received {event_shape}.")
+    fixed = event_shape[1:] if event_shape[:1] == (None,) else event_shape
+    if any(isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1 for n in fixed):
+        raise ValueError(
+            "Expected the axes of `event_shape` to be ints of at least 1, or None for a first axis of any length; "
+            f"received {event_shape}."
+        )
     lead = len(event_shape) - len(site_shape)
     if lead < 0 or event_shape[lead:] != site_shape:
         raise ValueError(
             f"Expected `event_shape` to end with the head's site shape {site_shape}; received {event_shape}."
         )
-    return int(np.prod(event_shape[:lead], dtype=np.int64))
-
-
-def shape_config(conditional_shape: Any) -> Any:
-    """A conditional shape, or a dict of them, as plain lists for a configuration."""
-    if conditional_shape is None:
-        return None
-    if isinstance(conditional_shape, Mapping):
-        return {name: list(shape) for name, shape in conditional_shape.items()}
-    return list(conditional_shape)
-
-
-def flatten_condition(conditional_input: Any, conditional_shape: Any) -> tf.Tensor:
-    """Joins a conditional input, or a dict of them in the order of their names, into features `[B, F]`."""
-    if isinstance(conditional_shape, Mapping):
-        parts = [(conditional_input[name], conditional_shape[name]) for name in sorted(conditional_shape)]
-    else:
-        parts = [(conditional_input, conditional_shape)]
-    flat = [tf.reshape(tf.cast(part, tf.float32), [-1, int(np.prod(shape, dtype=int))]) for part, shape in parts]
-    return flat[0] if len(flat) == 1 else tf.concat(flat, axis=-1)
-
-
-def condition_state(conditional_input: Any) -> State:
-    """A conditional input as entries of a state, for networks that need it at every step."""
-    if isinstance(conditional_input, Mapping):
-        return {f"conditional_{name}": value for name, value in conditional_input.items()}
-    return {} if conditional_input is None else {"conditional_input": conditional_input}
-
-
-def condition_of_state(state: State, conditional_shape: Any) -> Any:
-    """The inverse of `condition_state`."""
-    if isinstance(conditional_shape, Mapping):
-        return {name: state[f"conditional_{name}"] for name in conditional_shape}
-    return state.get("conditional_input")
-
-
-def condition_size(conditional_shape: Any) -> int:
-    """Number of features that `flatten_condition` gives; 0 without a condition."""
-    if conditional_shape is None:
-        return 0
-    shapes = conditional_shape.values() if isinstance(conditional_shape, Mapping) else [conditional_shape]
-    return int(sum(np.prod(shape, dtype=int) for shape in shapes))
+    return None if None in event_shape[:lead] else math.prod(event_shape[:lead])

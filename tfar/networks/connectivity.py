@@ -59,11 +59,12 @@ class ConnectivityDraw(NamedTuple):
     def draw(self, seed: tf.Tensor) -> Connectivity:
         """Draws one connectivity, a function of `seed`, int32 `[2]`."""
         if self.positions is None:
-            order = tf.argsort(random.uniform(seed[None], self.num_sites)[0])
+            order = tf.argsort(random.uniform(seed[None], self.num_sites, random.Stream.MASK_ORDER)[0])
             positions = inverted(order)
         else:
             positions = tf.constant(self.positions)
-        draws = [random.uniform(seed[None], n + 1, stream=1 + i)[0] for i, n in enumerate(self.hidden_units)]
+        stream = random.Stream.MASK_DEGREES
+        draws = [random.uniform(seed[None], n + 1, stream, i)[0] for i, n in enumerate(self.hidden_units)]
         if self.evenly:
             hidden = tuple(tf.gather(d, tf.argsort(u[1:])) for d, u in zip(self.even(), draws, strict=True))
         else:

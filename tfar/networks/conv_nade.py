@@ -7,9 +7,9 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from tfar.networks.base import condition_size, flatten_condition
+from tfar.networks.conditions import condition_size, flatten_condition
 from tfar.networks.inputs import SiteEncoding, seeded_initializer
 from tfar.networks.orderless import OrderlessNetwork
 
@@ -38,7 +38,7 @@ class ConvNADENetwork(OrderlessNetwork):
         site_shape: shape of the value of one site, `()` or `(C,)`.
         num_classes: None, or the number of classes of a site: its values are then scaled to -1 .. 1.
         one_hot: bool. Feed each class of a site as an input of its own.
-        activation, conditional_shape, num_orders, orders, kernel_initializer, seed: see `tfar.ConvNADE`.
+        activation, conditional_shape, kernel_initializer, seed: see `tfar.ConvNADE`.
 
     Raises:
         ValueError: If the event is no image, or is too small for the kernels.
@@ -49,7 +49,6 @@ class ConvNADENetwork(OrderlessNetwork):
     """
 
     chunk_rows = 128
-    weight_attributes = ("convolutions", "dense_layers", "condition_layers")
 
     def __init__(
         self,
@@ -97,13 +96,18 @@ class ConvNADENetwork(OrderlessNetwork):
         """Channels that the first layers read: the values of a pixel's sites, and the mask."""
         return self.sites_per_pixel * (self._encode.inputs_per_site + 1)
 
-    def connectivity(self, member: int = 0) -> NDArray[np.bool_]:
-        """See the base; without the branch, sites that the convolutions connect alone."""
-        earlier = super().connectivity(member)
-        return earlier if self.hidden_units is not None else earlier & self._reach()
+    def influences(
+        self, sites: ArrayLike | None = None, member: int = 0, order: ArrayLike | None = None
+    ) -> NDArray[np.bool_]:
+        """Returns earlier sites; without the fully connected branch, those alone that the convolutions connect."""
+        earlier = super().influences(sites, member, order)
+        if self.hidden_units is not None:
+            return earlier
+        reach = self._reach()
+        return earlier & (reach if sites is None else reach[np.asarray(sites, int)])
 
     def _reach(self) -> NDArray[np.bool_]:
-        """Whether a unit in the middle sees the first site and is seen by the second, `[num_sites, num_sites]`."""
+        """Returns the pairs of sites that a unit of the smallest layer connects, `[num_sites, num_sites]`."""
         axes = []
         for axis in range(2):
             size, margin = self.event_shape[axis], sum(kernel[axis] - 1 for kernel in self.kernel_sizes)

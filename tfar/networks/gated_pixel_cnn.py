@@ -9,12 +9,10 @@ import tensorflow as tf
 from tfar import random
 from tfar.layers import ShiftedConv2D
 from tfar.layers.causal import Run
-from tfar.networks.base import State, TrainingPass
+from tfar.networks.base import TrainingPass
+from tfar.networks.conditions import State
 from tfar.networks.inputs import row_seeds
 from tfar.networks.masked_raster import MaskedRasterNetwork
-
-# Random stream of the dropout of conditions.
-CONDITION = 200
 
 
 @keras.saving.register_keras_serializable("tfar")
@@ -139,7 +137,7 @@ class GatedPixelCNNNetwork(MaskedRasterNetwork):
     ) -> TrainingPass:
         """See the base; a row's condition becomes zeros with probability `condition_dropout`."""
         if self.condition_dropout > 0.0 and conditional_input is not None:
-            noise = random.uniform(row_seeds(seed, tf.shape(x)[0]), 1, stream=CONDITION)[:, 0]
+            noise = random.uniform(row_seeds(seed, tf.shape(x)[0]), 1, random.Stream.CONDITION_DROPOUT)[:, 0]
             kept = tf.cast(noise >= self.condition_dropout, tf.float32)
             keep = lambda part: part * tf.reshape(kept, [-1] + [1] * (part.shape.rank - 1))  # noqa: E731
             conditional_input = tf.nest.map_structure(keep, conditional_input)

@@ -8,9 +8,6 @@ import tensorflow as tf
 
 from tfar import random
 
-# The first of the random streams that drop hidden units.
-DROPOUT = 100
-
 
 class SiteEncoding:
     """Turns the values of sites into inputs of a network.
@@ -53,7 +50,7 @@ def seeded_initializer(initializer: keras.initializers.Initializer, seed: int, s
     """A copy of the initialiser whose seed, if it has one, is a function of `seed` and `salt`."""
     config = initializer.get_config()
     if "seed" in config:
-        config["seed"] = int(np.random.default_rng([seed, salt]).integers(2**31))
+        config["seed"] = int(random.numpy_generator(seed, random.Stream.INITIAL_WEIGHTS, salt).integers(2**31))
     return type(initializer).from_config(config)
 
 
@@ -74,7 +71,7 @@ def dropped(hidden: tf.Tensor, rate: float, seed: tf.Tensor | None, layer: int) 
     if seed is None or rate == 0.0:
         return hidden
     shape = hidden.shape[1:]
-    kept = random.kept(row_seeds(seed, tf.shape(hidden)[0]), shape.num_elements(), rate, DROPOUT + layer)
+    kept = random.kept(row_seeds(seed, tf.shape(hidden)[0]), shape.num_elements(), rate, layer)
     return hidden * tf.cast(tf.reshape(kept, [-1, *shape]), hidden.dtype)
 
 

@@ -5,11 +5,12 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from tfar import masks, orders, random
 from tfar.layers import MaskedDense
-from tfar.networks.base import TrainingPass, condition_size, flatten_condition
+from tfar.networks.base import TrainingPass
+from tfar.networks.conditions import condition_size, flatten_condition
 from tfar.networks.connectivity import Connectivity, ConnectivityDraw, Members
 from tfar.networks.inputs import SiteEncoding, dropped, seeded_initializer
 from tfar.networks.made_steps import MADESteps
@@ -73,7 +74,6 @@ class MADENetwork(MADESteps):
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self._draw_members()
         self._make_layers()
-        self.stages_differ = any(layer.blocks for layer in [*self.hidden_layers, self.output_layer])
 
     @property
     def params_size(self) -> int:
@@ -94,12 +94,16 @@ class MADENetwork(MADESteps):
         )
         self.num_members = self.num_eval_masks if self.num_masks is None else self.num_masks
         self._members = Members(self._drawing, self.num_members, self.seed)
-        self.orders = orders.positions(self._members.positions)
+        self.step_of_site = self._members.positions
 
-    def connectivity(self, member: int = 0) -> NDArray[np.bool_]:
-        positions = self._members.positions[min(member, len(self._members.positions) - 1)]
+    def influences(
+        self, sites: ArrayLike | None = None, member: int = 0, order: ArrayLike | None = None
+    ) -> NDArray[np.bool_]:
+        own = self._members.positions[min(member, len(self._members.positions) - 1)]
+        positions = own if order is None else orders.positions(np.asarray(order))
         hidden = [degrees[member] for degrees in self._members.hidden]
-        return masks.connectivity(positions + 1, hidden, direct_connections=self.direct_connections)
+        reached = masks.connectivity(positions + 1, hidden, direct_connections=self.direct_connections).T
+        return reached if sites is None else reached[np.asarray(sites, int)]
 
     @property
     def _in_steps(self) -> bool:
@@ -113,7 +117,7 @@ class MADENetwork(MADESteps):
         if seed is not None and self.num_masks is None:
             connectivity = self._drawing.draw(seed)
         elif seed is not None and self.num_members > 1:
-            noise = random.uniform(seed[None], 1, stream=random.MEMBER)[0, 0]
+            noise = random.uniform(seed[None], 1, random.Stream.MEMBER)[0, 0]
             connectivity = self._members.connectivity(select_member(noise, self.num_members))
         else:
             connectivity = self._members.connectivity(member)

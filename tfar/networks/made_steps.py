@@ -1,7 +1,6 @@
 """Stepwise evaluation of the network of MADE: every hidden unit is computed once."""
 
 import abc
-import math
 from typing import Any
 
 import keras
@@ -9,7 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfar.layers import MaskedDense
-from tfar.networks.base import AutoregressiveNetwork, State, Weights, flatten_condition
+from tfar.networks.base import AutoregressiveNetwork, Weights
+from tfar.networks.conditions import State, flatten_condition
 from tfar.networks.connectivity import Members
 from tfar.networks.inputs import SiteEncoding, push
 
@@ -61,19 +61,15 @@ class MADESteps(AutoregressiveNetwork, abc.ABC):
         return weights
 
     def start(
-        self,
-        batch_size: int | tf.Tensor,
-        conditional_input: Any = None,
-        length: int | None = None,
-        order: Any = None,
-        member: Any = None,
+        self, batch_size: int | tf.Tensor, conditional_input: Any = None, *, order: Any = None, member: Any = None
     ) -> State:
         state = {}
         member = tf.zeros([batch_size], tf.int32) if member is None else member
         if self.num_members > 1:
             state["member"] = member
         if order is not None or len(self.orders) > 1:
-            state["order"] = self.row_orders(member) if order is None else tf.cast(order, tf.int32)
+            own = tf.gather(tf.constant(self.orders), member if len(self.orders) > 1 else tf.zeros_like(member))
+            state["order"] = own if order is None else tf.cast(order, tf.int32)
         for i, layer in enumerate(self.hidden_layers, start=1):
             state[f"sums_{i}"] = tf.tile(_value(layer.bias)[None], [batch_size, 1])
             if self.condition_layers:
@@ -89,35 +85,19 @@ class MADESteps(AutoregressiveNetwork, abc.ABC):
             state["inputs"] = tf.zeros([batch_size, self._stage_end(0) * self._encode.inputs_per_site])
         return state
 
-    # Stages ----------------------------------------------------------------------------------------------------------
+    # Units of the state ----------------------------------------------------------------------------------------------
 
-    @property
-    def steps_per_stage(self) -> int:
-        return math.ceil(self.num_sites / STAGES) if self.stages_differ else self.num_sites
-
-    def start_stage(
-        self, state: State, stage: int | tf.Tensor, x_previous: tf.Tensor, weights: Weights | None = None
-    ) -> State:
-        """Drops the sums of units that are final, and makes room for the values of what this stage decides."""
-        if not self.stages_differ:
-            return state
-        state, (first, known) = dict(state), self._stage_units(int(stage))
-        for i, units in enumerate(self.hidden_units, start=1):
-            state[f"sums_{i}"] = _last_columns(state[f"sums_{i}"], units - first[i - 1])
-            state[f"hidden_{i}"] = _widened(state[f"hidden_{i}"], known[i - 1], self._copies)
-        if "inputs" in state:
-            state["inputs"] = _widened(state["inputs"], self._stage_end(int(stage)) * self._encode.inputs_per_site)
-        return state
+    stages_differ = False
 
     def _stage_end(self, stage: int) -> int:
         """The step after the last of a stage."""
-        return min((stage + 1) * self.steps_per_stage, self.num_sites)
+        return self.num_sites
 
     def _stage_units(self, stage: int) -> tuple[list[int], list[int]]:
         """How many units of each layer are final before a stage, and how many when it ends; the state keeps one at least."""
         if not self.stages_differ:
             return [0] * len(self.hidden_units), list(self.hidden_units)
-        steps = (stage * self.steps_per_stage, self._stage_end(stage))
+        steps = (0, self.num_sites)
         counts = [np.searchsorted(degrees[0], steps).tolist() for degrees in self._members.hidden]
         first = [min(before, units - 1) for (before, _), units in zip(counts, self.hidden_units, strict=True)]
         return first, [max(1, after) for _, after in counts]
@@ -143,23 +123,25 @@ class MADESteps(AutoregressiveNetwork, abc.ABC):
         site = self._slot(state, index)
         if "order" in state:
             outputs = tf.reshape(state["outputs"], [-1, self.num_sites, self.params_size])
-            return tf.gather(outputs, site, batch_dims=1), state
+            return tf.gather(outputs, site[:, None], batch_dims=1), state
         last, columns = len(self.hidden_units), site * self.params_size + tf.range(self.params_size)
         params = _pull(state[f"hidden_{last}"], weights[f"pull_{last + 1}"], columns, self._copies)
         params += tf.gather(_value(self.output_layer.bias), columns)
         if self.direct_layer is not None:
             params += _pull(state["inputs"], weights["pull_direct"], columns)
-        return params, state
+        return params[:, None], state
 
     def _slot(self, state: State, index: tf.Tensor) -> tf.Tensor:
         """Where the kernels hold the site that step `index` decides."""
-        return index if self._in_steps else self.sites_at(state, index)
+        if self._in_steps:
+            return index
+        return state["order"][:, index] if "order" in state else tf.gather(tf.constant(self.orders[0]), index)
 
     def _add_previous(self, state: State, index: tf.Tensor, x_previous: tf.Tensor, weights: Weights) -> State:
         """Adds the site decided by the step before to the sums of the first layer, and to the outputs."""
         started = tf.cast(index > 0, tf.float32)
         site = self._slot(state, tf.maximum(index - 1, 0))
-        inputs = self._encode(tf.cast(x_previous, tf.float32)) * started
+        inputs = self._encode(tf.cast(x_previous[:, 0], tf.float32)) * started
         columns = tf.expand_dims(site, -1) * self._encode.inputs_per_site + tf.range(self._encode.inputs_per_site)
         remaining = state["sums_1"].shape[-1]
         state["sums_1"] += push(inputs, _last_columns(tf.gather(weights["push_1"], columns), remaining))

@@ -7,7 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfar import orders
-from tfar.networks.base import AutoregressiveNetwork, State, Weights, condition_size, flatten_condition
+from tfar.networks.base import AutoregressiveNetwork, Weights
+from tfar.networks.conditions import State, condition_size, flatten_condition
 from tfar.networks.inputs import SiteEncoding, float32_value, seeded_initializer
 from tfar.networks.nade_scan import ACTIVATIONS, nade_scan
 from tfar.networks.permutations import permuted, unpermuted
@@ -69,7 +70,7 @@ class NADENetwork(AutoregressiveNetwork):
         self._encode = SiteEncoding(site_shape, num_classes, one_hot)
         self.num_classes, self.one_hot = num_classes, self._encode.one_hot
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.orders = orders.resolve(order, self.num_sites, seed)[None]
+        self.step_of_site = orders.positions(orders.resolve(order, self.num_sites, seed))[None]
         self.condition_layer = None
         if conditional_shape is not None:
             initializer = self._seeded(2)
@@ -155,12 +156,7 @@ class NADENetwork(AutoregressiveNetwork):
         return weights
 
     def start(
-        self,
-        batch_size: int | tf.Tensor,
-        conditional_input: Any = None,
-        length: int | None = None,
-        order: Any = None,
-        member: Any = None,
+        self, batch_size: int | tf.Tensor, conditional_input: Any = None, *, order: Any = None, member: Any = None
     ) -> State:
         state = {"activations": self._condition(conditional_input, batch_size) + float32_value(self.bias)}
         if self.first_state is not None:
@@ -172,7 +168,7 @@ class NADENetwork(AutoregressiveNetwork):
     ) -> tuple[tf.Tensor, State]:
         weights = self.step_weights() if weights is None else weights
         kernel = tf.gather(weights["kernel"], tf.maximum(index - 1, 0))
-        inputs = self._encode(tf.cast(x_previous, tf.float32)) * tf.cast(index > 0, tf.float32)
+        inputs = self._encode(tf.cast(x_previous[:, 0], tf.float32)) * tf.cast(index > 0, tf.float32)
         added = inputs * kernel[0] if kernel.shape[0] == 1 else tf.matmul(inputs, kernel)
         state = {**state, "activations": state["activations"] + added}
         seen = tf.where(index > 0, state["activations"], state.get("first", state["activations"]))
@@ -183,7 +179,7 @@ class NADENetwork(AutoregressiveNetwork):
             params = tf.linalg.matvec(hidden, output_kernel[0])[:, None]
         else:
             params = tf.matmul(hidden, output_kernel, transpose_b=True)
-        return params + tf.gather(weights["output_bias"], index), state
+        return (params + tf.gather(weights["output_bias"], index))[:, None], state
 
     def get_config(self) -> dict[str, Any]:
         names = ("hidden_units", "params_size", "activation", "learned_first_state", "num_classes", "one_hot", "seed")

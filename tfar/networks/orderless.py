@@ -1,4 +1,4 @@
-"""The base of networks for all orders: the objective that trains them, and their ways through any one order."""
+"""The base of networks for all orders: their training objective, and their passes and steps along one order."""
 
 import abc
 import math
@@ -6,24 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
-from tfar import orders, random
-from tfar.networks.base import (
-    AutoregressiveNetwork,
-    State,
-    TrainingPass,
-    Weights,
-    condition_of_state,
-    condition_state,
-)
+from tfar import random
+from tfar.networks.base import AutoregressiveNetwork, TrainingPass, Weights
+from tfar.networks.conditions import State, condition_of_state, condition_state
 from tfar.networks.inputs import row_seeds
-from tfar.networks.permutations import inverted
+from tfar.networks.permutations import inverted, unpermuted
 
-# Random streams of a row: the keys that order its sites, and the step that training puts it at.
-ORDER, STEP = 10, 11
 # Steps that share a product where the size of the batch is not known.
 CHUNK = 16
 
@@ -32,25 +22,21 @@ ChunkFunction = Callable[[tf.Tensor, Carry], tuple[tf.Tensor, Carry]]
 
 
 class OrderlessNetwork(AutoregressiveNetwork, abc.ABC):
-    """A network that is told which sites are known and gives the parameters of the others.
+    """A network that takes a mask of the known sites and gives the parameters of the others.
 
-    A subclass writes `params_of`, one pass under a mask a row. Here follow from it
+    A subclass writes `params_of`, one pass under a mask for each row. From it this class derives
 
-    - `training_pass`: one random order and one step d of it for each row, and the weight D / (D - d + 1) on the sites not
-      yet known, whose expectation is the mean of the negative log-probability over all orders;
-    - `call`: the D steps of an order, a chunk of them in a pass (`chunk_pass` may be overridden by something cheaper);
-    - `start` and `step`: a whole pass a step (may be overridden, too);
-    - members: an order each, with the same weights.
+    - `training_pass`: a random order and a random step d of it for each row, with the weight D / (D - d + 1) on the sites that
+      are not yet known. Its expectation is the mean of the negative log-probability over all orders;
+    - `call`: the D steps of an order, several of them in one product (a subclass may override `chunk_pass` by a cheaper one);
+    - `start` and `step`: one pass a step (a subclass may override them).
 
     Args:
-        event_shape, site_shape, conditional_shape: see the base.
-        num_orders: int, K. Random orders, from the seed; the first ones are the same for any K.
-        orders: None, or the orders themselves, int `[K, num_sites]`.
-        seed: int.
+        event_shape, site_shape, conditional_shape: see `AutoregressiveNetwork`.
+        seed: int. Of the initial weights.
 
     Attributes:
         chunk_rows: int. Rows of a product in `call`: a chunk holds about `chunk_rows / B` steps.
-        weight_attributes: names of the attributes, made by `build`, that hold layers and variables; `with_orders` shares them.
 
     References:
         Uria, Murray and Larochelle. A deep and tractable density estimator. ICML 2014, sections 2 and 3.
@@ -58,9 +44,7 @@ class OrderlessNetwork(AutoregressiveNetwork, abc.ABC):
     """
 
     any_order = True
-    members_are_orders = True
     chunk_rows: int = 2048
-    weight_attributes: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -68,22 +52,17 @@ class OrderlessNetwork(AutoregressiveNetwork, abc.ABC):
         site_shape: tuple[int, ...] = (),
         conditional_shape: Any = None,
         *,
-        num_orders: int = 1,
-        orders: Any = None,
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(event_shape, site_shape, conditional_shape, **kwargs)
         self.seed = int(seed)
-        self._given_orders = orders is not None
-        self.orders = member_orders(num_orders if orders is None else orders, self.num_sites, self.seed)
-        self.num_members = len(self.orders)
 
     @abc.abstractmethod
     def params_of(
         self, x: tf.Tensor, known: tf.Tensor, conditional_input: Any = None, seed: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """One pass under a mask for each row.
+        """Computes one pass under a mask for each row.
 
         Args:
             x: float tensor `[B, *event_shape]`; what is not known is 0.
@@ -92,7 +71,7 @@ class OrderlessNetwork(AutoregressiveNetwork, abc.ABC):
             seed: None, or int32 `[2]` in training; decides dropout and the like.
 
         Returns:
-            float tensor `[B, num_sites, params_size]`. Parameters of known sites are not looked at.
+            float tensor `[B, num_sites, params_size]`. The parameters of known sites are not used.
         """
 
     # Training --------------------------------------------------------------------------------------------------------
@@ -100,21 +79,26 @@ class OrderlessNetwork(AutoregressiveNetwork, abc.ABC):
     def training_pass(
         self, x: Any, conditional_input: Any, seed: tf.Tensor, observed: tf.Tensor | None = None
     ) -> TrainingPass:
-        """See the base: a random order and step for each row, within its observed sites."""
+        """Draws an order and a step of it for each row, within its observed sites."""
         sites = self._sites(x)
         known, weights = draw_known(row_seeds(seed, tf.shape(sites)[0]), self.num_sites, observed)
         x = self._event(sites * self._over_sites(tf.cast(known, sites.dtype)))
         params = self.params_of(x, tf.cast(known, tf.float32), conditional_input, seed)
         return TrainingPass(tf.cast(params, tf.float32), weights)
 
+    def params_given(self, x: tf.Tensor, known: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
+        return self.params_of(x, tf.cast(known, tf.float32), conditional_input)
+
     # In parallel -----------------------------------------------------------------------------------------------------
 
     def call(
         self, x: Any, conditional_input: Any = None, member: Any = 0, order: Any = None, training: Any = None
     ) -> tf.Tensor:
-        """See the base: the steps of the order, a chunk of them at a time."""
+        """Computes the steps of the order: of one that the rows share in chunks, of one for each row step by step."""
         sites = self._sites(x)
-        order = tf.gather(tf.constant(self.orders), member) if order is None else tf.cast(order, tf.int32)
+        order = tf.constant(self.orders[0]) if order is None else tf.cast(order, tf.int32)
+        if order.shape.rank == 2:
+            return self._pass_of_row_orders(sites, conditional_input, order)
         size = self._chunk_size(sites.shape[0])
         count = -(-self.num_sites // size)
         carry, params_of_steps = self.chunk_pass(sites, conditional_input, order)
@@ -129,13 +113,32 @@ class OrderlessNetwork(AutoregressiveNetwork, abc.ABC):
         _, result, *_ = tf.while_loop(lambda chunk, *_: chunk < count, body, loop, maximum_iterations=count)
         return tf.transpose(tf.gather(result, inverted(order)), [1, 0, 2])
 
+    def _pass_of_row_orders(self, sites: tf.Tensor, conditional_input: Any, order: tf.Tensor) -> tf.Tensor:
+        """Computes the steps of an order for each row, `order [B, num_sites]`, one after the other."""
+        weights, batch_size = self.step_weights(), tf.shape(sites)[0]
+        state = self.start(batch_size, conditional_input, order=order)
+        by_step = tf.transpose(tf.gather(sites, order, axis=1, batch_dims=1), [1, 0, *range(2, sites.shape.rank)])
+        by_step = tf.cast(by_step, tf.float32)
+
+        def body(index: tf.Tensor, result: tf.Tensor, state: State) -> tuple[tf.Tensor, tf.Tensor, State]:
+            x_previous = by_step[tf.maximum(index - 1, 0)][:, None]
+            params, state = self.step(state, index, x_previous, weights)
+            return index + 1, tf.tensor_scatter_nd_update(result, [[index]], tf.transpose(params, [1, 0, 2])), state
+
+        result = tf.zeros([self.num_sites, batch_size, self.params_size])
+        loop = (tf.constant(0), result, state)
+        _, result, _ = tf.while_loop(
+            lambda index, *_: index < self.num_sites, body, loop, maximum_iterations=self.num_sites
+        )
+        return unpermuted(tf.transpose(result, [1, 0, 2]), order)
+
     def _chunk_size(self, batch_size: int | None) -> int:
-        """Steps of a chunk, so that the last chunk has few steps too many."""
+        """Returns the number of steps of a chunk; chunks of about equal size waste few steps in the last one."""
         size = CHUNK if batch_size is None else max(1, self.chunk_rows // max(1, batch_size))
         return math.ceil(self.num_sites / math.ceil(self.num_sites / min(size, self.num_sites)))
 
     def chunk_pass(self, sites: tf.Tensor, conditional_input: Any, order: tf.Tensor) -> tuple[Carry, ChunkFunction]:
-        """What `call` asks chunk by chunk; here a pass over a masked event for each row and step.
+        """Prepares `call` for one order that all rows share. Here each row and step of a chunk takes a masked event.
 
         Args:
             sites: float tensor `[B, num_sites, *site_shape]`.
@@ -143,9 +146,9 @@ class OrderlessNetwork(AutoregressiveNetwork, abc.ABC):
             order: int32 `[num_sites]`.
 
         Returns:
-            What the first chunk is given, a tuple of tensors, and a function `(steps, carry) -> (params, carry)` of
-            consecutive steps, int32 `[S]`: parameters `[S, B, params_size]` of the sites that they decide, and what the next
-            chunk is given. The last steps may be `num_sites` and beyond: what they give is dropped.
+            A tuple of tensors, the carry of the first chunk, and a function `(steps, carry) -> (params, carry)` of
+            consecutive steps, int32 `[S]`: the parameters `[S, B, params_size]` of the sites that they decide, and the carry
+            of the next chunk. The last steps may be `num_sites` or more: their parameters are dropped.
         """
         positions = inverted(order)
 
@@ -165,52 +168,35 @@ class OrderlessNetwork(AutoregressiveNetwork, abc.ABC):
     # In steps --------------------------------------------------------------------------------------------------------
 
     def start(
-        self,
-        batch_size: int | tf.Tensor,
-        conditional_input: Any = None,
-        length: int | None = None,
-        order: Any = None,
-        member: Any = None,
+        self, batch_size: int | tf.Tensor, conditional_input: Any = None, *, order: Any = None, member: Any = None
     ) -> State:
-        """See the base: the state holds the values and the mask."""
+        """Returns a state of values, mask and the orders of the rows."""
         values = {
             "values": tf.zeros([batch_size, self.num_sites, *self.site_shape]),
             "known": tf.zeros([batch_size, self.num_sites]),
         }
-        return {**values, **self._order_state(batch_size, order, member), **condition_state(conditional_input)}
+        return {**values, **self._order_state(order), **condition_state(conditional_input)}
 
-    def _order_state(self, batch_size: int | tf.Tensor, order: Any, member: Any) -> State:
-        """The orders of the rows, where they may differ."""
-        if order is not None:
-            return {"order": tf.cast(order, tf.int32)}
-        if len(self.orders) == 1:
-            return {}
-        return {"order": self.row_orders(tf.zeros([batch_size], tf.int32) if member is None else member)}
+    def _order_state(self, order: Any) -> State:
+        """Returns the orders of the rows as an entry of the state; nothing for the natural order."""
+        return {} if order is None else {"order": tf.cast(order, tf.int32)}
+
+    def _site_of_step(self, state: State, index: tf.Tensor) -> tf.Tensor:
+        """Returns the site that a step decides: an int32 scalar, or `[B]` if each row has an order of its own."""
+        return state["order"][:, index] if "order" in state else index
 
     def step(
         self, state: State, index: tf.Tensor, x_previous: tf.Tensor, weights: Weights | None = None
     ) -> tuple[tf.Tensor, State]:
-        previous = self.sites_at(state, tf.maximum(index - 1, 0))
+        previous = self._site_of_step(state, tf.maximum(index - 1, 0))
         is_previous = tf.equal(tf.range(self.num_sites)[None], tf.reshape(previous, [-1, 1]))
         is_previous = tf.cast(tf.logical_and(is_previous, index > 0), tf.float32)
-        values = state["values"] + self._over_sites(is_previous) * tf.expand_dims(tf.cast(x_previous, tf.float32), 1)
+        values = state["values"] + self._over_sites(is_previous) * tf.cast(x_previous, tf.float32)
         state = {**state, "values": values, "known": state["known"] + is_previous}
         condition = condition_of_state(state, self.conditional_shape)
         params = tf.cast(self.params_of(self._event(values), state["known"], condition), tf.float32)
-        site = self.sites_at(state, index)
-        return tf.gather(params, site, axis=1, batch_dims=site.shape.rank), state
-
-    # Orders ----------------------------------------------------------------------------------------------------------
-
-    def with_orders(self, orders: Any) -> "OrderlessNetwork":
-        """See the base."""
-        given = member_orders(orders, self.num_sites, self.seed)
-        drawn = {"num_orders": len(given), "orders": None if np.ndim(orders) == 0 else given.tolist()}
-        clone = type(self).from_config({**self.get_config(), **drawn})
-        for name in self.weight_attributes:
-            setattr(clone, name, getattr(self, name))
-        clone.built = True
-        return clone
+        site = self._site_of_step(state, index)
+        return tf.gather(params, site[..., None], axis=1, batch_dims=site.shape.rank), state
 
     # Shapes ----------------------------------------------------------------------------------------------------------
 
@@ -221,36 +207,18 @@ class OrderlessNetwork(AutoregressiveNetwork, abc.ABC):
         return tf.reshape(sites, [-1, *self.event_shape])
 
     def _over_sites(self, mask: tf.Tensor) -> tf.Tensor:
-        """A mask `[..., num_sites]` that broadcasts over the values of sites."""
+        """Gives a mask `[..., num_sites]` axes of length 1 for the axes of a site."""
         return tf.reshape(mask, tf.concat([tf.shape(mask), [1] * len(self.site_shape)], 0)) if self.site_shape else mask
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "num_orders": self.num_members,
-            "orders": self.orders.tolist() if self._given_orders else None,
-            "seed": self.seed,
-        }
-
-
-def member_orders(given: Any, num_sites: int, seed: int) -> NDArray[np.int32]:
-    """Orders `[K, num_sites]` of an int K (random ones, from the seed) or of the orders themselves.
-
-    Raises:
-        ValueError: If they are neither.
-    """
-    if np.ndim(given) == 0:
-        if isinstance(given, bool) or not isinstance(given, int | np.integer) or given < 1:
-            raise ValueError(f"Expected orders as an int of at least 1 or ints [K, {num_sites}]; received {given!r}.")
-        return orders.several(int(given), num_sites, seed)
-    return orders.check_several(given, num_sites)
+        return {**super().get_config(), "seed": self.seed}
 
 
 def draw_known(seeds: tf.Tensor, num_sites: int, observed: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor]:
-    """Draws an order and a step d of it for each row: what is known before the step, and what the others count.
+    """Draws an order and a step d of it for each row: the sites known before the step, and the weights of the others.
 
-    Sites are ordered by uniform keys. The site that step d decides is drawn uniformly, which makes d uniform, and the sites of
-    lower keys are known: nothing needs sorting. Where sites are observed, all of it happens within them.
+    Uniform keys order the sites. The site that step d decides is drawn uniformly, which makes d uniform, and the sites with
+    lower keys are known, so that nothing needs sorting. With `observed` only the observed sites take part.
 
     Args:
         seeds: int32 `[B, 2]`.
@@ -261,10 +229,10 @@ def draw_known(seeds: tf.Tensor, num_sites: int, observed: tf.Tensor | None = No
         known: bool `[B, num_sites]`.
         weights: float32 `[B, num_sites]`: n / (n - d + 1) on the sites of a row's n that are not known, else 0.
     """
-    keys = random.uniform(seeds, num_sites, stream=ORDER)
+    keys = random.uniform(seeds, num_sites, random.Stream.ORDER)
     counted = tf.ones_like(keys) if observed is None else tf.cast(observed, tf.float32)
     number = tf.reduce_sum(counted, axis=1, keepdims=True)
-    choice = tf.floor(random.uniform(seeds, 1, stream=STEP) * number)
+    choice = tf.floor(random.uniform(seeds, 1, random.Stream.STEP) * number)
     choice = tf.minimum(choice, number - 1.0)
     ranks = tf.cumsum(counted, axis=1, exclusive=True)
     chosen = counted * tf.cast(tf.equal(ranks, choice), tf.float32)
@@ -275,7 +243,7 @@ def draw_known(seeds: tf.Tensor, num_sites: int, observed: tf.Tensor | None = No
 
 
 def tiled_condition(conditional_input: Any, times: int) -> Any:
-    """The rows of a conditional input `times` times, one batch after the other."""
+    """Repeats the whole batch of a conditional input `times` times."""
     if conditional_input is None:
         return None
     return keras.tree.map_structure(lambda t: tf.tile(t, [times] + [1] * (t.shape.rank - 1)), conditional_input)

@@ -1,11 +1,12 @@
-"""The network of orderless NADE: a perceptron that is told which sites are known."""
+"""The network of orderless NADE: a perceptron that takes values and the mask of the known sites."""
 
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from tfar.networks.base import State, Weights, condition_size, flatten_condition
+from tfar.networks.base import Weights
+from tfar.networks.conditions import State, condition_size, flatten_condition
 from tfar.networks.inputs import SiteEncoding, dropped, float32_value, push, seeded_initializer
 from tfar.networks.orderless import Carry, ChunkFunction, OrderlessNetwork
 
@@ -16,7 +17,7 @@ class OrderlessNADENetwork(OrderlessNetwork):
 
         a_1 = c + W (x * m) + A m + U y,   h_1 = g(a_1),   h_l = g(b_l + W_l h_{l-1}),   params = b + V h_L
 
-    m says which sites are known, and y is the conditional input. Along an order a_1 grows by a column of W and of A a step.
+    m is 1 on the known sites, and y is the conditional input. Each step along an order adds a column of W and of A to a_1.
 
     Args:
         event_shape: shape of one event.
@@ -25,14 +26,12 @@ class OrderlessNADENetwork(OrderlessNetwork):
         site_shape: shape of the value of one site.
         num_classes: None, or the number of classes of a site: its values are then scaled to -1 .. 1.
         one_hot: bool. Feed each class of a site as an input of its own.
-        num_orders, orders, activation, dropout_rate, conditional_shape, kernel_initializer, seed: see `tfar.OrderlessNADE`.
+        activation, dropout_rate, conditional_shape, kernel_initializer, seed: see `tfar.OrderlessNADE`.
 
     References:
         Uria, Murray and Larochelle. A deep and tractable density estimator. ICML 2014, section 2.
         https://proceedings.mlr.press/v32/uria14.html
     """
-
-    weight_attributes = ("input_layer", "mask_layer", "condition_layer", "hidden_layers", "output_layer")
 
     def __init__(
         self,
@@ -41,8 +40,6 @@ class OrderlessNADENetwork(OrderlessNetwork):
         params_size: int = 1,
         site_shape: tuple[int, ...] = (),
         *,
-        num_orders: int = 1,
-        orders: Any = None,
         activation: Any = "relu",
         dropout_rate: float = 0.0,
         conditional_shape: Any = None,
@@ -52,9 +49,7 @@ class OrderlessNADENetwork(OrderlessNetwork):
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            event_shape, site_shape, conditional_shape, num_orders=num_orders, orders=orders, seed=seed, **kwargs
-        )
+        super().__init__(event_shape, site_shape, conditional_shape, seed=seed, **kwargs)
         self.hidden_units, self._params_size = tuple(hidden_units), int(params_size)
         self._encode = SiteEncoding(site_shape, num_classes, one_hot)
         self.num_classes, self.one_hot = num_classes, self._encode.one_hot
@@ -89,7 +84,7 @@ class OrderlessNADENetwork(OrderlessNetwork):
         return layer
 
     def _deep(self, activations: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
-        """The last hidden layer `[B, H_L]` of the activations of the first one."""
+        """Returns the last hidden layer `[B, H_L]` from the activations of the first one."""
         hidden = dropped(self.activation(activations), self.dropout_rate, seed, layer=0)
         for i, layer in enumerate(self.hidden_layers, start=1):
             hidden = dropped(self.activation(layer(hidden)), self.dropout_rate, seed, layer=i)
@@ -109,7 +104,7 @@ class OrderlessNADENetwork(OrderlessNetwork):
     # One order -------------------------------------------------------------------------------------------------------
 
     def step_weights(self) -> Weights:
-        """W `[N, I, H]`, A `[N, H]`, V `[N, P, H]` and b `[N, P]`, by site."""
+        """Returns W `[N, I, H]`, A `[N, H]`, V `[N, P, H]` and b `[N, P]`, by site."""
         shape = [self.num_sites, self.params_size, self.hidden_units[-1]]
         return {
             "inputs": tf.reshape(float32_value(self.input_layer.kernel), [self.num_sites, -1, self.hidden_units[0]]),
@@ -119,7 +114,7 @@ class OrderlessNADENetwork(OrderlessNetwork):
         }
 
     def _first_activations(self, batch_size: int | tf.Tensor, conditional_input: Any) -> tf.Tensor:
-        """What is added up before anything is known, `[B, H]`."""
+        """Returns the activations of the first layer before any site is known, `[B, H]`."""
         activations = tf.tile(float32_value(self.input_layer.bias)[None], [batch_size, 1])
         if self.condition_layer is None:
             return activations
@@ -127,9 +122,9 @@ class OrderlessNADENetwork(OrderlessNetwork):
         return activations + tf.matmul(features, float32_value(self.condition_layer.kernel))
 
     def chunk_pass(self, sites: tf.Tensor, conditional_input: Any, order: tf.Tensor) -> tuple[Carry, ChunkFunction]:
-        """See the base. A step sees the activations before its chunk and, through a mask, the steps before it within.
+        """Adds to the activations before the chunk the earlier sites of the chunk, by one masked product.
 
-        What a chunk computes holds `[steps * B, H]` numbers, and of the output layer the rows of the steps' own sites.
+        A chunk holds `[steps * B, H]` activations, and computes the outputs of the steps' own sites alone.
         """
         batch_size, width = tf.shape(sites)[0], self._encode.inputs_per_site
         weights, values = self.step_weights(), tf.cast(self._encode(sites), tf.float32)
@@ -154,34 +149,28 @@ class OrderlessNADENetwork(OrderlessNetwork):
         return (self._first_activations(batch_size, conditional_input),), params_of_steps
 
     def start(
-        self,
-        batch_size: int | tf.Tensor,
-        conditional_input: Any = None,
-        length: int | None = None,
-        order: Any = None,
-        member: Any = None,
+        self, batch_size: int | tf.Tensor, conditional_input: Any = None, *, order: Any = None, member: Any = None
     ) -> State:
-        """See the base: the state holds the activations of the first layer."""
-        activations = self._first_activations(batch_size, conditional_input)
-        return {"activations": activations, **self._order_state(batch_size, order, member)}
+        """Returns a state of the activations of the first layer and the orders of the rows."""
+        return {"activations": self._first_activations(batch_size, conditional_input), **self._order_state(order)}
 
     def step(
         self, state: State, index: tf.Tensor, x_previous: tf.Tensor, weights: Weights | None = None
     ) -> tuple[tf.Tensor, State]:
         weights = self.step_weights() if weights is None else weights
-        site, previous = self.sites_at(state, index), self.sites_at(state, tf.maximum(index - 1, 0))
-        added = push(self._encode(tf.cast(x_previous, tf.float32)), tf.gather(weights["inputs"], previous))
+        site, previous = self._site_of_step(state, index), self._site_of_step(state, tf.maximum(index - 1, 0))
+        added = push(self._encode(tf.cast(x_previous[:, 0], tf.float32)), tf.gather(weights["inputs"], previous))
         added += tf.gather(weights["mask"], previous)
         state = {**state, "activations": state["activations"] + added * tf.cast(index > 0, tf.float32)}
         hidden = tf.cast(self._deep(state["activations"]), tf.float32)
         kernel = tf.gather(weights["outputs"], site)
-        if kernel.shape.rank == 3:  # one for each row
+        if kernel.shape.rank == 3:  # A kernel for each row.
             params = tf.reduce_sum(hidden[:, None] * kernel, axis=-1)
-        elif self.params_size == 1:  # a product with a vector is faster under XLA than one with a thin matrix
+        elif self.params_size == 1:  # XLA multiplies by a vector faster than by a matrix of one column.
             params = tf.linalg.matvec(hidden, kernel[0])[:, None]
         else:
             params = tf.matmul(hidden, kernel, transpose_b=True)
-        return params + tf.gather(weights["output_bias"], site), state
+        return (params + tf.gather(weights["output_bias"], site))[:, None], state
 
     def get_config(self) -> dict[str, Any]:
         names = ("params_size", "dropout_rate", "num_classes", "one_hot")

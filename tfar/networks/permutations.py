@@ -1,6 +1,6 @@
-"""Orders of sites as permutations in plain ops: sites into the order of the steps and back, by gathers and scatters.
+"""Permutations of sites in plain ops: into the order of the steps and back.
 
-A sort would do too, but is far slower under XLA on a CPU.
+They use gathers and scatters, because XLA sorts slowly on a CPU.
 """
 
 import numpy as np
@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 from tfar import orders
 
 
-def permuted(values: tf.Tensor, order: NDArray[np.int32] | tf.Tensor) -> tf.Tensor:
+def permuted(values: tf.Tensor, order: NDArray[np.int32] | tf.Tensor | None) -> tf.Tensor:
     """Rearranges axis 1: entry t of the result is entry `order[t]`.
 
     Args:
         values: tensor `[B, N, ...]`.
-        order: int32 array `[N]` for all rows, or tensor `[B, N]`, one for each row.
+        order: int32 array `[N]` for all rows, tensor `[B, N]` with one for each row, or None for no change.
     """
+    if order is None:
+        return values
     if not isinstance(order, np.ndarray):
         return tf.gather(values, order, axis=1, batch_dims=1)
     if np.array_equal(order, np.arange(len(order))):
@@ -24,21 +26,21 @@ def permuted(values: tf.Tensor, order: NDArray[np.int32] | tf.Tensor) -> tf.Tens
     return tf.gather(values, tf.constant(order), axis=1)
 
 
-def unpermuted(values: tf.Tensor, order: NDArray[np.int32] | tf.Tensor) -> tf.Tensor:
+def unpermuted(values: tf.Tensor, order: NDArray[np.int32] | tf.Tensor | None) -> tf.Tensor:
     """The inverse of `permuted`, with the same arguments: entry `order[t]` of the result is entry t.
 
     Example:
         >>> unpermuted(tf.constant([[30, 10, 20]]), tf.constant([[2, 0, 1]])).numpy()
         array([[10, 20, 30]], dtype=int32)
     """
-    if isinstance(order, np.ndarray):
-        return permuted(values, orders.positions(order))
+    if order is None or isinstance(order, np.ndarray):
+        return permuted(values, None if order is None else orders.positions(order))
     rows = tf.broadcast_to(tf.range(tf.shape(order)[0])[:, None], tf.shape(order))
     return tf.scatter_nd(tf.stack([rows, order], axis=-1), values, tf.shape(values))
 
 
 def inverted(order: tf.Tensor) -> tf.Tensor:
-    """The step at which each site is decided, or the site that each step decides: int32 `[N]` or `[B, N]`, as `order`.
+    """Returns the inverse permutations, int32 `[N]` or `[B, N]`: from orders the step of each site, and back.
 
     Example:
         >>> inverted(tf.constant([2, 0, 1])).numpy()

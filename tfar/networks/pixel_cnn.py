@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfar.layers.causal import Run
-from tfar.networks.base import State
+from tfar.networks.conditions import State
 from tfar.networks.masked_raster import MaskedRasterNetwork
 
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfar.layers import GatedResidualBlock, ShiftedConv2D
 from tfar.layers.causal import Parallel, Run, as_float
-from tfar.networks.base import State, condition_size, flatten_condition
+from tfar.networks.conditions import State, condition_size, flatten_condition
 from tfar.networks.raster import RasterNetwork
 from tfar.networks.shifted_stack import Settings, ShiftedStack
 

@@ -8,10 +8,11 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from tfar.layers.causal import Parallel, Run
-from tfar.networks.base import AutoregressiveNetwork, State, TrainingPass, Weights
+from tfar.networks.base import AutoregressiveNetwork, TrainingPass, Weights
+from tfar.networks.conditions import State
 from tfar.networks.inputs import dropped, seeded_initializer
 from tfar.networks.runs import Call, Pixels, Plan, Walk, by_call, by_site, step_weights
 
@@ -39,7 +40,7 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
         ValueError: If `event_shape` has another number of axes.
     """
 
-    way_out = (
+    any_order_hint = (
         "Flip or rotate the images, in training too, so that the observed part comes first in raster order; a MADE with "
         "order='random' and num_masks=None allows any pattern."
     )
@@ -144,44 +145,34 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
         context = lambda run, image: self.context(run, image, {})  # noqa: E731
         return Plan(context, lambda run, image: self.flow(run, image, {}), self.image_shape[:2], self.num_groups)
 
-    def influences(self, sites: Sequence[int] | None = None, member: int = 0) -> NDArray[np.bool_]:
-        """Which sites the parameters of some sites depend on.
-
-        Args:
-            sites: the sites, or None for all.
-            member: ignored, as there is one.
-
-        Returns:
-            bool `[len(sites), num_sites]`.
-        """
+    def influences(
+        self,
+        sites: ArrayLike | None = None,
+        member: int = 0,
+        order: ArrayLike | None = None,
+        num_sites: int | None = None,
+    ) -> NDArray[np.bool_]:
+        """See the base: follows the asked sites back through all layers."""
         chosen = np.arange(self.num_sites) if sites is None else np.asarray(sites, int)
         asked = np.eye(self.num_sites, dtype=bool)[chosen]
         shape = (len(chosen), *self.image_shape[:2], self.num_groups)
         return self._plan.reach(asked.reshape(shape)).reshape(len(chosen), self.num_sites)
 
-    def connectivity(self, member: int = 0) -> NDArray[np.bool_]:
-        return self.influences().T
-
     # In steps --------------------------------------------------------------------------------------------------------
 
     @property
-    def steps_per_stage(self) -> int:
-        """Sites of a row."""
-        return self.image_shape[1] * self.num_groups
+    def stages(self) -> tuple[int, ...]:  # type: ignore[override]
+        """The sites of a row."""
+        return (self.image_shape[1] * self.num_groups,)
 
     def step_weights(self) -> Weights:
         return step_weights([*self._plan.rows, *self._plan.pixels])
 
     def start(
-        self,
-        batch_size: int | tf.Tensor,
-        conditional_input: Any = None,
-        length: int | None = None,
-        order: Any = None,
-        member: Any = None,
+        self, batch_size: int | tf.Tensor, conditional_input: Any = None, *, order: Any = None, member: Any = None
     ) -> State:
         plan, groups = self._plan, self.num_groups
-        shapes: dict[str, Any] = {"image": (self.steps_per_stage, self._inputs)}
+        shapes: dict[str, Any] = {"image": (self.stages[0], self._inputs)}
         for call in plan.pixels:
             if call.layer.num_above > 1:
                 shapes[_above(call)] = (call.layer.num_above, plan.sizes[call.level][1], call.layer.in_channels)
@@ -207,18 +198,18 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
         return caches
 
     def start_stage(
-        self, state: State, stage: tf.Tensor, x_previous: tf.Tensor, weights: Weights | None = None
+        self, level: int, state: State, number: tf.Tensor, x_previous: tf.Tensor, weights: Weights | None = None
     ) -> State:
         by_name = by_call(self.step_weights() if weights is None else weights)
-        height, width, _ = self.image_shape
-        sites = tf.concat([state["image"][:, 1:], self._known(x_previous, stage > 0)[:, None]], axis=1)
+        width = self.image_shape[1]
+        sites = tf.concat([state["image"][:, 1:], self._known(x_previous, number > 0)[:, None]], axis=1)
         row = tf.reshape(sites, [-1, width, self.num_groups * self._inputs])
-        walk = Walk(self._plan, state, by_name, stage)
+        walk = Walk(self._plan, state, by_name, number)
         self.context(walk, row, _conditions(state))
-        state = self._start_parts({**state, **walk.changes()}, row, by_name, stage)
+        state = self._start_parts({**state, **walk.changes()}, row, by_name, number)
         return {**state, **self._caches(self._plan.pixels, tf.shape(row)[0], rows=False)}
 
-    def _start_parts(self, state: State, row: tf.Tensor, weights: dict[str, Weights], stage: tf.Tensor) -> State:
+    def _start_parts(self, state: State, row: tf.Tensor, weights: dict[str, Weights], number: tf.Tensor) -> State:
         """Computes the shares of the rows above for the row that starts, at the levels that have a row there."""
         state, plan, groups = dict(state), self._plan, self.num_groups
         for level, (_, width) in enumerate(plan.sizes):
@@ -229,12 +220,12 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
 
             def compute(calls: Any = calls, rows: Any = rows, width: int = width, period: int = period) -> tf.Tensor:
                 pairs = zip(calls, rows, strict=True)
-                parts = [call.layer.read_rows(r, stage // period, weights[call.name])[:, :width] for call, r in pairs]
+                parts = [call.layer.read_rows(r, number // period, weights[call.name])[:, :width] for call, r in pairs]
                 return tf.concat([by_site(part, groups) for part in parts], axis=-1)
 
             name = f"part_{level}"
             old = state[name]
-            is_due = tf.equal(stage % period, 0)
+            is_due = tf.equal(number % period, 0)
             state[name] = tf.cond(is_due, compute, lambda old=old: tf.identity(old)) if level else compute()
         return state
 
@@ -253,7 +244,7 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
         self, state: State, index: tf.Tensor, x_previous: tf.Tensor, weights: Weights | None = None
     ) -> tuple[tf.Tensor, State]:
         by_name = by_call(self.step_weights() if weights is None else weights)
-        row, site = index // self.steps_per_stage, index % self.steps_per_stage
+        row, site = index // self.stages[0], index % self.stages[0]
         x = self._known(x_previous, site > 0)
         state = {**state, "image": _write(state["image"], site, x)}
         pixel = Pixels(self._plan, state, by_name, site, row)
@@ -265,11 +256,11 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
                 is_due = tf.logical_and(tf.equal(row % 2**level, 0), tf.equal(column % 2**level, 0))
                 slot = tf.where(is_due, column // 2**level, width)
                 state[f"kept_{level}"] = _write(state[f"kept_{level}"], slot, state[f"new_{level}"])
-        return params, state
+        return params[:, None], state
 
     def _known(self, x: tf.Tensor, is_known: tf.Tensor) -> tf.Tensor:
         """Inputs of the value of a site, or zeros, as beyond the edge of the image, if it is not known."""
-        return self.encode(tf.cast(x, tf.float32)) * tf.cast(is_known, tf.float32)
+        return self.encode(tf.cast(x[:, 0], tf.float32)) * tf.cast(is_known, tf.float32)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

@@ -39,10 +39,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from tfar.layers.causal import CausalLayer, Run
-
-State = dict[str, tf.Tensor]
-Weights = dict[str, tf.Tensor]
+from tfar.layers.causal import CausalLayer, Run, Weights
+from tfar.networks.conditions import State
 
 
 class Node:

@@ -1,13 +1,13 @@
-"""Makes any Keras network a network that can be stepped: by whole passes."""
+"""Wraps any Keras network as an autoregressive network whose steps are whole passes."""
 
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from tfar import orders
-from tfar.networks.base import AutoregressiveNetwork, State, Weights, condition_of_state, condition_state
+from tfar.networks.base import AutoregressiveNetwork, Weights
+from tfar.networks.conditions import State, condition_of_state, condition_state
 
 
 @keras.saving.register_keras_serializable("tfar")
@@ -42,7 +42,8 @@ class WholePassNetwork(AutoregressiveNetwork):
         super().__init__(event_shape, site_shape, conditional_shape, **kwargs)
         self.network = network
         self._params_size = int(params_size)
-        self.orders = orders.resolve(order, self.num_sites)[None]
+        if self.num_sites is not None:
+            self.step_of_site = orders.positions(orders.resolve(order, self.num_sites))[None]
 
     @property
     def params_size(self) -> int:
@@ -65,16 +66,11 @@ class WholePassNetwork(AutoregressiveNetwork):
         return tf.reshape(outputs, [-1, self.num_sites, self.params_size])
 
     def start(
-        self,
-        batch_size: int | tf.Tensor,
-        conditional_input: Any = None,
-        length: int | None = None,
-        order: Any = None,
-        member: Any = None,
+        self, batch_size: int | tf.Tensor, conditional_input: Any = None, *, order: Any = None, member: Any = None
     ) -> State:
         if order is not None:
             raise ValueError(
-                f"Expected no `order`: {self.network.name!r} respects one order alone; received {order!r}."
+                f"Expected no `order`, because {self.network.name!r} respects one order alone; received {order!r}."
             )
         state = {"values": tf.zeros([batch_size, self.num_sites, *self.site_shape])}
         return {**state, **condition_state(conditional_input)}
@@ -85,17 +81,17 @@ class WholePassNetwork(AutoregressiveNetwork):
         order = tf.constant(self.orders[0])
         is_previous = tf.equal(tf.range(self.num_sites), order[tf.maximum(index - 1, 0)])
         write = tf.reshape(tf.logical_and(is_previous, index > 0), [1, -1] + [1] * len(self.site_shape))
-        values = tf.where(write, tf.expand_dims(x_previous, 1), state["values"])
+        values = tf.where(write, x_previous, state["values"])
         condition = condition_of_state(state, self.conditional_shape)
         params = self(tf.reshape(values, [-1, *self.event_shape]), condition)
-        return tf.cast(tf.gather(params, order[index], axis=1), tf.float32), {**state, "values": values}
+        return tf.cast(tf.gather(params, [order[index]], axis=1), tf.float32), {**state, "values": values}
 
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "network": keras.saving.serialize_keras_object(self.network),
             "params_size": self.params_size,
-            "order": np.asarray(self.orders[0]).tolist(),
+            "order": self.orders[0].tolist(),
         }
 
     @classmethod

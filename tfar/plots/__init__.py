@@ -1,6 +1,6 @@
-"""Pictures of images: samples, completions, what surprises, and what a pixel sees.
+"""Plots for image models: samples, completions, log-likelihoods of pixels, and receptive fields.
 
-They need matplotlib: `pip install "tfar[plots]"`.
+They require matplotlib: `pip install "tfar[plots]"`.
 """
 
 from tfar.plots.fields import receptive_field

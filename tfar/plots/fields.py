@@ -1,4 +1,4 @@
-"""What a pixel sees of the image, and what it does not."""
+"""Plots of receptive fields."""
 
 import os
 from collections.abc import Mapping
@@ -11,13 +11,13 @@ from tfar.plots import figures
 from tfar.plots.figures import MARGIN
 
 LATER, SEEN, UNSEEN, ITSELF = range(4)
-# Told apart by their lightness alone, too; the pixel itself has a cross.
+# The colours also differ in lightness, for readers who cannot distinguish the hues. The pixel itself is marked with a cross.
 COLORS = {SEEN: figures.INK, UNSEEN: "#eda63a", LATER: figures.UNKNOWN, ITSELF: figures.DRAWN}
 WORDS = {
-    SEEN: "seen",
-    UNSEEN: "earlier, but not seen",
-    LATER: "comes later",
-    ITSELF: "the pixel itself",
+    SEEN: "in the receptive field",
+    UNSEEN: "earlier, but outside",
+    LATER: "later",
+    ITSELF: "the pixel",
 }
 PANEL_INCHES, HEADING_INCHES, LINE_INCHES, SWATCH_INCHES = 2.6, 0.26, 0.24, 0.14
 
@@ -30,17 +30,19 @@ def receptive_field(
     path: str | os.PathLike[str] | None = None,
     title: str | None = None,
 ) -> Any:
-    """Draws what a pixel sees: the earlier pixels that its parameters depend on, those that they do not, and the later ones.
+    """Plots the receptive field of a pixel: the earlier pixels that the parameters of the pixel depend on.
 
-    In raster order x_j is earlier than x_i if j < i. An earlier pixel that is not seen lies in a blind spot, or out of reach of
-    so few layers.
+    A pixel x_j is earlier than x_i if j < i in raster order. An earlier pixel outside the receptive field is in a blind spot of
+    the network, or too far away for its number of layers.
 
     Args:
-        of: a distribution with `receptive_field(row, column, channel)`, such as PixelCNN, or the bool map itself, `[H, W]` or
-            `[H, W, C]`; or a dict of such by their headings, which stand side by side. Each channel has a panel of its own,
-            headed by how many of its earlier pixels are seen.
-        row, column, channel: int. The pixel, and which of its values.
-        path: where to save the picture, or None.
+        of: a distribution with a method `receptive_field(row, column, channel)`, such as PixelCNN; or a bool array `[H, W]` or
+            `[H, W, C]` that is True inside the receptive field; or a dict from headings to these, plotted side by side. Each
+            channel has its own panel, whose heading counts the earlier pixels inside the receptive field.
+        row: int. Row of the pixel.
+        column: int. Column of the pixel.
+        channel: int. Channel of the pixel.
+        path: path of the picture to save, or None.
         title: str or None.
 
     Returns:
@@ -48,17 +50,17 @@ def receptive_field(
 
     Raises:
         ImportError: If matplotlib is not installed.
-        ValueError: If there is no such pixel, or a map has another shape or holds the pixel itself or a later one.
+        ValueError: If the pixel does not exist, or if a receptive field has another shape or holds the pixel or a later one.
 
     Example:
         >>> dist = tfar.PixelCNN([6, 6], filters=4, num_blocks=2, first_kernel_size=3)
         >>> figure = receptive_field({"PixelCNN": dist}, row=3, column=2)
         >>> [text.get_text() for text in figure.texts][:3]
-        ['PixelCNN: sees 17 of 20', 'seen', 'earlier, but not seen']
+        ['PixelCNN: 17 of 20', 'in the receptive field', 'earlier, but outside']
     """
     fields = dict(of) if isinstance(of, Mapping) else {"": of}
     if not fields:
-        raise ValueError("Expected at least one distribution or map; received an empty dict.")
+        raise ValueError("Expected at least one distribution or array; received an empty dict.")
     maps = {name: _map(field, row, column, channel) for name, field in fields.items()}
     panels: list[tuple[str, NDArray[np.int64]]] = []
     for name, seen in maps.items():
@@ -70,23 +72,25 @@ def receptive_field(
 
 
 def _heading(label: str, kinds: NDArray[np.int64]) -> str:
-    """A label, and how many of the earlier pixels are seen."""
+    """Returns the label with the number of earlier pixels inside the receptive field and the number of all earlier pixels."""
     seen, unseen = int(np.sum(kinds == SEEN)), int(np.sum(kinds == UNSEEN))
-    return f"{label}{': ' if label else ''}sees {seen} of {seen + unseen}"
+    return f"{label}{': ' if label else ''}{seen} of {seen + unseen}"
 
 
 def classify(seen: NDArray[np.bool_], row: int, column: int, channel: int = 0) -> NDArray[np.int64]:
-    """What each value is to one of them: `LATER`, `SEEN`, `UNSEEN` or `ITSELF`.
+    """Classifies each value by its relation to one value: `LATER`, `SEEN`, `UNSEEN` or `ITSELF`.
 
     Args:
-        seen: bool `[H, W, C]`.
-        row, column, channel: int. The value.
+        seen: bool `[H, W, C]`. True inside the receptive field of the value.
+        row: int. Row of the value.
+        column: int. Column of the value.
+        channel: int. Channel of the value.
 
     Returns:
         int64 `[H, W, C]`.
 
     Raises:
-        ValueError: If the value itself or a later one is seen.
+        ValueError: If the receptive field holds the value itself or a later one.
 
     Example:
         >>> classify(np.array([[[True], [False]], [[True], [False]]]), 1, 1)[..., 0]
@@ -98,8 +102,8 @@ def classify(seen: NDArray[np.bool_], row: int, column: int, channel: int = 0) -
     too_late = int(np.sum(seen & (order >= place)))
     if too_late:
         raise ValueError(
-            f"Expected row {row}, column {column}, channel {channel} to see nothing but what comes before in raster order; "
-            f"received a map with {too_late} of the others."
+            f"Expected the receptive field of row {row}, column {column}, channel {channel} to hold only values that are earlier "
+            f"in raster order; received {too_late} other values."
         )
     kinds = np.where(order > place, LATER, np.where(seen, SEEN, UNSEEN))
     kinds[row, column, channel] = ITSELF
@@ -107,12 +111,12 @@ def classify(seen: NDArray[np.bool_], row: int, column: int, channel: int = 0) -
 
 
 def _map(of: Any, row: int, column: int, channel: int) -> NDArray[np.bool_]:
-    """The map of a distribution, or the map, as `[H, W, C]`."""
+    """Returns the receptive field as a bool array `[H, W, C]`."""
     from_dist = getattr(of, "receptive_field", None)
     seen = np.asarray(of if from_dist is None else from_dist(row, column, channel))
     if seen.dtype != bool or seen.ndim not in (2, 3) or not seen.size:
         raise ValueError(
-            "Expected a distribution with `receptive_field` or a bool map of shape [H, W] or [H, W, C]; received "
+            "Expected a distribution with `receptive_field` or a bool array of shape [H, W] or [H, W, C]; received "
             f"{type(of).__name__}, {seen.dtype} of shape {seen.shape}."
         )
     seen = seen.reshape([*seen.shape[:2], -1])
@@ -132,8 +136,7 @@ def _draw(panels: list[tuple[str, NDArray[np.int64]]], title: str | None) -> Any
     top = MARGIN + HEADING_INCHES * (2 if title else 1)
     height = top + max(size[1] for size in sizes)
     figure = figures.new_figure(width + 2 * MARGIN, height + 0.12 + LINE_INCHES * len(lines) + MARGIN)
-    if title:
-        figures.write(figure, MARGIN, MARGIN + 0.08, title, fontsize=11, fontweight="bold", va="center")
+    figures.write_title(figure, title)
     left = MARGIN
     for (text, kinds), size, step in zip(panels, sizes, widths, strict=True):
         figures.write(figure, left, top - 0.08, text, va="bottom")
@@ -145,7 +148,7 @@ def _draw(panels: list[tuple[str, NDArray[np.int64]]], title: str | None) -> Any
 
 
 def _panel(figure: Any, kinds: NDArray[np.int64], left: float, top: float, width: float, height: float) -> None:
-    """One channel, with lines between its pixels while there is room for them."""
+    """Plots one channel, with lines between the pixels of small images."""
     colors = np.stack([figures.rgb(COLORS[kind]) for kind in range(len(COLORS))])
     axes = figures.place(figure, colors[kinds], left, top, width, height)
     rows, columns = kinds.shape
@@ -158,13 +161,13 @@ def _panel(figure: Any, kinds: NDArray[np.int64], left: float, top: float, width
 
 
 def _cross(axes: Any, x: float, y: float, points: float) -> None:
-    """A white cross on a cell of that many points."""
+    """Plots a white cross on a cell of `points` points."""
     size = min(0.5 * points, 6.0)
     axes.plot([x], [y], "x", color=figures.PAGE, markersize=size, markeredgewidth=max(0.25 * size, 0.7))
 
 
 def _wrap(legend: list[int], width: float) -> list[list[int]]:
-    """The entries of the legend in lines of that many inches at most."""
+    """Distributes the entries of the legend over lines of at most `width` inches."""
     lines: list[list[int]] = []
     used = width
     for kind in legend:
@@ -179,7 +182,7 @@ def _wrap(legend: list[int], width: float) -> list[list[int]]:
 
 
 def _entry_width(kind: int) -> float:
-    """A swatch, its words, and the space before the next."""
+    """Returns the width in inches of a swatch, its label and the space after it."""
     return 1.5 * SWATCH_INCHES + figures.text_width(WORDS[kind]) + 2 * SWATCH_INCHES
 
 

@@ -1,4 +1,4 @@
-"""Figures that touch no global state of matplotlib, and mosaics of images to put on them."""
+"""Figures that do not use the global state of matplotlib, and mosaics of images."""
 
 import os
 from typing import Any
@@ -20,22 +20,22 @@ RGB = NDArray[np.float64]
 
 
 def require_matplotlib() -> Any:
-    """Imports matplotlib, or says how to get it.
+    """Imports and returns matplotlib.
 
     Raises:
-        ImportError: matplotlib is not installed.
+        ImportError: If matplotlib is not installed. The message says how to install it.
     """
     try:
         import matplotlib
     except ImportError as error:
         raise ImportError(
-            f'matplotlib could not be imported ({error}). It comes with: pip install "tfar[plots]"'
+            f'matplotlib could not be imported ({error}). Install it with: pip install "tfar[plots]"'
         ) from error
     return matplotlib
 
 
 def new_figure(width: float, height: float) -> Any:
-    """An empty figure of that size in inches, drawn by Agg, that pyplot does not know."""
+    """Returns an empty figure of this size in inches. It uses the Agg backend and is not registered with pyplot."""
     require_matplotlib()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -46,7 +46,7 @@ def new_figure(width: float, height: float) -> Any:
 
 
 def finished(figure: Any, path: str | os.PathLike[str] | None) -> Any:
-    """Writes a figure beside and renamed, if there is a path, and returns it."""
+    """Saves the figure if `path` is not None, and returns it. The file appears under its name when it is complete."""
     if path is not None:
         with files.replacing(path) as temporary:
             figure.savefig(temporary, format=os.fspath(path).rpartition(".")[2] or "png", dpi=DPI)
@@ -54,10 +54,10 @@ def finished(figure: Any, path: str | os.PathLike[str] | None) -> Any:
 
 
 def check_images(name: str, images: Any) -> NDArray[Any]:
-    """Images as an array `[N, H, W, C]`.
+    """Returns images as an array `[N, H, W, C]`.
 
     Raises:
-        ValueError: If they are not `[N, H, W]`, `[N, H, W, 1]` or `[N, H, W, 3]`, or there are none.
+        ValueError: If the shape is not `[N, H, W]`, `[N, H, W, 1]` or `[N, H, W, 3]`, or if there are no images.
     """
     images = np.asarray(images, np.float64)
     if images.ndim == 3:
@@ -70,28 +70,28 @@ def check_images(name: str, images: Any) -> NDArray[Any]:
 
 
 def levels(images: NDArray[Any], limits: Limits) -> NDArray[Any]:
-    """Scales values to 0 .. 1: `limits`, or the range of the values, widened to hold 0 and 1."""
+    """Scales values to 0 … 1. The range is `limits`, or the range of the values, extended to include 0 and 1."""
     low, high = limits or (min(0.0, float(images.min())), max(1.0, float(images.max())))
     return np.clip((images - low) / max(high - low, 1e-12), 0.0, 1.0)
 
 
 def paint(shades: NDArray[Any], ink: str = INK) -> RGB:
-    """Colours of shades `[N, H, W, C]` in 0 .. 1: one channel is ink on paper, three stay as they are."""
+    """Returns RGB colours for values `[N, H, W, C]` in 0 … 1. A single channel is mapped to shades of `ink`."""
     if shades.shape[-1] == 3:
         return shades
     return rgb(PAPER) * (1.0 - shades) + rgb(ink) * shades
 
 
 def rgb(color: str) -> RGB:
-    """The colour as three numbers in 0 .. 1."""
+    """Returns a colour such as "#1f2a44" as three numbers in 0 … 1."""
     return np.array([int(color[i : i + 2], 16) / 255.0 for i in (1, 3, 5)])
 
 
 def mosaic(tiles: RGB, columns: int) -> tuple[RGB, int, int]:
-    """Puts tiles `[N, H, W, 3]` in rows, with gaps of the page's colour.
+    """Arranges tiles `[N, H, W, 3]` in rows of `columns` tiles with gaps between them.
 
     Returns:
-        The picture `[..., ..., 3]`, and the height and width in its pixels from one tile to the next.
+        The picture, float64 `[height, width, 3]`, and the vertical and the horizontal distance of neighbouring tiles in pixels.
     """
     zoom = max(1, round(64 / max(tiles.shape[1:3])))
     tiles = tiles.repeat(zoom, axis=1).repeat(zoom, axis=2)
@@ -106,7 +106,7 @@ def mosaic(tiles: RGB, columns: int) -> tuple[RGB, int, int]:
 
 
 def place(figure: Any, picture: RGB, left: float, top: float, width: float, height: float) -> Any:
-    """Shows a picture on a rectangle of the figure, in inches from its upper left corner, and returns the axes."""
+    """Shows a picture on the figure and returns its axes. The position is in inches from the upper left corner."""
     total_width, total_height = figure.get_size_inches()
     axes = figure.add_axes(
         (left / total_width, 1.0 - (top + height) / total_height, width / total_width, height / total_height)
@@ -117,7 +117,7 @@ def place(figure: Any, picture: RGB, left: float, top: float, width: float, heig
 
 
 def text_width(text: str, fontsize: float = 9.0, fontweight: str = "normal") -> float:
-    """Width in inches that a line of text takes on a figure; none for no text."""
+    """Returns the width in inches of a line of text on a figure."""
     require_matplotlib()
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import TextPath
@@ -128,7 +128,13 @@ def text_width(text: str, fontsize: float = 9.0, fontweight: str = "normal") -> 
     return float(box.x1) / 72.0
 
 
+def write_title(figure: Any, title: str | None) -> None:
+    """Writes a title in the upper left corner of the figure, unless it is None."""
+    if title:
+        write(figure, MARGIN, MARGIN + 0.08, title, fontsize=11, fontweight="bold", va="center")
+
+
 def write(figure: Any, x: float, y: float, text: str, **options: Any) -> None:
-    """Writes text at a place in inches from the upper left corner of the figure."""
+    """Writes text on the figure. The position is in inches from the upper left corner."""
     width, height = figure.get_size_inches()
     figure.text(x / width, 1.0 - y / height, text, **{"color": TEXT, "fontsize": 9, **options})

@@ -1,4 +1,4 @@
-"""Grids of images, samples as training goes on, completions beside their originals, and maps of what surprises."""
+"""Plots of images: grids, samples during training, completions, and log-likelihoods of pixels."""
 
 import math
 import os
@@ -22,15 +22,15 @@ def image_grid(
     title: str | None = None,
     limits: Limits = None,
 ) -> Any:
-    """Draws images in a near square; several named groups stand side by side.
+    """Plots images in a grid. Several groups of images are plotted side by side.
 
     Args:
-        images: `[N, H, W]`, `[N, H, W, 1]` or `[N, H, W, 3]`, or a dict of such arrays by their headings.
-        path: where to save the picture, or None.
-        columns: int or None. Images in a row of a group.
+        images: array `[N, H, W]`, `[N, H, W, 1]` or `[N, H, W, 3]`, or a dict from headings to such arrays.
+        path: path of the picture to save, or None.
+        columns: int or None. Number of images in a row of a group. None makes the grid about square.
         title: str or None.
-        limits: the values of paper and ink (of black and full colour, with three channels). None: 0 and 1, or the range of
-            the values where they lie outside.
+        limits: pair of float or None. The values that are plotted as the lightest and the darkest shade, or with three channels
+            as black and full colour. None is (0, 1), extended to include all values.
 
     Returns:
         A matplotlib Figure.
@@ -57,8 +57,7 @@ def image_grid(
     heading = (HEADING if title else 0.0) + (HEADING if any(panels) else 0.0)
     width = sum(w for w, _ in sizes.values()) + MARGIN * (2 + 2 * (len(sizes) - 1))
     figure = figures.new_figure(width, max(h for _, h in sizes.values()) + 2 * MARGIN + heading)
-    if title:
-        figures.write(figure, MARGIN, MARGIN + 0.08, title, fontsize=11, fontweight="bold", va="center")
+    figures.write_title(figure, title)
     left = MARGIN
     for name, (picture, _, _) in panels.items():
         figures.write(figure, left, MARGIN + heading - 0.08, name, va="bottom")
@@ -75,22 +74,22 @@ def completions(
     title: str | None = None,
     limits: Limits = None,
 ) -> Any:
-    """Draws a column for each image: the original, what is observed of it, and completions, their drawn part in red.
+    """Plots a column for each image: the original, its observed part, and its completions with the sampled part in red.
 
     Args:
-        original: `[N, H, W]`, `[N, H, W, 1]` or `[N, H, W, 3]`.
-        observed: bool that broadcasts to the shape of `original`.
-        completed: as `original`, or several completions `[S, N, H, W, ...]`.
-        path: where to save the picture, or None.
+        original: array `[N, H, W]`, `[N, H, W, 1]` or `[N, H, W, 3]`.
+        observed: bool array that broadcasts to the shape of `original`.
+        completed: array of the shape of `original`, or `[S, N, H, W, ...]` for S completions of each image.
+        path: path of the picture to save, or None.
         title: str or None.
-        limits: as those of `image_grid`.
+        limits: as in `image_grid`.
 
     Returns:
         A matplotlib Figure.
 
     Raises:
         ImportError: If matplotlib is not installed.
-        ValueError: If the shapes do not fit.
+        ValueError: If the shapes do not match.
     """
     plain = np.shape(original)
     images = figures.check_images("original", original)
@@ -113,23 +112,23 @@ def samples_over_training(
     title: str | None = None,
     limits: Limits = None,
 ) -> Any:
-    """Draws a row of samples for each epoch, so that a column shows one sample growing; the seed must be the same.
+    """Plots a row of samples for each epoch. If all are drawn with the same seed, a column shows how one sample develops.
 
-    `tfar.training.SampleHistory` collects them in `fit`.
+    `tfar.training.SampleHistory` collects such samples in `fit`.
 
     Args:
-        samples: images `[N, H, W]`, `[N, H, W, 1]` or `[N, H, W, 3]` by the number of epochs after which they were drawn, in the
-            order of the rows. A key that is a str labels its row as it stands, such as one of real images.
-        path: where to save the picture, or None.
+        samples: dict from the number of finished epochs to images `[N, H, W]`, `[N, H, W, 1]` or `[N, H, W, 3]`. A key that is a
+            str is used as the label of its row, for example for test images.
+        path: path of the picture to save, or None.
         title: str or None.
-        limits: as those of `image_grid`, the same for all rows.
+        limits: as in `image_grid`, for all rows together.
 
     Returns:
         A matplotlib Figure.
 
     Raises:
         ImportError: If matplotlib is not installed.
-        ValueError: If there are no rows, or their shapes differ or are not those of images.
+        ValueError: If there are no rows, or if their shapes differ or are not those of images.
 
     Example:
         >>> figure = samples_over_training({0: np.ones([5, 8, 8]), 10: np.eye(8)[None].repeat(5, 0), "real": np.zeros([5, 8, 8])})
@@ -143,7 +142,7 @@ def samples_over_training(
     shapes = {row.shape for row in rows.values()}
     if len(shapes) != 1:
         found = {label: row.shape for label, row in rows.items()}
-        raise ValueError(f"Expected `samples` of one shape, and at least one row of them; received {found}.")
+        raise ValueError(f"Expected `samples` with at least one row and rows of the same shape; received {found}.")
     shades = figures.levels(np.stack(list(rows.values())), limits)
     painted = [figures.paint(shade) for shade in shades]
     return figures.finished(_labelled_rows(painted, list(rows), title, shades.shape[2:4]), path)
@@ -156,8 +155,7 @@ def _labelled_rows(rows: list[NDArray[Any]], labels: list[str], title: str | Non
     label, heading = max(0.85, 0.15 + max(map(figures.text_width, labels))), HEADING if title else 0.0
     whole = max(width + label, figures.text_width(title or "", 11, "bold"))
     figure = figures.new_figure(whole + 2 * MARGIN, height + 2 * MARGIN + heading)
-    if title:
-        figures.write(figure, MARGIN, MARGIN + 0.08, title, fontsize=11, fontweight="bold", va="center")
+    figures.write_title(figure, title)
     figures.place(figure, picture, MARGIN + label, MARGIN + heading, width, height)
     for i, text in enumerate(labels):
         middle = MARGIN + heading + (i + 0.47) * step * height / len(picture)
@@ -173,22 +171,23 @@ def surprise_map(
     title: str | None = None,
     limits: Limits = None,
 ) -> Any:
-    """Draws each image beside `-log p` of its pixels, in nats: what the model did not expect, and where.
+    """Plots each image beside the negative log-likelihood of its pixels, in nats.
 
     Args:
-        images: `[N, H, W]`, `[N, H, W, 1]` or `[N, H, W, 3]`.
-        site_log_probs: `[N, sites]` of `dist.site_log_probs`; the channels of a pixel are added.
-        path: where to save the picture, or None.
-        columns: int. Pairs in a row.
+        images: array `[N, H, W]`, `[N, H, W, 1]` or `[N, H, W, 3]`.
+        site_log_probs: array `[N, num_sites]`, the result of `dist.site_log_probs(images)`. The values of the channels of a
+            pixel are added.
+        path: path of the picture to save, or None.
+        columns: int. Number of pairs in a row.
         title: str or None.
-        limits: as those of `image_grid`.
+        limits: as in `image_grid`.
 
     Returns:
         A matplotlib Figure.
 
     Raises:
         ImportError: If matplotlib is not installed.
-        ValueError: If the sites are not the pixels of the images, or their channels.
+        ValueError: If the sites are neither the pixels nor the channels of the pixels.
     """
     matplotlib = figures.require_matplotlib()
     array = figures.check_images("images", images)
@@ -196,8 +195,8 @@ def surprise_map(
     surprise = -np.asarray(site_log_probs, np.float64)
     if surprise.shape[:1] != (count,) or surprise.size % (count * height * width):
         raise ValueError(
-            f"Expected `site_log_probs` of shape [{count}, {height * width}] for {count} images of {height} x {width}, or "
-            f"that times the channels; received {surprise.shape}."
+            f"Expected `site_log_probs` of shape [{count}, {height * width}] for {count} images of {height} x {width} pixels, or "
+            f"of shape [{count}, {height * width} * channels]; received {surprise.shape}."
         )
     surprise = surprise.reshape([count, height, width, -1]).sum(axis=-1)
     top = max(float(np.quantile(surprise, 0.998)), 1e-6)
@@ -212,8 +211,7 @@ def _with_scale(picture: NDArray[Any], shape: tuple[int, int], columns: int, top
     width, height = _inches(picture, shape, columns)
     heading, scale = HEADING if title else 0.0, 0.75
     figure = figures.new_figure(width + scale + 2 * MARGIN, height + 2 * MARGIN + heading)
-    if title:
-        figures.write(figure, MARGIN, MARGIN + 0.08, title, fontsize=11, fontweight="bold", va="center")
+    figures.write_title(figure, title)
     figures.place(figure, picture, MARGIN, MARGIN + heading, width, height)
     ramp = figures.require_matplotlib().colormaps["magma"](np.linspace(1.0, 0.0, 256))[:, None, :3]
     axes = figures.place(figure, ramp, width + 2 * MARGIN, MARGIN + heading, 0.12, height)
@@ -229,7 +227,7 @@ def _with_scale(picture: NDArray[Any], shape: tuple[int, int], columns: int, top
 
 
 def _inches(picture: NDArray[Any], shape: tuple[int, ...], columns: int) -> tuple[float, float]:
-    """Width and height at which a mosaic of that many columns is shown; small images get one size, large ones more."""
+    """Returns the width and the height in inches of a mosaic. Images above 40 pixels are shown larger than small ones."""
     tile = TILE_INCHES * max(1.0, max(shape) / 40.0)
     inches = tile * shape[1] / max(shape) * (columns * (1.0 + figures.GAP) - figures.GAP)
     return inches, inches * picture.shape[0] / picture.shape[1]

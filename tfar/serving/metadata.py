@@ -35,11 +35,11 @@ def describe(dist: Autoregressive, signatures: Mapping[str, Signature], folder: 
         "event_shape": list(network.event_shape),
         "conditional_shape": network.get_config()["conditional_shape"],
         "num_sites": network.num_sites,
-        "num_members": network.num_members,
+        "num_members": dist.num_members,
         "head": keras.saving.serialize_keras_object(dist.head),
         "temperature": dist.temperature,
         "order": _order(dist),
-        "any_order": dist.density.allows_any_order,
+        "any_order": dist.law.allows_any_pattern,
         "num_weights": sum(int(np.prod(v.shape)) for v in dist.variables),
         "signatures": {name: _signature(part) for name, part in signatures.items()},
         "versions": {"tfar": __version__, **_versions()},
@@ -53,7 +53,7 @@ def _files(folder: Path) -> list[Path]:
 
 def _order(dist: Autoregressive) -> Any:
     """The order of the sites: "natural", or the permutations of the members."""
-    orders = dist.network.orders if dist.density.order is None else np.asarray(dist.density.order)[None]
+    orders = dist.network.orders if dist.law.orders is None else np.asarray(dist.law.orders)
     if len(orders) == 1 and np.array_equal(orders[0], np.arange(dist.num_sites)):
         return "natural"
     return orders.tolist()

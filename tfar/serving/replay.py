@@ -32,18 +32,18 @@ def example_batch(dist: Autoregressive, specs: Mapping[str, tf.TensorSpec], seed
     rng = np.random.default_rng(seed)
     batch = {name: rng.normal(size=(ROWS, *s.shape[1:])).astype(np.float32) for name, s in specs.items()}
     batch["seed"] = seeds.numpy()
-    batch["noise"] = dist.density.noise(seeds).numpy()
-    batch["member_noise"] = dist.density.member_noise(seeds).numpy()
+    batch["noise"] = dist.law.uniform_noise(seeds).numpy()
+    batch["member_noise"] = dist.law.member_noise(seeds).numpy()
     batch["observed"] = _first_half(dist)
     return batch
 
 
 def _first_half(dist: Autoregressive) -> NDArray[np.float32]:
     """Marks the first half of the sites in an order that all members share, or nothing if they share none."""
-    network, order = dist.network, dist.density.order
+    network, law = dist.network, dist.law
     marks = np.zeros([ROWS, network.num_sites], np.float32)
-    orders = network.orders if order is None else np.asarray(order)[None]
-    if len(orders) == 1 or dist.density.allows_any_order:
+    orders = network.orders if law.orders is None else np.asarray(law.orders)
+    if len(orders) == 1 or law.allows_any_pattern:
         marks[:, orders[0][: network.num_sites // 2]] = 1.0
     size = int(np.prod(dist.head.site_shape, dtype=int))
     return np.repeat(marks, size, axis=1).reshape(ROWS, *network.event_shape)

@@ -79,7 +79,7 @@ class _Parts:
 
     def __init__(self, dist: Autoregressive) -> None:
         self.dist = dist
-        self.density = dist.density
+        self.density = dist.law
         self.event_shape = tuple(dist.network.event_shape)
         self.condition_specs = _condition_specs(dist.conditional_shape)
 
@@ -109,7 +109,7 @@ class _Parts:
 
     def sample_from_noise(self) -> Signature:
         noise = {"noise": _spec("noise", (self.dist.num_sites, self.dist.head.noise_size))}
-        if self.dist.network.num_members > 1:
+        if self.dist.num_members > 1:
             noise["member_noise"] = _spec("member_noise", ())
 
         def draw(inputs: Inputs, condition: Any) -> tf.Tensor:
@@ -130,7 +130,7 @@ class _Parts:
         def draw(inputs: Inputs, condition: Any) -> tf.Tensor:
             size = math.prod(self.dist.head.site_shape)
             marks = tf.reshape(inputs["observed"], [-1, self.dist.num_sites, size]) > 0.0
-            return self.density.complete(inputs["value"], tf.reduce_all(marks, axis=-1), inputs["seed"], condition)
+            return self.density.complete(inputs["seed"], inputs["value"], tf.reduce_all(marks, axis=-1), condition)
 
         return self._signature(
             draw,

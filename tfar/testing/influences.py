@@ -1,4 +1,4 @@
-"""Check that sites depend on the sites that the network declares, and on no others."""
+"""Check that the parameters of a site depend on the sites that they should depend on, and on nothing else."""
 
 import contextlib
 from collections.abc import Iterator
@@ -6,119 +6,167 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from tfar.distributions import Autoregressive
-from tfar.networks import AutoregressiveNetwork
+from tfar.laws.member import Member
 from tfar.testing import support
 from tfar.testing.errors import CheckError
 
 NUM_ROWS = 5
-# Float sums may change in the last bits where convolutions are computed by transforms; a leak is more than that.
+# Sums of floats may change in the last bits where convolutions are computed by transforms. A leak changes more than that.
 RTOL = 1e-6
 
 
 def check_autoregressive(
-    dist: Autoregressive, conditional_input: Any = None, seed: int = 0, *, randomize: bool = True, exact: bool = True
+    dist: Autoregressive,
+    conditional_input: Any = None,
+    seed: int = 0,
+    *,
+    connectivity: ArrayLike | None = None,
+    randomize: bool = True,
+    exact: bool = True,
 ) -> None:
-    """Checks which site influences the parameters of which against `dist.network.connectivity(member)`.
+    """Checks which sites the parameters of each site depend on.
 
-    With the weights as they are no site may have an influence that is not declared. With random positive weights, put
-    in for the time of the check, the influences must equal the declared ones: no leak and no dead connection. They are
-    measured by finite changes of each site and by gradients, at several values and for every member. A declared
-    influence must come from an earlier step, and no row of a batch may depend on another.
+    With the weights as they are, parameters must not depend on a site that is not declared. With random positive weights,
+    which are put in for the time of the check, the dependences must equal the declared ones: no leak and no dead connection.
+    They are measured by finite changes of each site and by gradients, at several values and for every member. No row of a
+    batch may depend on the values or on the condition of another.
 
     Args:
         dist: the distribution.
-        conditional_input: None for a random one, or the condition of one row.
+        conditional_input: None for random ones, or the condition of one row.
         seed: int. Of the values and the random weights.
-        randomize: bool. Also check with random weights; they are put back.
-        exact: bool. With random weights, require every declared influence. A Keras network of your own is taken to
-            declare all earlier sites: pass False if it uses fewer.
+        connectivity: None, or bool `[num_sites, num_sites]` or `[num_members, num_sites, num_sites]`: entry `[i, j]` is True
+            if the parameters of site i should depend on site j. A truth that does not come from the model also finds
+            connections that the model has forgotten to declare. Default: `dist.network.influences()`.
+        randomize: bool. Also check with random weights; the weights are put back.
+        exact: bool. Require every declared dependence of a network with random weights. A Keras network of your own is taken
+            to use all earlier sites: pass False if it uses fewer, as a convolution does.
 
     Raises:
-        CheckError: If a site has an influence that it must not have, or lacks one that is declared, with the pair.
+        CheckError: If parameters depend on a site that they must not depend on, or do not depend on one that is declared. It
+            names the pair.
 
     Example:
         >>> tfar.testing.check_autoregressive(tfar.MADE(event_shape=[4], hidden_units=[8], order="random", num_masks=2))
     """
-    network = dist.network
     x = support.random_values(dist, NUM_ROWS, seed)
-    other = _other_values(dist, x, seed)
+    others = (_other_values(dist, x, seed), support.condition_rows(dist, None, NUM_ROWS, seed + 1))
     condition = support.condition_rows(dist, conditional_input, NUM_ROWS, seed)
-    for member in range(network.num_members):
-        _check_declared(network, member)
+    members = [dist.law.member(k) for k in range(dist.num_members)]
+    declared = [_declared(dist, k, connectivity) for k in range(dist.num_members)]
     weights: list[Any] = [("the weights as they are", contextlib.nullcontext(), False)]
     if randomize:
-        weights.append(("random weights", _random_weights(network, seed), exact))
+        weights.append(("random weights", _random_weights(dist, seed), exact))
     for name, context, both_ways in weights:
         with context:
-            for member in range(network.num_members):
-                probe = Probe(network, x, other, condition, member=member)
-                _compare(probe.influences(), network.connectivity(member), both_ways, f"member {member} with {name}")
-                _check_rows(probe, f"member {member} with {name}")
-            if network.any_order:
-                order = np.random.default_rng([seed, 4]).permutation(network.num_sites).astype(np.int32)
-                probe = Probe(network, x, other, condition, member=0, order=order)
-                _compare(probe.influences(), _earlier(order), False, f"order {order.tolist()} with {name}")
+            for number, member in enumerate(members):
+                what = f"member {number} with {name}"
+                probe = Probe(member, x, condition, *others)
+                _compare(probe.influences(), declared[number], both_ways, what)
+                probe.check_rows(what)
+            if dist.law.allows_any_pattern:
+                order = np.random.default_rng([seed, 4]).permutation(dist.num_sites).astype(np.int32)
+                probe = Probe(members[0].with_order(tf.constant(order)), x, condition, *others)
+                allowed = dist.network.influences(member=0, order=order)
+                _compare(probe.influences(), allowed, False, f"order {order.tolist()} with {name}")
+
+
+def _declared(dist: Autoregressive, number: int, connectivity: ArrayLike | None) -> NDArray[np.bool_]:
+    """Returns the dependences that a member should have, `[num_sites, num_sites]`.
+
+    Raises:
+        CheckError: If it declares a dependence on a site that is decided no earlier.
+    """
+    law, network = dist.law, dist.network
+    if law.orders is not None:
+        order = np.asarray(law.orders)[number if len(law.orders) > 1 else 0]
+        earlier = support.earlier_sites(np.argsort(order))
+        own = network.influences(member=number if network.num_members > 1 else 0, order=order)
+    elif network.step_of_site is None:
+        earlier = support.earlier_sites(np.arange(dist.num_sites) // network.sites_per_step)
+        own = network.influences(num_sites=dist.num_sites)
+    else:
+        earlier = support.earlier_sites(network.step_of_site[min(number, len(network.step_of_site) - 1)])
+        own = network.influences(member=number)
+    if connectivity is not None:
+        given = np.asarray(connectivity, bool)
+        own = given if given.ndim == 2 else given[number]
+    if (own & ~earlier).any():
+        i, j = (int(site) for site in np.argwhere(own & ~earlier)[0])
+        raise CheckError(f"Member {number} declares that site {i} depends on site {j}, which is decided no earlier.")
+    return own
 
 
 class Probe:
-    """Measures what one member of a network does.
+    """Measures what the parameters of a member depend on.
 
     Args:
-        network: the network.
+        member: the member.
         x: values `[B, *event_shape]`.
-        other: other values for the same sites.
-        condition: as the network takes it, with batch B.
-        **how: `member` and `order` of the pass.
+        condition: as the network takes it, with batch B, or None.
+        other_x, other_condition: other values for the same sites and conditions.
     """
 
-    def __init__(self, network: AutoregressiveNetwork, x: Any, other: Any, condition: Any, **how: Any) -> None:
-        self.network = network
-        self.sites, self.others = (tf.reshape(v, [len(x), network.num_sites, -1]) for v in (x, other))
-        shape = [len(x), *network.event_shape]
-        self.run = tf.function(lambda v: tf.cast(network(tf.reshape(v, shape), condition, **how), tf.float32))
-        self.base = np.asarray(self.run(self.sites))
+    def __init__(self, member: Member, x: Any, condition: Any, other_x: Any, other_condition: Any) -> None:
+        self.sites, self.other_sites = (member.values(tf.constant(v)) for v in (x, other_x))
+        self.condition, self.other_condition = condition, other_condition
+        self.run = tf.function(lambda values, condition: member.params(member.event(values), condition))
+        self.base = np.asarray(self.run(self.sites, condition))
+        self.num_sites = self.base.shape[1]
         self.scale = float(np.abs(self.base).max()) + 1e-30
 
     def influences(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Influences beyond rounding, and influences however small: both `[i, j]`, of site i on site j."""
-        changes = np.stack([self._change(i) for i in range(self.network.num_sites)])
+        """Returns dependences beyond rounding, and dependences of any size: both `[i, j]`, of site i on site j."""
+        changes = np.stack([self._change(j) for j in range(self.num_sites)], axis=1)
         gradients = self._gradients()
         large = (changes > RTOL * self.scale) | (gradients > RTOL * max(float(gradients.max()), 1e-30))
         return large, (changes > 0.0) | (gradients > 0.0)
 
+    def _changed(self, chosen: tf.Tensor) -> tf.Tensor:
+        """Returns the values with other ones where `chosen`, bool `[B or 1, N or 1]`, is True."""
+        chosen = tf.reshape(chosen, [*chosen.shape, *[1] * (self.sites.shape.rank - 2)])
+        return tf.where(chosen, self.other_sites, self.sites)
+
     def _change(self, site: int) -> NDArray[np.float32]:
-        """Largest change of the parameters of each site when `site` takes its other value, `[num_sites]`."""
-        chosen = tf.reshape(tf.one_hot(site, self.network.num_sites, True, False, dtype=tf.bool), [1, -1, 1])
-        return np.abs(np.asarray(self.run(tf.where(chosen, self.others, self.sites))) - self.base).max(axis=(0, 2))
+        """Returns the largest change of the parameters of each site when `site` takes its other value, `[num_sites]`."""
+        values = self._changed(tf.range(self.num_sites)[None] == site)
+        return np.abs(np.asarray(self.run(values, self.condition)) - self.base).max(axis=(0, 2))
 
     def _gradients(self) -> NDArray[np.float32]:
-        """Largest gradient of a weighted sum of the parameters of j with respect to i, `[i, j]`."""
+        """Returns the largest gradient of a weighted sum of the parameters of i with respect to j, `[i, j]`."""
         weights = tf.constant(np.random.default_rng(0).uniform(0.5, 1.5, self.base.shape[2]), tf.float32)
 
         @tf.function
         def gradient(site: tf.Tensor) -> tf.Tensor:
             with tf.GradientTape() as tape:
                 tape.watch(self.sites)
-                total = tf.reduce_sum(tf.gather(self.run(self.sites), site, axis=1) * weights)
-            return tf.reduce_max(tf.abs(tape.gradient(total, self.sites, unconnected_gradients="zero")), axis=[0, 2])
+                total = tf.reduce_sum(tf.gather(self.run(self.sites, self.condition), site, axis=1) * weights)
+            found = tf.abs(tape.gradient(total, self.sites, unconnected_gradients="zero"))
+            return tf.reduce_max(found, axis=[0, *range(2, found.shape.rank)])
 
-        return np.stack([np.asarray(gradient(tf.constant(j))) for j in range(self.network.num_sites)], axis=1)
+        return np.stack([np.asarray(gradient(tf.constant(i))) for i in range(self.num_sites)])
 
-    def row_changes(self) -> NDArray[np.float32]:
-        """Largest change of the parameters of each row when the first row takes its other values, `[B]`."""
-        first = tf.reshape(tf.range(self.sites.shape[0]) == 0, [-1, 1, 1])
-        return np.abs(np.asarray(self.run(tf.where(first, self.others, self.sites))) - self.base).max(axis=(1, 2))
+    def check_rows(self, what: str) -> None:
+        """Raises CheckError if the parameters of a row depend on the values or the condition of the first row."""
+        first = tf.range(len(self.sites))[:, None] == 0
+        self._check_others(self._changed(first), self.condition, f"the values of row 0: {what}")
+        if self.condition is not None:
+            condition = tf.nest.map_structure(
+                lambda own, other: np.concatenate([np.asarray(other)[:1], np.asarray(own)[1:]]),
+                self.condition,
+                self.other_condition,
+            )
+            self._check_others(self.sites, condition, f"the condition of row 0: {what}")
 
-
-def _check_rows(probe: Probe, what: str) -> None:
-    others = probe.row_changes()[1:]
-    if (others > RTOL * probe.scale).any():
-        raise CheckError(
-            f"Expected independent rows; the parameters of row {1 + int(others.argmax())} change with row 0: {what}."
-        )
+    def _check_others(self, values: tf.Tensor, condition: Any, what: str) -> None:
+        changes = np.abs(np.asarray(self.run(values, condition)) - self.base).max(axis=(1, 2))[1:]
+        if (changes > RTOL * self.scale).any():
+            raise CheckError(
+                f"Expected independent rows; the parameters of row {1 + int(changes.argmax())} change with {what}."
+            )
 
 
 def _compare(measured: tuple[Any, Any], declared: NDArray[np.bool_], both_ways: bool, what: str) -> None:
@@ -127,43 +175,33 @@ def _compare(measured: tuple[Any, Any], declared: NDArray[np.bool_], both_ways: 
         pairs = np.argwhere(wrong)
         if len(pairs):
             i, j = (int(site) for site in pairs[0])
-            verb = (
-                "depend on it although it is not declared"
-                if text == "leak"
-                else "do not depend on it although it is declared"
-            )
+            verb = "depend on it although they should not" if text == "leak" else "do not depend on it"
+            hint = "" if text == "leak" else " If the network leaves out earlier sites on purpose, pass exact=False."
             raise CheckError(
-                f"{text}: site {i} -> site {j}; the parameters of {j} {verb} ({len(pairs)} such pairs): {what}."
+                f"{text}: site {j} -> site {i}; the parameters of {i} {verb} ({len(pairs)} such pairs): {what}.{hint}"
             )
-
-
-def _check_declared(network: AutoregressiveNetwork, member: int) -> None:
-    order = network.orders[min(member, len(network.orders) - 1)]
-    late = network.connectivity(member) & ~_earlier(order)
-    if late.any():
-        i, j = (int(site) for site in np.argwhere(late)[0])
-        raise CheckError(f"Member {member} declares that site {i} influences site {j}, which is decided no later.")
-
-
-def _earlier(order: NDArray[np.int32]) -> NDArray[np.bool_]:
-    positions = np.argsort(order)
-    return positions[:, None] < positions[None, :]
 
 
 def _other_values(dist: Autoregressive, x: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
-    """For each value another one of the support."""
+    """Returns another value of the support for each value."""
     generator = np.random.default_rng([seed, 5])
-    classes, lowest = dist.head.num_classes, np.float32(dist.head.lowest)
-    if classes is not None:
-        return (x - lowest + generator.integers(1, classes, size=x.shape)).astype(np.float32) % classes + lowest
-    return (x + generator.uniform(1.0, 3.0, size=x.shape)).astype(np.float32)
+
+    def other(values: NDArray[np.float32], site: int) -> NDArray[np.float32]:
+        own = dist.head.support(site)
+        if not own.discrete:
+            return values + generator.uniform(1.0, 3.0, size=values.shape)
+        if own.num_values is None:
+            return values + generator.integers(1, 4, size=values.shape)
+        return (values - own.low + generator.integers(1, own.num_values, size=values.shape)) % own.num_values + own.low
+
+    return support.by_site(dist, x, other)
 
 
 @contextlib.contextmanager
-def _random_weights(network: AutoregressiveNetwork, seed: int) -> Iterator[None]:
+def _random_weights(dist: Autoregressive, seed: int) -> Iterator[None]:
     """Puts in random positive weights, which no rectifier and no cancellation hides, and restores the others."""
     generator = np.random.default_rng([seed, 6])
-    variables = list(network.trainable_variables)
+    variables = list(dist.network.trainable_variables)
     before = [np.array(v) for v in variables]
     try:
         for variable in variables:

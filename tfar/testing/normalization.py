@@ -43,7 +43,7 @@ def check_normalized(
 
 
 def integrate(grid: support.Grid) -> float:
-    """The integral of a density on a grid, by the trapezoid rule."""
+    """Integrates a density on a grid by the trapezoid rule."""
     total: Any = grid.density
     for axis in reversed(grid.axes):
         total = np.trapezoid(total, axis, axis=-1)

@@ -8,14 +8,15 @@ from numpy.typing import NDArray
 
 from tfar import random
 from tfar.distributions import Autoregressive
+from tfar.laws.member import Member
 from tfar.testing import support
 from tfar.testing.errors import CheckError
 
 Array = NDArray[Any]
 METHODS = ("naive", "ancestral", "fixed_point")
-# A draw may differ between two ways of computing it if its noise is this close to the edge between two values.
+# Two ways of computing a draw may differ if its noise is this close to the edge between two values.
 EDGE = 1e-5
-# Rows whose draws may differ so; of a small batch, one.
+# The share of rows whose draws may differ so; in a small batch, one row.
 EDGE_FRACTION = 1e-3
 # Continuous values count as equal within this, relative to the larger of 1 and the value.
 VALUE_RTOL = 1e-4
@@ -24,11 +25,11 @@ BINS = 16
 
 
 class Differences(NamedTuple):
-    """How two batches of samples differ.
+    """The rows in which two batches of samples differ.
 
     Attributes:
         rows: int `[N]`. Rows that are not equal.
-        sites: int `[N]`. The site of each at which they first differ, in the order of the row's member.
+        sites: int `[N]`. The site at which each first differs, in the order of the row's member.
         explained: bool `[N]`. Whether |noise - cdf| < 1e-5 there.
     """
 
@@ -65,8 +66,7 @@ def check_samples(
     Example:
         >>> tfar.testing.check_samples(tfar.MADE(event_shape=[4], hidden_units=[8]), num_samples=2000)
     """
-    condition = support.condition_rows(dist, conditional_input, 1, seed)
-    condition = support.take(condition, 0)
+    condition = support.take(support.condition_rows(dist, conditional_input, 1, seed), 0)
     samples = np.asarray(dist.sample(num_samples, seed=seed, conditional_input=condition, method=method))
     samples = samples.reshape(num_samples, -1)
     if dist.head.discrete:
@@ -94,23 +94,25 @@ def chi_square(counts: Array, expected: Array) -> tuple[float, int, float]:
 
 
 def _event_counts(dist: Autoregressive, samples: Array, conditional_input: Any, seed: int) -> tuple[Array, Array]:
-    """Probabilities of all events and how often each was drawn."""
+    """Returns the probabilities of all events and how often each was drawn."""
     events = support.enumerate_events(dist)
-    classes = dist.head.num_classes
-    low = int(dist.head.lowest)
-    inside = (samples >= low) & (samples < low + classes) & (samples == np.floor(samples))
-    if not inside.all():
-        row, dim = (int(i) for i in np.argwhere(~inside)[0])
-        raise CheckError(
-            f"Expected samples in {low} .. {low + classes - 1}; sample {row} has {samples[row, dim]} at dimension {dim}."
-        )
-    codes = (samples.astype(np.int64) - low) @ (classes ** np.arange(samples.shape[1] - 1, -1, -1, dtype=np.int64))
+    entries = support.site_values(dist)
+    codes = np.zeros(len(samples), np.int64)
+    for dim, values in enumerate(entries):
+        index = samples[:, dim] - values[0]
+        inside = (index >= 0) & (index < len(values)) & (index == np.floor(index))
+        if not inside.all():
+            row = int(np.argmin(inside))
+            raise CheckError(
+                f"Expected samples in {values[0]:g} .. {values[-1]:g}; sample {row} has {samples[row, dim]} at dimension {dim}."
+            )
+        codes = codes * len(values) + index.astype(np.int64)
     counts = np.bincount(codes, minlength=len(events))
     return np.exp(support.log_probs(dist, events, conditional_input, seed)), counts
 
 
 def _bin_counts(dist: Autoregressive, samples: Array, conditional_input: Any, seed: int) -> tuple[Array, Array]:
-    """Probabilities of bins that the samples fill evenly, the outside included, and the samples in each."""
+    """Returns the probabilities of bins that the samples fill evenly, and the number of samples in each."""
     grid = support.grid_density(dist, conditional_input, seed)
     cells, edges = grid.density, []
     for dim, axis in enumerate(grid.axes):
@@ -143,14 +145,14 @@ def check_samplers_agree(
     Example:
         >>> tfar.testing.check_samplers_agree(tfar.MADE(event_shape=[4], hidden_units=[8]), num_samples=100)
     """
-    rows = support.condition_rows(dist, conditional_input, num_samples, seed)
+    rows = support.one_condition(dist, conditional_input, num_samples, seed)
     condition = support.take(rows, 0)
     draws = {
         method: np.asarray(dist.sample(num_samples, seed=seed, conditional_input=condition, method=method))
         for method in METHODS
     }
     seeds = random.row_seeds(seed, num_samples)
-    noise, member_noise = dist.density.noise(seeds), dist.density.member_noise(seeds)
+    noise, member_noise = dist.law.uniform_noise(seeds, dist.num_sites), dist.law.member_noise(seeds)
     for method in METHODS[1:]:
         found = differences(dist, draws[METHODS[0]], draws[method], noise, rows, member_noise)
         if not _acceptable(found, num_samples):
@@ -165,7 +167,7 @@ def check_samplers_agree(
 def equal_samples(
     dist: Autoregressive, a: Any, b: Any, noise: Any, conditional_input: Any = None, member_noise: Any = None
 ) -> bool:
-    """Whether two batches of samples of the same noise are equal as far as float sums allow.
+    """Returns whether two batches of samples of the same noise are equal as far as sums of floats allow.
 
     Rows are equal if all their sites are (continuous ones within 1e-4), or if at the first difference, in the order of
     the sites, the noise is within 1e-5 of the distribution function's edge; of such rows there may be one, or 0.1 %.
@@ -182,8 +184,8 @@ def equal_samples(
 
     Example:
         >>> dist = tfar.MADE(event_shape=[4], hidden_units=[8])
-        >>> noise = dist.density.noise(tfar.random.row_seeds(1, 5))
-        >>> tfar.testing.equal_samples(dist, dist.sample(5, seed=1), dist.density.sample_from_noise(noise), noise)
+        >>> noise = dist.law.uniform_noise(tfar.random.row_seeds(1, 5))
+        >>> tfar.testing.equal_samples(dist, dist.sample(5, seed=1), dist.law.sample_from_noise(noise), noise)
         True
     """
     return _acceptable(differences(dist, a, b, noise, conditional_input, member_noise), len(a))
@@ -196,16 +198,15 @@ def _acceptable(found: Differences, num_rows: int) -> bool:
 def differences(
     dist: Autoregressive, a: Any, b: Any, noise: Any, conditional_input: Any = None, member_noise: Any = None
 ) -> Differences:
-    """Which rows of two batches of samples differ; see `equal_samples`."""
+    """Returns the rows in which two batches of samples differ; see `equal_samples`."""
     sites_a, sites_b = (np.asarray(v, np.float64).reshape(len(v), dist.num_sites, -1) for v in (a, b))
     limit = 0.0 if dist.head.discrete else VALUE_RTOL * np.maximum(1.0, np.abs(sites_a))
     unequal: Any = ~(np.abs(sites_a - sites_b) <= limit).all(axis=-1)
     rows = np.flatnonzero(unequal.any(axis=1))
-    members = _members(dist, member_noise, len(sites_a))[rows]
-    if dist.density.order is not None:
-        orders = np.tile(dist.density.order, (len(rows), 1))
-    else:
-        orders = np.asarray(dist.network.row_orders(tf.constant(members)))
+    members = [dist.law.member(int(k)) for k in _members(dist, member_noise, len(sites_a))[rows]]
+    count = dist.num_sites
+    orders = np.array([np.argsort(np.asarray(m.step_of_site_of_rows(1, count))[0], kind="stable") for m in members])
+    orders = orders.reshape(len(rows), count).astype(int)
     sites = orders[np.arange(len(rows)), np.take_along_axis(unequal[rows], orders, 1).argmax(axis=1)]
     conditions = [support.take(conditional_input, slice(row, row + 1)) for row in rows]
     explained = np.array(
@@ -219,23 +220,22 @@ def differences(
 
 
 def _members(dist: Autoregressive, member_noise: Any, num_rows: int) -> NDArray[np.int32]:
-    count = dist.network.num_members
+    count = dist.num_members
     if count == 1:
         return np.zeros(num_rows, np.int32)
     if member_noise is None:
-        raise ValueError("Expected `member_noise`, as each row of an ensemble draws a member; received None.")
-    return np.asarray(dist.density._uniform_member(tf.constant(member_noise)), np.int32)
+        raise ValueError("Expected `member_noise`, because each row of an ensemble draws a member; received None.")
+    return np.asarray(dist.law.members.select(tf.constant(member_noise)), np.int32)
 
 
 def _explained(
-    dist: Autoregressive, event: Array, value: Array, noise: Array, site: int, member: int, condition: Any
+    dist: Autoregressive, event: Array, value: Array, noise: Array, site: int, member: Member, condition: Any
 ) -> bool:
-    """Whether moving the noise of a site by less than 1e-5 gives the other value, up to rounding."""
-    params = dist.network(event[None], condition, member=int(member), order=dist.density.order)[0, site]
+    """Returns whether moving the noise of a site by less than 1e-5 gives the other value, up to rounding."""
+    params = member.params(tf.constant(event[None]), condition)[0, site]
     moves = np.stack(np.meshgrid(*[[-EDGE, 0.0, EDGE]] * len(noise), indexing="ij"), -1).reshape(-1, len(noise))
     moved = np.clip(noise + moves, 2.0**-24, 1.0 - 2.0**-24)
-    draws = np.asarray(dist.density.conditional.sample(tf.tile(params[None], [len(moved), 1]), moved)).reshape(
-        len(moved), -1
-    )
+    draws = member.conditional.sample(tf.tile(params[None], [len(moved), 1]), moved, np.full(len(moved), site))
+    draws = np.asarray(draws).reshape(len(moved), -1)
     slack = 0.0 if dist.head.discrete else VALUE_RTOL * np.maximum(1.0, np.abs(value))
     return bool((draws.min(0) - slack <= value).all() and (value <= draws.max(0) + slack).all())

@@ -1,4 +1,4 @@
-"""Check that the stepwise way through a network gives what the parallel one gives."""
+"""Check that the steps of a network give the parameters of its pass."""
 
 from typing import Any
 
@@ -6,7 +6,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfar.distributions import Autoregressive
+from tfar.laws.member import Member
 from tfar.networks import AutoregressiveNetwork
+from tfar.networks.permutations import permuted
 from tfar.testing import support
 from tfar.testing.errors import CheckError
 
@@ -14,89 +16,147 @@ from tfar.testing.errors import CheckError
 def check_steps(
     dist: Autoregressive, conditional_input: Any = None, seed: int = 0, *, num_rows: int = 3, rtol: float = 1e-5
 ) -> None:
-    """Checks that `start`, `start_stage` and `step` give the parameters that one parallel pass gives, for each member.
+    """Checks that `start`, `start_stage` and `step` give the parameters of a pass, for each member.
 
-    All members are stepped in one batch; a network for any order is stepped in another order for each row, too.
+    All members are stepped in one batch. A network for any order is also stepped with another order for each row, a network
+    with streams with another position for each row, and one without stages after `prefill` of a prefix.
 
     Args:
         dist: the distribution.
-        conditional_input: None for a random one, or the condition of one row.
+        conditional_input: None for random ones, or the condition of one row.
         seed: int. Of the values.
         num_rows: int. Rows for each member.
-        rtol: float. Largest difference, relative to the largest parameter (at least 1).
+        rtol: float. The largest difference, relative to the largest parameter (at least 1).
 
     Raises:
-        CheckError: If they differ, with member, step, site and both values.
+        CheckError: If they differ; it names the row, the site and both values.
 
     Example:
         >>> tfar.testing.check_steps(tfar.MADE(event_shape=[4], hidden_units=[8], num_masks=2))
     """
-    network = dist.network
-    count = network.num_members * num_rows
-    members = np.repeat(np.arange(network.num_members, dtype=np.int32), num_rows)
+    law, count = dist.law, dist.num_members * num_rows
+    numbers = np.repeat(np.arange(dist.num_members, dtype=np.int32), num_rows)
     x = support.random_values(dist, count, seed)
     condition = support.condition_rows(dist, conditional_input, count, seed)
-    orders = [np.asarray(network.row_orders(tf.constant(members)))] if dist.density.order is None else []
-    if network.any_order:
+    members = [law.member(tf.constant(numbers) if dist.num_members > 1 else 0)]
+    if law.allows_any_pattern:
         generator = np.random.default_rng([seed, 3])
-        orders.append(np.stack([generator.permutation(network.num_sites) for _ in members]).astype(np.int32))
-    for number, order in enumerate(orders):
-        own = number == 0 and dist.density.order is None
-        parallel = _parallel(network, x, condition, members, None if own else order)
-        stepped = _stepped(network, x, condition, members, order, own)
-        _compare(parallel, stepped, members, order, rtol)
+        rows = np.stack([generator.permutation(dist.num_sites) for _ in numbers]).astype(np.int32)
+        members.append(members[0].with_order(tf.constant(rows)))
+    for member in members:
+        walk = _Steps(member, x, condition, rtol)
+        walk.check_steps()
+        if not dist.network.stages:
+            walk.check_prefill()
+        if dist.network.streams:
+            walk.check_streams()
 
 
-def _parallel(network: AutoregressiveNetwork, x: Any, condition: Any, members: Any, order: Any) -> np.ndarray:
-    """Parameters `[B, num_sites, params_size]` of each row under its member and order."""
-    rows = []
-    for row, member in enumerate(members):
-        own = support.take(condition, slice(row, row + 1))
-        row_order = None if order is None else tf.constant(order[row])
-        rows.append(np.asarray(network(x[row : row + 1], own, member=int(member), order=row_order), np.float64))
-    return np.concatenate(rows)
+class _Steps:
+    """Steps through known values.
 
+    Args:
+        member: the members of the rows.
+        x: values `[B, *event_shape]`.
+        condition: as the network takes it.
+        rtol: float. The largest relative difference.
+    """
 
-def _stepped(
-    network: AutoregressiveNetwork, x: Any, condition: Any, members: Any, order: np.ndarray, own: bool
-) -> np.ndarray:
-    """The same from steps that are told the values of `x` one after the other."""
-    sites = np.asarray(x).reshape(len(x), network.num_sites, *network.site_shape)
-    member = tf.constant(members) if network.num_members > 1 else None
-    state = network.start(len(x), condition, order=None if own else tf.constant(order), member=member)
-    _check_state(state, len(x))
-    rows, result = np.arange(len(x)), np.zeros((*sites.shape[:2], network.params_size))
-    previous, weights = np.zeros_like(sites[:, 0]), network.step_weights()
-    for index in range(network.num_sites):
-        if index % network.steps_per_stage == 0:
-            stage = index // network.steps_per_stage
-            given = stage if network.stages_differ else tf.constant(stage)
-            state = network.start_stage(state, given, tf.constant(previous), weights)
-        decided = np.broadcast_to(np.asarray(network.sites_at(state, tf.constant(index))), rows.shape)
-        params, state = network.step(state, tf.constant(index), tf.constant(previous), weights)
-        if not np.array_equal(decided, order[:, index]):
-            raise CheckError(f"Expected step {index} to decide the sites {order[:, index]}; `sites_at` says {decided}.")
-        result[rows, decided] = np.asarray(params)
-        previous = sites[rows, decided]
-    return result
+    def __init__(self, member: Member, x: Any, condition: Any, rtol: float) -> None:
+        self.member, self.network, self.condition, self.rtol = member, member.network, condition, rtol
+        self.values = np.asarray(member.values(member.encoded(tf.constant(x))))
+        self.num_sites, self.num_rows = self.values.shape[1], len(x)
+        order = member.order_of_rows(self.num_rows)
+        order = np.arange(self.num_sites) if order is None else np.asarray(order)
+        self.order = np.broadcast_to(order, [self.num_rows, self.num_sites])
+        self.expected = np.asarray(member.params(tf.constant(x), condition), np.float64)
+        self.weights = self.network.step_weights()
+        self.groups: list[tuple[int, int]] = []  # The first place in the order and the size of each step's group.
+        for segment in member.segments(self.num_sites):
+            for _ in range(int(segment.num_steps)):
+                first = sum(self.groups[-1]) if self.groups else 0
+                self.groups.append((first, int(segment.group_size)))
 
+    def start(self) -> Any:
+        member = self.member
+        state = self.network.start(
+            self.num_rows, self.condition, order=member.row_order(self.num_rows), member=member.member
+        )
+        for name, tensor in state.items():
+            if not tf.is_tensor(tensor) or not tensor.shape.rank or tensor.shape[0] != self.num_rows:
+                raise CheckError(
+                    f"Expected a state of tensors with the batch of {self.num_rows} first; {name!r} is {tensor!r}."
+                )
+        return state
 
-def _check_state(state: Any, batch_size: int) -> None:
-    for name, tensor in state.items():
-        if not tf.is_tensor(tensor) or not tensor.shape.rank or tensor.shape[0] != batch_size:
+    def group(self, index: int) -> np.ndarray:
+        """Returns the sites of a step, `[B, G]`."""
+        first, size = self.groups[index]
+        return self.order[:, first : first + size]
+
+    def x_previous(self, index: int) -> tf.Tensor:
+        """Returns the values of the step before, `[B, G, *site_shape]`; of step 0 zeros."""
+        sites = self.group(max(index - 1, 0))
+        values = self.values[np.arange(self.num_rows)[:, None], sites]
+        return tf.constant(values if index else np.zeros_like(values))
+
+    def check_steps(self) -> None:
+        """Compares all steps with the pass."""
+        state = self.start()
+        for index in range(len(self.groups)):
+            state = start_stages(self.network, state, index, self.x_previous(index), self.weights)
+            params, state = self.network.step(state, tf.constant(index), self.x_previous(index), self.weights)
+            self.compare(params, np.full(self.num_rows, index), f"step {index}")
+
+    def check_prefill(self) -> None:
+        """Compares the step after `prefill` with the pass, after a few lengths."""
+        sizes = {size for _, size in self.groups}
+        if len(sizes) > 1:
+            return
+        by_step = np.asarray(permuted(tf.constant(self.values), tf.constant(self.order)))
+        by_step = by_step.reshape(self.num_rows, len(self.groups), sizes.pop(), *self.values.shape[2:])
+        for length in sorted({0, len(self.groups) // 2, len(self.groups) - 1}):
+            state = self.network.prefill(self.start(), tf.constant(by_step), tf.constant(length))
+            params, _ = self.network.step(state, tf.constant(length), self.x_previous(length), self.weights)
+            self.compare(params, np.full(self.num_rows, length), f"the step after a prefix of {length} steps")
+
+    def check_streams(self) -> None:
+        """Compares rows that are at different positions with the pass: row i is i steps behind the first."""
+        state, last = self.start(), len(self.groups)
+        for clock in range(last + self.num_rows - 1):
+            behind = clock - np.arange(self.num_rows)
+            index = np.clip(behind, 0, last - 1)
+            x = tf.stack([self.x_previous(int(i))[row] for row, i in enumerate(index)])
+            params, new = self.network.step(state, tf.constant(index, tf.int32), x, self.weights)
+            active = (behind >= 0) & (behind < last)
+            self.compare(params, index, f"streams at positions {index.tolist()}", active)
+            state = {
+                name: tf.where(tf.reshape(active, [-1] + [1] * (t.shape.rank - 1)), t, state[name])
+                for name, t in new.items()
+            }
+
+    def compare(self, params: tf.Tensor, index: np.ndarray, what: str, active: Any = True) -> None:
+        """Raises CheckError if the parameters of a step, one for each row, are not those of the pass."""
+        sites = np.stack([self.group(int(i))[row] for row, i in enumerate(index)])
+        expected = self.expected[np.arange(self.num_rows)[:, None], sites]
+        found = np.asarray(params, np.float64)
+        if found.shape != expected.shape:
             raise CheckError(
-                f"Expected a state of tensors with the batch of {batch_size} first; {name!r} is {tensor!r}."
+                f"Expected parameters of shape {list(expected.shape)} at {what}; received {list(found.shape)}."
+            )
+        scale = max(1.0, float(np.abs(self.expected).max()))
+        wrong = ~(np.abs(found - expected) <= self.rtol * scale) & np.reshape(active, [-1, 1, 1])
+        if wrong.any():
+            row, place, k = (int(i) for i in np.argwhere(wrong)[0])
+            raise CheckError(
+                f"Expected the steps to give the parameters of the pass; row {row}, {what}, site {sites[row, place]}, "
+                f"parameter {k}: {expected[row, place, k]:.7g} in the pass, {found[row, place, k]:.7g} in steps."
             )
 
 
-def _compare(parallel: np.ndarray, stepped: np.ndarray, members: Any, order: np.ndarray, rtol: float) -> None:
-    scale = max(1.0, float(np.abs(parallel).max()))
-    wrong = ~(np.abs(parallel - stepped) <= rtol * scale)
-    if wrong.any():
-        row, site, k = (int(i) for i in np.argwhere(wrong)[0])
-        step = int(np.flatnonzero(order[row] == site)[0])
-        raise CheckError(
-            f"Expected the steps to give the parameters of the parallel pass; member {members[row]}, step {step}, "
-            f"site {site}, parameter {k}: {parallel[row, site, k]:.7g} in parallel, "
-            f"{stepped[row, site, k]:.7g} in steps."
-        )
+def start_stages(network: AutoregressiveNetwork, state: Any, index: int, x_previous: Any, weights: Any) -> Any:
+    """Begins the stages whose first step is `index`, from the outermost to the innermost."""
+    for level, length in enumerate(network.stages):
+        if index % length == 0:
+            state = network.start_stage(level, state, tf.constant(index // length), x_previous, weights)
+    return state

@@ -1,15 +1,16 @@
-"""What the checks feed a distribution: conditions, values, whole supports and grids."""
+"""Inputs of the checks: conditions, values, whole supports and grids."""
 
 import itertools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from tfar import random
 from tfar.distributions import Autoregressive
-from tfar.distributions.rows import condition, condition_items
+from tfar.distributions.rows import condition, condition_items, pack_condition
 
 MAX_EVENTS = 2**16
 CHUNK = 2**14
@@ -28,14 +29,43 @@ class Grid(NamedTuple):
     density: NDArray[np.float64]
 
 
+def event_shape(dist: Autoregressive) -> tuple[int, ...]:
+    """Returns the shape of an event.
+
+    Raises:
+        ValueError: If the length of an event is not fixed.
+    """
+    if not dist.event_shape.is_fully_defined():
+        raise ValueError(
+            f"Expected events of a fixed shape; received {dist.event_shape}. Check `dist.with_length(...)`."
+        )
+    return tuple(dist.event_shape.as_list())
+
+
+def by_site(
+    dist: Autoregressive, x: NDArray, function: Callable[[NDArray[np.float32], int], NDArray]
+) -> NDArray[np.float32]:
+    """Applies `function(values [B, *site_shape], site)` to the values of each site of events."""
+    sites = np.array(np.asarray(x).reshape(len(x), dist.num_sites, *dist.head.site_shape), np.float32)
+    for site in range(dist.num_sites):
+        sites[:, site] = function(sites[:, site], site)
+    return sites.reshape(np.shape(x))
+
+
+def earlier_sites(step_of_site: ArrayLike) -> NDArray[np.bool_]:
+    """Returns `[i, j]`: whether site j is decided before site i."""
+    steps = np.asarray(step_of_site)
+    return steps[None, :] < steps[:, None]
+
+
 def condition_rows(dist: Autoregressive, conditional_input: Any, num_rows: int, seed: int) -> Any:
-    """The condition of one row, repeated: what is given, what is bound, or positive random numbers.
+    """Returns conditions: of each row a random one, or that of one row, given or bound, for all.
 
     Args:
         dist: the distribution.
         conditional_input: None, or the condition of one row, `[*conditional_shape]` or a dict of them.
         num_rows: int.
-        seed: int. Seed of the random condition.
+        seed: int. Of the random conditions.
 
     Returns:
         None, or float32 `[num_rows, *conditional_shape]` or a dict of them.
@@ -43,82 +73,111 @@ def condition_rows(dist: Autoregressive, conditional_input: Any, num_rows: int, 
     shape = dist.conditional_shape
     if shape is None:
         return condition(conditional_input, None)
-    bound = dist._condition if conditional_input is None else conditional_input
+    bound = dist.bound_condition if conditional_input is None else conditional_input
     if bound is None:
         generator = np.random.default_rng([seed, 1])
-        draw = lambda s: generator.uniform(0.5, 1.5, size=s)  # noqa: E731
-        bound = {name: draw(s) for name, s in shape.items()} if isinstance(shape, dict) else draw(shape)
-    checked = condition(bound, shape)
-    rows = [tf.reshape(t, [-1, *s])[:1] for t, s in condition_items(checked, shape)]
-    rows = [tf.repeat(row, num_rows, axis=0) for row in rows]
-    return dict(zip(shape, rows, strict=True)) if isinstance(shape, dict) else rows[0]
+        draw = lambda s: generator.uniform(0.5, 1.5, size=(num_rows, *s))  # noqa: E731
+        drawn = {name: draw(s) for name, s in shape.items()} if isinstance(shape, dict) else draw(shape)
+        return condition(drawn, shape)
+    rows = [
+        tf.reshape(t, [-1, *t.shape[t.shape.rank - k :]])[:1]
+        for t, k in condition_items(condition(bound, shape), shape)
+    ]
+    return pack_condition([tf.repeat(row, num_rows, axis=0) for row in rows], shape)
+
+
+def one_condition(dist: Autoregressive, conditional_input: Any, num_rows: int, seed: int) -> Any:
+    """Returns the condition of one row for all rows: the given or bound one, or a random one."""
+    row = condition_rows(dist, conditional_input, 1, seed)
+    return None if row is None else tf.nest.map_structure(lambda tensor: tf.repeat(tensor, num_rows, axis=0), row)
 
 
 def take(conditional_input: Any, rows: Any) -> Any:
-    """Rows of a condition: an index, a slice or an array of them of every tensor; None stays None."""
+    """Returns rows of a condition: an index, a slice or an array of rows of every tensor; None stays None."""
     if conditional_input is None:
         return None
     return tf.nest.map_structure(lambda tensor: np.asarray(tensor)[rows], conditional_input)
 
 
 def random_values(dist: Autoregressive, num_rows: int, seed: int) -> NDArray[np.float32]:
-    """Random values of the support, `[num_rows, *event_shape]`; the first row is at the top of it."""
+    """Returns random values of the support, `[num_rows, *event_shape]`; the first row has the highest ones."""
     generator = np.random.default_rng([seed, 2])
-    shape = (num_rows, *dist.network.event_shape)
-    if dist.head.num_classes is not None:
-        values = generator.integers(dist.head.num_classes, size=shape).astype(np.float32)
-        values[0] = dist.head.num_classes - 1
-        return values + np.float32(dist.head.lowest)
-    values = generator.normal(size=shape).astype(np.float32)
-    values[0] = np.abs(values[0]) + 0.5
+
+    def draw(values: NDArray[np.float32], site: int) -> NDArray[np.float32]:
+        own = dist.head.support(site)
+        if own.discrete:
+            low, high = max(own.low, -8.0), min(own.high, max(own.low, -8.0) + 255.0)
+            drawn = generator.integers(int(low), int(high) + 1, size=values.shape).astype(np.float32)
+            drawn[0] = high
+            return drawn
+        drawn = np.clip(generator.normal(size=values.shape), own.low, own.high).astype(np.float32)
+        drawn[0] = np.abs(drawn[0]) + 0.5
+        return drawn
+
+    return by_site(dist, np.zeros((num_rows, *event_shape(dist)), np.float32), draw)
+
+
+def site_values(dist: Autoregressive) -> list[NDArray[np.float32]]:
+    """Returns the values of each entry of an event, in raster order.
+
+    Raises:
+        ValueError: If the support of a site is not finite.
+    """
+    values = []
+    for site in range(dist.num_sites):
+        own = dist.head.support(site)
+        if own.num_values is None:
+            raise ValueError(
+                f"Expected a head with a finite support; {type(dist.head).__name__} has {own} at site {site}."
+            )
+        entry = np.float32(own.low) + np.arange(own.num_values, dtype=np.float32)
+        values += [entry] * int(np.prod(dist.head.site_shape, dtype=int))
     return values
 
 
 def enumerate_events(dist: Autoregressive) -> NDArray[np.float32]:
-    """All events of a discrete distribution, `[events, *event_shape]`.
+    """Returns all events of a discrete distribution, `[events, *event_shape]`.
 
     Raises:
         ValueError: If the support is not finite or holds more than `MAX_EVENTS` events.
     """
-    classes, dims = dist.head.num_classes, int(np.prod(dist.network.event_shape))
-    if classes is None:
-        raise ValueError(f"Expected a head with a finite support; received {type(dist.head).__name__}.")
-    if dims * np.log2(classes) > np.log2(MAX_EVENTS):
+    values = site_values(dist)
+    number = float(np.sum([np.log2(len(entry)) for entry in values]))
+    if number > np.log2(MAX_EVENTS):
         raise ValueError(
-            f"Expected a support of at most {MAX_EVENTS} events, as all are enumerated; received {classes}**{dims}. "
+            f"Expected a support of at most {MAX_EVENTS} events, because all are enumerated; received 2**{number:.0f}. "
             "Make the same distribution with a smaller `event_shape`."
         )
-    events = np.array(list(itertools.product(range(classes), repeat=dims)), np.float32) + np.float32(dist.head.lowest)
-    return events.reshape(-1, *dist.network.event_shape)
+    return np.array(list(itertools.product(*values)), np.float32).reshape(-1, *event_shape(dist))
 
 
 def log_probs(dist: Autoregressive, values: Any, conditional_input: Any, seed: int) -> NDArray[np.float64]:
-    """`log_prob` of many values under the condition of one row, float64 `[len(values)]`."""
+    """Returns the `log_prob` of many values under the condition of one row, float64 `[len(values)]`."""
     parts = []
     for first in range(0, len(values), CHUNK):
         chunk = values[first : first + CHUNK]
-        rows = condition_rows(dist, conditional_input, len(chunk), seed)
+        rows = one_condition(dist, conditional_input, len(chunk), seed)
         parts.append(np.asarray(dist.log_prob(chunk, conditional_input=rows), np.float64))
     return np.concatenate(parts)
 
 
 def grid_density(dist: Autoregressive, conditional_input: Any, seed: int) -> Grid:
-    """The density of a continuous distribution of one or two dimensions, over the range of its samples and beyond.
+    """Returns the density of a continuous distribution of one or two dimensions, over the range of its samples and beyond.
 
     Raises:
         ValueError: If an event has more than two dimensions.
     """
-    dims = int(np.prod(dist.network.event_shape))
+    dims = int(np.prod(event_shape(dist)))
     if dims not in GRID_POINTS:
         raise ValueError(
             f"Expected a continuous event of 1 or 2 dimensions, to integrate it on a grid; received {dims}."
         )
-    condition = condition_rows(dist, conditional_input, 4096, seed)
-    samples = np.asarray(dist.density.sample(random.row_seeds(seed, 4096), condition), np.float64).reshape(-1, dims)
+    condition = one_condition(dist, conditional_input, 4096, seed)
+    samples = np.asarray(dist.law.sample(random.row_seeds(seed, 4096), condition), np.float64).reshape(-1, dims)
     axes = []
     for low, high in zip(samples.min(0), samples.max(0), strict=True):
         margin = 0.6 * (high - low)
         axes.append(np.linspace(low - margin, high + margin, GRID_POINTS[dims]))
-    points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, *dist.network.event_shape)
+    points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, *event_shape(dist))
     density = np.exp(log_probs(dist, points.astype(np.float32), conditional_input, seed))
     return Grid(axes, density.reshape([len(axis) for axis in axes]))

@@ -5,11 +5,13 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfar import random
+
 
 class Batches(keras.utils.PyDataset):
     """Batches of arrays in memory, shuffled by (seed, epoch) alone.
 
-        order of epoch e = numpy.random.default_rng([seed, e]).permutation(N)
+        order of epoch e = tfar.random.numpy_generator(seed, Stream.SHUFFLING, e).permutation(N)
 
     `DensityModel.fit` makes one of an array and tells it the epoch; whoever iterates without `fit` sets `epoch`.
 
@@ -44,7 +46,7 @@ class Batches(keras.utils.PyDataset):
         """The rows in the order of an epoch, int64 `[N]`."""
         if not self.shuffle:
             return np.arange(self.num_rows)
-        return np.random.default_rng([self.seed, epoch]).permutation(self.num_rows)
+        return random.numpy_generator(self.seed, random.Stream.SHUFFLING, epoch).permutation(self.num_rows)
 
     def __len__(self) -> int:
         return -(-self.num_rows // self.batch_size)

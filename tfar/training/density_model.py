@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfar import files
+from tfar import files, model_files
 from tfar.distributions import Autoregressive
 from tfar.training.batches import Batches, FollowEpoch
 
@@ -189,7 +189,7 @@ class DensityModel(keras.Model):
         if _is_arrays(validation_data):
             size = kwargs.pop("validation_batch_size", None) or (x.batch_size if isinstance(x, Batches) else batch_size)
             validation_data = Batches(validation_data, size or 32, shuffle=False)
-        if self.network.awaits_data:
+        if self.dist.awaits_data:
             self._initialize(x)
         return super().fit(
             x,
@@ -271,12 +271,8 @@ def load(path: Any, compile: bool = False) -> Autoregressive:
     path = os.fspath(path)
     if not os.path.exists(path):
         raise FileNotFoundError(f"Expected a model file; there is none at {path}.")
-    try:
+    with model_files.reading_model(path):
         model = keras.saving.load_model(path, compile=compile)
-    except (ValueError, TypeError, KeyError, OSError) as error:
-        raise ValueError(
-            f"Expected a .keras file that DensityModel.save wrote; could not read {path}: {error}"
-        ) from error
     if not isinstance(model, DensityModel):
         raise ValueError(f"Expected {path} to hold a DensityModel; it holds a {type(model).__name__}.")
     return model.dist

@@ -121,8 +121,9 @@ class SampleGrid(keras.callbacks.Callback):
         if (epoch + 1) % self.every:
             return
         dist = self.model.dist
-        top = (dist.head.num_classes or 2) - 1 if dist.head.discrete else None
-        image = grid(np.asarray(dist.sample(self.num_samples, seed=self.seed)) - dist.head.lowest, top)
+        support = dist.head.support()
+        low, top = (support.low, support.num_values - 1) if support.num_values else (0.0, None)
+        image = grid(np.asarray(dist.sample(self.num_samples, seed=self.seed)) - low, top)
         if self._writer is None:
             self._writer = tf.summary.create_file_writer(str(self.log_dir / "samples"))
         png = tf.io.encode_png(image).numpy()

@@ -1,0 +1,94 @@
+"""`tfar evaluate`: bits per dimension, scores of the observed values, and scores that are NaN.
+
+Stubs replace the model, so that the expected numbers follow from the log_prob of the stub alone.
+"""
+
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tfar.cli import runs
+
+
+class Stub:
+    """A model of 2x2 images with three channels, whose four sites are the pixels.
+
+    Every observed value has the log_prob -ln 2, which is one bit.
+    """
+
+    event_shape = (2, 2, 3)
+    num_sites = 4
+
+    def log_prob(self, value: np.ndarray, observed: np.ndarray | None = None) -> np.ndarray:
+        counts = np.full(len(value), 12) if observed is None else observed.reshape([len(value), -1]).sum(axis=1)
+        return -math.log(2.0) * counts
+
+
+@pytest.fixture
+def evaluate(invoke: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Calls `tfar evaluate` for a stub on ten rows, whose first values are `first`."""
+
+    def call(stub: Any, *options: Any, first: Any = 0.0, code: int = 0) -> Any:
+        monkeypatch.setattr(runs, "find", lambda path: path)
+        monkeypatch.setattr(runs, "load_dist", lambda path: stub)
+        rows = np.zeros([10, 2, 2, 3])
+        rows[:, 0, 0, 0] = first
+        np.save(tmp_path / "rows.npy", rows)
+        return invoke(
+            "evaluate", "m.keras", "--data", tmp_path / "rows.npy", "--batch-size", 4, *map(str, options), code=code
+        )
+
+    return call
+
+
+def number(output: str, name: str) -> float:
+    """Returns a number of the printed table."""
+    found = re.search(rf"{name}\W+([-\d.]+)", output)
+    assert found, output
+    return float(found[1])
+
+
+def test_bits_per_dimension_count_values_and_not_sites(evaluate: Any) -> None:
+    output = evaluate(Stub()).output
+    assert number(output, "negative log-likelihood") == pytest.approx(12 * math.log(2.0), abs=1e-4)
+    assert number(output, "bits per dimension") == 1.0
+
+
+def test_bits_per_dimension_count_observed_values_alone(evaluate: Any, tmp_path: Path) -> None:
+    output = evaluate(Stub(), "--observed", "top").output
+    assert number(output, "negative log-likelihood") == pytest.approx(6 * math.log(2.0), abs=1e-4)
+    assert number(output, "bits per dimension") == 1.0
+    mask = np.zeros([10, 2, 2, 3], bool)
+    for row in range(10):
+        mask[row].flat[:row] = True
+    np.save(tmp_path / "mask.npy", mask)
+    output = evaluate(Stub(), "--observed", tmp_path / "mask.npy").output
+    assert number(output, "negative log-likelihood") == pytest.approx(4.5 * math.log(2.0), abs=1e-4)
+    assert number(output, "bits per dimension") == 1.0
+
+
+def test_masks_that_do_not_cover_the_rows(evaluate: Any, tmp_path: Path) -> None:
+    np.save(tmp_path / "mask.npy", np.ones([9, 2, 2, 3], bool))
+    assert (
+        "expected a mask for each row of the data; received 9 masks"
+        in evaluate(Stub(), "--observed", tmp_path / "mask.npy", code=1).stderr
+    )
+    np.save(tmp_path / "mask.npy", np.zeros([2, 2, 3], bool))
+    assert (
+        "expected at least one observed value" in evaluate(Stub(), "--observed", tmp_path / "mask.npy", code=1).stderr
+    )
+
+
+def test_a_score_that_is_nan_names_the_row_and_writes_nothing(evaluate: Any, tmp_path: Path) -> None:
+    first = np.zeros(10)
+    first[[6, 8]] = -1.0
+    stub = Stub()
+    stub.log_prob = lambda value, observed=None: np.where(value[:, 0, 0, 0] < 0, np.nan, -1.0)
+    result = evaluate(stub, "--out", tmp_path / "scores.csv", first=first, code=1)
+    assert "NaN for row 6 (counted from 0)" in result.stderr
+    assert "nats" not in result.output
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.npy"]

@@ -1,0 +1,280 @@
+"""Another head for each site."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from tfar.heads.base import Head, check_head
+from tfar.heads.support import Support
+from tfar.layers.standardization import arrays_of
+
+
+@keras.saving.register_keras_serializable("tfar")
+class PerSite(Head):
+    """A head of its own for each site, such as one for each column of a table.
+
+    Equal heads are evaluated together if `site` is static and as long as the last batch axis, as in a pass over all sites.
+    Elsewhere, as in a step, all heads are evaluated and the results are selected by site. Parameters and noise are as long as
+    the longest of any head; each head uses the first numbers.
+
+    `log_prob` is a density at continuous sites and a mass at discrete ones. `discrete` is True if all sites are discrete;
+    `support(site).discrete` tells of one.
+
+    Args:
+        heads: the head of each site in raster order. A head may stand for several sites; its weights are then shared.
+
+    Raises:
+        ValueError: If there is no head, or if the shapes of their sites differ.
+
+    Example:
+        >>> head = PerSite([tfar.heads.Bernoulli(), tfar.heads.Categorical(3), tfar.heads.Bernoulli()])
+        >>> head.log_prob(tf.zeros([1, 3, 3]), [[1.0, 2.0, 0.0]], site=[0, 1, 2]).numpy().round(3)
+        array([[-0.693, -1.099, -0.693]], dtype=float32)
+    """
+
+    def __init__(self, heads: Iterable[Head], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        given = [check_head(head) for head in heads]
+        if not given or len({head.site_shape for head in given}) > 1:
+            raise ValueError(
+                "Expected heads, one for each site, with equal site shapes; received "
+                f"{[(type(head).__name__, head.site_shape) for head in given]}."
+            )
+        self._parts, self._part_of_site = _distinct(given)
+        for number, part in enumerate(
+            self._parts
+        ):  # attributes, as tf.train.Checkpoint does not follow lists of layers
+            setattr(self, f"head_{number}", part)
+        self.num_sites, self.site_shape = len(given), given[0].site_shape
+        self.noise_size = max(head.noise_size for head in self._parts)
+        self.discrete = all(head.discrete for head in self._parts)
+        self._params_size = max(head.params_size for head in self._parts)
+
+    @property
+    def heads(self) -> tuple[Head, ...]:
+        """The head of each site."""
+        return tuple(self._parts[part] for part in self._part_of_site)
+
+    @property
+    def params_size(self) -> int:
+        return self._params_size
+
+    def build(self, input_shape: Any = None) -> None:
+        """Makes the weights of all heads."""
+        for part in self._parts:
+            if not part.built:
+                part.build()
+        self.built = True
+
+    @property
+    def awaits_data(self) -> bool:
+        return any(part.awaits_data for part in self._parts)
+
+    def adapt(self, data: Any) -> None:
+        """Adapts the heads that await data, or if none does all that have units, to the values of their sites.
+
+        Args:
+            data: array `[..., *event_shape]`, or an iterable of such arrays.
+        """
+        able = [part for part in self._parts if type(part).adapt is not Head.adapt]
+        if not able:
+            super().adapt(data)
+        rows = [
+            np.asarray(array, np.float64).reshape(-1, self.num_sites, *self.site_shape) for array in arrays_of(data)
+        ]
+        for part in [part for part in able if part.awaits_data] or able:
+            sites = [site for site, head in enumerate(self.heads) if head is part]
+            part.adapt(array[:, sites] for array in rows)
+
+    def support(self, site: int | None = None) -> Support:
+        if site is not None:
+            return self._parts[self._part_of_site[int(site)]].support(site)
+        supports = [part.support() for part in self._parts]
+        return Support(min(s.low for s in supports), max(s.high for s in supports), all(s.discrete for s in supports))
+
+    # One call for each distinct head ---------------------------------------------------------------------------------
+
+    def _dispatch(
+        self, function: Callable[..., tf.Tensor], site: Any, rank: int, *tensors: tuple[tf.Tensor, int]
+    ) -> tf.Tensor:
+        """Calls `function(head, site, *tensors)` for each distinct head and puts the results together by site.
+
+        Args:
+            function: from a head, sites, and tensors to a tensor whose trailing axes are `rank`; the last axis may be shorter
+                than for another head.
+            site: the sites, as in the public methods.
+            rank: int. Number of trailing axes of the result.
+            *tensors: pairs of a tensor and the number of its trailing axes.
+        """
+        if site is None:
+            raise ValueError("Expected `site`, as the heads of the sites differ; received None.")
+        static = tf.get_static_value(site)
+        lengths = {t.shape[t.shape.rank - 1 - n] if t.shape.rank > n else None for t, n in tensors}
+        if static is not None and np.ndim(static) == 1 and lengths == {len(static)}:
+            return self._by_group(function, np.asarray(static), rank, tensors)
+        return self._by_selection(function, tf.convert_to_tensor(site), rank, tensors)
+
+    def _by_group(
+        self, function: Callable[..., tf.Tensor], site: NDArray[np.int_], rank: int, tensors: Any
+    ) -> tf.Tensor:
+        parts, positions, results = self._part_of_site[site], [], []
+        for number in np.unique(parts):
+            at = np.flatnonzero(parts == number)
+            taken = [tf.gather(tensor, at, axis=tensor.shape.rank - 1 - trailing) for tensor, trailing in tensors]
+            results.append(function(self._parts[number], site[at], *taken))
+            positions.extend(at)
+        joined = tf.concat(_padded(results, rank), axis=-1 - rank)
+        return tf.gather(joined, np.argsort(positions), axis=joined.shape.rank - 1 - rank)
+
+    def _by_selection(self, function: Callable[..., tf.Tensor], site: tf.Tensor, rank: int, tensors: Any) -> tf.Tensor:
+        part_of_site = tf.gather(tf.constant(self._part_of_site, tf.int32), site)
+        results = _padded([function(part, site, *(tensor for tensor, _ in tensors)) for part in self._parts], rank)
+        chosen = results[0]
+        for number, result in enumerate(results[1:], start=1):
+            mask = tf.equal(part_of_site, number)
+            chosen = tf.where(tf.reshape(mask, tf.concat([tf.shape(mask), [1] * rank], 0)), result, chosen)
+        return chosen
+
+    def _of_params(
+        self, name: str, params: tf.Tensor, site: Any, rank: int, *tensors: tuple[tf.Tensor, int]
+    ) -> tf.Tensor:
+        """`_dispatch` of a method `name(params, *tensors, site)`."""
+
+        def function(head: Head, site: Any, params: tf.Tensor, *others: tf.Tensor) -> tf.Tensor:
+            return getattr(head, name)(params[..., : head.params_size], *others, site)
+
+        return self._dispatch(function, site, rank, (params, 1), *tensors)
+
+    def _possible(self, head: Head, x: tf.Tensor, site: Any) -> tf.Tensor:
+        """Values with one of the head's support in place of those outside it, which belong to sites of other heads."""
+        support = head.support()
+        low = support.low if np.isfinite(support.low) else 0.0
+        return tf.where(head._in_support(x, site), x, tf.constant(low, tf.float32))
+
+    # The methods of a head -------------------------------------------------------------------------------------------
+
+    @property
+    def _value_rank(self) -> int:
+        return len(self.site_shape)
+
+    def encode_inputs(self, x: Any, site: Any = None) -> tf.Tensor:
+        x = tf.cast(x, tf.float32)
+        encode = lambda head, site, x: head.encode_inputs(x, site)  # noqa: E731
+        return self._dispatch(encode, site, self._value_rank, (x, self._value_rank))
+
+    def _in_support(self, x: tf.Tensor, site: Any) -> tf.Tensor:
+        holds = lambda head, site, x: head._in_support(x, site)  # noqa: E731
+        return self._dispatch(holds, site, self._value_rank, (x, self._value_rank))
+
+    def _log_prob(self, params: tf.Tensor, x: tf.Tensor, site: Any) -> tf.Tensor:
+        def log_prob(head: Head, site: Any, params: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+            return head._log_prob(params[..., : head.params_size], self._possible(head, x, site), site)
+
+        return self._dispatch(log_prob, site, 0, (params, 1), (x, self._value_rank))
+
+    def _training_log_prob(self, params: tf.Tensor, x: tf.Tensor, seed: Any, site: Any) -> tf.Tensor:
+        def log_prob(head: Head, site: Any, params: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+            return head._training_log_prob(params[..., : head.params_size], self._possible(head, x, site), seed, site)
+
+        return self._dispatch(log_prob, site, 0, (params, 1), (x, self._value_rank))
+
+    def _sample(self, params: tf.Tensor, noise: tf.Tensor, site: Any) -> tf.Tensor:
+        def sample(head: Head, site: Any, params: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
+            return head._sample(params[..., : head.params_size], noise[..., : head.noise_size], site)
+
+        return self._dispatch(sample, site, self._value_rank, (params, 1), (noise, 1))
+
+    def _noise(self, params: tf.Tensor, x: tf.Tensor, uniform: tf.Tensor, site: Any) -> tf.Tensor:
+        def noise(head: Head, site: Any, params: tf.Tensor, x: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
+            used, x = uniform[..., : head.noise_size], self._possible(head, x, site)
+            found = head._noise(params[..., : head.params_size], x, used, site)
+            # Numbers that the head does not use are uniform too.
+            unused = tf.broadcast_to(uniform, tf.concat([tf.shape(found)[:-1], tf.shape(uniform)[-1:]], 0))
+            return tf.concat([found, unused[..., head.noise_size :]], axis=-1)
+
+        return self._dispatch(noise, site, 1, (params, 1), (x, self._value_rank), (uniform, 1))
+
+    def _tempered(self, params: tf.Tensor, temperature: Any, site: Any) -> tf.Tensor:
+        def tempered(head: Head, site: Any, params: tf.Tensor) -> tf.Tensor:
+            found = head._tempered(params[..., : head.params_size], temperature, site)
+            return tf.concat([found, params[..., head.params_size :]], axis=-1)
+
+        return self._dispatch(tempered, site, 1, (params, 1))
+
+    def _cdf(self, params: tf.Tensor, x: tf.Tensor, site: Any) -> tf.Tensor:
+        return self._of_params("_cdf", params, site, 0, (x, self._value_rank))
+
+    def _interval_prob(self, params: tf.Tensor, lower: tf.Tensor, upper: tf.Tensor, site: Any) -> tf.Tensor:
+        rank = self._value_rank
+        return self._of_params("_interval_prob", params, site, 0, (lower, rank), (upper, rank))
+
+    def _probs(self, params: tf.Tensor, site: Any) -> tf.Tensor:
+        if any(part.support().low != self.support().low or part.site_shape for part in self._parts):
+            raise ValueError("Expected scalar sites with the same lowest value for `probs`; received others.")
+        probs = self._of_params("_probs", params, site, 1)
+        missing = (self.support().num_values or 0) - probs.shape[-1]
+        return tf.pad(probs, [[0, 0]] * (probs.shape.rank - 1) + [[0, missing]])
+
+    def _mean_variance(self, params: tf.Tensor, site: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        def both(head: Head, site: Any, params: tf.Tensor) -> tf.Tensor:
+            return tf.stack(head._mean_variance(params[..., : head.params_size], site), axis=-1)
+
+        return tuple(tf.unstack(self._dispatch(both, site, self._value_rank + 1, (params, 1)), axis=-1))  # type: ignore[return-value]
+
+    def _entropy(self, params: tf.Tensor, site: Any) -> tf.Tensor:
+        return self._of_params("_entropy", params, site, 0)
+
+    def _mode(self, params: tf.Tensor, site: Any) -> tf.Tensor:
+        return self._of_params("_mode", params, site, self._value_rank)
+
+    def _quantile(self, params: tf.Tensor, p: tf.Tensor, site: Any) -> tf.Tensor:
+        return self._of_params("_quantile", params, site, self._value_rank, (p, 0))
+
+    # Configuration ---------------------------------------------------------------------------------------------------
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "parts": [keras.saving.serialize_keras_object(part) for part in self._parts],
+            "part_of_site": self._part_of_site.tolist(),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "PerSite":
+        parts = [keras.saving.deserialize_keras_object(part) for part in config["parts"]]
+        others = {key: value for key, value in config.items() if key not in ("parts", "part_of_site")}
+        return cls([parts[number] for number in config["part_of_site"]], **others)
+
+
+def _distinct(heads: Sequence[Head]) -> tuple[tuple[Head, ...], NDArray[np.int32]]:
+    """The distinct heads, and the number of that of each site. Heads without weights are equal if their settings are."""
+    parts: dict[Any, Head] = {}
+    for head in heads:
+        parts.setdefault(_identity(head), head)
+    numbers = {key: number for number, key in enumerate(parts)}
+    return tuple(parts.values()), np.array([numbers[_identity(head)] for head in heads], np.int32)
+
+
+def _identity(head: Head) -> Any:
+    if not head.built:
+        head.build()
+    if head.weights:
+        return id(head)
+    config = {key: value for key, value in head.get_config().items() if key != "name"}
+    return type(head), json.dumps(config, sort_keys=True, default=str)
+
+
+def _padded(results: list[tf.Tensor], rank: int) -> list[tf.Tensor]:
+    """Pads the last axes with zeros to the length of the longest."""
+    if not rank:
+        return results
+    size = max(result.shape[-1] for result in results)
+    return [
+        tf.pad(r, [[0, 0]] * (r.shape.rank - 1) + [[0, size - r.shape[-1]]]) if r.shape[-1] < size else r
+        for r in results
+    ]

@@ -1,0 +1,93 @@
+"""An ensemble of members: the mean of their probabilities of whole events.
+
+p(x) = (1 / K) sum_k p_k(x)
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from tfar.heads.numerics import logaddexp
+from tfar.laws.member import Member
+from tfar.networks.permutations import inverted
+
+
+class Ensemble:
+    """Averages the probabilities of members, one member at a time.
+
+    Args:
+        member: a function from an int or int32 scalar k to the k-th member.
+        num_members: int, K.
+        shared_order: the order that all members share, int32 `[N]`, or None if they have different orders.
+    """
+
+    def __init__(self, member: Callable[[Any], Member], num_members: int, shared_order: Any = None) -> None:
+        self.member, self.num_members, self.shared_order = member, num_members, shared_order
+
+    def log_prob(self, x: tf.Tensor, conditional_input: Any) -> tf.Tensor:
+        """Returns the log-probability of each row, `[B]`."""
+        return self.log_mean_exp(lambda member: member.log_prob(x, conditional_input))
+
+    def log_mean_exp(self, score: Callable[[Member], tf.Tensor]) -> tf.Tensor:
+        """Returns `log(mean_k exp(score(member_k)))`."""
+        _, total = tf.while_loop(
+            lambda k, _: k < self.num_members,
+            lambda k, total: (k + 1, logaddexp(total, score(self.member(k)))),
+            (tf.constant(1), score(self.member(0))),
+            maximum_iterations=self.num_members - 1,
+        )
+        return total - math.log(self.num_members)
+
+    def site_log_probs(self, x: tf.Tensor, conditional_input: Any) -> tf.Tensor:
+        """Returns the share of each site in the log-probability, `[B, N]`; the shares of a row sum to its `log_prob`.
+
+        With a shared order it is the log-probability of the site given the sites before it. Members with different orders
+        have no common past: the share is then the mean of the members' log-probabilities of the site, weighted by the
+        members' probabilities given the row, and the rest of the log-probability is divided equally among the sites.
+        """
+        if self.shared_order is None:
+            return self._weighted_shares(x, conditional_input)
+        order = self.shared_order
+
+        def prefixes(member: Member) -> tf.Tensor:
+            return tf.cumsum(tf.gather(member.site_log_probs(x, conditional_input), order, axis=1), axis=1)
+
+        total = self.log_mean_exp(prefixes)
+        shares = total - tf.concat([tf.zeros_like(total[:, :1]), total[:, :-1]], axis=1)
+        return tf.gather(shares, inverted(order), axis=1)
+
+    def _weighted_shares(self, x: tf.Tensor, conditional_input: Any) -> tf.Tensor:
+        def body(k: tf.Tensor, total: tf.Tensor, average: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            log_probs = self.member(k).site_log_probs(x, conditional_input)
+            log_prob = tf.reduce_sum(log_probs, axis=-1)
+            new_total = logaddexp(total, log_prob)
+            weight = tf.exp(log_prob - new_total)[:, None]
+            return k + 1, new_total, average * (1.0 - weight) + log_probs * weight
+
+        first, count = self.member(0).site_log_probs(x, conditional_input), self.num_members
+        start = (tf.constant(1), tf.reduce_sum(first, axis=-1), first)
+        _, total, average = tf.while_loop(lambda k, *_: k < count, body, start, maximum_iterations=count - 1)
+        rest = total - math.log(count) - tf.reduce_sum(average, axis=-1)
+        return average + rest[:, None] / tf.cast(tf.shape(average)[1], tf.float32)
+
+    def select(self, noise: tf.Tensor) -> tf.Tensor:
+        """Selects a member uniformly for each row: int32 `[B]` from noise in (0, 1)."""
+        return tf.minimum(tf.cast(tf.floor(noise * self.num_members), tf.int32), self.num_members - 1)
+
+    def select_posterior(self, score: Callable[[Member], tf.Tensor], noise: tf.Tensor) -> tf.Tensor:
+        """Selects a member for each row with a probability proportional to `exp(score(member))`: int32 `[B]`."""
+
+        def body(k: tf.Tensor, total: tf.Tensor, chosen: tf.Tensor, rest: tf.Tensor) -> tuple:
+            log_prob = score(self.member(k))
+            total = logaddexp(total, log_prob)
+            share = tf.exp(log_prob - total)
+            is_taken = rest < share
+            # What is left of the noise is uniform again, and decides between this member and the next ones.
+            rest = tf.where(is_taken, rest / share, (rest - share) / tf.maximum(1.0 - share, 1e-30))
+            return k + 1, total, tf.where(is_taken, tf.fill(tf.shape(chosen), k), chosen), rest
+
+        count = self.num_members
+        start = (tf.constant(1), score(self.member(tf.constant(0))), tf.zeros(tf.shape(noise), tf.int32), noise)
+        return tf.while_loop(lambda k, *_: k < count, body, start, maximum_iterations=count - 1)[2]

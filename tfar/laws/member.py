@@ -1,0 +1,138 @@
+"""One member of an autoregressive law: the product of the conditionals of the sites, in one order and under one mask."""
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from tfar.heads import Head
+from tfar.heads.tempered import Tempered
+from tfar.networks import AutoregressiveNetwork
+from tfar.networks.permutations import inverted
+from tfar.networks.schedule import Segment, segments
+
+
+class Member:
+    """The conditionals of a network and a head for one member of an ensemble.
+
+    Args:
+        network: the network.
+        head: the head.
+        member: None for the only member of a network; else an int or int32 scalar, or in draws int32 `[B]`: one for each row.
+        order: None for the order of the network's member; or int32 `[N]`, or in draws and passes `[B, N]`.
+        temperature: None, or a float or scalar tensor: that of the conditionals.
+    """
+
+    def __init__(
+        self, network: AutoregressiveNetwork, head: Head, member: Any = None, order: Any = None, temperature: Any = None
+    ) -> None:
+        self.network, self.head, self.member, self.order = network, head, member, order
+        self.conditional = head if temperature is None else Tempered(head, temperature)
+
+    def with_order(self, order: Any) -> "Member":
+        """Returns the same member in another order."""
+        other = Member(self.network, self.head, self.member, order)
+        other.conditional = self.conditional
+        return other
+
+    # Conditionals ----------------------------------------------------------------------------------------------------
+
+    def params(self, x: tf.Tensor, conditional_input: Any) -> tf.Tensor:
+        """Returns the parameters of all sites, `[B, N, P]`, each given the values of `x` at earlier steps."""
+        if self.member is None or isinstance(self.member, int) or self.member.shape.rank == 0:
+            return self._pass(x, conditional_input, 0 if self.member is None else self.member)
+        params = self._pass(x, conditional_input, 0)
+
+        def body(k: tf.Tensor, params: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            is_own = tf.equal(self.member, k)[:, None, None]
+            return k + 1, tf.where(is_own, self._pass(x, conditional_input, k), params)
+
+        count = self.network.num_members
+        return tf.while_loop(lambda k, _: k < count, body, (tf.constant(1), params), maximum_iterations=count - 1)[1]
+
+    def _pass(self, x: tf.Tensor, conditional_input: Any, member: Any) -> tf.Tensor:
+        params = self.network(self.encoded(x), conditional_input, member=member, order=self.order, training=False)
+        return tf.cast(params, tf.float32)
+
+    def encoded(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns events as the network sees them: in the units that the head chooses."""
+        values = self.values(x)
+        return self.event(self.head.encode_inputs(values, self.sites(tf.shape(values)[1])))
+
+    def site_log_probs(self, x: tf.Tensor, conditional_input: Any) -> tf.Tensor:
+        """Returns the log-probability of each site given those of earlier steps, `[B, N]`."""
+        sites = self.values(x)
+        return self.conditional.log_prob(self.params(x, conditional_input), sites, self.sites(tf.shape(sites)[1]))
+
+    def log_prob(self, x: tf.Tensor, conditional_input: Any) -> tf.Tensor:
+        """Returns the log-probability of each row, `[B]`."""
+        return tf.reduce_sum(self.site_log_probs(x, conditional_input), axis=-1)
+
+    def observed_log_prob(self, x: tf.Tensor, observed: tf.Tensor, conditional_input: Any) -> tf.Tensor:
+        """Returns the log-probability `[B]` of the observed sites, which must come first in the order."""
+        log_probs = self.site_log_probs(x, conditional_input)
+        return tf.reduce_sum(tf.where(observed, log_probs, tf.zeros_like(log_probs)), axis=-1)
+
+    # Shapes ----------------------------------------------------------------------------------------------------------
+
+    def values(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns events `[B, *event_shape]` as values of sites, `[B, N, *site_shape]`."""
+        count = -1 if self.network.num_sites is None else self.network.num_sites
+        return tf.reshape(x, [tf.shape(x)[0], count, *self.head.site_shape])
+
+    def event(self, values: tf.Tensor) -> tf.Tensor:
+        """Returns values of sites as events: the inverse of `values`."""
+        shape = [-1 if size is None else size for size in self.network.event_shape]
+        return tf.reshape(values, [tf.shape(values)[0], *shape])
+
+    def sites(self, num_sites: tf.Tensor) -> Any:
+        """Returns the numbers of all sites, `[N]`: an array if N is fixed."""
+        return tf.range(num_sites) if self.network.num_sites is None else np.arange(self.network.num_sites)
+
+    # Schedule --------------------------------------------------------------------------------------------------------
+
+    def order_of_rows(self, batch_size: tf.Tensor) -> NDArray[np.int32] | tf.Tensor | None:
+        """Returns the sites in the order of the steps: an int32 array `[N]`, or a tensor `[B, N]`; None: raster order."""
+        row_order = self.row_order(batch_size)
+        if row_order is not None:
+            return row_order
+        orders = self.network.orders
+        if orders is None or len(orders) == 1:
+            return None if orders is None else orders[0]
+        if self.member is None or isinstance(self.member, int):
+            return orders[self.member or 0]
+        return tf.gather(tf.constant(orders), tf.broadcast_to(self.member, [batch_size]))
+
+    def row_order(self, batch_size: tf.Tensor) -> tf.Tensor | None:
+        """Returns the order that was asked for as int32 `[B, N]`; None for the network's own."""
+        if self.order is None:
+            return None
+        order = tf.convert_to_tensor(self.order)
+        return order if order.shape.rank == 2 else tf.tile(order[None], [batch_size, 1])
+
+    def segments(self, num_sites: tf.Tensor) -> tuple[Segment, ...]:
+        """Returns the steps as runs with groups of one size."""
+        network = self.network
+        if network.step_of_site is None:
+            return (Segment(0, num_sites // network.sites_per_step, network.sites_per_step),)
+        if self.order is not None:  # A permutation decides one site a step.
+            return (Segment(0, network.num_sites, 1),)
+        return segments(network.step_of_site[0])
+
+    def num_steps(self, num_sites: tf.Tensor) -> Any:
+        """Returns the number of steps, an int if it is fixed."""
+        last = self.segments(num_sites)[-1]
+        return last.first + last.num_steps
+
+    def step_of_site_of_rows(self, batch_size: tf.Tensor, num_sites: tf.Tensor) -> tf.Tensor:
+        """Returns the step that decides each site, int32 `[B, N]` or `[1, N]`."""
+        row_order = self.row_order(batch_size)
+        if row_order is not None:
+            return inverted(row_order)
+        steps = self.network.step_of_site
+        if steps is None:
+            return (tf.range(num_sites) // self.network.sites_per_step)[None]
+        if len(steps) == 1 or self.member is None:
+            return tf.constant(steps[:1])
+        return tf.gather(tf.constant(steps), tf.reshape(self.member, [-1]))

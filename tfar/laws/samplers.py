@@ -1,0 +1,223 @@
+"""Samplers: deterministic functions of uniform noise that all give the same draws.
+
+`ancestral` visits the sites by steps of the network. `naive` takes a whole pass for each step and is the reference.
+`fixed_point` iterates whole passes until nothing changes (Jacobi iteration): the sites of step t are right after t + 1 passes at
+the latest, and on easy data a few passes do.
+
+Noise is `[B, num_sites, noise_size]` in the raster order of the sites, whatever the order in which they are decided.
+"""
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfar.laws.member import Member
+from tfar.networks import AutoregressiveNetwork, schedule
+from tfar.networks.base import Weights
+from tfar.networks.conditions import State
+from tfar.networks.permutations import permuted, unpermuted
+
+METHODS = ("ancestral", "fixed_point", "naive")
+
+
+def ancestral(
+    member: Member,
+    noise: tf.Tensor,
+    conditional_input: Any = None,
+    *,
+    given: tf.Tensor | None = None,
+    observed: tf.Tensor | None = None,
+) -> tf.Tensor:
+    """Visits the sites in their order: keeps the observed ones and draws the others.
+
+    Args:
+        member: what the sites are drawn from.
+        noise: float32 `[B, num_sites, noise_size]`.
+        conditional_input: as the network takes it, with batch B.
+        given: None, or float32 `[B, num_sites, *site_shape]`: the values of the observed sites.
+        observed: None, or bool `[B, num_sites]`.
+
+    Returns:
+        float32 `[B, num_sites, *site_shape]`.
+    """
+    network, batch_size = member.network, tf.shape(noise)[0]
+    weights = network.step_weights()
+    order = member.order_of_rows(batch_size)
+    state = network.start(batch_size, conditional_input, order=member.row_order(batch_size), member=member.member)
+    walk = _Walk(member, order, weights, permuted(noise, order))
+    if given is not None:
+        walk.given, walk.observed = permuted(given, order), permuted(observed, order)
+    x, found = None, []
+    for segment in member.segments(tf.shape(noise)[1]):
+        values, x, state = walk.run(segment, x, state)
+        found.append(values)
+    values = found[0] if len(found) == 1 else tf.concat(found, axis=1)
+    return unpermuted(values, order)
+
+
+class _Walk:
+    """The steps of `ancestral`, a segment of the schedule at a time.
+
+    Args:
+        member: what the sites are drawn from.
+        order: the sites in the order of the steps, an int32 array `[N]`, a tensor `[B, N]`, or None for the raster order.
+        weights: the result of `step_weights`.
+        noise: noise in the order of the steps, `[B, N, noise_size]`.
+
+    Attributes:
+        given, observed: None, or as in `ancestral`, in the order of the steps.
+    """
+
+    def __init__(self, member: Member, order: Any, weights: Weights, noise: tf.Tensor) -> None:
+        self.member, self.order, self.weights, self.noise = member, order, weights, noise
+        self.given: tf.Tensor | None = None
+        self.observed: tf.Tensor | None = None
+        self._offset: Any = 0
+
+    def run(self, segment: schedule.Segment, x: tf.Tensor | None, state: State) -> tuple[tf.Tensor, tf.Tensor, State]:
+        """Takes the steps of a segment.
+
+        Args:
+            segment: the segment after the one of the last call.
+            x: None, or the values of the last step of that one, `[B, G, *site_shape]`.
+            state: the state after it.
+
+        Returns:
+            The values in the order of the steps, `[B, sites of the segment, *site_shape]`, those of the last step, and the
+            state.
+        """
+        first, count, size = segment.first, segment.num_steps, segment.group_size
+        self._noise, self._sites = self._by_step(self.noise, count, size), self._sites_by_step(count, size)
+        self._given = None if self.given is None else self._by_step(self.given, count, size)
+        self._observed = None if self.observed is None else self._by_step(self.observed, count, size)
+        self._offset, self._first = self._offset + count * size, first
+        batch_size = tf.shape(self.noise)[0]
+        values = tf.zeros([count, batch_size, size, *self.member.head.site_shape])
+        index: Any = tf.constant(first)
+        if x is None:
+            x = tf.zeros([batch_size, size, *self.member.head.site_shape])
+        else:  # The group before has another size, so that the first step does not fit into a loop.
+            index, x, values, state = self._visit(index, x, values, state)
+        loop = (index, x, values, state)
+        if not (isinstance(count, int) and count == 1 and first > 0):
+            loop = _in_stages(self.member.network, self.weights, self._visit, loop, first + count, count)
+        _, x, values, state = loop
+        values = tf.transpose(values, [1, 0, *range(2, values.shape.rank)])
+        return tf.reshape(values, [batch_size, count * size, *self.member.head.site_shape]), x, state
+
+    def _by_step(self, values: tf.Tensor, count: Any, size: int) -> tf.Tensor:
+        """Returns the part `[B, N, ...]` of a segment as `[steps, B, G, ...]`."""
+        part = values[:, self._offset : self._offset + count * size]
+        part = tf.reshape(part, [tf.shape(part)[0], count, size, *values.shape[2:]])
+        return tf.transpose(part, [1, 0, *range(2, part.shape.rank)])
+
+    def _sites_by_step(self, count: Any, size: int) -> tf.Tensor:
+        """Returns the sites of each step of a segment: int32 `[steps, G]`, or `[steps, B, G]` if rows have their own."""
+        if self.order is None:
+            return tf.reshape(self._offset + tf.range(count * size), [-1, size])
+        if isinstance(self.order, np.ndarray):
+            return tf.constant(self.order[self._offset : self._offset + count * size].reshape(-1, size))
+        return self._by_step(self.order, count, size)
+
+    def _visit(self, index: tf.Tensor, x: tf.Tensor, values: tf.Tensor, state: State) -> tuple:
+        """Takes a step: from its number, the values of the step before, what has been found and the state to the next."""
+        params, state = self.member.network.step(state, index, x, self.weights)
+        number = index - self._first
+        x = self.member.conditional.sample(params, self._noise[number], self._sites[number])
+        if self._observed is not None and self._given is not None:
+            is_given = self._observed[number]
+            is_given = tf.reshape(is_given, [-1, is_given.shape[1]] + [1] * (x.shape.rank - 2))
+            x = tf.where(is_given, self._given[number], x)
+        values = tf.tensor_scatter_nd_update(values, [[number]], x[None])
+        return index + 1, self.member.head.encode_inputs(x, self._sites[number]), values, state
+
+
+def _in_stages(
+    network: AutoregressiveNetwork, weights: Weights, visit: Any, loop_vars: tuple, end: Any, num_steps: Any
+) -> tuple:
+    """Loops over the steps up to `end`, in the nested stages of a network.
+
+    Args:
+        network: the network.
+        weights: the result of its `step_weights`.
+        visit: one step, from `loop_vars` to `loop_vars`.
+        loop_vars: number of the step, values of the step before, values found, state.
+        end: int or int32 scalar. The step after the last.
+        num_steps: int or int32 scalar. An upper bound on the number of steps.
+    """
+
+    def run(level: int, end: Any, most: Any, loop_vars: tuple) -> tuple:
+        if level == len(network.stages):
+            return tf.while_loop(lambda index, *_: index < end, visit, loop_vars, maximum_iterations=most)
+        length = network.stages[level]
+
+        def stage(index: tf.Tensor, x: tf.Tensor, values: tf.Tensor, state: State) -> tuple:
+            number = index // length
+            state = network.start_stage(level, state, number, x, weights)
+            return run(level + 1, tf.minimum((number + 1) * length, end), length, (index, x, values, state))
+
+        if most == length:  # One stage needs no loop.
+            return stage(*loop_vars)
+        return tf.while_loop(lambda index, *_: index < end, stage, loop_vars, maximum_iterations=-(-most // length))
+
+    return run(0, end, num_steps, loop_vars)
+
+
+def naive(member: Member, noise: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
+    """Draws with a whole pass for each step: the reference for the other samplers.
+
+    Args:
+        member, noise, conditional_input: see `ancestral`.
+
+    Returns:
+        float32 `[B, num_sites, *site_shape]`.
+    """
+    step_of_site = member.step_of_site_of_rows(tf.shape(noise)[0], tf.shape(noise)[1])
+    limit = member.num_steps(tf.shape(noise)[1])
+
+    def body(index: tf.Tensor, values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        draws = _draw_all(member, values, noise, conditional_input)
+        is_next = _over_values(tf.equal(step_of_site, index), values)
+        return index + 1, tf.where(is_next, draws, values)
+
+    start = (tf.constant(0), tf.zeros([*tf.unstack(tf.shape(noise)[:2]), *member.head.site_shape]))
+    return tf.while_loop(lambda index, _: index < limit, body, start, maximum_iterations=limit)[1]
+
+
+def fixed_point(member: Member, noise: tf.Tensor, conditional_input: Any = None) -> tuple[tf.Tensor, tf.Tensor]:
+    """Draws all sites at once from the sites of the pass before, until nothing changes.
+
+    Args:
+        member, noise, conditional_input: see `ancestral`.
+
+    Returns:
+        float32 `[B, num_sites, *site_shape]` and the number of passes, int32; the last one found no change.
+
+    References:
+        Song et al. Accelerating feedforward computation via parallel nonlinear equation solving. ICML 2021.
+    """
+
+    def body(count: tf.Tensor, values: tf.Tensor, changed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        draws = _draw_all(member, values, noise, conditional_input)
+        return count + 1, draws, tf.reduce_any(tf.not_equal(draws, values))
+
+    values = tf.zeros([*tf.unstack(tf.shape(noise)[:2]), *member.head.site_shape])
+    passes, values, _ = tf.while_loop(
+        lambda count, values, changed: changed,
+        body,
+        (tf.constant(0), values, tf.constant(True)),
+        maximum_iterations=member.num_steps(tf.shape(noise)[1]) + 1,
+    )
+    return values, passes
+
+
+def _draw_all(member: Member, values: tf.Tensor, noise: tf.Tensor, conditional_input: Any) -> tf.Tensor:
+    """Draws every site once given the values of all."""
+    params = member.params(member.event(values), conditional_input)
+    return member.conditional.sample(params, noise, member.sites(tf.shape(noise)[1]))
+
+
+def _over_values(mask: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+    """Gives a mask `[B, N]` axes of length 1 for the axes of a site."""
+    return tf.reshape(mask, tf.concat([tf.shape(mask), [1] * (values.shape.rank - 2)], 0))

@@ -1,0 +1,70 @@
+"""Schedules: which step decides which site.
+
+A schedule is written as `step_of_site`, the number of the step that decides each site. A permutation is an order of the sites,
+one a step. Sites with equal numbers are a group: one step decides them together, independently of each other given the sites
+of earlier steps.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+class Segment(NamedTuple):
+    """Consecutive steps that decide groups of one size.
+
+    Attributes:
+        first: int. Number of the first step.
+        num_steps: int or int32 scalar tensor. Number of steps.
+        group_size: int. Sites that a step decides.
+    """
+
+    first: int
+    num_steps: int
+    group_size: int
+
+
+def check_schedule(step_of_site: ArrayLike, num_sites: int) -> NDArray[np.int32]:
+    """Returns a schedule as int32 `[members, num_sites]`.
+
+    Raises:
+        ValueError: If the shape is another, if a step between the first and the last decides no site, or if members have
+            different groups.
+    """
+    steps = np.asarray(step_of_site)
+    if steps.ndim != 2 or steps.shape[1] != num_sites or not np.issubdtype(steps.dtype, np.integer):
+        raise ValueError(
+            f"Expected `step_of_site` to be integers of shape [members, {num_sites}]; received {steps.dtype} of shape "
+            f"{list(steps.shape)}."
+        )
+    sizes = [np.bincount(row - row.min()).tolist() for row in steps]
+    if steps.min(initial=0) != 0 or any(0 in row for row in sizes) or any(row != sizes[0] for row in sizes):
+        raise ValueError(
+            "Expected `step_of_site` to number the steps from 0 without a gap, with groups of the same sizes for every member; "
+            f"received groups of {sizes} sites from step {steps.min(initial=0)} on."
+        )
+    return steps.astype(np.int32)
+
+
+def order_of(step_of_site: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Returns the sites in the order of the steps, int32 of the same shape; sites of a group stay in raster order.
+
+    Example:
+        >>> order_of(np.array([2, 0, 1])).tolist()
+        [1, 2, 0]
+    """
+    return np.argsort(step_of_site, axis=-1, kind="stable").astype(np.int32)
+
+
+def segments(step_of_site: NDArray[np.int32]) -> tuple[Segment, ...]:
+    """Splits the steps of a schedule `[num_sites]` into runs of steps with groups of one size.
+
+    Example:
+        >>> segments(np.array([0, 1, 2, 2, 3, 3]))
+        (Segment(first=0, num_steps=2, group_size=1), Segment(first=2, num_steps=2, group_size=2))
+    """
+    sizes = np.bincount(step_of_site)
+    starts = np.flatnonzero(np.diff(sizes, prepend=-1))
+    ends = [*starts[1:], len(sizes)]
+    return tuple(Segment(int(a), int(b - a), int(sizes[a])) for a, b in zip(starts, ends, strict=True))
