@@ -109,7 +109,7 @@ MODELS = {
     "MADE-orders": lambda: tfar.MADE([4], [16], heads.Categorical(3), "random", 2, seed=1, jit_compile=False),
     "RNADE": lambda: tfar.RNADE([2], 8, heads.NormalMixture(2), seed=1, jit_compile=False),
     "PixelCNNPlusPlus": lambda: tfar.PixelCNNPlusPlus(
-        [2, 2, 1], num_resnet=1, num_hierarchies=1, num_filters=4, num_logistic_mix=2, high=3, jit_compile=False
+        [2, 2, 1], num_blocks=1, num_levels=1, filters=4, num_components=2, high=3, jit_compile=False
     ),
 }
 

@@ -1,5 +1,6 @@
 """The network of Gated PixelCNN: a vertical and a horizontal stack of gated convolutions."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -94,26 +95,19 @@ class GatedPixelCNNNetwork(MaskedRasterNetwork):
                 linked = of_horizontal if linked is None else linked + of_horizontal
             linked = run(link, before) if linked is None else run(link, before) + tf.cast(linked, before.dtype)
             run.give(linked)
-            features = run.drop(run(self._gate, before))
+            features = run.drop(run(gate, before))
 
     def flow(self, run: Run, image: Any, conditions: State) -> Any:
         features, total = image, None
+        gate_groups = functools.partial(gate, half=self.filters // self.num_groups)
         for block, (horizontal, skip) in enumerate(zip(self.horizontal, self.skip, strict=True)):
-            gated = run.drop(run(self._gate, run(horizontal, features) + run.take()))
+            gated = run.drop(run(gate_groups, run(horizontal, features) + run.take()))
             skipped = run(skip, gated)
             total = skipped if total is None else total + skipped
             if block < self.num_blocks:
                 added = run(self.residual[block], gated)
                 features = added if block == 0 else features + added
         return self._outputs(run, total)
-
-    def _gate(self, features: tf.Tensor) -> tf.Tensor:
-        """tanh(a) * sigmoid(b) of the two halves of the features of each group."""
-        half, lead = self.filters // self.num_groups, tf.shape(features)[:-1]
-        num_groups = features.shape[-1] // (2 * half)  # steps have one group
-        halves = tf.reshape(features, tf.concat([lead, [num_groups, 2, half]], 0))
-        values, gates = tf.unstack(halves, axis=-2)  # cheaper than slices, whose gradients are padded with zeros
-        return tf.reshape(tf.tanh(values) * tf.sigmoid(gates), tf.concat([lead, [num_groups * half]], 0))
 
     # Conditions ------------------------------------------------------------------------------------------------------
 
@@ -145,3 +139,12 @@ class GatedPixelCNNNetwork(MaskedRasterNetwork):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "condition_dropout": self.condition_dropout}
+
+
+def gate(features: tf.Tensor, half: int | None = None) -> tf.Tensor:
+    """tanh(a) * sigmoid(b) of the two halves of the features, or of each group of `2 * half` features."""
+    half, lead = half or features.shape[-1] // 2, tf.shape(features)[:-1]
+    num_groups = features.shape[-1] // (2 * half)
+    halves = tf.reshape(features, tf.concat([lead, [num_groups, 2, half]], 0))
+    values, gates = tf.unstack(halves, axis=-2)  # cheaper than slices, whose gradients are padded with zeros
+    return tf.reshape(tf.tanh(values) * tf.sigmoid(gates), tf.concat([lead, [num_groups * half]], 0))
