@@ -44,9 +44,10 @@ class Stream(enum.IntEnum):
     MASK_DEGREES = 7  # The degrees of hidden units; a part for each layer.
     DROPOUT = 8  # Dropped hidden units; a part for each layer.
     CONDITION_DROPOUT = 9  # Dropped conditional inputs.
-    INITIAL_WEIGHTS = 10
-    FIXED_ORDERS = 11  # Orders that a model keeps.
-    SHUFFLING = 12  # The order of training rows; a part for each epoch.
+    IMPORTANCE = 10  # Seeds of the importance samples of a row.
+    INITIAL_WEIGHTS = 11
+    FIXED_ORDERS = 12  # Orders that a model keeps.
+    SHUFFLING = 13  # The order of training rows; a part for each epoch.
 
 
 def threefry(key: tf.Tensor, counter: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
@@ -161,6 +162,26 @@ def _derive_row_seeds(seed: tf.Tensor, num_rows: tf.Tensor, first: tf.Tensor) ->
     rows = tf.cast(tf.range(num_rows) + first, tf.uint32)
     words = threefry(tf.cast(seed, tf.uint32)[None], (rows, tf.fill(tf.shape(rows), _word(Stream.ROW_SEEDS))))
     return tf.cast(tf.stack(words, axis=-1), tf.int32)
+
+
+def derived_seeds(seeds: tf.Tensor, number: int | tf.Tensor, stream: Stream) -> tf.Tensor:
+    """Derives another seed for each row, independent for each number and stream.
+
+    Args:
+        seeds: int32 tensor `[B, 2]`.
+        number: int or int32 scalar.
+        stream: `Stream`. What the seeds are for.
+
+    Returns:
+        int32 tensor `[B, 2]`.
+
+    Example:
+        >>> derived_seeds(row_seeds(1, 3), 0, Stream.IMPORTANCE).shape
+        TensorShape([3, 2])
+    """
+    rows = tf.shape(seeds)[:1]
+    counter = (tf.fill(rows, tf.cast(number, tf.uint32)), tf.fill(rows, _word(stream)))
+    return tf.cast(tf.stack(threefry(tf.cast(seeds, tf.uint32), counter), axis=-1), tf.int32)
 
 
 def uniform(seeds: tf.Tensor, size: int | tf.Tensor, stream: Stream, part: int = 0) -> tf.Tensor:

@@ -42,6 +42,11 @@ class Head(keras.layers.Layer, abc.ABC):
     num_sites: int | None = None
 
     @property
+    def reparameterized(self) -> bool:
+        """Whether `sample` is differentiable with respect to the parameters, and its gradient that of the expectation."""
+        return False
+
+    @property
     @abc.abstractmethod
     def params_size(self) -> int:
         """Length of a parameter vector."""

@@ -56,6 +56,10 @@ class LocationScaleMixture(Head):
         self.min_scale = float(min_scale)
 
     @property
+    def reparameterized(self) -> bool:
+        return self.num_components == 1  # With more, the choice of the component is not differentiable.
+
+    @property
     def params_size(self) -> int:
         return 3 * self.num_components
 

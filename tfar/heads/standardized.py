@@ -84,6 +84,10 @@ class Standardized(Head):
         return count
 
     @property
+    def reparameterized(self) -> bool:
+        return self.head.reparameterized
+
+    @property
     def params_size(self) -> int:
         return self.head.params_size
 

@@ -302,10 +302,12 @@ class AutoregressiveLaw:
         lead = network.event_shape[1 : len(network.event_shape) - len(network.site_shape)]
         return length * int(np.prod(lead, dtype=int))
 
-    def uniform_noise(self, seeds: tf.Tensor, num_sites: Any = None) -> tf.Tensor:
+    def uniform_noise(
+        self, seeds: tf.Tensor, num_sites: Any = None, stream: random.Stream = random.Stream.NOISE
+    ) -> tf.Tensor:
         """Returns uniform noise `[B, N, noise_size]` of int32 seeds `[B, 2]`."""
         num_sites = self.network.num_sites if num_sites is None else num_sites
-        flat = random.uniform(seeds, num_sites * self.head.noise_size, random.Stream.NOISE)
+        flat = random.uniform(seeds, num_sites * self.head.noise_size, stream)
         return tf.reshape(flat, [tf.shape(seeds)[0], num_sites, self.head.noise_size])
 
     def member_noise(self, seeds: tf.Tensor) -> tf.Tensor:
