@@ -20,7 +20,7 @@ HIDDEN_UNITS = (500, 500)
 VALIDATION_DRAWS = 4
 # Options of their own, with the values that say nothing; and arguments that the data, or another option, decide.
 OPTIONS: dict[str, Any] = {"hidden_units": None, "order": "natural", "num_masks": 1}
-DECIDED = ("event_shape", "image_shape", "head", "high", "low", "seed", "name", "dtype", "conditional_shape", *OPTIONS)
+DECIDED = ("event_shape", "head", "high", "low", "seed", "name", "conditional_shape", *OPTIONS)
 
 
 def make(
