@@ -100,7 +100,7 @@ def make_optimizer(settings: Settings) -> Any:
 
 
 def make_callbacks(settings: Settings, folder: pathlib.Path, *, validates: bool = True) -> list[Any]:
-    """Backup, averaged weights if asked for, early stopping with the best weights if anything validates, the record of epochs.
+    """Returns the callbacks: backup, moving average of the weights, early stopping and the record of epochs.
 
     The backup contains the weights that training goes on with, not their average.
     """

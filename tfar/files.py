@@ -137,7 +137,9 @@ def _is_same_file(file: BinaryIO, path: Path) -> bool:
 
 
 def _remove(path: Path) -> None:
+    """Removes a file or folder if the disk lets it; the error that was raised before says more than one of this."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)

@@ -2,7 +2,9 @@
 
 from tfar.distributions.autoregressive import Autoregressive
 from tfar.distributions.conv_nade import ConvNADE
+from tfar.distributions.factorized import Factorized
 from tfar.distributions.gated_pixel_cnn import GatedPixelCNN
+from tfar.distributions.latent_variable import LatentVariable
 from tfar.distributions.made import MADE
 from tfar.distributions.nade import NADE
 from tfar.distributions.orderless_nade import OrderlessNADE
@@ -16,7 +18,9 @@ __all__ = [
     "RNADE",
     "Autoregressive",
     "ConvNADE",
+    "Factorized",
     "GatedPixelCNN",
+    "LatentVariable",
     "OrderlessNADE",
     "PixelCNN",
     "PixelCNNPlusPlus",

@@ -1,6 +1,5 @@
 """The distribution of a network and a head: scores, draws, completions and copies."""
 
-import math
 from typing import Any, Self
 
 import keras
@@ -99,8 +98,8 @@ class Autoregressive(Shell):
         return self._law.head
 
     @property
-    def num_sites(self) -> int | None:
-        """Number of sites of an event; None if its length is not fixed."""
+    def num_sites(self) -> Any:
+        """Number of sites of an event, an int; None if its length is not fixed."""
         if self.network.num_sites is None and self._length is not None:
             return self._law.num_sites_of(self._length)
         return self.network.num_sites
@@ -277,6 +276,8 @@ class Autoregressive(Shell):
         x, observed, condition, lead = self._flat_rows(value, conditional_input, observed)
         weight = None if site_weight is None else self._site_weight(site_weight, value)
         result = self._run("evaluate", [x, condition, observed, weight])
+        if tf.executing_eagerly():
+            refuse_bad_rows(self._law, result["nll"], x, observed, condition)
         return {name: rows.unflatten(part, lead) for name, part in result.items()}
 
     @_without_autograph
@@ -393,12 +394,7 @@ class Autoregressive(Shell):
         Raises:
             ValueError: If an argument is out of range.
         """
-        shape = _sample_shape(sample_shape)
-        count = math.prod(shape) if isinstance(shape, tuple) else tf.reduce_prod(shape)
-        samples = self._sample_n(count, seed, conditional_input, length, method)
-        if isinstance(shape, tuple) and len(shape) == 1:
-            return samples
-        return rows.unflatten(samples, shape)
+        return self._draw(sample_shape, seed, conditional_input=conditional_input, length=length, method=method)
 
     def _sample_n(
         self,
@@ -413,7 +409,7 @@ class Autoregressive(Shell):
         length = self._length if length is None else length
         count, condition, lead = self._rows_of_samples(n, conditional_input)
         with private.without_recording():
-            result = self._run("sample", [condition], seed=_called(seed), count=count, length=length, method=method)
+            result = self._run("sample", [condition], seed=seed, count=count, length=length, method=method)
         if condition is not None and tf.executing_eagerly():
             refuse_bad_rows(self._law, result, conditional_input=condition)
         return rows.unflatten(result, lead)
@@ -587,26 +583,3 @@ def _first_pass(network: WholePassNetwork) -> None:
     condition = {k: zeros(s) for k, s in shape.items()} if isinstance(shape, dict) else shape and zeros(shape)
     with tf.init_scope():
         network(zeros(network.event_shape), condition)
-
-
-def _called(seed: Any) -> Any:
-    return seed() if callable(seed) else seed  # TFP passes a SeedStream.
-
-
-def _sample_shape(sample_shape: Any) -> Any:
-    """Returns a sample shape as a tuple of ints, or as an int32 tensor `[rank]` if it is one.
-
-    Raises:
-        ValueError: If it holds something else than whole numbers of at least 0.
-    """
-    static = tf.get_static_value(sample_shape) if tf.is_tensor(sample_shape) else sample_shape
-    if static is None:
-        return tf.reshape(tf.cast(sample_shape, tf.int32), [-1])
-    sizes = np.atleast_1d(
-        np.asarray(tf.TensorShape(static).as_list() if isinstance(static, tf.TensorShape) else static)
-    )
-    if sizes.size == 0:
-        return ()
-    if sizes.ndim != 1 or not np.issubdtype(sizes.dtype, np.integer) or sizes.min() < 0:
-        raise ValueError(f"Expected `sample_shape` to be whole numbers of at least 0; received {sample_shape!r}.")
-    return tuple(int(size) for size in sizes)

@@ -174,6 +174,14 @@ class Shell(tfd.Distribution):  # type: ignore[name-defined]
             count=None if count is None else int(count),
         )
 
+    def _draw(self, sample_shape: Any, seed: Any, **arguments: Any) -> tf.Tensor:
+        """Draws a sample of any shape with `_sample_n`."""
+        shape = _sample_shape(sample_shape)
+        count = math.prod(shape) if isinstance(shape, tuple) else tf.reduce_prod(shape)
+        # TFP passes a SeedStream, which is called for a seed.
+        samples = self._sample_n(count, seed() if callable(seed) else seed, **arguments)
+        return rows.unflatten(samples, shape)
+
     def _checked_value(self, value: Any) -> tf.Tensor:
         return rows.check_trailing(rows.as_float(value, "value"), tuple(self._event_shape().as_list()), "value")
 
@@ -358,3 +366,22 @@ def _deserialized(value: Any) -> Any:
     if isinstance(value, list):
         return [_deserialized(part) for part in value]
     return value
+
+
+def _sample_shape(sample_shape: Any) -> Any:
+    """Returns a sample shape as a tuple of ints, or as an int32 tensor `[rank]` if it is one.
+
+    Raises:
+        ValueError: If it holds something else than whole numbers of at least 0.
+    """
+    static = tf.get_static_value(sample_shape) if tf.is_tensor(sample_shape) else sample_shape
+    if static is None:
+        return tf.reshape(tf.cast(sample_shape, tf.int32), [-1])
+    sizes = np.atleast_1d(
+        np.asarray(tf.TensorShape(static).as_list() if isinstance(static, tf.TensorShape) else static)
+    )
+    if sizes.size == 0:
+        return ()
+    if sizes.ndim != 1 or not np.issubdtype(sizes.dtype, np.integer) or sizes.min() < 0:
+        raise ValueError(f"Expected `sample_shape` to be whole numbers of at least 0; received {sample_shape!r}.")
+    return tuple(int(size) for size in sizes)

@@ -1,5 +1,7 @@
 """Laws: the mathematics of a distribution on flat batches, in plain operations."""
 
+from tfar.laws.annealing import LinearAnnealing, LogisticAnnealing
 from tfar.laws.autoregressive import AutoregressiveLaw
+from tfar.laws.latent_variable import LatentVariableLaw
 
-__all__ = ["AutoregressiveLaw"]
+__all__ = ["AutoregressiveLaw", "LatentVariableLaw", "LinearAnnealing", "LogisticAnnealing"]

@@ -2,6 +2,7 @@
 
 from tfar.networks.base import AutoregressiveNetwork
 from tfar.networks.conv_nade import ConvNADENetwork
+from tfar.networks.factorized import FactorizedNetwork
 from tfar.networks.gated_pixel_cnn import GatedPixelCNNNetwork
 from tfar.networks.made import MADENetwork
 from tfar.networks.nade import NADENetwork
@@ -15,6 +16,7 @@ from tfar.networks.whole_pass import WholePassNetwork
 __all__ = [
     "AutoregressiveNetwork",
     "ConvNADENetwork",
+    "FactorizedNetwork",
     "GatedPixelCNNNetwork",
     "MADENetwork",
     "NADENetwork",

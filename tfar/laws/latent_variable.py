@@ -1,0 +1,150 @@
+"""The latent-variable law: a prior over a latent, an encoder and an autoregressive decoder."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from tfar import random
+from tfar.heads.numerics import logaddexp
+from tfar.laws.autoregressive import AutoregressiveLaw
+from tfar.laws.latent_signatures import latent_signatures
+from tfar.laws.signature import Signature
+from tfar.networks.inputs import row_seeds
+
+
+class LatentVariableLaw:
+    """The law of events with a latent variable.
+
+        p(x) = E_{z ~ p(z)} p(x | z)
+        elbo(x) = E_{z ~ q(z | x)} [log p(x | z) + log p(z) - log q(z | x)] <= log p(x)
+
+    It works on flat batches in plain operations, as `AutoregressiveLaw`. Its `log_prob` is not known; `elbo` and
+    `importance_log_prob` are lower bounds of it in expectation.
+
+    Args:
+        prior: the law p(z).
+        encoder: the law q(z | x), whose condition is an event.
+        decoder: the law p(x | z), whose condition is a latent.
+        kl_weight: float, or a function of the training step: the weight of log q(z | x) - log p(z) in the training loss.
+    """
+
+    options: dict[str, Any] = {}
+    static_options: dict[str, Any] = {}
+    config: dict[str, Any] = {}
+
+    def __init__(
+        self,
+        prior: AutoregressiveLaw,
+        encoder: AutoregressiveLaw,
+        decoder: AutoregressiveLaw,
+        *,
+        kl_weight: float | Callable[[Any], Any] = 1.0,
+    ) -> None:
+        self.prior, self.encoder, self.decoder, self.kl_weight = prior, encoder, decoder, kl_weight
+
+    def with_options(self) -> "LatentVariableLaw":
+        """Returns the law itself, which has no options."""
+        return self
+
+    # Bounds ----------------------------------------------------------------------------------------------------------
+
+    def encode(self, seeds: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+        """Draws a latent from q(z | x) for each row, `[B, *latent_shape]`: a function of `seeds [B, 2]` and the row."""
+        noise = self.encoder.uniform_noise(seeds, stream=random.Stream.LATENT)
+        return self.encoder.sample_from_noise(noise, x, self.encoder.ensemble_noise(seeds))
+
+    def elbo(self, seeds: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+        """Returns a one-sample estimate of the evidence lower bound of each row in nats, `[B]`."""
+        z = self.encode(seeds, x)
+        return self.decoder.log_prob(x, z) + self.prior.log_prob(z) - self.encoder.log_prob(z, x)
+
+    def importance_log_prob(self, seeds: tf.Tensor, x: tf.Tensor, num_samples: int) -> tf.Tensor:
+        """Returns the importance-weighted bound of the log-probability of each row, `[B]`.
+
+            log (1 / S) sum_s p(x | z_s) p(z_s) / q(z_s | x),    z_s ~ q(z | x)
+
+        Its expectation rises to log p(x) with the number of samples S.
+
+        References:
+            Burda, Grosse and Salakhutdinov. Importance weighted autoencoders. ICLR 2016. https://arxiv.org/abs/1509.00519
+        """
+
+        def one(number: Any) -> tf.Tensor:
+            return self.elbo(random.derived_seeds(seeds, number, random.Stream.IMPORTANCE), x)
+
+        _, total = tf.while_loop(
+            lambda s, _: s < num_samples,
+            lambda s, total: (s + 1, logaddexp(total, one(s))),
+            (tf.constant(1), one(0)),
+            maximum_iterations=num_samples - 1,
+        )
+        return total - math.log(num_samples)
+
+    def training_loss(
+        self,
+        x: tf.Tensor,
+        conditional_input: Any,
+        seed: tf.Tensor,
+        step: Any = 0,
+        observed: tf.Tensor | None = None,
+        site_weight: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """Returns what training minimises, `[B]`: the negative bound with the KL term weighted by `kl_weight(step)`.
+
+            -log p(x | z) + kl_weight (log q(z | x) - log p(z)),    z ~ q(z | x)
+
+        Gradients of the encoder pass through the draw if its head is reparameterised. Otherwise the loss carries the score
+        function term, whose value is 0: `(loss - ...) * grad log q(z | x)`.
+
+        Args:
+            x: float32 `[B, *event_shape]`.
+            conditional_input: None.
+            seed: int32 `[2]`. All that is random in the loss is a function of it.
+            step: int or int32 scalar. Number of the training step.
+            observed: None, as what is not observed would have to be integrated out.
+            site_weight: None, or as the decoder takes it.
+        """
+        weight = self.kl_weight(step) if callable(self.kl_weight) else self.kl_weight
+        seeds = row_seeds(seed, tf.shape(x)[0])
+        z = self.encode(seeds, x)
+        if not self.encoder.head.reparameterized:
+            z = tf.stop_gradient(z)
+        log_q = self.encoder.log_prob(z, x)
+        loss = self.decoder.training_loss(x, z, seed, step, site_weight=site_weight)
+        loss += weight * (log_q - self.prior.log_prob(z))
+        if not self.encoder.head.reparameterized:
+            loss += tf.stop_gradient(loss) * (log_q - tf.stop_gradient(log_q))
+        return loss
+
+    def evaluate(
+        self,
+        x: tf.Tensor,
+        conditional_input: Any = None,
+        observed: tf.Tensor | None = None,
+        site_weight: tf.Tensor | None = None,
+        seed: tf.Tensor | None = None,
+    ) -> dict[str, tf.Tensor]:
+        """Returns what evaluation reports of each row: `{"elbo": [B]}`, in nats, with the KL weight 1 and without dropout."""
+        seed = tf.zeros([2], tf.int32) if seed is None else seed
+        return {"elbo": self.elbo(row_seeds(seed, tf.shape(x)[0]), x)}
+
+    # Exports ---------------------------------------------------------------------------------------------------------
+
+    def signatures(self, dist: Any) -> dict[str, Signature]:
+        """Returns the signatures of an exported model by name, the default one first; see `AutoregressiveLaw.signatures`."""
+        return latent_signatures(dist)
+
+    # Draws -----------------------------------------------------------------------------------------------------------
+
+    def sample(self, seeds: tf.Tensor, conditional_input: Any = None, method: str = "ancestral") -> tf.Tensor:
+        """Draws a latent from the prior and an event given it for each seed, `[B, *event_shape]`."""
+        noise = self.prior.uniform_noise(seeds, stream=random.Stream.LATENT)
+        z = self.prior.sample_from_noise(noise, None, self.prior.ensemble_noise(seeds))
+        return self.decoder.sample(seeds, z, method=method)
+
+    def bad_row_marks(self, x: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
+        """Returns zeros `[B]`, with NaN for rows that are outside the support."""
+        zeros = tf.zeros([tf.shape(x)[0], *self.decoder.network.conditional_shape])
+        return self.decoder.bad_row_marks(x, zeros)

@@ -1,0 +1,110 @@
+"""A network whose sites are independent given the condition: one group, decided in one step."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfar.networks.base import AutoregressiveNetwork, Weights
+from tfar.networks.conditions import State
+
+
+@keras.saving.register_keras_serializable("tfar")
+class FactorizedNetwork(AutoregressiveNetwork):
+    """Parameters that depend on the condition alone, or on nothing.
+
+        params = f(condition)        or, without a condition, a table of parameters for each site
+
+    Args:
+        event_shape: shape of one event.
+        params_size: int, P. Parameters of a site.
+        site_shape: shape of the value of one site.
+        network: None, or a Keras layer from the condition to `[B, num_sites, P]` or flat.
+        conditional_shape: shape of the conditional input of one row, a dict of shapes, or None.
+        initial_params: None, or P numbers: the parameters of every site before training, without a network. Default: 0.
+        trainable: bool.
+
+    Raises:
+        ValueError: If there is a network without a condition or the other way round.
+    """
+
+    def __init__(
+        self,
+        event_shape: tuple[int, ...],
+        params_size: int,
+        site_shape: tuple[int, ...] = (),
+        *,
+        network: keras.layers.Layer | None = None,
+        conditional_shape: Any = None,
+        initial_params: Sequence[float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(event_shape, site_shape, conditional_shape, **kwargs)
+        if (network is None) != (conditional_shape is None):
+            raise ValueError(
+                "Expected a `network` exactly if there is a `conditional_shape`, as it takes the condition; received "
+                f"{network!r} and {conditional_shape!r}."
+            )
+        self.network, self._params_size = network, int(params_size)
+        self.initial_params = None if initial_params is None else [float(p) for p in initial_params]
+        self.step_of_site = np.zeros([1, self.num_sites], np.int32)
+
+    @property
+    def params_size(self) -> int:
+        return self._params_size
+
+    def build(self, input_shape: Any = None) -> None:
+        self.params = None
+        if self.network is None:
+            params = self.initial_params or [0.0] * self._params_size
+            table = np.tile(np.asarray(params, np.float32), [self.num_sites, 1])
+            self.params = self.add_weight(
+                name="params",
+                shape=table.shape,
+                initializer=lambda shape, dtype=None: tf.constant(table, dtype),
+                trainable=self.trainable,
+            )
+        self.built = True
+
+    def call(
+        self, x: Any, conditional_input: Any = None, member: Any = 0, order: Any = None, training: Any = None
+    ) -> tf.Tensor:
+        return self._params(tf.shape(x)[0], conditional_input, training)
+
+    def _params(self, batch_size: int | tf.Tensor, conditional_input: Any, training: Any = None) -> tf.Tensor:
+        if self.network is None:
+            return tf.tile(tf.convert_to_tensor(self.params)[None], [batch_size, 1, 1])
+        params = tf.convert_to_tensor(self.network(conditional_input, training=training))
+        expected = self.num_sites * self._params_size
+        if params.shape[1:].num_elements() not in (None, expected):
+            raise ValueError(
+                f"Expected the network to give {self.num_sites} sites x {self._params_size} parameters = {expected} numbers a "
+                f"row; received shape {params.shape}."
+            )
+        return tf.reshape(params, [-1, self.num_sites, self._params_size])
+
+    def start(
+        self, batch_size: int | tf.Tensor, conditional_input: Any = None, *, order: Any = None, member: Any = None
+    ) -> State:
+        return {"params": tf.cast(self._params(batch_size, conditional_input), tf.float32)}
+
+    def step(
+        self, state: State, index: tf.Tensor, x_previous: tf.Tensor, weights: Weights | None = None
+    ) -> tuple[tf.Tensor, State]:
+        return state["params"], state
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "params_size": self._params_size,
+            "network": None if self.network is None else keras.saving.serialize_keras_object(self.network),
+            "initial_params": self.initial_params,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "FactorizedNetwork":
+        network = config["network"]
+        network = None if network is None else keras.saving.deserialize_keras_object(network)
+        return cls(**{**config, "network": network})
