@@ -233,7 +233,7 @@ def test_a_damaged_folder_is_told_so(export, data, tmp_path, monkeypatch, every_
     with pytest.raises(ValueError, match=r"log_prob.f32 is damaged: expected 120 scores; delete"):
         score(export, data, tmp_path / "scores.npy")
     (folder / "journal.json").write_text('{"rows": 3')
-    with pytest.raises(ValueError, match=r"journal.json is damaged"):
+    with pytest.raises(ValueError, match=r"journal.json: expected a journal of scores .delete .* to start again"):
         score(export, data, tmp_path / "scores.npy")
 
 
