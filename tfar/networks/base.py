@@ -160,7 +160,7 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
         sites: ArrayLike | None = None,
         member: int = 0,
         order: ArrayLike | None = None,
-        num_sites: int | None = None,
+        num_sites: Any = None,
     ) -> NDArray[np.bool_]:
         """Returns the sites that parameters can depend on, as the connections of the network allow.
 
@@ -281,7 +281,7 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
         }
 
 
-def num_sites(event_shape: tuple[int | None, ...], site_shape: tuple[int, ...]) -> int | None:
+def num_sites(event_shape: tuple[Any, ...], site_shape: tuple[int, ...]) -> int | None:
     """Returns the number of sites of an event whose trailing axes are those of a site; None if its length is not fixed.
 
     Raises:
