@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
+from tfar import private
 from tfar.networks import schedule
 from tfar.networks.conditions import State, shape_config
 
@@ -269,7 +270,7 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
     def _trackable_children(self, save_type: str = "checkpoint", **kwargs: Any) -> dict[str, Any]:
         """Lists all layers for `tf.train.Checkpoint`, because Keras hides those in lists from it."""
         children = super()._trackable_children(save_type, **kwargs)
-        layers = self._flatten_layers(include_self=False) if save_type == "checkpoint" else []
+        layers = private.layers_of(self) if save_type == "checkpoint" else []
         return {**children, **{f"layer_{i}": layer for i, layer in enumerate(layers)}}
 
     def get_config(self) -> dict[str, Any]:
