@@ -142,7 +142,7 @@ class _Parts:
         return tf.reduce_all(tf.reshape(observed, shape) > 0.0, axis=-1)
 
     def _make(
-        self, name: str, compute: Any, specs: dict[str, tf.TensorSpec], output: tuple[str, tuple[int | None, ...], str]
+        self, name: str, compute: Any, specs: dict[str, tf.TensorSpec], output: tuple[str, tuple[int, ...], str]
     ) -> Signature:
         key, shape, meaning = output
 
@@ -175,7 +175,7 @@ class _Examples:
     def __init__(self, dist: Any) -> None:
         self.dist = dist.copy(jit_compile=False)
         self.event_shape = tuple(size or EXAMPLE_LENGTH for size in dist.event_shape.as_list())
-        self.num_sites = math.prod(self.event_shape) // math.prod(dist.head.site_shape)
+        self.num_sites = _num_sites(dist, self.event_shape)
         self.batch = functools.cache(self._batch)
         self.live = functools.cache(self._live)
 
@@ -233,6 +233,5 @@ class _Examples:
         return np.repeat(marks, size, axis=1).reshape(ROWS, *self.event_shape).astype(np.float32)
 
 
-def _num_sites(dist: Any, event_shape: tuple[int | None, ...]) -> int | None:
-    sizes = [size for size in event_shape if size is not None]
-    return math.prod(sizes) // math.prod(dist.head.site_shape) if len(sizes) == len(event_shape) else None
+def _num_sites(dist: Any, event_shape: tuple[Any, ...]) -> Any:
+    return None if None in event_shape else math.prod(event_shape) // math.prod(dist.head.site_shape)
