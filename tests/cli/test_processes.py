@@ -77,14 +77,13 @@ def test_a_killed_and_resumed_run_equals_an_unbroken_one(tmp_path: Path, invoke:
 
 def train_settings(epochs: int = 3) -> Settings:
     return Settings(
-        model="made",
         data="digits",
         hidden_units=(8,),
         epochs=epochs,
         batch_size=500,
         patience=1,
         ema=0.9,
-        num_masks=None,
+        arguments={"jit_compile": False},
     )
 
 
