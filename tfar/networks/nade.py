@@ -185,12 +185,3 @@ class NADENetwork(AutoregressiveNetwork):
         else:
             params = tf.matmul(hidden, output_kernel, transpose_b=True)
         return (params + tf.gather(weights["output_bias"], index))[:, None], state
-
-    def get_config(self) -> dict[str, Any]:
-        names = ("hidden_units", "params_size", "activation", "learned_first_state", "num_classes", "one_hot", "seed")
-        return {
-            **super().get_config(),
-            **{name: getattr(self, name) for name in (*names, "scaled_activations", "compensated")},
-            "order": self.order if isinstance(self.order, str) else np.asarray(self.order).tolist(),
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-        }
