@@ -32,7 +32,7 @@ def test_help_lists_the_commands(invoke: Any) -> None:
 def test_a_run_folder_holds_everything(digits_run: Path) -> None:
     names = {path.name for path in digits_run.iterdir()}
     assert names >= {"config.json", "model.keras", "journal.json", "metrics.csv", "tensorboard", "pictures"}
-    assert [path for path in digits_run.glob("best-*.weights.h5")]
+    assert list(digits_run.glob("best-*.weights.h5"))
     config = json.loads((digits_run / "config.json").read_text())
     assert config["settings"]["hidden_units"] == [8]
     assert config["data"]["event_shape"] == [8, 8]
