@@ -47,7 +47,7 @@ def test_the_same_seed_makes_the_same_model():
 
 def test_config_round_trip():
     dist = tfar.MADE(
-        [4], [8, 6], tfar.heads.Categorical(3), "random", 2, degrees="random", conditional_shape={"a": [2]}, seed=5,
+        [4], [8, 6], head=tfar.heads.Categorical(3), order="random", num_masks=2, degrees="random", conditional_shape={"a": [2]}, seed=5,
         activation="tanh", kernel_initializer="he_normal", connectivity_weights=True, direct_connections=False,
         jit_compile=False, name="mine",
     )  # fmt: skip

@@ -2,15 +2,16 @@
 
 import abc
 import math
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
+from tfar import configuration, private
 from tfar.networks import schedule
-from tfar.networks.conditions import State, shape_config
+from tfar.networks.conditions import State
 
 Weights = dict[str, tf.Tensor]
 
@@ -63,6 +64,12 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
         "order='random' and num_masks=None."
     )
 
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Notes the arguments of the constructor, which are the configuration."""
+        network = super().__new__(cls, *args, **kwargs)
+        object.__setattr__(network, "_arguments", configuration.noted_arguments(cls, args, kwargs))
+        return network
+
     def __init__(
         self,
         event_shape: tuple[int | None, ...],
@@ -71,11 +78,11 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.event_shape = tuple(event_shape)
+        self.event_shape: tuple[Any, ...] = tuple(event_shape)
         self.site_shape = tuple(site_shape)
         self.conditional_shape = conditional_shape
-        self.num_sites = num_sites(self.event_shape, self.site_shape)
-        self.step_of_site: NDArray[np.int32] | None = None
+        self.num_sites: Any = num_sites(self.event_shape, self.site_shape)
+        self.step_of_site: Any = None
         if self.num_sites is not None:
             self.step_of_site = np.arange(self.num_sites, dtype=np.int32)[None]
 
@@ -85,7 +92,7 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
         """Length of a parameter vector."""
 
     @property
-    def orders(self) -> NDArray[np.int32] | None:
+    def orders(self) -> Any:
         """The sites in the order of the steps, int32 `[num_members or 1, num_sites]`; None if the length is not fixed."""
         return None if self.step_of_site is None else schedule.order_of(self.step_of_site)
 
@@ -160,7 +167,7 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
         sites: ArrayLike | None = None,
         member: int = 0,
         order: ArrayLike | None = None,
-        num_sites: int | None = None,
+        num_sites: Any = None,
     ) -> NDArray[np.bool_]:
         """Returns the sites that parameters can depend on, as the connections of the network allow.
 
@@ -269,19 +276,21 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
     def _trackable_children(self, save_type: str = "checkpoint", **kwargs: Any) -> dict[str, Any]:
         """Lists all layers for `tf.train.Checkpoint`, because Keras hides those in lists from it."""
         children = super()._trackable_children(save_type, **kwargs)
-        layers = self._flatten_layers(include_self=False) if save_type == "checkpoint" else []
+        layers = private.layers_of(self) if save_type == "checkpoint" else []
         return {**children, **{f"layer_{i}": layer for i, layer in enumerate(layers)}}
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "event_shape": list(self.event_shape),
-            "site_shape": list(self.site_shape),
-            "conditional_shape": shape_config(self.conditional_shape),
-        }
+        """Returns the arguments of the constructor."""
+        own = {name: configuration.serialized(value) for name, value in self._arguments.items()}
+        return {**super().get_config(), **own} if configuration.accepts_others(type(self)) else own
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Makes the network of a configuration, with new weights."""
+        return cls(**{name: configuration.deserialized(value) for name, value in config.items()})
 
 
-def num_sites(event_shape: tuple[int | None, ...], site_shape: tuple[int, ...]) -> int | None:
+def num_sites(event_shape: tuple[Any, ...], site_shape: tuple[int, ...]) -> int | None:
     """Returns the number of sites of an event whose trailing axes are those of a site; None if its length is not fixed.
 
     Raises:

@@ -97,7 +97,11 @@ class ConvNADENetwork(OrderlessNetwork):
         return self.sites_per_pixel * (self._encode.inputs_per_site + 1)
 
     def influences(
-        self, sites: ArrayLike | None = None, member: int = 0, order: ArrayLike | None = None
+        self,
+        sites: ArrayLike | None = None,
+        member: int = 0,
+        order: ArrayLike | None = None,
+        num_sites: int | None = None,
     ) -> NDArray[np.bool_]:
         """Returns earlier sites; without the fully connected branch, those alone that the convolutions connect."""
         earlier = super().influences(sites, member, order)
@@ -193,17 +197,6 @@ class ConvNADENetwork(OrderlessNetwork):
             return [None] * (len(self.convolutions) - 1 + len(self.hidden_units or ()))
         features = flatten_condition(conditional_input, self.conditional_shape)
         return [layer(features) for layer in self.condition_layers]
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "filters": list(self.filters),
-            "kernel_sizes": [list(size) for size in self.kernel_sizes],
-            "hidden_units": None if self.hidden_units is None else list(self.hidden_units),
-            **{name: getattr(self, name) for name in ("params_size", "num_classes", "one_hot")},
-            "activation": keras.activations.serialize(self.activation),
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-        }
 
 
 def check_image(event_shape: tuple[int, ...], filters: Sequence[int], kernel_sizes: Sequence[tuple[int, int]]) -> None:

@@ -250,26 +250,6 @@ class MADENetwork(MADESteps):
         inputs = tf.repeat(site_degrees, self._encode.inputs_per_site, axis=-1)
         return [inputs, *connectivity.hidden, tf.repeat(site_degrees, self._params_size, axis=-1)]
 
-    def get_config(self) -> dict[str, Any]:
-        order = self.order if isinstance(self.order, str) else np.asarray(self.order).tolist()
-        names = (
-            "params_size",
-            "num_masks",
-            "num_eval_masks",
-            "degrees",
-            "direct_connections",
-            "connectivity_weights",
-            "dropout_rate",
-        )
-        return {
-            **super().get_config(),
-            **{name: getattr(self, name) for name in (*names, "num_classes", "one_hot", "seed")},
-            "hidden_units": list(self.hidden_units),
-            "order": order,
-            "activation": keras.activations.serialize(self.activation),
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-        }
-
 
 def select_member(noise: tf.Tensor, num_members: int) -> tf.Tensor:
     """Selects a member uniformly. Returns int32 of the shape of `noise`, which is in (0, 1)."""

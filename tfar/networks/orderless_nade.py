@@ -171,13 +171,3 @@ class OrderlessNADENetwork(OrderlessNetwork):
         else:
             params = tf.matmul(hidden, kernel, transpose_b=True)
         return (params + tf.gather(weights["output_bias"], site))[:, None], state
-
-    def get_config(self) -> dict[str, Any]:
-        names = ("params_size", "dropout_rate", "num_classes", "one_hot")
-        return {
-            **super().get_config(),
-            **{name: getattr(self, name) for name in names},
-            "hidden_units": list(self.hidden_units),
-            "activation": keras.activations.serialize(self.activation),
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-        }

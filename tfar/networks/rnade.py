@@ -55,6 +55,3 @@ class RNADENetwork(NADENetwork):
     def _initial_output_bias(self) -> Any:
         initial, sites = self.initial_params, self.num_sites or 0
         return "zeros" if initial is None else lambda *_, **__: tf.constant(initial * sites, tf.float32)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "initial_params": self.initial_params}
