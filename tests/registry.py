@@ -160,23 +160,23 @@ def gated_pixel_cnn(name: str, event_shape: Any = (3, 3), head: Any = None, main
 
 
 def pixel_cnn_plus_plus(
-    name: str, image_shape: Any = (3, 2, 1), levels: int = 3, main: bool = False, **kwargs: Any
+    name: str, event_shape: Any = (3, 2, 1), levels: int = 3, main: bool = False, **kwargs: Any
 ) -> Case:
     """A case of PixelCNNPlusPlus over images of `levels` values, without dropout unless it is asked for."""
-    image_shape = tuple(image_shape)
+    event_shape = tuple(event_shape)
     arguments = {
-        "num_resnet": 1,
-        "num_hierarchies": 1,
-        "num_filters": 3,
-        "num_logistic_mix": 2,
-        "dropout_p": 0.0,
+        "num_blocks": 1,
+        "num_levels": 1,
+        "filters": 3,
+        "num_components": 2,
+        "dropout_rate": 0.0,
         **kwargs,
     }
 
     def make() -> tfar.PixelCNNPlusPlus:
-        return randomize(tfar.PixelCNNPlusPlus(image_shape, high=levels - 1, **arguments))
+        return randomize(tfar.PixelCNNPlusPlus(event_shape, high=levels - 1, **arguments))
 
-    return Case(f"PixelCNNPlusPlus-{name}", make, image_shape, levels, kwargs.get("conditional_shape"), main)
+    return Case(f"PixelCNNPlusPlus-{name}", make, event_shape, levels, kwargs.get("conditional_shape"), main)
 
 
 def own_network(conditional: bool = False) -> Case:
@@ -315,19 +315,19 @@ CASES = (
     gated_pixel_cnn("colours-levels", event_shape=(2, 1, 3), head=categorical),
     gated_pixel_cnn("wide-kernels", event_shape=(4, 3), first_kernel_size=[4, 5], kernel_size=[5, 4]),
     gated_pixel_cnn("no-blocks", event_shape=(2, 4), num_blocks=0, output_filters=[]),
-    pixel_cnn_plus_plus("two-levels", (3, 3, 1), 2, num_hierarchies=2, conditional_shape=(2,)),
+    pixel_cnn_plus_plus("two-levels", (3, 3, 1), 2, num_levels=2, conditional_shape=(2,)),
     pixel_cnn_plus_plus(
-        "one-level", receptive_field_dims=(2, 3), use_data_init=False, conditional_shape={"label": (1,)}, main=True
+        "one-level", kernel_size=(2, 3), use_data_init=False, conditional_shape={"label": (1,)}, main=True
     ),
-    pixel_cnn_plus_plus("colour", (2, 2, 2), 2, num_hierarchies=2, use_weight_norm=False, resnet_activation="elu"),
+    pixel_cnn_plus_plus("colour", (2, 2, 2), 2, num_levels=2, use_weight_norm=False, activation="elu"),
     pixel_cnn_plus_plus(
         "wide",
         (3, 5, 1),
         2,
-        num_filters=5,  # of three, a block has none that its relu lets through
-        num_hierarchies=2,
-        receptive_field_dims=(4, 5),
-        resnet_activation="relu",
+        filters=5,  # of three, a block has none that its relu lets through
+        num_levels=2,
+        kernel_size=(4, 5),
+        activation="relu",
     ),
     own_network(),
     own_network(conditional=True),
