@@ -89,12 +89,7 @@ def shared_weights(peer, network, seed=0):
             variable.assign(value)
         wrapper.initialized.assign(True)
     projections = by_creation(layers, "Dense")
-    blocks = [
-        b
-        for stack in (network.vertical, network.horizontal)
-        for b in stack.blocks()
-        if b.condition is not None
-    ]
+    blocks = [b for stack in (network.vertical, network.horizontal) for b in stack.blocks() if b.condition is not None]
     for dense, block in zip(projections, in_order(network, blocks), strict=True):
         for variable, own in zip(dense.weights, block.condition.weights, strict=True):
             value = rng.normal(0.0, 0.5, size=own.shape)
@@ -126,9 +121,7 @@ def in_order(network, blocks):
 def test_log_prob_and_size_are_those_of_tensorflow_probability(shape, conditional_shape, arguments):
     arguments = {**PEER, **arguments}
     peer = tfp.distributions.PixelCNN(shape, conditional_shape, use_data_init=False, **arguments)
-    dist = tfar.PixelCNNPlusPlus.from_tfp(
-        shape, conditional_shape, use_data_init=False, jit_compile=False, **arguments
-    )
+    dist = tfar.PixelCNNPlusPlus.from_tfp(shape, conditional_shape, use_data_init=False, jit_compile=False, **arguments)
     shared_weights(peer, dist.network)
     low, high = arguments.get("low", 0), arguments.get("high", 255)
     x = images(shape, high=high - low) + low
@@ -278,9 +271,7 @@ def test_three_levels_fall_due_at_their_rows_and_columns():
 
 @pytest.mark.slow
 def test_values_may_start_elsewhere_than_at_0():
-    dist = tfar.PixelCNNPlusPlus(
-        (2, 2, 1), num_blocks=1, num_levels=2, filters=2, num_components=2, low=-1, high=1
-    )
+    dist = tfar.PixelCNNPlusPlus((2, 2, 1), num_blocks=1, num_levels=2, filters=2, num_components=2, low=-1, high=1)
     rng = np.random.default_rng(0)
     for variable in dist.trainable_variables:
         variable.assign(rng.normal(0.0, 0.6, size=variable.shape))
@@ -322,7 +313,7 @@ def test_from_tfp_takes_the_arguments_of_tensorflow_probability():
     ours = list(inspect.signature(tfar.PixelCNNPlusPlus.from_tfp).parameters.values())[: len(theirs)]
     assert [p.name for p in ours] == [p.name for p in theirs]
     assert [p.default for p in ours[:-1]] == [p.default for p in theirs[:-1]]
-    with pytest.raises(ValueError, match="Expected `dtype` to be tf.float32"):
+    with pytest.raises(ValueError, match=r"Expected `dtype` to be tf\.float32"):
         tfar.PixelCNNPlusPlus.from_tfp((4, 4, 1), dtype=tf.float16)
 
 

@@ -18,7 +18,9 @@ LARGER = {
     "PixelCNN": lambda: tfar.PixelCNN([5, 6, 2], 4, num_blocks=2, first_kernel_size=(4, 3), kernel_size=(2, 3)),
     "GatedPixelCNN": lambda: tfar.GatedPixelCNN([5, 7], 2, num_blocks=2, first_kernel_size=(5, 2), kernel_size=(3, 3)),
     "PixelCNNPlusPlus": lambda: tfar.PixelCNNPlusPlus([9, 7, 2], 2, num_blocks=1, num_levels=3, kernel_size=(3, 3)),
-    "PixelCNNPlusPlus-wide": lambda: tfar.PixelCNNPlusPlus([6, 5, 1], 2, num_blocks=2, num_levels=2, kernel_size=(4, 5)),
+    "PixelCNNPlusPlus-wide": lambda: tfar.PixelCNNPlusPlus(
+        [6, 5, 1], 2, num_blocks=2, num_levels=2, kernel_size=(4, 5)
+    ),
 }
 
 
