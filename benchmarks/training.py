@@ -100,15 +100,15 @@ def make_optimizer(settings: Settings) -> Any:
 
 
 def make_callbacks(settings: Settings, folder: pathlib.Path, *, validates: bool = True) -> list[Any]:
-    """Backup, averaged weights if asked for, early stopping with the best weights if anything validates, the record of epochs.
+    """Returns the callbacks: backup, moving average of the weights, early stopping and the record of epochs.
 
-    The backup comes first: it must hold the weights that training goes on with, not their average.
+    The backup contains the weights that training goes on with, not their average.
     """
     import keras
 
-    callbacks = [
-        keras.callbacks.BackupAndRestore(str(folder / "backup"), double_checkpoint=True, delete_checkpoint=False)
-    ]
+    import tfar
+
+    callbacks: list[Any] = [tfar.training.Backup(folder / "backup")]
     if settings.ema_momentum is not None:
         callbacks.append(keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
     if settings.decay_epochs:

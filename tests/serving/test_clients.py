@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import types
 import urllib.request
 
 import numpy as np
@@ -28,10 +29,10 @@ MODELS = ("binary", "table")
 
 def inputs_of(model):
     """A batch for all signatures."""
-    density, seeds = model.dist.density, tfar.random.row_seeds(3, NUM_ROWS)
+    law, seeds = model.dist.law, tfar.random.row_seeds(3, NUM_ROWS)
     batch = model.condition(NUM_ROWS)
     batch["seed"] = seeds.numpy()
-    batch["noise"], batch["member_noise"] = density.noise(seeds).numpy(), density.member_noise(seeds).numpy()
+    batch["noise"], batch["member_noise"] = law.uniform_noise(seeds).numpy(), law.member_noise(seeds).numpy()
     part = signatures(model.dist)["sample"]
     batch["value"] = part.function(**{name: tf.constant(batch[name]) for name in part.inputs})["value"].numpy()
     batch["observed"] = np.zeros_like(batch["value"])
@@ -45,10 +46,10 @@ def test_every_signature_gives_what_the_distribution_gives(server, exported, tra
     batch = inputs_of(model)
     for signature, part in signatures(model.dist).items():
         inputs = {key: batch[key] for key in part.inputs}
-        expected = part.function(**{key: tf.constant(value) for key, value in inputs.items()})[part.output].numpy()
+        (expected,) = part.function(**{key: tf.constant(value) for key, value in inputs.items()}).values()
         got = client.predict(inputs, signature)
         assert got.dtype == np.float32
-        tolerance = {"rtol": 1e-5, "atol": 1e-6} if part.output != "value" else {"atol": 1e-4}
+        tolerance = {"atol": 1e-4} if "value" in part.outputs else {"rtol": 1e-5, "atol": 1e-6}
         np.testing.assert_allclose(got, expected, **tolerance, err_msg=signature)
 
 
@@ -56,7 +57,7 @@ def test_draws_are_those_of_the_distribution(server, exported, transport):
     dist = exported["binary"].dist
     seeds = tfar.random.row_seeds(11, 100)
     drawn = server.client(transport, "binary").predict({"seed": seeds.numpy()}, "sample")
-    assert tfar.testing.equal_samples(dist, dist.sample(100, seed=11), drawn, dist.density.noise(seeds))
+    assert tfar.testing.equal_samples(dist, dist.sample(100, seed=11), drawn, dist.law.uniform_noise(seeds))
     assert set(np.unique(drawn)) == {0.0, 1.0}
 
 
@@ -196,3 +197,26 @@ def test_a_connection_that_the_server_closed_is_made_anew():
         client = rest_client.RestClient(f"127.0.0.1:{listener.getsockname()[1]}", "made")
         with contextlib.closing(client):
             assert [client.status() for _ in range(3)] == [{1: "AVAILABLE"}] * 3
+
+
+@pytest.mark.parametrize("by_row", [False, True])
+def test_several_outputs_come_by_name_over_rest(by_row, monkeypatch):
+    client = rest_client.RestClient()
+    answer = {"outputs": {"a": [1.0, 2.0], "b": [[3.0], [4.0]]}}
+    if by_row:
+        answer = {"predictions": [{"a": 1.0, "b": [3.0]}, {"a": 2.0, "b": [4.0]}]}
+    monkeypatch.setattr(client, "request", lambda *args: answer)
+    found = client.predict({"value": [0, 1]}, by_row=by_row)
+    assert {name: output.tolist() for name, output in found.items()} == {"a": [1.0, 2.0], "b": [[3.0], [4.0]]}
+
+
+def test_several_outputs_come_by_name_over_grpc():
+    import grpc_client
+    from tensorflow_serving.apis import predict_pb2
+
+    client, answer = grpc_client.GrpcClient(), predict_pb2.PredictResponse()
+    for name, value in (("a", [1.0, 2.0]), ("b", [[3.0], [4.0]])):
+        answer.outputs[name].CopyFrom(grpc_client.to_proto(np.array(value, np.float32)))
+    client._prediction = types.SimpleNamespace(Predict=lambda request, timeout: answer)
+    found = client.predict({"value": np.zeros([2, 1], np.float32)})
+    assert {name: output.tolist() for name, output in found.items()} == {"a": [1.0, 2.0], "b": [[3.0], [4.0]]}

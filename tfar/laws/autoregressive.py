@@ -8,8 +8,11 @@ import tensorflow as tf
 from tfar import random
 from tfar.heads import Head
 from tfar.laws import samplers
+from tfar.laws.autoregressive_signatures import autoregressive_signatures
 from tfar.laws.ensemble import Ensemble
 from tfar.laws.member import Member
+from tfar.laws.signature import Signature
+from tfar.laws.weights import reads_weights_once
 from tfar.networks import AutoregressiveNetwork
 from tfar.networks.permutations import inverted, observed_first
 
@@ -123,16 +126,19 @@ class AutoregressiveLaw:
 
     # Scores ----------------------------------------------------------------------------------------------------------
 
+    @reads_weights_once
     def log_prob(self, x: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
         """Returns the log-probability of each row in nats, `[B]`; of an ensemble that of the mean of the probabilities."""
         x, valid = self._clean(x, conditional_input)
         return _nan_unless(valid, self.members.log_prob(x, conditional_input))
 
+    @reads_weights_once
     def site_log_probs(self, x: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
         """Returns the share of each site in the log-probability, `[B, N]`; see `Ensemble.site_log_probs`."""
         x, valid = self._clean(x, conditional_input)
         return _nan_unless(valid, self.members.site_log_probs(x, conditional_input))
 
+    @reads_weights_once
     def observed_log_prob(self, x: tf.Tensor, observed: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
         """Returns the log-probability `[B]` of the observed sites.
 
@@ -146,6 +152,7 @@ class AutoregressiveLaw:
         total = score(self.member(0)) if self.num_members == 1 else self._ensemble.log_mean_exp(score)
         return _nan_unless(tf.logical_and(valid, self.allows(observed)), total)
 
+    @reads_weights_once
     def observed_site_log_probs(self, x: tf.Tensor, observed: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
         """Returns the share of each observed site in `observed_log_prob`, `[B, N]`, 0 at other sites.
 
@@ -253,6 +260,7 @@ class AutoregressiveLaw:
         params = self.network.params_given(self.encoded(x), observed, conditional_input)
         return _nan_unless(valid, tf.cast(params, tf.float32))
 
+    @reads_weights_once
     def noise(self, x: tf.Tensor, seeds: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
         """Returns noise `[B, N, noise_size]` from which `sample_from_noise` draws x: the inverse of it.
 
@@ -305,10 +313,18 @@ class AutoregressiveLaw:
     def uniform_noise(
         self, seeds: tf.Tensor, num_sites: Any = None, stream: random.Stream = random.Stream.NOISE
     ) -> tf.Tensor:
-        """Returns uniform noise `[B, N, noise_size]` of int32 seeds `[B, 2]`."""
-        num_sites = self.network.num_sites if num_sites is None else num_sites
-        flat = random.uniform(seeds, num_sites * self.head.noise_size, stream)
-        return tf.reshape(flat, [tf.shape(seeds)[0], num_sites, self.head.noise_size])
+        """Returns uniform noise `[B, N, noise_size]` of int32 seeds `[B, 2]`.
+
+        If the length of an event is not fixed, the noise of a site does not depend on it: a longer draw begins as a shorter
+        one of the same seed.
+        """
+        size = self.head.noise_size
+        if self.network.num_sites is None:
+            flat = random.uniform_at(seeds, tf.range(num_sites * size), stream)
+        else:
+            num_sites = self.network.num_sites
+            flat = random.uniform(seeds, num_sites * size, stream)
+        return tf.reshape(flat, [tf.shape(seeds)[0], num_sites, size])
 
     def member_noise(self, seeds: tf.Tensor) -> tf.Tensor:
         """Returns uniform noise `[B]`, which selects the member of an ensemble."""
@@ -321,6 +337,7 @@ class AutoregressiveLaw:
     def _uniform_member(self, member_noise: Any) -> Member:
         return self.member(0) if self.num_members == 1 else self.member(self._ensemble.select(member_noise))
 
+    @reads_weights_once
     def sample_from_noise(
         self, noise: tf.Tensor, conditional_input: Any = None, member_noise: Any = None, method: str = "ancestral"
     ) -> tf.Tensor:
@@ -334,6 +351,7 @@ class AutoregressiveLaw:
             )
         return self._finite_condition(conditional_input, member.event(values))
 
+    @reads_weights_once
     def fixed_point(
         self, noise: tf.Tensor, conditional_input: Any = None, member_noise: Any = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -346,6 +364,7 @@ class AutoregressiveLaw:
         """Draws a row for each seed by fixed-point iteration; returns the rows and the number of passes."""
         return self.fixed_point(self.uniform_noise(seeds), conditional_input, self.ensemble_noise(seeds))
 
+    @reads_weights_once
     def complete(self, seeds: tf.Tensor, x: tf.Tensor, observed: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
         """Draws the sites that are not observed given those that are, `[B, *event_shape]`.
 
@@ -362,6 +381,16 @@ class AutoregressiveLaw:
         noise = self.uniform_noise(seeds, tf.shape(values)[1] if self.network.num_sites is None else None)
         values = samplers.ancestral(member, noise, conditional_input, given=values, observed=observed)
         return _nan_unless(tf.logical_and(valid, self.allows(observed)), member.event(values))
+
+    # Exports ---------------------------------------------------------------------------------------------------------
+
+    def signatures(self, dist: Any) -> dict[str, Signature]:
+        """Returns the signatures of an exported model by name, the default one first.
+
+        Args:
+            dist: the distribution of this law, whose public methods give the examples with which an export is compared.
+        """
+        return autoregressive_signatures(dist)
 
     # Patterns and supports -------------------------------------------------------------------------------------------
 
@@ -407,9 +436,13 @@ class AutoregressiveLaw:
         """Returns events as the network sees them: in the units that the head chooses."""
         return self.member(0).encoded(x)
 
-    def bad_row_marks(self, x: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
-        """Returns zeros `[B]`, with NaN for rows that are outside the support or whose condition is not finite."""
-        _, valid = self._clean(x, conditional_input)
+    def bad_row_marks(
+        self, x: tf.Tensor, conditional_input: Any = None, observed: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """Returns zeros `[B]`, with NaN for rows outside the support, whose condition is not finite or pattern not allowed."""
+        _, valid = self._clean(x, conditional_input, observed)
+        if observed is not None:
+            valid = tf.logical_and(valid, self.allows(observed))
         return _nan_unless(valid, tf.zeros(tf.shape(valid)))
 
     def _finite_rows(self, conditional_input: Any) -> list[tf.Tensor]:

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
+from tfar import private
 from tfar.networks import schedule
 from tfar.networks.conditions import State, shape_config
 
@@ -71,11 +72,11 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.event_shape = tuple(event_shape)
+        self.event_shape: tuple[Any, ...] = tuple(event_shape)
         self.site_shape = tuple(site_shape)
         self.conditional_shape = conditional_shape
-        self.num_sites = num_sites(self.event_shape, self.site_shape)
-        self.step_of_site: NDArray[np.int32] | None = None
+        self.num_sites: Any = num_sites(self.event_shape, self.site_shape)
+        self.step_of_site: Any = None
         if self.num_sites is not None:
             self.step_of_site = np.arange(self.num_sites, dtype=np.int32)[None]
 
@@ -85,7 +86,7 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
         """Length of a parameter vector."""
 
     @property
-    def orders(self) -> NDArray[np.int32] | None:
+    def orders(self) -> Any:
         """The sites in the order of the steps, int32 `[num_members or 1, num_sites]`; None if the length is not fixed."""
         return None if self.step_of_site is None else schedule.order_of(self.step_of_site)
 
@@ -160,7 +161,7 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
         sites: ArrayLike | None = None,
         member: int = 0,
         order: ArrayLike | None = None,
-        num_sites: int | None = None,
+        num_sites: Any = None,
     ) -> NDArray[np.bool_]:
         """Returns the sites that parameters can depend on, as the connections of the network allow.
 
@@ -227,9 +228,10 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
 
         Args:
             state: the state after the step before.
-            index: int32 scalar, from 0; int32 `[B]` if `streams`.
-            x_previous: float tensor `[B, G, *site_shape]`: the values that the step before decided, in raster order. Step 0
-                ignores it.
+            index: int32 scalar, from 0; int32 `[B]` if `streams`. A step whose group has another size than the one before gets
+                a constant, so that the size is known; see `schedule.sites_of_step`.
+            x_previous: float tensor `[B, G, *site_shape]`: the values that the step before decided, in raster order, encoded
+                by the head. Step 0 ignores it.
             weights: the result of `step_weights`, or None to compute it here.
 
         Returns:
@@ -243,16 +245,19 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
             state: the result of `start`.
             x_prefix: float tensor `[B, num_steps, G, *site_shape]`: the values of the steps; those from `length - 1` on are
                 ignored, because step `length` takes the value of the step before it as `x_previous`.
-            length: int32 scalar, 0 or more; int32 `[B]` if `streams`, which only networks with a pass of their own allow.
+            length: int32 scalar, 0 or more, and a multiple of `stages[0]` if the network has stages; int32 `[B]` if `streams`,
+                which only networks with a pass of their own allow.
 
         Raises:
-            ValueError: If the network has stages, which begin at fixed steps.
+            ValueError: If the network has stages and no pass of its own.
 
-        The default takes one step after the other. A network that can compute the state in one pass overrides it.
+        The default takes one step after the other. A network that can compute the state in one pass overrides it; `complete`
+        then takes the observed prefix in that pass.
         """
         if self.stages:
             raise ValueError(
-                f"Expected a network without stages; {type(self).__name__} has stages of {self.stages} steps."
+                f"Expected a network without stages or with a `prefill` of its own; {type(self).__name__} has stages of "
+                f"{self.stages} steps."
             )
         weights = self.step_weights()
 
@@ -265,7 +270,7 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
     def _trackable_children(self, save_type: str = "checkpoint", **kwargs: Any) -> dict[str, Any]:
         """Lists all layers for `tf.train.Checkpoint`, because Keras hides those in lists from it."""
         children = super()._trackable_children(save_type, **kwargs)
-        layers = self._flatten_layers(include_self=False) if save_type == "checkpoint" else []
+        layers = private.layers_of(self) if save_type == "checkpoint" else []
         return {**children, **{f"layer_{i}": layer for i, layer in enumerate(layers)}}
 
     def get_config(self) -> dict[str, Any]:
@@ -277,7 +282,7 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
         }
 
 
-def num_sites(event_shape: tuple[int | None, ...], site_shape: tuple[int, ...]) -> int | None:
+def num_sites(event_shape: tuple[Any, ...], site_shape: tuple[int, ...]) -> int | None:
     """Returns the number of sites of an event whose trailing axes are those of a site; None if its length is not fixed.
 
     Raises:

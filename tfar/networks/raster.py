@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
+from tfar import private
 from tfar.layers.causal import Parallel, Run
 from tfar.networks.base import AutoregressiveNetwork, TrainingPass, Weights
 from tfar.networks.conditions import State
@@ -97,7 +98,7 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
 
     def build(self, input_shape: Any = None) -> None:
         """Makes all variables; their shapes follow from the configuration."""
-        for layer in self._flatten_layers(include_self=False, recursive=False):
+        for layer in private.layers_of(self, recursive=False):
             layer.build((None, None, None, layer.in_channels))
         self.built = True
 
