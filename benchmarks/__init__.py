@@ -1,8 +1,8 @@
-"""Speed and likelihood beside the peers and the papers: one command each.
+"""Benchmarks of speed and likelihood, in comparison with other libraries and with published results.
 
-    python -m benchmarks.speed made          times against TFP and PyTorch, alternating in one process
-    python -m benchmarks.likelihood made     test log-likelihood on the papers' data sets
-    python -m benchmarks.tables --write      the README's tables from `benchmarks/results`
+    python -m benchmarks.speed made          speed of tfar, TFP and PyTorch, measured in turns
+    python -m benchmarks.likelihood made     test log-likelihood on the data sets of the papers
+    python -m benchmarks.tables --write      writes the tables of README and docs from `benchmarks/results`
 
-A model adds its cases in `benchmarks/models/<name>.py`; everything else is shared.
+The cases of a model are in `benchmarks/models/<name>.py`.
 """

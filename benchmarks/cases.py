@@ -1,4 +1,4 @@
-"""What a model registers to be measured: speed cases and likelihood cases."""
+"""Speed cases and likelihood cases, which the files in `benchmarks/models` define for each model."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ Medians = Mapping[str, Mapping[str, float]]
 
 
 class Unavailable(Exception):
-    """A contestant that cannot run here; the message says why."""
+    """Raised if a contestant cannot run on this machine. The message gives the reason."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Contestant:
-    """One library's implementation of a case, ready to be called.
+    """The implementation of a case by one library.
 
     Args:
-        operations: operation name to mode name ("eager", "tf.function", "XLA") to a call without arguments that
-            returns once its result is a NumPy array. The fastest mode of each operation is the one reported.
-        parameters: int. Number of trainable numbers, so that a reader sees that the contestants are of one size.
+        operations: dict from the name of an operation to a dict from the name of a mode ("eager", "tf.function", "XLA") to a
+            function without arguments. The function returns after its result is a NumPy array. The fastest mode is reported.
+        parameters: int. Number of trainable parameters, which shows that the contestants have the same size.
     """
 
     operations: Mapping[str, Mapping[str, Call]]
@@ -33,7 +33,7 @@ class Contestant:
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """A limit on one number computed from the medians; `value` is None where a contestant was skipped."""
+    """A limit on a number computed from the medians. The number is None if a contestant was skipped."""
 
     name: str
     relation: str
@@ -41,12 +41,12 @@ class Target:
     value: Callable[[Medians], float | None]
 
     def check(self, medians: Medians) -> dict[str, Any]:
-        """The target as a result file keeps it, with what was measured and whether it is met."""
+        """Returns the entry of the result file: the target, the measured number and whether the target is met."""
         return check(self.name, self.relation, self.limit, self.value(medians))
 
 
 def check(name: str, relation: str, limit: float, value: float | None) -> dict[str, Any]:
-    """Compares one value with a limit; `met` is None if there is no value."""
+    """Compares a value with a limit. `met` is None if there is no value."""
     if relation not in ("<=", ">="):
         raise ValueError(f"Expected relation '<=' or '>='. Received: {relation!r}")
     met = None if value is None else bool(value <= limit if relation == "<=" else value >= limit)
@@ -55,15 +55,15 @@ def check(name: str, relation: str, limit: float, value: float | None) -> dict[s
 
 @dataclasses.dataclass(frozen=True)
 class SpeedCase:
-    """One size of one model, and everybody who runs it.
+    """A model of one size, with its implementations by several libraries.
 
     Args:
-        name: str. Unique over all models; the result file is `speed-<name>.json`.
-        settings: what is common to the contestants, as the result file shows it.
-        contestants: name to a function that builds it. Names of ours start with "tfar"; the others are peers.
+        name: str. Unique name. The result file is `speed-<name>.json`.
+        settings: dict. Settings that all contestants share, for the result file.
+        contestants: dict from names to functions that build the contestants. Names of tfar's contestants start with "tfar".
         targets: limits that the run checks.
-        seed: int. Of the batch and of every contestant's weights.
-        quick: bool. Whether this is the small case of `--quick`, which no table shows.
+        seed: int. Seed of the batch and of the weights of every contestant.
+        quick: bool. Whether this is the small case of `--quick`, which the tables leave out.
     """
 
     name: str
@@ -76,13 +76,14 @@ class SpeedCase:
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """How one likelihood case is trained; `ema_momentum` None means plain weights.
+    """Training settings of a likelihood case.
 
-    `num_masks` None draws fresh masks at every update and averages `num_eval_masks` of them at test. `test_orders` are the
-    numbers of orders that the test figures average, the last of them the case's own; `validation_draws` is the number of fixed
-    draws of the training objective that a validation figure averages, 0 where it comes from log_prob. In each of the last
-    `decay_epochs` the learning rate is `decay_factor` of that of the epoch before. `clip_norm` is the largest norm that all
-    gradients together may have, None for any.
+    `ema_momentum` is the momentum of the moving average of the weights; None uses the weights themselves. `num_masks` None draws
+    new masks at every update and averages `num_eval_masks` masks in the test. `test_orders` are the numbers of orders that the
+    test results average; the last number is used for the result of the case. `validation_draws` is the number of samples of the
+    training objective that the validation loss averages; with 0 the validation loss is computed from log_prob. In each of the
+    last `decay_epochs` epochs the learning rate is multiplied by `decay_factor`. `clip_norm` is the maximum of the global norm of
+    the gradients; None does not clip.
     """
 
     hidden_units: tuple[int, ...] = (500,)
@@ -108,7 +109,7 @@ class Settings:
     seed: int = 0
 
     def as_dict(self) -> dict[str, Any]:
-        """As a result file keeps them: the fields of orders, of the decay and of clipping only where there are some."""
+        """Returns the settings for the result file. Optional settings that are not in use are left out."""
         found = {name: list(v) if isinstance(v, tuple) else v for name, v in dataclasses.asdict(self).items()}
         skipped = () if self.test_orders else ("test_orders", "validation_draws")
         skipped += () if self.decay_epochs else ("decay_epochs", "decay_factor")
@@ -118,30 +119,30 @@ class Settings:
 
 @dataclasses.dataclass(frozen=True)
 class LikelihoodCase:
-    """One model on one data set.
+    """A model on a data set.
 
     Args:
-        name: str. Unique over all models; the result file is `likelihood-<name>.json`.
-        title: str. The model in a table's words.
-        data: str. A name that `benchmarks.data.load` knows.
-        settings: how it is trained.
-        build: `(settings, event_size) -> (distribution, DensityModel)`, the model not yet compiled.
-        paper: the published figure in nats, or None.
-        source: where that figure stands.
-        target: the test NLL in nats that the case must not exceed, or the log-likelihood that it must reach, or None.
-        paper_width: bool. Whether it runs for hours and only with `--paper-width`.
-        relation: "<=" for an NLL, ">=" for a log-likelihood over the folds of `benchmarks.data.load_folds`.
-        event_shape: shape of an event, if the model sees more than a vector of its bits.
-        eval_rows: int. The first rows of the test set alone are scored, if a score of all takes hours.
-        all_rows_orders: numbers of orders that score all test rows, beside those that score the first `eval_rows`.
-        quick: settings of `--quick` beside narrow layers and few epochs.
-        jit_compile: whether XLA compiles the train step, as Keras takes it; on the CPU its convolutions are slow.
-        with_classes: bool. Whether the model is told the class of every row.
-        standardize: bool. Of folds: whether the model sees standardised rows, as one that does not take the units out itself.
-        refit: bool. Of folds: whether what is tested was trained afresh on training and validation rows together, for as many
-            epochs as were best on validation.
-        paper_by_orders: the published figures of growing numbers of orders, or None.
-        beside: None, or what is computed of the splits and reported beside the figures, such as what codecs need.
+        name: str. Unique name. The result file is `likelihood-<name>.json`.
+        title: str. Name of the model in the tables.
+        data: str. Name of the data set in `benchmarks.data.load`.
+        settings: Settings of the training.
+        build: function `(settings, event_size) -> (distribution, DensityModel)`. The model is not yet compiled.
+        paper: float or None. Published result in nats.
+        source: str. Source of the published result.
+        target: float or None. Maximum of the test negative log-likelihood in nats, or minimum of the log-likelihood.
+        paper_width: bool. Whether the case runs for hours, and therefore only with `--paper-width`.
+        relation: str. "<=" for a negative log-likelihood, ">=" for a log-likelihood over the folds of `data.load_folds`.
+        event_shape: shape of an event, or None for a vector.
+        eval_rows: int or None. Number of test rows to score, from the first on, if scoring all rows would take hours.
+        all_rows_orders: numbers of orders for which all test rows are scored, in addition to the first `eval_rows`.
+        quick: additional settings of `--quick`.
+        jit_compile: whether XLA compiles the train step, as in Keras. On a CPU convolutions are slow in XLA.
+        with_classes: bool. Whether the model is conditional on the class of the row.
+        standardize: bool. For folds: whether the rows are standardised before training.
+        refit: bool. For folds: whether the tested model is trained again on training and validation rows together, for the
+            number of epochs with the best validation loss.
+        paper_by_orders: dict from numbers of orders to published results, or None.
+        beside: None, or a function of the splits whose result is reported with the results, such as sizes of codecs.
     """
 
     name: str
@@ -166,27 +167,27 @@ class LikelihoodCase:
     beside: Callable[[Any], Mapping[str, float]] | None = None
 
     def check(self, score: float) -> list[dict[str, Any]]:
-        """The target as a result file keeps it, if there is one."""
+        """Returns the target for the result file, as a list that is empty if there is no target."""
         what = "test NLL, nats" if self.relation == "<=" else "test log-likelihood, nats"
         return [] if self.target is None else [check(what, self.relation, self.target, score)]
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelCases:
-    """The module-level `CASES` of each `benchmarks/models/<name>.py`."""
+    """The type of the module attribute `CASES` of each `benchmarks/models/<name>.py`."""
 
     speed: Sequence[SpeedCase] = ()
     likelihood: Sequence[LikelihoodCase] = ()
 
 
 def model_names() -> list[str]:
-    """Names of the models that have cases, in alphabetical order."""
+    """Returns the names of the models that have cases, in alphabetical order."""
     package = importlib.import_module("benchmarks.models")
     return sorted(module.name for module in pkgutil.iter_modules(package.__path__))
 
 
 def load_cases(model: str) -> ModelCases:
-    """The cases of one model; importing them does not import TensorFlow."""
+    """Returns the cases of a model. This does not import TensorFlow."""
     if model not in model_names():
         raise ValueError(f"Expected a model out of {model_names()}. Received: {model!r}")
     cases = importlib.import_module(f"benchmarks.models.{model}").CASES

@@ -1,4 +1,4 @@
-"""The data sets of the likelihood cases, from the folder that the environment variable TFAR_DATA_DIR names."""
+"""The data sets of the likelihood cases, read from the folder in the environment variable TFAR_DATA_DIR."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ NOTES = {
     "photo_patches_32": "colour patches of 32x32 pixels from photographs of nature, split by photograph (not CIFAR); "
     f"the last {NUM_VALID_PATCHES} training patches are for validation",
 }
-# Real values in folds. The RNADE paper leaves out discrete columns and one of each pair whose Pearson correlation is above 0.98:
-# of red wine's eleven none, as each has 60 values or more and no two correlate by more than 0.69.
+# Data sets of real values, in folds. The RNADE paper removes discrete columns and one column of each pair with a Pearson
+# correlation above 0.98. All eleven columns of red_wine are kept: each has at least 60 distinct values, and the largest
+# correlation is 0.69.
 FOLDS = {
     "red_wine": "log-likelihood, larger is better: the mean over the ten folds, each standardised by the mean and the deviation "
     "of its own training rows, a ninth of which is for validation",
@@ -36,9 +37,9 @@ VALID_SHARE = 9
 
 @dataclasses.dataclass(frozen=True)
 class Splits:
-    """Bits or real values as float32, `[rows, D]` or `[rows, *event_shape]`, and a note on where they come from.
+    """Train, validation and test rows as float32 `[rows, D]` or `[rows, *event_shape]`, and a note on their origin.
 
-    `classes` holds the class of every row as one-hot, for models that are told it: float32 `[rows, K]` by the name of the split.
+    `classes` is a dict from the name of a split to the one-hot class of every row, float32 `[rows, K]`, for conditional models.
     """
 
     name: str
@@ -49,28 +50,28 @@ class Splits:
     classes: Mapping[str, np.ndarray] | None = None
 
     def examples(self, split: str) -> Any:
-        """What `fit` takes: the rows of a split, with their classes if there are any."""
+        """Returns the argument of `fit`: the rows of a split, with their classes if there are any."""
         rows = getattr(self, split)
         return rows if self.classes is None else {"value": rows, "conditional_input": self.classes[split]}
 
     def condition(self, split: str) -> np.ndarray | None:
-        """The classes of the rows of a split, or None."""
+        """Returns the classes of the rows of a split, or None."""
         return None if self.classes is None else self.classes[split]
 
     @property
     def event_size(self) -> int:
-        """Bits of an event, D."""
+        """Number of values of an event, D."""
         return int(np.prod(self.train.shape[1:]))
 
     def shaped(self, event_shape: tuple[int, ...] | None) -> Splits:
-        """The same bits as events of a shape; None keeps theirs."""
+        """Returns the rows reshaped to events of this shape. None keeps the shape."""
         if event_shape is None:
             return self
         parts = {name: getattr(self, name) for name in ("train", "valid", "test")}
         return dataclasses.replace(self, **{name: part.reshape(-1, *event_shape) for name, part in parts.items()})
 
     def describe(self) -> dict[str, Any]:
-        """Name, sizes and hashes, as a result file keeps them."""
+        """Returns the name, the sizes and the hashes for the result file."""
         arrays = {"train": self.train, "valid": self.valid, "test": self.test}
         return {
             "name": self.name,
@@ -81,17 +82,17 @@ class Splits:
         }
 
     def head(self, rows: int) -> Splits:
-        """The first rows of every split."""
+        """Returns the first rows of every split."""
         note = f"{self.note}; only the first {rows} rows of each split"
         classes = None if self.classes is None else {split: array[:rows] for split, array in self.classes.items()}
         return Splits(self.name, self.train[:rows], self.valid[:rows], self.test[:rows], note, classes)
 
 
 def load(name: str, *, with_classes: bool = False) -> Splits:
-    """Reads a data set, with the classes of its rows if asked for.
+    """Reads a data set, with the classes of its rows if `with_classes` is True.
 
     Raises:
-        ValueError: if the name is unknown, the folder or the file is missing, or there are no classes.
+        ValueError: If the name is unknown, if the folder or the file is missing, or if the data set has no classes.
     """
     if name not in NOTES:
         raise ValueError(f"Expected a data set out of {sorted(NOTES)}. Received: {name!r}")
@@ -104,12 +105,12 @@ def load(name: str, *, with_classes: bool = False) -> Splits:
 
 
 def load_folds(name: str) -> list[Splits]:
-    """Reads a data set of real values in its folds; all are in the units of the file.
+    """Reads the folds of a data set of real values, in the units of the file.
 
-    The training rows of a fold are the test rows of the others; which of them are for validation follows from the fold.
+    The rows that are not test rows of a fold are its training and validation rows; the number of the fold determines which.
 
     Raises:
-        ValueError: if the name is unknown, or the folder or the file is missing.
+        ValueError: If the name is unknown, or if the folder or the file is missing.
     """
     if name not in FOLDS:
         raise ValueError(f"Expected a data set out of {sorted(FOLDS)}. Received: {name!r}")
@@ -124,21 +125,21 @@ def load_folds(name: str) -> list[Splits]:
 
 
 def digest(array: np.ndarray) -> str:
-    """sha256 in C order: of bits as uint8, so that it does not depend on how they are held; of other numbers as float32."""
+    """Returns the SHA-256 of an array in C order: of binary values as uint8, whatever their data type, of others as float32."""
     bits = np.ascontiguousarray(array, np.uint8)
     held = bits if np.array_equal(bits, array) else np.ascontiguousarray(array, np.float32)
     return hashlib.sha256(held.tobytes()).hexdigest()
 
 
 def _mnist() -> list[np.ndarray]:
-    """Binarised MNIST: 50000, 10000 and 10000 rows of 784 bits."""
+    """Returns binarised MNIST: 50000, 10000 and 10000 rows of 784 bits."""
     rng = np.random.default_rng(BINARIZATION_SEED)
     train, test = (_binarize(pixels, rng) for pixels in _read("mnist", ("x_train", "x_test")))
     return [train[:-NUM_VALID], train[-NUM_VALID:], test]
 
 
 def _classes(name: str) -> dict[str, np.ndarray]:
-    """The digits that the rows of MNIST show, as one-hot."""
+    """Returns the one-hot classes of the rows of MNIST."""
     if name != "mnist":
         raise ValueError(f"Expected 'mnist', which has classes. Received: {name!r}")
     train, test = (np.eye(NUM_CLASSES, dtype=np.float32)[digits] for digits in _read("mnist", ("y_train", "y_test")))
@@ -146,13 +147,13 @@ def _classes(name: str) -> dict[str, np.ndarray]:
 
 
 def _photo_patches() -> list[np.ndarray]:
-    """Whole numbers 0 .. 255, rows of 3072."""
+    """Returns colour patches as rows of 3072 whole numbers 0 … 255."""
     train, test = (pixels.reshape(len(pixels), -1) for pixels in _read("photo_patches_32", ("x_train", "x_test")))
     return [train[:-NUM_VALID_PATCHES], train[-NUM_VALID_PATCHES:], test]
 
 
 def _binarize(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draws each pixel once, in the order of the file; by the thousand rows, since the uniforms are float64."""
+    """Binarises pixels at random, in the order of the file. It takes 1000 rows at a time, because the uniforms are float64."""
     rows = pixels.reshape(len(pixels), -1)
     parts = np.split(rows, range(1000, len(rows), 1000))
     return np.concatenate([rng.random(part.shape) < part / 255 for part in parts])

@@ -1,4 +1,4 @@
-"""A likelihood case over the folds of a data set of real values, beside a Gaussian."""
+"""A likelihood case over the folds of a data set of real values, in comparison with a Gaussian."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ def run_case(
 ) -> results.Result:
     """Trains and evaluates a case on each fold.
 
-    The models see the data in the units of the file, or standardised if the case says so. Log-likelihoods are reported of every
-    fold standardised by the mean and the deviation of its own training rows, validation included, and in the units of the file.
+    The models are trained on the data in the units of the file, or on standardised data if `case.standardize` is True. Test
+    log-likelihoods are reported in the units of the file, and for data standardised by the mean and the standard deviation of
+    the training and validation rows of the fold.
     """
     scores, gaussians, epochs, refitted, parameters = [], [], [], [], 0
     for number, splits in enumerate(folds, 1):
@@ -65,7 +66,7 @@ def run_case(
 
 
 def summary(log_likelihoods: np.ndarray, folds: Sequence[Splits]) -> dict[str, Any]:
-    """The mean over folds in both units, and the standard error and the folds of the standardised one."""
+    """Returns the mean over the folds in both units, and the standard error and the folds in standardised units."""
     standardized = log_likelihoods + [log_units(splits) for splits in folds]
     return {
         "test_log_likelihood": round(float(standardized.mean()), 4),
@@ -76,7 +77,7 @@ def summary(log_likelihoods: np.ndarray, folds: Sequence[Splits]) -> dict[str, A
 
 
 def standardized(splits: Splits) -> Splits:
-    """The rows with the mean and the deviation of the training rows taken out."""
+    """Returns the rows standardised by the mean and the standard deviation of the training rows."""
     rows = _training_rows(splits)
     mean, deviation = rows.mean(axis=0), rows.std(axis=0)
     parts = {name: getattr(splits, name) for name in ("train", "valid", "test")}
@@ -86,12 +87,12 @@ def standardized(splits: Splits) -> Splits:
 
 
 def log_units(splits: Splits) -> float:
-    """What standardising adds to a log-likelihood: the sum of the logarithms of the training rows' deviations."""
+    """Returns the amount that standardising adds to a log-likelihood: the sum of the logarithms of the standard deviations."""
     return float(np.log(_training_rows(splits).std(axis=0)).sum())
 
 
 def gaussian(rows: np.ndarray) -> LogProb:
-    """Log-density of the Gaussian with the mean and the full covariance of the rows."""
+    """Returns the log-density of the Gaussian with the mean and the full covariance of the training rows."""
     mean, covariance = rows.mean(axis=0), np.cov(rows, rowvar=False, bias=True)
     inverse, log_det = np.linalg.inv(covariance), np.linalg.slogdet(covariance)[1]
 
@@ -103,7 +104,7 @@ def gaussian(rows: np.ndarray) -> LogProb:
 
 
 def describe(folds: Sequence[Splits]) -> dict[str, Any]:
-    """Name, sizes and hashes of all folds, as a result file keeps them."""
+    """Returns the name, the sizes and the hashes of all folds for the result file."""
     parts = [splits.describe() for splits in folds]
     shared = {name: parts[0][name] for name in ("name", "event_size", "note")}
     return {**shared, "folds": [{name: part[name] for name in ("sizes", "sha256")} for part in parts]}

@@ -1,7 +1,7 @@
-"""Does it run on this machine's accelerator? `python -m benchmarks.gpu_smoke [--seconds 3]`.
+"""Smoke test on an accelerator: `python -m benchmarks.gpu_smoke [--seconds 3]`.
 
-Runs log_prob, a train step and a sample of MADE 784-500-500 at batch 100 in float32 and in mixed_float16, and says on
-which device, how long each took, and whether the two precisions agree. Without a GPU it runs on the CPU and says so.
+Runs log_prob, a train step and sampling of MADE 784-500-500 with batch size 100 in float32 and in mixed_float16. Prints the
+device, the times, and whether the results of the two precisions agree. Without a GPU it runs on the CPU.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ TOLERANCE = 1e-2
 
 
 def devices() -> list[str]:
-    """The accelerators that TensorFlow sees; empty on a machine with a CPU only."""
+    """Returns the accelerators that TensorFlow finds, which are none on a machine without GPU or TPU."""
     import tensorflow as tf
 
     return [f"{device.name} ({kind})" for kind in ("GPU", "TPU") for device in tf.config.list_physical_devices(kind)]
 
 
 def measure(call: Callable[[], object], seconds: float) -> tuple[float, float]:
-    """Seconds of the first call, and the median of the others in milliseconds."""
+    """Returns the time of the first call in seconds, and the median of the other calls in milliseconds."""
     start = time.perf_counter()
     call()
     first = time.perf_counter() - start
@@ -45,7 +45,7 @@ def measure(call: Callable[[], object], seconds: float) -> tuple[float, float]:
 
 
 def run_policy(policy: str, seconds: float) -> tuple[list[list[str]], np.ndarray]:
-    """Rows of the report for one precision, and the log_probs of a fixed batch before any training."""
+    """Returns the rows of the report for one precision, and the log_probs of a fixed batch before training."""
     import keras
 
     before = keras.config.dtype_policy()
@@ -65,7 +65,7 @@ def run_policy(policy: str, seconds: float) -> tuple[list[list[str]], np.ndarray
 
 
 def agreement(found: dict[str, np.ndarray]) -> tuple[str, bool]:
-    """A sentence on how far the precisions are apart, and whether that is near enough."""
+    """Returns a sentence on the difference between the precisions, and whether it is small enough."""
     exact, mixed = (found[policy] for policy in POLICIES)
     error = float(np.max(np.abs(mixed - exact) / np.abs(exact)))
     good = bool(mixed.dtype == np.float32 and error < TOLERANCE)
@@ -74,7 +74,7 @@ def agreement(found: dict[str, np.ndarray]) -> tuple[str, bool]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Prints what was found; exits with 1 if mixed precision is wrong."""
+    """Prints the report. The exit code is 1 if the results of mixed precision differ too much."""
     parser = argparse.ArgumentParser("python -m benchmarks.gpu_smoke", description=__doc__)
     parser.add_argument("--seconds", type=float, default=3.0, help="for each operation")
     options = parser.parse_args(arguments)

@@ -1,8 +1,10 @@
-"""Filling in missing values beside scikit-learn's imputers: `python -m benchmarks.imputation [--quick] [--json FOLDER]`.
+"""Benchmark of imputation, in comparison with scikit-learn: `python -m benchmarks.imputation [--quick] [--json FOLDER]`.
 
-A share of all bits of Adult is knocked out, in the rows that train, validate and test alike. Every imputer learns from what is
-left of the training rows and gives each missing bit of the test rows a probability of being one. Ours are the shares of ones
-among draws of `complete`, which are draws of all missing bits of a row together; scikit-learn's are what its imputers fill in.
+A fraction of the bits of the data set Adult is removed at random from the train, validation and test rows. Every imputer is
+trained on the remaining bits of the train rows and predicts for each missing bit of the test rows the probability that it is
+one. A tfar model of any order computes the probability given the observed bits in one pass (`conditionals`). For other tfar
+models it is the fraction of ones among samples of `complete`, which are samples from the joint distribution of the missing
+bits of a row. The probability of scikit-learn is the imputed value.
 """
 
 from __future__ import annotations
@@ -23,8 +25,10 @@ from benchmarks.models import made, orderless_nade
 CASE = "adult"
 MISSING, TEST_ROWS, QUICK_ROWS = 0.3, 2000, 200
 NUM_DRAWS, BATCH = 100, 100
+SMALLEST = 1e-6  # Smallest probability, because float32 rounds probabilities near 1.
 SEED = 0
-# scikit-learn's probabilities of 0 and 1 would cost infinitely much: they are clipped, as far as is best on the validation rows.
+# The log loss of a wrong probability of 0 or 1 is infinite, so the imputed values of scikit-learn are clipped. The validation
+# rows determine by how much.
 CLIPS = (1e-4, 1e-3, 1e-2, 0.03, 0.1)
 NEIGHBOURS = (5, 10, 20, 50)
 COMMON = Settings(batch_size=50, ema_momentum=0.99, dropout_rate=0.2, max_epochs=300, patience=15)
@@ -39,24 +43,24 @@ SETTINGS: Mapping[str, tuple[Callable[[Settings, int], tuple[Any, Any]], Setting
 
 @dataclasses.dataclass(frozen=True)
 class Rows:
-    """Bits `[rows, D]`, and which of them are observed."""
+    """Bits, float32 `[rows, D]`, and the mask of the observed bits, bool `[rows, D]`."""
 
     bits: np.ndarray
     observed: np.ndarray
 
     @property
     def masked(self) -> np.ndarray:
-        """The bits with NaN where they are missing."""
+        """The bits, with NaN for missing bits."""
         return np.where(self.observed, self.bits, np.float32(np.nan))
 
     @property
     def examples(self) -> dict[str, np.ndarray]:
-        """As `fit` takes them."""
+        """The argument of `fit`."""
         return {"value": self.masked, "observed": self.observed}
 
 
 def knock_out(splits: data.Splits) -> dict[str, Rows]:
-    """Every bit is missing with the same probability, by a fixed seed."""
+    """Removes every bit with the same probability, with a fixed seed."""
     generator = np.random.default_rng(SEED)
     found = {}
     for name in ("train", "valid", "test"):
@@ -67,7 +71,7 @@ def knock_out(splits: data.Splits) -> dict[str, Rows]:
 
 
 def score(probs: np.ndarray, rows: Rows) -> dict[str, float]:
-    """Log loss in nats a missing bit, and the share of missing bits whose likelier value is right."""
+    """Returns the mean log loss of the missing bits in nats, and the fraction of missing bits whose likelier value is correct."""
     ones, p = rows.bits[~rows.observed] > 0.5, probs[~rows.observed].astype(np.float64)
     losses = -np.log(np.where(ones, p, 1.0 - p))
     return {"log_loss": round(float(losses.mean()), 4), "accuracy": round(float(((p > 0.5) == ones).mean()), 4)}
@@ -79,7 +83,7 @@ def ours(
     rows: Mapping[str, Rows],
     folder: pathlib.Path,
 ) -> np.ndarray:
-    """Probabilities of the test bits by a model of ours."""
+    """Trains a tfar model and returns its probabilities of the test bits."""
     dist, model = build(settings, rows["train"].bits.shape[1])
     model.compile(optimizer=training.make_optimizer(settings))
     folder.mkdir(parents=True, exist_ok=True)
@@ -91,11 +95,21 @@ def ours(
         callbacks=training.make_callbacks(settings, folder),
         verbose=0,
     )
-    return completed(dist, rows["test"])
+    return predicted(dist, rows["test"])
+
+
+def predicted(dist: Any, rows: Rows) -> np.ndarray:
+    """Returns the probability of each bit given the observed bits: exact for one model of any order, else from samples."""
+    if not dist.network.any_order or dist.num_members > 1:
+        return completed(dist, rows)
+    # Missing bits are NaN, which `conditionals` ignores.
+    parts = [slice(start, start + BATCH) for start in range(0, len(rows.bits), BATCH)]
+    found = [dist.conditionals(rows.masked[part], observed=rows.observed[part]).mean() for part in parts]
+    return np.clip(np.concatenate(found), SMALLEST, 1.0 - SMALLEST)
 
 
 def completed(dist: Any, rows: Rows) -> np.ndarray:
-    """Shares of ones among the draws, a half added to either side so that none is 0 or 1."""
+    """Returns the fraction of ones among samples, with a pseudocount of 1/2 so that no probability is 0 or 1."""
     found = []
     for start in range(0, len(rows.bits), BATCH):
         part = slice(start, start + BATCH)
@@ -105,7 +119,7 @@ def completed(dist: Any, rows: Rows) -> np.ndarray:
 
 
 def theirs(imputers: Mapping[Any, Any], rows: Mapping[str, Rows]) -> tuple[np.ndarray, dict[str, Any]]:
-    """Probabilities of the test bits by the imputer and the clipping that are best on the validation rows."""
+    """Returns the probabilities of the test bits of the imputer and the clipping with the best validation loss."""
     losses = {}
     for name, imputer in imputers.items():
         imputer.fit(rows["train"].masked)
@@ -117,7 +131,7 @@ def theirs(imputers: Mapping[Any, Any], rows: Mapping[str, Rows]) -> tuple[np.nd
 
 
 def measure(rows: Mapping[str, Rows], folder: pathlib.Path, *, quick: bool = False) -> dict[str, dict[str, Any]]:
-    """Scores of every imputer on the missing bits of the test rows."""
+    """Returns the scores of every imputer on the missing bits of the test rows."""
     from sklearn.impute import KNNImputer, SimpleImputer
 
     found = {}
@@ -126,7 +140,7 @@ def measure(rows: Mapping[str, Rows], folder: pathlib.Path, *, quick: bool = Fal
             settings = dataclasses.replace(settings, hidden_units=(32,), max_epochs=2)
         place = folder / f"imputation-{title.replace(' ', '-')}"
         found[title] = score(ours(build, settings, rows, place), rows["test"])
-    # A column that is all missing in few rows is kept, so that columns keep their places.
+    # With few rows a column may have no observed bit. It must be kept, so that the columns keep their indices.
     mean = {"mean": SimpleImputer(keep_empty_features=True)}
     nearest = {k: KNNImputer(n_neighbors=k, keep_empty_features=True) for k in NEIGHBOURS}
     for title, imputers in (("scikit-learn KNNImputer", nearest), ("scikit-learn SimpleImputer, mean", mean)):
@@ -156,7 +170,7 @@ def run(folder: pathlib.Path, command: str, *, quick: bool = False) -> results.R
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the comparison, prints it, and keeps it unless it is a quick one."""
+    """Runs the benchmark, prints its table and, without `--quick`, writes its result file."""
     parser = argparse.ArgumentParser("python -m benchmarks.imputation", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="narrow models, two epochs, a few rows; writes no result")
     parser.add_argument("--folder", type=pathlib.Path, default=training.DEFAULT_FOLDER, help="where checkpoints lie")

@@ -1,8 +1,9 @@
-"""Likelihood beside the papers: `python -m benchmarks.likelihood made [--data NAME ...] [--paper-width] [--quick]`.
+"""Benchmark of the likelihood: `python -m benchmarks.likelihood made [--data NAME ...] [--paper-width] [--quick]`.
 
-Each case trains with early stopping on the validation set, evaluates the best weights on the test set, prints its row
-and writes its result file. A killed run goes on where it stopped: checkpoints lie in `--folder`, by default in the
-user's cache, under a name that depends on settings and data. `--fresh` forgets them.
+Each case is trained with early stopping on the validation set and evaluated on the test set with the best weights. Then the
+command prints the results and writes the result file. A run that was killed continues if it is started again: `--folder`,
+by default in the cache folder of the user, holds a checkpoint whose name depends on the settings and the data. `--fresh`
+deletes it.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def run_case(
 
 
 def evaluate(case: LikelihoodCase, dist: Any, splits: data.Splits) -> dict[str, Any]:
-    """The figures of the trained distribution: of log_prob, or of growing numbers of orders."""
+    """Returns the test results of a trained distribution, for several numbers of orders if the case has them."""
     if not case.settings.test_orders:
         batch_size = 500 if splits.test.ndim == 2 else 100
         valid, _ = training.evaluate(dist.log_prob, splits.valid, batch_size, splits.condition("valid"))
@@ -74,7 +75,7 @@ def _by_orders(curve: Mapping[int, tuple[float, float]]) -> dict[str, float]:
 
 
 def quick_case(case: LikelihoodCase) -> LikelihoodCase:
-    """A narrow version of a case that trains for two epochs."""
+    """Returns a version of the case with narrow layers that trains for two epochs."""
     hidden_units = tuple(min(units, 32) for units in case.settings.hidden_units)
     narrow = {
         "hidden_units": hidden_units,
@@ -89,7 +90,7 @@ def quick_case(case: LikelihoodCase) -> LikelihoodCase:
 
 
 def select(cases: Sequence[LikelihoodCase], options: argparse.Namespace) -> list[LikelihoodCase]:
-    """The cases that the command line asks for."""
+    """Returns the cases that the command line selects."""
     chosen = [case for case in cases if case.paper_width == options.paper_width]
     if options.data:
         chosen = [case for case in chosen if case.data in options.data]
@@ -101,7 +102,7 @@ def select(cases: Sequence[LikelihoodCase], options: argparse.Namespace) -> list
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the cases one after the other."""
+    """Runs the selected cases one after the other."""
     options = _parse(arguments)
     machine.set_threads(options.threads)
     cases = select(load_cases(options.model).likelihood, options)
@@ -118,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(case: LikelihoodCase, options: argparse.Namespace) -> results.Result:
-    """Loads the data of a case, or all folds of them, and runs it."""
+    """Loads the data of a case and runs it."""
     run = folds.run_case if case.data in data.FOLDS else run_case
     if case.data in data.FOLDS:
         splits: Any = data.load_folds(case.data)

@@ -1,4 +1,4 @@
-"""What a result says about where it was measured: hardware and versions, never names or paths."""
+"""Hardware and software versions for the result files. Names of machines and paths are left out."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BUT_RESULTS = (".", ":!benchmarks/results", ":!README.md")
 
 
 def set_threads(num_threads: int = NUM_THREADS) -> None:
-    """Gives TensorFlow and PyTorch the same number of threads; call it before either has run anything."""
+    """Sets the number of threads of TensorFlow and PyTorch. It must be called before either runs an operation."""
     set_tensorflow_threads(num_threads)
     try:
         import torch
@@ -29,7 +29,7 @@ def set_threads(num_threads: int = NUM_THREADS) -> None:
 
 
 def set_tensorflow_threads(num_threads: int = NUM_THREADS) -> None:
-    """Gives TensorFlow its number of threads; call it before it has run anything."""
+    """Sets the number of threads of TensorFlow. It must be called before TensorFlow runs an operation."""
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(num_threads)
@@ -37,22 +37,22 @@ def set_tensorflow_threads(num_threads: int = NUM_THREADS) -> None:
 
 
 def use_batch_scheduling() -> None:
-    """Asks Linux to schedule this thread, and those that it starts from now on, as batch work.
+    """Sets the scheduling class of this thread, and of threads that it starts later, to SCHED_BATCH on Linux.
 
-    A batch thread that is woken does not take the processor from the one that woke it. In the default class it may, and what is
-    timed is then how often the threads of an operation of a millisecond happen to get in each other's way.
+    In the default class a thread that wakes up may preempt the thread that woke it. For operations of about a millisecond this
+    changes the measured time at random. Threads of the batch class do not preempt others in this way.
     """
     if hasattr(os, "SCHED_BATCH"):
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def scheduling() -> str:
-    """The scheduling class of this thread: "batch" or "default"."""
+    """Returns the scheduling class of this thread: "batch" or "default"."""
     return "batch" if hasattr(os, "SCHED_BATCH") and os.sched_getscheduler(0) == os.SCHED_BATCH else "default"
 
 
 def machine() -> dict[str, Any]:
-    """Processor, cores and memory."""
+    """Returns the processor, the number of cores and the memory."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "cpu": _cpu_model(),
@@ -64,7 +64,7 @@ def machine() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str | None]:
-    """Versions of Python, of the libraries (None: not installed), of tfar and of its commit."""
+    """Returns the versions of Python, of the libraries (None if not installed) and of tfar, and the commit."""
     found: dict[str, str | None] = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -77,7 +77,7 @@ def versions() -> dict[str, str | None]:
 
 
 def commit() -> str | None:
-    """The commit of the working copy, with "+changes" if tracked files but results differ; None outside one."""
+    """Returns the commit of the working copy, with "+changes" if tracked files except results differ, or None."""
     head = _git("rev-parse", "HEAD")
     if head is None:
         return None
@@ -85,9 +85,9 @@ def commit() -> str | None:
 
 
 class OtherLoad:
-    """Measures what other processes take of the processors: `share`, from 0 to 1, of a `with` block (None: unknown).
+    """Context manager that measures the load by other processes: `share`, from 0 to 1, or None if unknown.
 
-    On a busy machine threads wait for each other, and everybody's times are wrong, some by far more than others.
+    Times measured on a loaded machine are not comparable, because the load affects some operations more than others.
     """
 
     share: float | None = None
@@ -103,7 +103,7 @@ class OtherLoad:
 
     @staticmethod
     def _read() -> tuple[float, float, float]:
-        """Busy seconds of all processors (0 if unknown), of this process and its children that have ended, and the clock."""
+        """Returns the busy seconds of all processors (0 if unknown), those of this process and its children, and the time."""
         stat, busy = pathlib.Path("/proc/stat"), 0.0
         if stat.exists():
             user, nice, system, _, _, interrupt, soft, steal = map(int, stat.read_text().split("\n")[0].split()[1:9])
@@ -114,9 +114,9 @@ class OtherLoad:
 
 
 def peak_memory_mib() -> float:
-    """Largest resident memory of this process so far, in MiB.
+    """Returns the peak resident memory of this process in MiB.
 
-    Linux's `VmHWM` where there is one: there `ru_maxrss` survives `exec`, and would show the parent's peak.
+    On Linux it is `VmHWM`, because `ru_maxrss` is inherited through `exec` and would include the peak of the parent process.
     """
     status = pathlib.Path("/proc/self/status")
     if status.exists():
@@ -128,7 +128,7 @@ def peak_memory_mib() -> float:
 
 
 def forget_peak_memory() -> None:
-    """Lets `peak_memory_mib` begin again at what is resident now, where the system can: on Linux."""
+    """Resets the peak of `peak_memory_mib` to the current resident memory. Only Linux supports this."""
     control = pathlib.Path("/proc/self/clear_refs")
     if control.exists():
         control.write_text("5")
@@ -143,7 +143,7 @@ def _devices() -> list[str]:
 
 
 def _cpu_model() -> str:
-    """The processor, and its widest vectors, as its name may leave open what decides how fast products are."""
+    """Returns the name of the processor and its widest vector instructions, which determine the speed of matrix products."""
     info = pathlib.Path("/proc/cpuinfo")
     if not info.exists():
         return platform.processor() or platform.machine()

@@ -1,7 +1,7 @@
-"""Peak memory of one contestant, each in a process of its own: `python -m benchmarks.memory made CASE CONTESTANT`.
+"""Peak memory of one contestant in a separate process: `python -m benchmarks.memory made CASE CONTESTANT`.
 
-The process imports its libraries, builds the contestant and runs each of its operations three times. What it prints is
-its largest resident memory, and how much of that the imports alone had taken.
+The process imports its libraries, builds the contestant and runs each of its operations three times. It prints its peak
+resident memory, and the resident memory after the imports.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ REPEATS = 3
 
 
 def measure(model: str, case: str, contestant: str, timeout_s: float = 600.0) -> dict[str, float] | None:
-    """Runs a contestant in a fresh process; None, with its last line on stderr, if that process failed."""
+    """Runs a contestant in a new process. If the process fails, prints the last line of its error output and returns None."""
     command = [sys.executable, "-m", "benchmarks.memory", model, case, contestant]
     done = subprocess.run(command, cwd=machine.ROOT, capture_output=True, text=True, timeout=timeout_s)
     if done.returncode:
@@ -28,7 +28,7 @@ def measure(model: str, case: str, contestant: str, timeout_s: float = 600.0) ->
 
 
 def find_case(model: str, name: str) -> SpeedCase:
-    """A speed case by its name."""
+    """Returns the speed case with this name."""
     cases = {case.name: case for case in load_cases(model).speed}
     if name not in cases:
         raise ValueError(f"Expected a speed case out of {sorted(cases)}. Received: {name!r}")
@@ -36,7 +36,7 @@ def find_case(model: str, name: str) -> SpeedCase:
 
 
 def main(model: str, case: str, contestant: str) -> int:
-    """Prints the two figures as JSON."""
+    """Prints both numbers as JSON."""
     build = find_case(model, case).contestants[contestant]
     if contestant.startswith("PyTorch"):
         import torch  # noqa: F401

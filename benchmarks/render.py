@@ -1,4 +1,4 @@
-"""Results as Markdown: what the commands print and what the README shows."""
+"""Renders results as Markdown, for the output of the commands and for README and docs."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ BUSY = 0.03
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table whose first column is text and whose other columns are aligned to the right."""
+    """Returns a table. The first column is aligned to the left, the others to the right."""
     lines = [header, [":--"] + ["--:"] * (len(header) - 1), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def speed_table(cases: Sequence[SpeedCase], found: Sequence[Result | None]) -> str:
-    """One table for all cases; a case without a result says so."""
+    """Returns the tables of all speed cases. A case without a result is marked "not run"."""
     blocks = []
     for case, result in zip(cases, found, strict=True):
         title = f"**{case.name}**, batch {case.settings['batch_size']}"
@@ -60,7 +60,7 @@ def speed_table(cases: Sequence[SpeedCase], found: Sequence[Result | None]) -> s
 
 
 def speed_rows(result: Result) -> list[list[str]]:
-    """A row for each contestant, and one for each further sampler."""
+    """Returns a row for each contestant, and one for each additional sampling method."""
     contestants = result.figures["contestants"]
     reference = _median(contestants.get(TFP, {}), "sample")
     rows = []
@@ -86,7 +86,7 @@ def _speed_row(name: str, figures: dict[str, Any], sampler: str, reference: floa
 
 
 def speed_report(result: Result) -> str:
-    """What `benchmarks.speed` prints for one case: the table, first calls and memory, modes, targets."""
+    """Returns the output of `benchmarks.speed` for a case: the table, first calls and memory, modes, and targets."""
     rows = []
     for name, figures in result.figures["contestants"].items():
         memory = figures.get("memory")
@@ -102,7 +102,7 @@ def speed_report(result: Result) -> str:
 
 
 def targets_table(result: Result) -> str:
-    """Every target with what was measured."""
+    """Returns a table of the targets and the measured numbers."""
     verdict = {True: "pass", False: "FAIL", None: "not measured"}
     rows = []
     for target in result.targets:
@@ -112,7 +112,7 @@ def targets_table(result: Result) -> str:
 
 
 def serving_table(result: Result | None) -> str:
-    """Latency and rows per second of the exports beside the live distribution, and what rounded weights cost."""
+    """Returns the latency and throughput of exports and of the distribution, and the effect of rounded weights."""
     if result is None:
         return f"{NOT_RUN} (`python -m benchmarks.serving` writes it)"
     runtimes = list(result.figures["runtimes"].values())
@@ -138,14 +138,14 @@ def _rounding_table(rounding: dict[str, Any]) -> str:
 
 
 def serving_report(result: Result) -> str:
-    """What `benchmarks.serving` prints."""
+    """Returns the output of `benchmarks.serving`."""
     load = result.figures["other_load"]
     noise = [] if load is None or load <= BUSY else [f"NOT QUIET: other processes took {load:.0%} of the processors."]
     return "\n\n".join([f"## {result.case}", serving_table(result), *noise, ""])
 
 
 def imputation_table(result: Result | None) -> str:
-    """Log loss and accuracy of the filled bits, ours and scikit-learn's."""
+    """Returns the log loss and the accuracy of imputed bits, for tfar and scikit-learn."""
     if result is None:
         return f"{NOT_RUN} (`python -m benchmarks.imputation` writes it)"
     rows = [[name, f"{f['log_loss']:.4f}", f"{f['accuracy']:.2%}"] for name, f in result.figures.items()]
@@ -155,7 +155,7 @@ def imputation_table(result: Result | None) -> str:
 
 
 def memory_table(cases: Sequence[StepCase], found: Sequence[Result | None]) -> str:
-    """Peak memory of train steps, and what an event more takes; a case without a result says so."""
+    """Returns the peak memory of train steps, and the memory of one more event. A case without a result is marked."""
     rows, conditions = [], []
     for case, result in zip(cases, found, strict=True):
         if result is None:
@@ -183,7 +183,7 @@ def memory_table(cases: Sequence[StepCase], found: Sequence[Result | None]) -> s
 
 
 def likelihood_table(cases: Sequence[LikelihoodCase], found: Sequence[Result | None]) -> str:
-    """Our test negative log-likelihoods beside the published ones; a case without a result says so."""
+    """Returns the test negative log-likelihoods of tfar and of the papers. A case without a result is marked."""
     rows, notes = [], {}
     for case, result in zip(cases, found, strict=True):
         rows.append(_likelihood_row(case, result))
@@ -193,7 +193,7 @@ def likelihood_table(cases: Sequence[LikelihoodCase], found: Sequence[Result | N
 
 
 def orders_table(cases: Sequence[LikelihoodCase], found: Sequence[Result | None]) -> str:
-    """Test negative log-likelihoods of growing numbers of orders, and the published ones below."""
+    """Returns test negative log-likelihoods for several numbers of orders, and the published ones."""
     counts = sorted({count for case in cases for count in (*case.settings.test_orders, *(case.paper_by_orders or ()))})
     rows = []
     for case, result in zip(cases, found, strict=True):
@@ -215,7 +215,7 @@ def _by_orders(figures: dict[str, float], counts: Sequence[int]) -> list[str]:
 
 
 def epochs_table(cases: Sequence[LikelihoodCase], found: Sequence[Result | None]) -> str:
-    """Validation negative log-likelihoods after so many epochs, and test at the end."""
+    """Returns validation negative log-likelihoods during training, and the final test negative log-likelihood."""
     rows = []
     for case, result in zip(cases, found, strict=True):
         if result is None or "curve" not in result.figures:
@@ -229,7 +229,7 @@ def epochs_table(cases: Sequence[LikelihoodCase], found: Sequence[Result | None]
 
 
 def codecs_table(cases: Sequence[LikelihoodCase], found: Sequence[Result | None]) -> str:
-    """Bits per dimension of the test rows beside what codecs need for them."""
+    """Returns the bits per dimension of the test rows, for models and for codecs."""
     blocks = []
     for case, result in zip(cases, found, strict=True):
         beside = {case.title: NOT_RUN}
@@ -257,7 +257,7 @@ def _likelihood_row(case: LikelihoodCase, result: Result | None) -> list[str]:
 
 
 def _units_and_gaussian(figures: dict[str, Any]) -> str:
-    """What a case of real values has beside its row: its figure in the units of the data, and the Gaussian's in both."""
+    """Returns the note of a case of real values: its result in the units of the data, and the Gaussian in both units."""
     if "gaussian" not in figures:
         return ""
     own, gaussian = figures["test_log_likelihood_in_units"], figures["gaussian"]
@@ -268,12 +268,12 @@ def _units_and_gaussian(figures: dict[str, Any]) -> str:
 
 
 def milliseconds(value: float | None) -> str:
-    """Three digits, or nothing."""
+    """Formats a time with three digits. None is an empty string."""
     return "" if value is None else f"{value:.3g}" if value < 1000 else f"{value:.0f}"
 
 
 def ratio(numerator: float | None, denominator: float | None) -> str:
-    """A quotient with two digits below ten, or nothing."""
+    """Formats a ratio, with two digits below ten. None is an empty string."""
     if numerator is None or denominator is None:
         return ""
     quotient = numerator / denominator

@@ -1,4 +1,4 @@
-"""One JSON file for each case: what was run, where, with what, and what came out."""
+"""Result files: a JSON file for each case, with its settings, machine, versions and results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks import machine
 
 FOLDER = pathlib.Path(__file__).resolve().parent / "results"
 SCHEMA = 1
-# A figure of likelihood: of growing numbers of orders over all test rows, where "test_nll_by_orders" is of the first ones.
+# Key of a likelihood result: results by number of orders on all test rows. "test_nll_by_orders" is for the first rows.
 ALL_ROWS = "test_nll_by_orders_all_rows"
 KINDS = ("speed", "likelihood", "serving", "imputation", "memory")
 
@@ -25,17 +25,17 @@ class Result:
     Args:
         kind: str. One of KINDS.
         case: str. Name of the case.
-        command: str. The command that gives the figures again.
+        command: str. The command that reproduces the results.
         seed: int.
-        data: name, sizes, sha256 of the arrays, note.
-        settings: everything that was chosen.
-        figures: what was measured.
-        paper: published figures and their source; empty if there are none.
-        targets: limits, values and whether they are met.
+        data: dict. Name, sizes, SHA-256 of the arrays, and a note.
+        settings: dict. All settings.
+        figures: dict. The measured results.
+        paper: dict. Published results and their source. Empty if there are none.
+        targets: list of limits with the measured values and whether they are met.
         date: str. ISO date, UTC.
-        machine: processor, cores, memory.
-        versions: of Python, the libraries, tfar and its commit.
-        schema: int. Version of this layout.
+        machine: dict. Processor, cores and memory.
+        versions: dict. Versions of Python, the libraries and tfar, and the commit.
+        schema: int. Version of the file format.
     """
 
     kind: str
@@ -72,25 +72,25 @@ _TYPES: dict[str, type] = {
 
 
 def make(**fields: Any) -> Result:
-    """A result of this machine, today."""
+    """Makes a result with the current date, machine and versions."""
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     return Result(date=today, machine=machine.machine(), versions=machine.versions(), **fields)
 
 
 def path_of(kind: str, case: str, folder: pathlib.Path = FOLDER) -> pathlib.Path:
-    """Where the result of a case lies."""
+    """Returns the path of the result file of a case."""
     return folder / f"{kind}-{case}.json"
 
 
 def write(result: Result, folder: pathlib.Path = FOLDER) -> pathlib.Path:
-    """Writes the result beside its place and renames it, so that a file is whole or absent."""
+    """Writes a result file. The file appears under its name when it is complete."""
     path = path_of(result.kind, result.case, folder)
     write_json(dataclasses.asdict(result), path)
     return path
 
 
 def write_json(content: Any, path: pathlib.Path) -> None:
-    """Writes JSON in one step, as a reader sees it."""
+    """Writes a JSON file. The file appears under its name when it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
@@ -98,10 +98,10 @@ def write_json(content: Any, path: pathlib.Path) -> None:
 
 
 def read(path: pathlib.Path) -> Result:
-    """Reads and checks a result.
+    """Reads and checks a result file.
 
     Raises:
-        ValueError: if a field is missing, unknown or of the wrong type.
+        ValueError: If a field is missing, unknown or of the wrong type.
     """
     content = json.loads(path.read_text())
     fields = {field.name for field in dataclasses.fields(Result)}
@@ -112,6 +112,6 @@ def read(path: pathlib.Path) -> Result:
 
 
 def find(kind: str, case: str, folder: pathlib.Path = FOLDER) -> Result | None:
-    """The result of a case, or None if it was not run."""
+    """Returns the result of a case, or None if there is no result file."""
     path = path_of(kind, case, folder)
     return read(path) if path.exists() else None

@@ -1,9 +1,9 @@
 """Serving speed of MADE 784-500: `python -m benchmarks.serving [--quick] [--json FOLDER]`.
 
-Exports the model, then times `log_prob` and `sample` at batch 1, 16 and 256 in TensorFlow's C++ runtime (the loader and the
-session of TF Serving, XLA disabled), in LiteRT and in the live distribution (eager calls, compiled with XLA). Each runs in a
-process of its own; they take turns, and what is compared are medians. It also measures what rounding the weights of the TFLite
-file costs in log_prob, on the binarised MNIST of TFAR_DATA_DIR if it is there.
+Exports the model and measures `log_prob` and `sample` with batch sizes 1, 16 and 256 in the C++ runtime of TensorFlow (the
+loader and the session of TF Serving, without XLA), in LiteRT, and in the distribution itself (eager calls, compiled with XLA).
+Each runtime has its own process. The processes are measured in turns, and the medians are reported. The command also measures how
+much rounded weights in the TFLite file change log_prob on binarised MNIST, if it is found in TFAR_DATA_DIR.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ QUICK_ROUNDS, QUICK_BURST_S = 2, 0.02
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measures, prints the table and writes the result."""
+    """Runs the benchmark, prints its table and writes its result file."""
     parser = argparse.ArgumentParser("python -m benchmarks.serving", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a small model for half a minute; writes nothing")
     parser.add_argument("--json", type=pathlib.Path, metavar="FOLDER", help="where to write the result")
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(*, quick: bool = False) -> results.Result:
-    """Exports and times; `quick` takes a small model."""
+    """Runs the benchmark. `quick` uses a small model."""
     event_size, hidden_units = (16, (32,)) if quick else (EVENT_SIZE, HIDDEN_UNITS)
     rounds, burst_s = (QUICK_ROUNDS, QUICK_BURST_S) if quick else (ROUNDS, BURST_S)
     with tempfile.TemporaryDirectory() as folder:
@@ -76,7 +76,7 @@ def run(*, quick: bool = False) -> results.Result:
 
 
 def _export(folder: pathlib.Path, event_size: int, hidden_units: Sequence[int]) -> tuple[dict[str, Any], Any]:
-    """Writes both exports and the inputs; what the workers are told, and the distribution."""
+    """Writes both exports and the inputs. Returns the arguments of the workers and the distribution."""
     import tfar
 
     dist = tfar.MADE([event_size], hidden_units, seed=SEED)
@@ -99,7 +99,7 @@ def _export(folder: pathlib.Path, event_size: int, hidden_units: Sequence[int]) 
 
 
 def _tensor_names(version: pathlib.Path) -> dict[str, list[str]]:
-    """Input and output tensor of each operation, which the C++ runtime is asked by."""
+    """Returns the names of the input and output tensors of each operation, which the C++ runtime requires."""
     from tensorflow.core.protobuf import saved_model_pb2
 
     model = saved_model_pb2.SavedModel()
@@ -112,7 +112,7 @@ def _tensor_names(version: pathlib.Path) -> dict[str, list[str]]:
 
 
 def _time(job: dict[str, Any], rounds: int, burst_s: float) -> dict[str, Any]:
-    """Timings by runtime, operation and batch."""
+    """Returns the timings by runtime, operation and batch size."""
     keys = [(operation, batch) for operation in OPERATIONS for batch in BATCHES]
     times: dict[tuple[str, str, int], list[float]] = {(r, *key): [] for r in RUNTIMES for key in keys}
     with contextlib.ExitStack() as stack:
@@ -149,10 +149,10 @@ def _worker(name: str, job: dict[str, Any]) -> Iterator[subprocess.Popen[str]]:
 
 
 def _ask(process: subprocess.Popen[str], operation: str, batch: int, burst_s: float) -> list[float]:
-    """Seconds of the counted calls of one burst.
+    """Requests a burst from a worker and returns the seconds of its counted calls.
 
     Raises:
-        RuntimeError: If the worker has died.
+        RuntimeError: If the worker has ended.
     """
     if process.stdin is None or process.stdout is None:
         raise RuntimeError("Expected a worker with pipes.")
@@ -165,7 +165,7 @@ def _ask(process: subprocess.Popen[str], operation: str, batch: int, burst_s: fl
 
 
 def _rounding(dist: Any, folder: pathlib.Path) -> dict[str, Any]:
-    """What rounded weights cost on real data, after a little training; empty without the data."""
+    """Returns the effect of rounded weights on log_prob after short training. Empty if there are no data."""
     import keras
 
     import tfar

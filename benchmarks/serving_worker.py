@@ -1,4 +1,4 @@
-"""One runtime in a process of its own, which times what `benchmarks.serving` asks for: a line of JSON in, one out."""
+"""Worker process of `benchmarks.serving` for one runtime. It reads requests and writes times as lines of JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SETTLE_S = 0.05
 
 
 def cpp(job: dict[str, Any]) -> Call:
-    """TensorFlow's C++ loader and session, with XLA disabled and without TensorFlow's Python."""
+    """Runs the C++ loader and session of TensorFlow, without XLA and without TensorFlow's Python."""
     from tests.serving import savedmodel_runtime
 
     model = savedmodel_runtime.SavedModel(savedmodel_runtime.library(), job["saved_model"])
@@ -28,7 +28,7 @@ def cpp(job: dict[str, Any]) -> Call:
 
 
 def litert(job: dict[str, Any]) -> Call:
-    """LiteRT with one interpreter."""
+    """Runs LiteRT with one interpreter."""
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_path=job["tflite"], num_threads=job["threads"])
@@ -38,7 +38,7 @@ def litert(job: dict[str, Any]) -> Call:
 
 
 def live(job: dict[str, Any]) -> Call:
-    """The distribution itself: eager calls, compiled with XLA."""
+    """Runs the distribution itself with eager calls, compiled with XLA."""
     from benchmarks import machine
 
     machine.set_threads(job["threads"])
@@ -53,7 +53,7 @@ def live(job: dict[str, Any]) -> Call:
 
 
 def burst(call: Callable[[], object], seconds: float) -> list[float]:
-    """Times of the calls in the second half of a burst; of a single call if `seconds` is 0."""
+    """Returns the times of the calls in the second half of a burst, or of a single call if `seconds` is 0."""
     time.sleep(SETTLE_S)
     begin = time.perf_counter()
     while time.perf_counter() - begin < seconds / 2:
@@ -67,7 +67,7 @@ def burst(call: Callable[[], object], seconds: float) -> list[float]:
 
 
 def main(runtime: str, text: str) -> None:
-    """Answers until its input ends."""
+    """Answers requests until the input ends."""
     job = json.loads(text)
     call = {"C++ runtime": cpp, "LiteRT": litert, "live distribution": live}[runtime](job)
     with np.load(job["inputs"]) as arrays:

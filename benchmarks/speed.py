@@ -1,8 +1,8 @@
-"""Speed beside the peers: `python -m benchmarks.speed made [--quick] [--case NAME] [--peers-only] [--json FOLDER]`.
+"""Benchmark of the speed: `python -m benchmarks.speed made [--quick] [--case NAME] [--peers-only] [--json FOLDER]`.
 
-Everybody runs in this process, in turns, with two threads of the batch class; what is compared are medians. First calls
-(tracing and compilation) and peak memory are reported beside them. The full run takes minutes and writes one result file
-a case; `--quick` runs one tiny case and writes nothing unless `--json` says where.
+All libraries run in this process in turns, with two threads of the batch scheduling class. The medians are compared. The times
+of first calls, which include tracing and compilation, and the peak memory are reported separately. A full run takes minutes and
+writes one result file for each case. `--quick` runs one small case and writes a result only with `--json`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ORDER = ("log_prob", "sample", "train_step")
 
 @dataclasses.dataclass(frozen=True)
 class Effort:
-    """How long to measure: rounds, seconds for each operation and for a burst, and whether to measure memory."""
+    """Duration of the measurements: rounds, seconds of an operation and of a burst, and whether memory is measured."""
 
     rounds: int = 10
     budget_s: float = 60.0
@@ -77,7 +77,7 @@ def _build(case: SpeedCase, *, peers_only: bool) -> tuple[dict[str, Contestant],
 
 
 def _time(contestants: Mapping[str, Contestant], operation: str, effort: Effort) -> dict[tuple[str, str, str], Timing]:
-    """Times an operation and its variants ("sample, fixed_point") of everybody, in every mode."""
+    """Measures an operation and its variants (such as "sample, fixed_point") for all contestants and modes."""
     calls = {
         (name, variant, mode): call
         for name, contestant in contestants.items()
@@ -89,7 +89,7 @@ def _time(contestants: Mapping[str, Contestant], operation: str, effort: Effort)
 
 
 def _figures(name: str, contestant: Contestant, timings: Mapping[str, Mapping[Any, Timing]]) -> dict[str, Any]:
-    """The fastest mode of each operation of one contestant, with the medians of the others."""
+    """Returns the fastest mode of each operation of a contestant, with the medians of all modes."""
     operations: dict[str, Any] = {}
     for variant in contestant.operations:
         found = timings[variant.split(",")[0]]
@@ -105,7 +105,7 @@ def _rounded(timing: Timing) -> dict[str, float]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the cases, prints their tables and writes their results."""
+    """Runs the cases, prints their tables and writes their result files."""
     options = _parse(arguments)
     machine.use_batch_scheduling()
     machine.set_threads()

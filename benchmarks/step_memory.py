@@ -1,8 +1,8 @@
 """Memory of a train step: `python -m benchmarks.step_memory [--quick] [--case NAME] [--json FOLDER]`.
 
-Each case is trained for a few steps in fresh processes, by the step that `DensityModel.fit` runs, at its batch size and at a
-batch of one row. The difference of the two peaks is what the other rows take: weights, optimiser and compiler are in both. Of a
-compiled step there is XLA's own account too: the buffers it assigns, weights and inputs included, and what a row more takes.
+Each case is trained for a few steps in new processes with the step of `DensityModel.fit`, once with its batch size and once with
+one row. The difference of the two peaks is the memory of the other rows, because weights, optimiser and compiler are in both. For
+a compiled step, the size of the buffers that XLA assigns (including weights and inputs) is reported too.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from benchmarks.peers.masks import random_bits
 NOTE = "largest resident memory of a fresh process during three train steps, after a first that compiles"
 STEPS = 3
 COMPILED, PLAIN = "XLA", "tf.function"
-# The dump of the step's buffers: Keras calls the function `one_step_on_data`.
+# Pattern of the file with the buffers of the step. `one_step_on_data` is the name of the function in Keras.
 ASSIGNMENT = "*one_step_on_data*buffer-assignment.txt"
 
 
@@ -39,13 +39,13 @@ class StepCase:
 
     Args:
         name: str. The result file is `memory-<name>.json`.
-        title: str. The model in a table's words.
-        build: makes the distribution.
-        settings: what `build` chose, as the result file shows it.
+        title: str. Name of the model in the tables.
+        build: function that makes the distribution.
+        settings: dict. Settings of the distribution, for the result file.
         batch_size: int.
-        numbers: numbers a site that the backward pass needs, by the formula; None: there is none.
-        modes: which of COMPILED and PLAIN.
-        dtype: name of the Keras dtype policy.
+        numbers: float or None. Numbers per site that the backward pass needs according to the formula.
+        modes: the modes to measure, COMPILED or PLAIN.
+        dtype: str. Name of the Keras dtype policy.
     """
 
     name: str
@@ -58,22 +58,24 @@ class StepCase:
     dtype: str = "float32"
 
 
-# What the backward pass needs of the forward pass -----------------------------------------------------------------------
+# Numbers that the backward pass needs -----------------------------------------------------------------------------------
 
 
 def pixel_cnn_numbers(filters: int, num_blocks: int, output_filters: Sequence[int]) -> float:
-    """Numbers a pixel of a PixelCNN with residual blocks: three ReLUs of F, F/2 and F/2, and a padded copy of one of them."""
+    """Returns the numbers per pixel of a PixelCNN with residual blocks: ReLUs of F, F/2 and F/2, and a padded copy of F/2."""
     return 2.5 * filters * num_blocks + filters + sum(output_filters)
 
 
 def gated_pixel_cnn_numbers(filters: int, num_blocks: int, output_filters: Sequence[int]) -> float:
-    """Numbers a pixel of a GatedPixelCNN: in each stack tanh, sigmoid and its input, the link's 2 F and the gated F."""
+    """Returns the numbers per pixel of a GatedPixelCNN: tanh, sigmoid and input of each stack, link and gate."""
     return 9 * filters * (num_blocks + 1) + filters + sum(output_filters)
 
 
 def pixel_cnn_plus_plus_numbers(num_filters: int, num_resnet: int, num_hierarchies: int) -> float:
-    """Numbers a pixel of a PixelCNN++ with concat_elu and dropout: 12 F a block, 4 F for each short-cut of F, a quarter a
-    level deeper."""
+    """Returns the numbers per pixel of a PixelCNN++ with concat_elu and dropout.
+
+    A block needs 12 F and a skip connection of F needs 4 F. Each deeper level needs a quarter of this.
+    """
     total = 0.0
     for level in range(num_hierarchies):
         up = num_resnet + (level + 1 < num_hierarchies)
@@ -87,7 +89,7 @@ def pixel_cnn_plus_plus_numbers(num_filters: int, num_resnet: int, num_hierarchi
 def pixel_cnn_case(
     name: str, image: tuple[int, int], filters: int, num_blocks: int, batch_size: int, **how: Any
 ) -> StepCase:
-    """A PixelCNN of residual blocks."""
+    """Returns the case of a PixelCNN with residual blocks."""
     settings = {"filters": filters, "num_blocks": num_blocks, "output_filters": [32, 32]}
     return StepCase(
         name,
@@ -101,7 +103,7 @@ def pixel_cnn_case(
 
 
 def gated_case(image: tuple[int, int], batch_size: int, dtype: str = "float32") -> StepCase:
-    """The GatedPixelCNN of the speed case."""
+    """Returns the case of the GatedPixelCNN of the speed case."""
     settings = pixel_cnn.GATED
     filters, num_blocks = settings["filters"], settings["num_blocks"]
     half = dtype != "float32"
@@ -117,7 +119,7 @@ def gated_case(image: tuple[int, int], batch_size: int, dtype: str = "float32") 
 
 
 def plus_plus_case() -> StepCase:
-    """The PixelCNN++ of the speed case."""
+    """Returns the case of the PixelCNN++ of the speed case."""
 
     def build() -> Any:
         import tfar
@@ -137,7 +139,7 @@ def plus_plus_case() -> StepCase:
 
 
 def nade_case(event_size: int, hidden_units: int, batch_size: int) -> StepCase:
-    """NADE, whose features of all sites are never in memory at once."""
+    """Returns the case of NADE, which never holds the features of all sites in memory."""
     return StepCase(
         f"nade-{event_size}-{hidden_units}",
         f"NADE {event_size}-{hidden_units}",
@@ -163,7 +165,7 @@ QUICK = pixel_cnn_case("quick", (8, 8), 8, 1, 4, modes=(COMPILED,))
 
 
 def measure_here(case: StepCase, batch_size: int, mode: str) -> dict[str, float]:
-    """Trains in this process; its peak during the steps and its peak before the first of them, in MiB."""
+    """Trains in this process. Returns the peak memory during the steps and the peak before the first step, in MiB."""
     machine.set_tensorflow_threads()
     step = _train_step(case, batch_size, mode)
     before = machine.peak_memory_mib()
@@ -175,7 +177,7 @@ def measure_here(case: StepCase, batch_size: int, mode: str) -> dict[str, float]
 
 
 def _train_step(case: StepCase, batch_size: int, mode: str) -> Callable[[], float]:
-    """One step of the function that `DensityModel.fit` runs, on one batch again and again."""
+    """Returns a function that runs one step of `DensityModel.fit` on the same batch."""
     import keras
     import tensorflow as tf
 
@@ -199,10 +201,10 @@ def _train_step(case: StepCase, batch_size: int, mode: str) -> Callable[[], floa
 def measure(
     case: StepCase, batch_size: int, mode: str, *, xla_flags: str = "", timeout_s: float = 1200.0
 ) -> dict[str, float]:
-    """Runs `measure_here` in a fresh process.
+    """Runs `measure_here` in a new process.
 
     Raises:
-        RuntimeError: If that process failed; with its last words.
+        RuntimeError: If the process fails. The message holds the last line of its error output.
     """
     command = [sys.executable, "-m", "benchmarks.step_memory", "--here", case.name, str(batch_size), mode]
     flags = {"XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} {xla_flags}".strip()} if xla_flags else {}
@@ -214,10 +216,12 @@ def measure(
 
 
 def assigned_mib(case: StepCase, batch_size: int) -> float:
-    """MiB of all buffers that XLA assigns to the compiled step, as its dump says; in a process of its own, as dumps take memory.
+    """Returns the MiB of all buffers that XLA assigns to the compiled step, from a dump of XLA.
+
+    It uses a separate process, because writing dumps takes memory.
 
     Raises:
-        RuntimeError: If that process failed, or left no such dump.
+        RuntimeError: If the process fails or writes no dump.
     """
     with tempfile.TemporaryDirectory() as folder:
         measure(case, batch_size, COMPILED, xla_flags=f"--xla_dump_to={folder} --xla_dump_hlo_as_text")
@@ -228,10 +232,10 @@ def assigned_mib(case: StepCase, batch_size: int) -> float:
 
 
 def total_bytes(dump: str) -> int:
-    """What a dump of XLA's buffer assignment adds up to.
+    """Returns the total number of bytes in a dump of XLA's buffer assignment.
 
     Raises:
-        RuntimeError: If it has no such line.
+        RuntimeError: If the dump has no line with the total.
     """
     match = re.search(r"^Total bytes used: (\d+)", dump, re.MULTILINE)
     if match is None:
@@ -240,7 +244,7 @@ def total_bytes(dump: str) -> int:
 
 
 def run_case(case: StepCase, command: str) -> results.Result:
-    """Measures a case in each of its modes."""
+    """Measures a case in all its modes."""
     modes = {mode: _figures(case, mode) for mode in case.modes}
     return results.make(
         kind="memory",
@@ -263,7 +267,7 @@ def run_case(case: StepCase, command: str) -> results.Result:
 
 
 def _figures(case: StepCase, mode: str) -> dict[str, float]:
-    """The peaks of both batches, and what a row more takes; of a compiled step, also by XLA's account."""
+    """Returns the peaks of both batch sizes and the memory of one more row; for a compiled step also by XLA's buffers."""
 
     def row_kib(one: float, batch: float) -> float:
         return round(1024 * (batch - one) / (case.batch_size - 1), 1)
@@ -278,7 +282,7 @@ def _figures(case: StepCase, mode: str) -> dict[str, float]:
 
 
 def _kib(case: StepCase) -> float | None:
-    """KiB an event by the formula."""
+    """Returns the KiB per event according to the formula."""
     if case.numbers is None:
         return None
     size = 4 if case.dtype == "float32" else 2
@@ -286,7 +290,7 @@ def _kib(case: StepCase) -> float | None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measures the cases, prints their table and writes their results."""
+    """Measures the cases, prints their tables and writes their result files."""
     options = _parse(arguments)
     cases = {case.name: case for case in (*CASES, QUICK)}
     if options.here:

@@ -1,7 +1,7 @@
-"""The tables of README and docs from the result files: `python -m benchmarks.tables [--write | --check]`.
+"""Writes the tables of README and docs from the result files: `python -m benchmarks.tables [--write | --check]`.
 
-A table stands between `<!-- table:NAME -->` and `<!-- /table -->`; NAME is a key of `HEADINGS`. `--write` puts the tables in,
-`--check` fails with a diff where a page differs, and neither prints them.
+The place of a table is between `<!-- table:NAME -->` and `<!-- /table -->`, where NAME is a key of `HEADINGS`. `--write` writes
+the tables to the pages. `--check` fails with a diff if a page differs. Without options the tables are printed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from benchmarks.step_memory import CASES as STEP_CASES
 
 README = machine.ROOT / "README.md"
 PAGES = tuple(machine.ROOT / "docs" / name for name in ("pixel_models.md", "likelihood.md", "speed.md"))
-# Where the results folder holds those of a processor with AVX2 and nothing wider.
+# Subfolder with the results of a processor that has AVX2 but no wider vector instructions.
 AVX2 = "avx2"
 HEADINGS = {
     "likelihood": "## Likelihood",
@@ -40,7 +40,7 @@ BLOCK = re.compile(r"(<!-- table:([\w-]+) -->\n).*?(<!-- /table -->)", re.DOTALL
 
 
 def tables(folder: pathlib.Path = results.FOLDER) -> dict[str, str]:
-    """Every table by its name."""
+    """Returns all tables by name."""
     models = [load_cases(model) for model in model_names()]
     speed = [case for model in models for case in model.speed if not case.quick]
     likelihood = [case for model in models for case in model.likelihood]
@@ -68,22 +68,22 @@ def tables(folder: pathlib.Path = results.FOLDER) -> dict[str, str]:
 
 
 def _of_likelihood(table: Callable[..., str], cases: Sequence[LikelihoodCase], folder: pathlib.Path) -> str:
-    """A table of likelihood cases and their results."""
+    """Renders a table of likelihood cases and their results."""
     return table(cases, [results.find("likelihood", case.name, folder) for case in cases])
 
 
 def fill(text: str, rendered: dict[str, str]) -> str:
-    """Puts the tables between their markers.
+    """Returns the text with the tables between their markers.
 
     Raises:
-        ValueError: if a marker names no table or is not closed, or if a heading has lost its marker.
+        ValueError: If a marker names an unknown table or is not closed, or if the marker below a heading is missing.
     """
     check_markers(text, rendered)
     return BLOCK.sub(lambda match: f"{match[1]}{rendered[match[2]]}\n{match[3]}", text)
 
 
 def check_markers(text: str, rendered: dict[str, str]) -> None:
-    """Raises ValueError unless every table has its place; see `fill`."""
+    """Checks the markers; see `fill`."""
     opened, closed = OPENING.findall(text), [match[2] for match in BLOCK.finditer(text)]
     unknown = sorted(set(opened) - set(rendered))
     if unknown:
@@ -92,11 +92,11 @@ def check_markers(text: str, rendered: dict[str, str]) -> None:
         raise ValueError(f"Expected each of {opened} once, with its own <!-- /table -->.")
     for name, heading in HEADINGS.items():
         if re.search(rf"^{heading}$", text, re.MULTILINE) and name not in opened:
-            raise ValueError(f"Expected <!-- table:{name} --> in a README that has the heading {heading!r}.")
+            raise ValueError(f"Expected <!-- table:{name} --> below the heading {heading!r}. Received no such marker.")
 
 
 def check(readme: pathlib.Path = README, folder: pathlib.Path = results.FOLDER) -> str:
-    """The difference between the README and what the results say: empty if there is none."""
+    """Returns the diff between the pages and the result files, which is empty if there is none."""
     text = readme.read_text()
     expected = fill(text, tables(folder))
     lines = (text.splitlines(keepends=True), expected.splitlines(keepends=True))
@@ -104,12 +104,12 @@ def check(readme: pathlib.Path = README, folder: pathlib.Path = results.FOLDER) 
 
 
 def write(readme: pathlib.Path = README, folder: pathlib.Path = results.FOLDER) -> None:
-    """Puts the tables into the README."""
+    """Writes the tables to the pages."""
     readme.write_text(fill(readme.read_text(), tables(folder)))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Prints, writes or checks."""
+    """Prints, writes or checks the tables."""
     parser = argparse.ArgumentParser("python -m benchmarks.tables", description=__doc__)
     action = parser.add_mutually_exclusive_group()
     action.add_argument("--write", action="store_true", help="put the tables into the pages")
@@ -137,7 +137,7 @@ def _write() -> int:
 
 def _check() -> int:
     difference = "".join(check(page) for page in (README, *PAGES))
-    print(difference or "The README and the docs show what the results say.")
+    print(difference or "The tables of README and docs agree with the result files.")
     return 1 if difference else 0
 
 

@@ -1,4 +1,4 @@
-"""Our side of a speed case: what a user calls, timed as a user gets it."""
+"""The contestants of tfar in a speed case. They call the public API."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ NUM_BATCHES = 10
 
 
 def contestant(dist: Any, event_size: int, batch_size: int, *, methods: Sequence[str] = ("ancestral",)) -> Contestant:
-    """`log_prob`, `sample` (the default method), one `sample, <method>` for each other method, and `train_step`.
+    """Makes a contestant with the operations `log_prob`, `sample`, `sample, <method>` for further methods, and `train_step`.
 
     Args:
-        dist: a tfar distribution over `event_size` bits, or over more values, of which it is fed two.
+        dist: a tfar distribution over `event_size` discrete values. The inputs are 0 and 1.
         event_size: int. D.
-        batch_size: int. B, of every operation.
-        methods: samplers; the first is the one called `sample`.
+        batch_size: int. Batch size of every operation.
+        methods: names of sampling methods. The operation `sample` uses the first.
     """
     import tensorflow as tf
 
@@ -47,12 +47,12 @@ def contestant(dist: Any, event_size: int, batch_size: int, *, methods: Sequence
 
 
 def sample_call(dist: Any, batch_size: int, method: str) -> Call:
-    """A batch of samples, `[B, D]`."""
+    """Returns a function that draws a batch of samples `[B, D]`."""
     return lambda: dist.sample(batch_size, seed=1, method=method).numpy()
 
 
 def train_step_call(dist: Any, x: np.ndarray, batch_size: int) -> Call:
-    """One step of the function that `DensityModel.fit` runs, on a cached data set, with its metrics."""
+    """Returns a function that runs one step of `DensityModel.fit` on a cached data set, with its metrics."""
     import keras
     import tensorflow as tf
 
@@ -70,7 +70,7 @@ def train_step_call(dist: Any, x: np.ndarray, batch_size: int) -> Call:
 
 
 def own_loop_call(dist: Any, x: np.ndarray, batch_size: int) -> Call:
-    """One update of Adam in a loop that a user writes over tensors, as the peers are timed: no data set, no metrics."""
+    """Returns a function that runs one update of a custom training loop, which has no data set and no metrics."""
     import keras
     import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""Alternating measurements: everybody is timed in the same minutes of the same process."""
+"""Alternating measurements of several functions in one process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MIN_ROUNDS = 3
 
 @dataclasses.dataclass(frozen=True)
 class Timing:
-    """Times of one call in milliseconds; `first_s` is the first call, compilation included, in seconds."""
+    """Times of a function in milliseconds. `first_s` is the time of the first call in seconds, including compilation."""
 
     median_ms: float
     p10_ms: float
@@ -33,22 +33,21 @@ class Timing:
 def alternate(
     calls: Mapping[Name, Call], *, rounds: int = 30, budget_s: float = 30.0, burst_s: float = BURST_S
 ) -> dict[Name, Timing]:
-    """Times `calls` round-robin: a burst of each in every round, the first of the round moving on by one.
+    """Measures functions in turns. Each round has one burst of calls of every function; the first function changes by round.
 
-    A machine that slows down for a while slows everybody. Before each burst there is a pause, so that worker threads
-    of the library before, which spin while they wait for work, have gone to sleep (after a pause of 4 ms they still
-    made PyTorch ten times slower, after 50 ms nothing was left). The first half of a burst is not counted: what is
-    compared are loops that go on, as in training and scoring, and for some 50 ms after a pause the two threads of a
-    library may still share a core, which costs TensorFlow up to half its speed and PyTorch a tenth.
+    In this way a temporary slowdown of the machine affects all functions. There is a pause before each burst, because worker
+    threads of a library keep a core busy for a while after the last call (after a pause of 4 ms they made PyTorch ten times
+    slower, after 50 ms there was no effect). The first half of a burst is not counted, because for about 50 ms after a pause
+    the two threads of a library may share a core, which slows TensorFlow by up to a half and PyTorch by a tenth.
 
     Args:
-        calls: name to a call that returns when its result is ready.
-        rounds: int. Rounds to run.
-        burst_s: float. Seconds of a burst, about, the half that is not counted included.
-        budget_s: float. No new round starts after this many seconds, once three are done.
+        calls: dict from names to functions that return when their result is ready.
+        rounds: int. Number of rounds.
+        burst_s: float. Approximate duration of a burst in seconds, including the half that is not counted.
+        budget_s: float. After this many seconds and at least three rounds, no new round starts.
 
     Returns:
-        The timing of each name.
+        dict from names to timings.
     """
     first = {name: _elapsed(call) for name, call in calls.items()}
     bursts = {name: _burst_length(call, burst_s) for name, call in calls.items()}
@@ -65,7 +64,7 @@ def alternate(
 
 
 def fastest(timings: Mapping[str, Timing]) -> str:
-    """Name of the smallest median."""
+    """Returns the name with the smallest median."""
     return min(timings, key=lambda name: timings[name].median_ms)
 
 
@@ -76,7 +75,7 @@ def _elapsed(call: Call) -> float:
 
 
 def _burst_length(call: Call, burst_s: float) -> int:
-    """How many calls fill the counted half of a burst, by the third call: the second after compilation can still be slow."""
+    """Estimates the calls in the counted half of a burst from the third call, because the second one may still be slow."""
     seconds = _elapsed(call)
     if seconds < SLOW_S:
         seconds = min(seconds, _elapsed(call), _elapsed(call))
@@ -92,6 +91,6 @@ def _burst(call: Call, length: int) -> list[float]:
 
 
 def summary(times: list[float], first_s: float) -> Timing:
-    """The timing of calls that took `times`, in seconds."""
+    """Returns the timing of calls of these durations in seconds."""
     low, median, high = (1e3 * float(value) for value in np.percentile(times, [10, 50, 90]))
     return Timing(median, low, high, len(times), first_s)

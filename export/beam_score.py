@@ -1,12 +1,12 @@
-"""Scores files of any size on many machines: an Apache Beam pipeline over the log_prob of an exported SavedModel.
+"""Scores files of any size on many machines: an Apache Beam pipeline that runs the log_prob of an exported SavedModel.
 
     pip install "tfar[beam,data]"
     python export/beam_score.py exported/made "logs/*.parquet" --out scores/part
 
-writes scores/part-00000-of-0000N.csv, ...: tables of file, row (counted from 0 in its file) and log_prob, in any order;
-a row that is outside the support, missing or not finite is NaN. Further options are those of Beam, such as
-`--runner=SparkRunner`; every worker must see the export and the data under the same path, and have tfar installed. On one
-machine `tfar score` does the same with less around it, in order, and resumes after a kill.
+writes scores/part-00000-of-0000N.csv, ...: tables of file, row (from 0 in each file) and log_prob, in any order. The score of a
+row that is outside of the support, missing or not finite is NaN. Other options are passed to Beam, such as
+`--runner=SparkRunner`. Every worker needs tfar, and the export and the data under the same paths. On one machine, `tfar score`
+is simpler, keeps the order and can resume.
 """
 
 import argparse
@@ -30,7 +30,7 @@ ROWS_OF_A_PART = 100_000
 
 @dataclass(frozen=True)
 class Part:
-    """Rows that one worker reads: `stop` None means to the end, as nobody knows the length of a .csv file."""
+    """Rows that one worker reads. `stop` is None for the rest of the file, because the length of a .csv file is unknown."""
 
     path: str
     start: int
@@ -38,7 +38,7 @@ class Part:
 
 
 def parts(pattern: str) -> list[Part]:
-    """Cuts files into parts that may be read at once; a .csv file is read from its start, so it is one part."""
+    """Splits files into parts that can be read in parallel. A .csv file is one part, because it is read from its start."""
     found = []
     for path in map(str, open_rows(pattern).paths):
         readers = open_rows(path).readers
@@ -52,7 +52,7 @@ def parts(pattern: str) -> list[Part]:
 
 
 def read(part: Part) -> Iterator[tuple[Key, np.ndarray]]:
-    """The rows of a part, each with its file and its number there."""
+    """Yields the rows of a part, each with its file and its number in the file."""
     row = part.start
     for chunk in open_rows(part.path).chunks(part.start):
         for values in chunk[: None if part.stop is None else part.stop - row]:
@@ -63,7 +63,7 @@ def read(part: Part) -> Iterator[tuple[Key, np.ndarray]]:
 
 
 def as_line(scored: tuple[Key, PredictionResult]) -> str:
-    """A line of the table, with the nine digits that give back the float32."""
+    """Returns a line of the table, with nine digits, which restore the float32."""
     (path, row), result = scored
     beam.metrics.Metrics.counter("tfar", "rows").inc()
     beam.metrics.Metrics.counter("tfar", "nan").inc(int(math.isnan(result.inference)))
@@ -76,7 +76,7 @@ def run(export: str, pattern: str, out: str, options: Sequence[str] = ()) -> tup
     """Runs the pipeline.
 
     Returns:
-        The number of rows, and of those that are NaN.
+        The number of rows and the number of NaN scores.
     """
     handler = KeyedModelHandler(LogProbModelHandler(export))
     pipeline = beam.Pipeline(options=PipelineOptions(list(options), save_main_session=True))
@@ -98,14 +98,14 @@ def run(export: str, pattern: str, out: str, options: Sequence[str] = ()) -> tup
 
 
 def main() -> None:
-    """The command line."""
+    """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("export", help="folder of an exported SavedModel")
     parser.add_argument("data", help=".npy, .npz, .csv or .parquet file, or a quoted pattern of them")
-    parser.add_argument("--out", required=True, help="how the names of the tables start")
+    parser.add_argument("--out", required=True, help="prefix of the names of the tables")
     arguments, options = parser.parse_known_args()
     rows, nan = run(arguments.export, arguments.data, arguments.out, options)
-    print(f"The log_prob of {rows:,} rows lies in {arguments.out}-*.csv; {nan:,} are NaN.")
+    print(f"Wrote the log_prob of {rows:,} rows to {arguments.out}-*.csv; {nan:,} are NaN.")
 
 
 if __name__ == "__main__":

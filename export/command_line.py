@@ -1,4 +1,4 @@
-"""The command line that both clients share."""
+"""The command line of both clients."""
 
 import argparse
 import json
@@ -10,33 +10,33 @@ import numpy as np
 
 
 def parser(address: str, doc: str | None) -> argparse.ArgumentParser:
-    """The arguments: what to ask, and whom."""
+    """Makes the parser of the arguments."""
     made = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--address", default=address, help=f"host:port of the server (default: {address})")
     made.add_argument("--model", default="made", help="name of the model (default: made)")
-    made.add_argument("--version", type=int, help="version of the model (default: the one that is served)")
+    made.add_argument("--version", type=int, help="version of the model (default: the server chooses)")
     commands = made.add_subparsers(dest="command", required=True)
     commands.add_parser("status", help="the state of each version")
     commands.add_parser("signatures", help="the inputs of each signature")
-    sample = commands.add_parser("sample", help="draw")
+    sample = commands.add_parser("sample", help="draw samples")
     sample.add_argument("num", type=positive, help="number of draws")
-    sample.add_argument("--seed", type=int, default=0, help="equal seeds give equal draws")
-    sample.add_argument("--condition", type=Path, help=".npy of `conditional_input`, a row for each draw")
-    sample.add_argument("--out", type=Path, help=".npy to write instead of printing")
-    score = commands.add_parser("log_prob", help="log-probabilities of rows, in nats")
-    score.add_argument("rows", type=Path, help=".npy of the rows")
-    score.add_argument("--condition", type=Path, help=".npy of `conditional_input`, a row for each")
+    sample.add_argument("--seed", type=int, default=0, help="equal seeds give equal samples")
+    sample.add_argument("--condition", type=Path, help=".npy of `conditional_input`, one row per draw")
+    sample.add_argument("--out", type=Path, help=".npy file to write instead of printing")
+    score = commands.add_parser("log_prob", help="score rows: log-probabilities in nats")
+    score.add_argument("rows", type=Path, help=".npy file of the rows")
+    score.add_argument("--condition", type=Path, help=".npy of `conditional_input`, one row per row")
     return made
 
 
 def row_seeds(seed: int, num: int) -> np.ndarray:
-    """A seed for each row, int32 `[num, 2]`: any two numbers will do, as long as no two rows share them."""
+    """Draws a seed for each row, int32 `[num, 2]`. Any two numbers are a seed; rows with equal seeds get equal draws."""
     bounds = np.iinfo(np.int32)
     return np.random.default_rng(seed).integers(bounds.min, bounds.max, (num, 2), np.int32, endpoint=True)
 
 
 def run(client: Any, arguments: argparse.Namespace) -> None:
-    """Asks, and prints or writes the answer."""
+    """Runs a command and prints or writes the answer."""
     if arguments.command == "status":
         print(json.dumps(client.status()))
         return
@@ -58,7 +58,7 @@ def run(client: Any, arguments: argparse.Namespace) -> None:
 
 
 def main(client_class: Any, address: str, doc: str | None) -> None:
-    """Runs the command line of a client; an error is one line and exit status 1."""
+    """Runs the command line of a client. An error is one line and exit status 1."""
     arguments = parser(address, doc).parse_args()
     try:
         run(client_class(arguments.address, arguments.model, arguments.version), arguments)
@@ -67,16 +67,16 @@ def main(client_class: Any, address: str, doc: str | None) -> None:
 
 
 def reason(error: Exception) -> str:
-    """What went wrong, in a line: errors of gRPC keep it in their details."""
+    """Returns the message of an error, which errors of gRPC keep in their details."""
     details = getattr(error, "details", None)
     return str(details()) if callable(details) else str(error)
 
 
 def positive(text: str) -> int:
-    """Reads an argument that must be a positive integer.
+    """Parses a positive integer.
 
     Raises:
-        argparse.ArgumentTypeError: If it is not.
+        argparse.ArgumentTypeError: If the argument is not one.
     """
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a positive integer; received {text!r}")

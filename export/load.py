@@ -1,10 +1,10 @@
-"""Sends requests from several clients at once, checks every answer and prints how long they took.
+"""Sends requests from several clients at once, checks every answer and prints the latencies.
 
     python export/load.py --requests 10000 --clients 8
     python export/load.py --rest --signatures log_prob
 
-Each row is asked for alone first. Under load, requests of random rows must give the same answers: log-probabilities to
-1e-5 relative, draws equal but for those, at most one in a thousand, that lie on the edge between two values.
+First, each row is requested alone. Under load, requests of random rows must give the same answers: log-probabilities up to a
+relative difference of 1e-5, and equal draws, except for at most one in a thousand that rounding may move between two values.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from command_line import positive, reason
 from numpy.typing import NDArray
 
 Client = Any  # A RestClient or a GrpcClient.
-DRAWS = ("sample", "sample_from_noise", "complete")
+DRAWS = ("sample", "sample_from_noise", "complete", "encode")
 SCORE_RTOL = 1e-5
 DRAW_TOLERANCE = 1e-4
 MAX_DIFFERING_DRAWS = 1e-3
@@ -29,10 +29,10 @@ MAX_DIFFERING_DRAWS = 1e-3
 
 @dataclass(frozen=True)
 class Case:
-    """A signature, rows to ask for, and the answer that each row gets alone.
+    """A signature, rows to request, and the answer to each row alone.
 
     Attributes:
-        signature: its name.
+        signature: name of the signature.
         inputs: an array for each input, `[num_rows, ...]`.
         answers: `[num_rows, ...]`.
     """
@@ -43,7 +43,7 @@ class Case:
 
 
 class Difference(NamedTuple):
-    """A row whose answer under load is not the one it gets alone."""
+    """A row whose answer under load differs from its answer alone."""
 
     case: Case
     row: int
@@ -52,14 +52,14 @@ class Difference(NamedTuple):
 
 @dataclass
 class Report:
-    """What happened.
+    """The results of a load test.
 
     Attributes:
-        latencies: seconds of each request that was answered.
-        num_rows: rows that were answered.
+        latencies: seconds that each answered request took.
+        num_rows: number of answered rows.
         differing: the rows whose answers differ.
-        errors: what the other requests got.
-        seconds: from the first request to the last answer.
+        errors: the errors of the failed requests.
+        seconds: time from the first request to the last answer.
     """
 
     latencies: list[float] = field(default_factory=list)
@@ -69,13 +69,13 @@ class Report:
     seconds: float = 0.0
 
     def good(self) -> bool:
-        """Whether all requests were answered, and right."""
+        """Returns whether all requests were answered correctly."""
         draws = [d for d in self.differing if d.case.signature in DRAWS]
         few = len(draws) <= max(1.0, MAX_DIFFERING_DRAWS * self.num_rows)
         return not self.errors and few and len(draws) == len(self.differing)
 
     def lines(self) -> list[str]:
-        """The report for a reader."""
+        """Returns the lines of the printed report."""
         said = [f"{len(self.latencies)} requests answered, {len(self.errors)} failed, in {self.seconds:.1f} s"]
         if self.latencies:
             points = zip(("p50", "p90", "p99", "max"), np.quantile(self.latencies, (0.5, 0.9, 0.99, 1.0)), strict=True)
@@ -87,16 +87,16 @@ class Report:
 
 
 def prepare(client: Client, signatures: Sequence[str], num_rows: int = 64, seed: int = 0) -> list[Case]:
-    """Rows for each signature and their answers, asked for one by one.
+    """Makes rows for each signature and requests their answers one by one.
 
     Args:
-        client: of a model that tfar exported.
+        client: client of a model that tfar exported.
         signatures: names of signatures.
-        num_rows: int. Rows of each.
+        num_rows: int. Number of rows of each.
         seed: int. Equal seeds give equal rows.
 
     Raises:
-        ValueError: If the model lacks a signature.
+        ValueError: If the model lacks a signature, or one has several outputs.
     """
     known, rng, shared = client.signatures(), np.random.default_rng(seed), {}
     missing = sorted(set(signatures) - set(known))
@@ -106,12 +106,14 @@ def prepare(client: Client, signatures: Sequence[str], num_rows: int = 64, seed:
         for key, (dtype, shape) in known[name].items():
             if key not in shared and key != "value":
                 shared[key] = _values(key, dtype, (num_rows, *shape[1:]), rng)
-    # Values that the model itself draws are possible ones, whatever its head.
+    # Draws of the model are in its support, whatever its head.
     shared["value"] = client.predict({key: shared[key] for key in known["sample"]}, "sample")
     cases = []
     for name in signatures:
         inputs = {key: shared[key] for key in known[name]}
         alone = [client.predict({k: v[row : row + 1] for k, v in inputs.items()}, name) for row in range(num_rows)]
+        if isinstance(alone[0], dict):
+            raise ValueError(f"Expected signatures of one output; {name} has {sorted(alone[0])}.")
         cases.append(Case(name, inputs, np.concatenate(alone)))
     return cases
 
@@ -122,7 +124,7 @@ def _values(name: str, dtype: np.dtype, shape: tuple[int, ...], rng: np.random.G
         return rng.integers(bounds.min, bounds.max, shape, dtype, endpoint=True)
     if name in ("noise", "member_noise"):
         return rng.random(shape, dtype)
-    if name == "observed":  # All or nothing is a pattern that every order allows.
+    if name == "observed":  # Every order allows patterns of all sites and of none.
         return np.broadcast_to(rng.integers(2, size=(shape[0],) + (1,) * (len(shape) - 1)), shape).astype(dtype)
     return rng.normal(size=shape).astype(dtype)
 
@@ -135,18 +137,18 @@ def run(
     max_rows: int = 4,
     seed: int = 0,
 ) -> Report:
-    """Sends requests of 1 to `max_rows` rows from as many threads as there are clients.
+    """Sends requests of 1 to `max_rows` rows, with a thread for each client.
 
     Args:
-        connect: makes a client for each thread.
-        cases: what to ask for; each request takes one at random.
-        num_requests: int. All of them together.
+        connect: makes a client, for each thread.
+        cases: the cases, of which each request takes one at random.
+        num_requests: int. Total number of requests.
         num_clients: int.
         max_rows: int.
         seed: int.
 
     Raises:
-        ValueError: If one of the numbers is not positive.
+        ValueError: If a number is not positive.
     """
     if min(num_requests, num_clients, max_rows) < 1:
         raise ValueError(f"Expected positive numbers; received {num_requests=}, {num_clients=}, {max_rows=}.")
@@ -165,7 +167,7 @@ def run(
 
 
 def join(parts: Sequence[Report], seconds: float) -> Report:
-    """One report of what all clients saw."""
+    """Combines the reports of all clients."""
     whole = Report(num_rows=sum(part.num_rows for part in parts), seconds=seconds)
     for part in parts:
         whole.latencies += part.latencies
@@ -175,7 +177,7 @@ def join(parts: Sequence[Report], seconds: float) -> Report:
 
 
 def ask(client: Client, case: Case, num_rows: int, rng: np.random.Generator, report: Report) -> None:
-    """Sends one request and adds what came of it to the report."""
+    """Sends one request and adds the result to the report."""
     rows = rng.integers(len(case.answers), size=num_rows)
     start = time.perf_counter()
     try:
@@ -193,10 +195,10 @@ def ask(client: Client, case: Case, num_rows: int, rng: np.random.Generator, rep
 
 
 def differs(signature: str, expected: NDArray, answer: NDArray) -> NDArray[np.bool_]:
-    """Which rows `[B]` differ: scores relative to their row, draws by more than rounding."""
+    """Returns which rows `[B]` differ: scores relative to the row, draws by more than rounding."""
     scale, tolerance = np.maximum(1.0, np.abs(expected)), DRAW_TOLERANCE
     if signature not in DRAWS:
-        # The sites of a row sum to its log-probability, whose rounding they share.
+        # Sites of a row are compared relative to its log-probability, to which they sum.
         total = np.abs(expected).reshape(len(expected), -1).sum(axis=1)
         scale, tolerance = np.maximum(1.0, total).reshape(-1, *[1] * (expected.ndim - 1)), SCORE_RTOL
     same = (
@@ -208,15 +210,15 @@ def differs(signature: str, expected: NDArray, answer: NDArray) -> NDArray[np.bo
 
 
 def main() -> None:
-    """Runs the load that the command line describes; exit status 1 if an answer is missing or wrong."""
+    """Runs the load test of the command line. The exit status is 1 if an answer is missing or wrong."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rest", action="store_true", help="over REST instead of gRPC")
+    parser.add_argument("--rest", action="store_true", help="use REST instead of gRPC")
     parser.add_argument("--address", help="host:port (default: localhost:8500, or localhost:8501 with --rest)")
     parser.add_argument("--model", default="made", help="name of the model (default: made)")
     parser.add_argument("--signatures", nargs="+", default=["log_prob", "sample"], metavar="NAME")
     parser.add_argument("--requests", type=positive, default=1000)
     parser.add_argument("--clients", type=positive, default=8)
-    parser.add_argument("--max-rows", type=positive, default=4, help="a request has 1 to this many rows (default: 4)")
+    parser.add_argument("--max-rows", type=positive, default=4, help="largest number of rows of a request (default: 4)")
     arguments = parser.parse_args()
     if arguments.rest:
         from rest_client import RestClient as Chosen

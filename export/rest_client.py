@@ -1,4 +1,4 @@
-"""A client of TF Serving's REST interface: standard library and NumPy alone.
+"""A client of TF Serving's REST interface, which needs only the standard library and NumPy.
 
 python export/rest_client.py status
 python export/rest_client.py sample 4 --seed 1 --out samples.npy
@@ -24,7 +24,7 @@ class RequestError(RuntimeError):
     """The server refused a request.
 
     Attributes:
-        status: int. The HTTP status: 400 for a bad request, 404 for an unknown model or version.
+        status: int. The HTTP status, such as 400 for a bad request or 404 for an unknown model or version.
     """
 
     def __init__(self, status: int, message: str) -> None:
@@ -33,13 +33,13 @@ class RequestError(RuntimeError):
 
 
 class RestClient:
-    """One connection to a server, for one thread.
+    """A connection to a server. It is not thread-safe.
 
     Args:
         address: "host:port".
         model: name of the model.
-        version: int, or None for the one that is served.
-        timeout: seconds to wait for an answer.
+        version: int, or None for the version that the server chooses.
+        timeout: float. Seconds to wait for an answer.
     """
 
     def __init__(
@@ -50,20 +50,20 @@ class RestClient:
 
     def predict(
         self, inputs: Mapping[str, ArrayLike], signature: str = "serving_default", *, by_row: bool = False
-    ) -> NDArray[np.float32]:
+    ) -> NDArray[np.float32] | dict[str, NDArray[np.float32]]:
         """Runs a signature.
 
         Args:
-            inputs: an array for each input, with the batch first. Integers must be of an integer type.
+            inputs: an array for each input, batch first. Integer inputs must have an integer type.
             signature: name of the signature.
-            by_row: whether to send the rows one by one (`instances`) or the inputs one by one (`inputs`).
+            by_row: bool. Whether to send a list of rows (`instances`) instead of a list for each input (`inputs`).
 
         Returns:
-            The only output of the signature, with the batch first.
+            The output of the signature, batch first, or a dict of its outputs if it has several.
 
         Raises:
             RequestError: If the server refuses.
-            OSError: If there is no answer.
+            OSError: If the server does not answer.
         """
         values = {name: np.asarray(value).tolist() for name, value in inputs.items()}
         body: dict[str, Any] = {"signature_name": signature, "inputs": values}
@@ -71,10 +71,15 @@ class RestClient:
             rows = [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
             body = {"signature_name": signature, "instances": rows}
         answer = self.request("POST", f"{self._path}:predict", json.dumps(body).encode())
-        return np.array(answer["predictions" if by_row else "outputs"], np.float32)
+        found = answer["predictions" if by_row else "outputs"]
+        if by_row and isinstance(found[0], dict):
+            found = {name: [row[name] for row in found] for name in found[0]}
+        if isinstance(found, dict):
+            return {name: np.array(values, np.float32) for name, values in found.items()}
+        return np.array(found, np.float32)
 
     def status(self) -> dict[int, str]:
-        """The state of each version: "AVAILABLE" if it is served.
+        """Returns the state of each version, which is "AVAILABLE" if it is served.
 
         Raises:
             RequestError: If the model is unknown.
@@ -83,7 +88,7 @@ class RestClient:
         return {int(version["version"]): version["state"] for version in versions}
 
     def signatures(self) -> dict[str, Inputs]:
-        """The inputs of each signature.
+        """Returns the inputs of each signature.
 
         Raises:
             RequestError: If the model is unknown.
@@ -96,11 +101,11 @@ class RestClient:
         }
 
     def request(self, method: str, path: str, body: bytes | None = None) -> Any:
-        """Sends one request and returns the JSON of its answer; the connection is made anew if the server closed it.
+        """Sends a request and returns the JSON of the answer. It connects again if the server closed the connection.
 
         Raises:
             RequestError: If the status is not 200.
-            OSError: If there is no answer.
+            OSError: If the server does not answer.
         """
         try:
             status, content = self._send(method, path, body)
@@ -117,7 +122,7 @@ class RestClient:
         return response.status, response.read()
 
     def close(self) -> None:
-        """Closes the connection; the next request opens it again."""
+        """Closes the connection. The next request opens it again."""
         self._connection.close()
 
 

@@ -42,7 +42,7 @@ CASES = (
     made("deep-connectivity-weights", hidden_units=[8, 7], connectivity_weights=True, order="random", num_masks=2),
     made("conditional", conditional_shape=(3,)),
     made("conditional-dict", conditional_shape={"speaker": (2,), "features": (2, 2)}, num_masks=2, order="random"),
-    made("large", hidden_units=[370, 360], scale=0.1),  # a kernel in blocks, steps in stages
+    made("large", hidden_units=[370, 360], scale=0.1),  # kernels that the product slices
     made("event-2d", event_shape=(2, 3)),
     made("event-3d", event_shape=(2, 2, 2), order="random"),
     made("one-site", event_shape=(1,)),

@@ -12,7 +12,8 @@ PACKAGE = Path(__file__).parents[1] / "tfar"
 FILES = sorted(PACKAGE.rglob("*.py"))
 # What each part may import of the package besides itself.
 NETWORKS = {"orders", "masks", "layers", "networks", "random"}
-DENSITIES = NETWORKS | {"heads", "samplers", "distributions"}
+LAWS = NETWORKS | {"heads", "laws"}
+DENSITIES = LAWS | {"distributions", "private"}
 TOPS = {"training", "serving", "coding", "data", "plots", "testing"}
 ALLOWED = {
     "orders": {"random"},
@@ -26,7 +27,8 @@ ALLOWED = {
     "heads": {"random", "layers"},
     "layers": {"orders", "masks"},
     "networks": NETWORKS,
-    "samplers": NETWORKS | {"heads"},
+    "private": set(),
+    "laws": LAWS,
     "distributions": DENSITIES,
     **{top: DENSITIES | {"files", "forks", "model_files", "exports", "version"} for top in TOPS},
     "cli": DENSITIES | TOPS | {"files", "model_files", "exports", "version"},

@@ -46,14 +46,17 @@ def test_degree_mask(strict):
 @pytest.mark.parametrize("direct", [False, True])
 @pytest.mark.parametrize("order", ["natural", "reverse", "random"])
 @pytest.mark.parametrize("units", [(), (1,), (3, 8), (20, 20, 20)])
-def test_connectivity_is_the_product_of_the_masks(units, order, direct):
+def test_influences_are_the_product_of_the_masks(units, order, direct):
     site_degrees = orders.positions(orders.resolve(order, 6, seed=2)) + 1
     rng = np.random.default_rng(7)
     hidden = [rng.integers(1, 6, n) for n in units]
-    actual = masks.connectivity(site_degrees, hidden, direct_connections=direct)
+    actual = masks.influences(site_degrees, hidden, direct_connections=direct)
     if units:
-        np.testing.assert_array_equal(actual, paths(site_degrees, hidden, direct))
-    assert not (actual & ~(site_degrees[:, None] < site_degrees[None, :])).any()
+        np.testing.assert_array_equal(actual, paths(site_degrees, hidden, direct).T)
+    else:
+        np.testing.assert_array_equal(actual, site_degrees[None, :] < site_degrees[:, None])
+    some = np.array([4, 0, 5])
+    np.testing.assert_array_equal(masks.influences(site_degrees, hidden, some, direct_connections=direct), actual[some])
 
 
 def test_units_by_degree_lists_each_unit_once():

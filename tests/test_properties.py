@@ -78,19 +78,19 @@ def test_config_round_trip(arguments):
     assert again.get_config() == dist.get_config()
     assert [v.shape for v in again.variables] == [v.shape for v in dist.variables]
     for k in range(dist.network.num_members):
-        np.testing.assert_array_equal(again.network.connectivity(k), dist.network.connectivity(k))
+        np.testing.assert_array_equal(again.network.influences(member=k), dist.network.influences(member=k))
     assert all((a.numpy() == b.numpy()).all() for a, b in zip(again.variables, dist.variables, strict=True))
 
 
 @LIGHT
 @given(st.data())
-def test_connectivity_from_degrees_has_no_leak(data):
+def test_influences_from_degrees_have_no_leak(data):
     num_sites = data.draw(st.integers(1, 8))
     positions = orders.positions(np.array(data.draw(st.permutations(range(num_sites)))))
     degrees = st.lists(st.integers(0, max(0, num_sites - 1)), min_size=1, max_size=9).map(np.array)
     hidden = data.draw(st.lists(degrees, max_size=3))
-    reach = masks.connectivity(positions + 1, hidden, direct_connections=data.draw(st.booleans()))
-    assert not np.any(reach & (positions[:, None] >= positions[None, :]))
+    reach = masks.influences(positions + 1, hidden, direct_connections=data.draw(st.booleans()))
+    assert not np.any(reach & (positions[None, :] >= positions[:, None]))
 
 
 @LIGHT

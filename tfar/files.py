@@ -1,13 +1,18 @@
-"""Files that are written beside and renamed, so that a kill or a full disk leaves no half of one."""
+"""Files and folders on disk: replaced as a whole, locked by one writer, swept of what a killed process left."""
 
 import contextlib
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+LOCK = ".lock"
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.part(\..+)?")
+_held: dict[Path, int] = {}
 
 
 @contextlib.contextmanager
@@ -19,12 +24,12 @@ def replacing(
     Works for a file and for a folder. The temporary name starts with a dot, so that no server takes it for a version.
 
     Args:
-        path: where the finished file or folder shall lie. Its parent is made if it is missing.
-        suffix: what the temporary name must end with, for writers that look at it.
-        folder: where the temporary lies, on the disk of `path`. Default: beside it.
+        path: path of the finished file or folder. Its parent is created if it is missing.
+        suffix: str. The end of the temporary name, for writers that check it.
+        folder: folder of the temporary file, on the same disk as `path`. Default: the folder of `path`.
 
     Raises:
-        OSError: If writing fails, with the path that was meant.
+        OSError: If writing fails; the message contains `path`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,14 +40,24 @@ def replacing(
     except OSError as error:
         raise OSError(error.errno, f"could not write {path}: {error.strerror or error}") from error
     finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary, ignore_errors=True)
-        else:
-            temporary.unlink(missing_ok=True)
+        _remove(temporary)
+
+
+def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
+    """Replaces a file by one with this content, which is on the disk before it gets its name."""
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_json(path: str | os.PathLike[str], content: Any) -> None:
+    """Replaces a file by one with this content as JSON."""
+    write_bytes(path, (json.dumps(content, indent=2) + "\n").encode())
 
 
 def sync_folder(path: str | os.PathLike[str]) -> None:
-    """Makes the names in a folder safe from a power cut, where the system can: a rename alone is not."""
+    """Makes the names in a folder survive a power failure, where the system supports it: a rename alone does not."""
     with contextlib.suppress(OSError):
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -51,10 +66,75 @@ def sync_folder(path: str | os.PathLike[str]) -> None:
             os.close(descriptor)
 
 
-def write_json(path: str | os.PathLike[str], content: Any) -> None:
-    """Writes JSON beside and renames it."""
-    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
-        json.dump(content, file, indent=2)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
+def sweep(folder: str | os.PathLike[str]) -> None:
+    """Removes the temporary files and folders that a killed `replacing` left in a folder."""
+    for path in Path(folder).glob(".*.part*"):
+        if _TEMPORARY.fullmatch(path.name):
+            _remove(path)
+
+
+@contextlib.contextmanager
+def locked(folder: str | os.PathLike[str]) -> Iterator[None]:
+    """Keeps other processes that lock the same folder out of it, until the block or the process ends.
+
+    The same process may lock a folder again inside the block.
+
+    Args:
+        folder: the folder, which is created if it is missing. While it is locked it contains the file `.lock`.
+
+    Raises:
+        BlockingIOError: If another process holds the lock.
+        OSError: If the folder cannot be written to.
+    """
+    folder = Path(folder).resolve()
+    file = None if _held.get(folder) else _lock(folder)
+    _held[folder] = _held.get(folder, 0) + 1
+    try:
+        yield
+    finally:
+        _held[folder] -= 1
+        if file is not None:
+            (folder / LOCK).unlink(missing_ok=True)
+            file.close()
+
+
+def _lock(folder: Path) -> BinaryIO:
+    """Opens and locks the lock file of a folder. The system releases the lock when the process ends, however it ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    while True:
+        file = open(folder / LOCK, "ab")  # noqa: SIM115 - closed by `locked`
+        try:
+            if not _flock(file) or _is_same_file(file, folder / LOCK):
+                return file
+        except BlockingIOError as error:
+            file.close()
+            raise BlockingIOError(
+                error.errno, f"another process writes to {folder}: wait for it, or use another folder"
+            ) from error
+        file.close()  # The process that held the lock removed this file in the meantime.
+
+
+def _flock(file: BinaryIO) -> bool:
+    """Locks an open file; False on a system that has no such locks."""
+    try:
+        import fcntl
+    except ImportError:
+        return False
+    fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return True
+
+
+def _is_same_file(file: BinaryIO, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _remove(path: Path) -> None:
+    """Removes a file or folder if the disk lets it; the error that was raised before says more than one of this."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)

@@ -1,22 +1,23 @@
-"""Degrees and masks of masked autoencoders, and masks of convolutions over images (NumPy, pure).
+"""Degrees and masks of masked autoencoders, and masks of convolutions over images, as pure NumPy functions.
 
-A site decided at step `t` (from 0) has degree `t + 1`. A hidden unit of degree `m` may see the sites of degree <= m, and a
-site may see the hidden units of degree < its own (Germain et al. 2015, equations 8 and 9; section 4.1 for deep networks).
+The site that step `t` decides (from 0) has degree `t + 1`. A hidden unit of degree `m` is connected to sites of degree <= m,
+and the output of a site to hidden units of a degree < its own (Germain et al. 2015, equations 8 and 9; section 4.1 for deep
+networks).
 """
 
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Degrees = NDArray[np.int32]
 RASTER_MASKS = ("A", "B")
 
 
 def even_degrees(num_units: int, lowest: int, highest: int) -> Degrees:
-    """Spreads the degrees of a layer evenly and sorted over `lowest .. highest`, both ends included.
+    """Returns sorted degrees, spread evenly over `lowest .. highest`, both ends included.
 
-    Few units then share a degree, which is what makes stepwise sampling fast. A single unit gets the highest.
+    Few units then share a degree, which makes stepwise sampling fast. A single unit gets the highest degree.
 
     Example:
         >>> even_degrees(5, 1, 3)
@@ -42,31 +43,40 @@ def degree_mask(in_degrees: Degrees, out_degrees: Degrees, *, strict: bool = Fal
     return left < right if strict else left <= right
 
 
-def connectivity(
-    site_degrees: Degrees, hidden_degrees: Sequence[Degrees], *, direct_connections: bool = False
+def influences(
+    site_degrees: Degrees,
+    hidden_degrees: Sequence[Degrees],
+    sites: ArrayLike | None = None,
+    *,
+    direct_connections: bool = False,
 ) -> NDArray[np.bool_]:
-    """Returns which site can influence which: entry `[i, j]` is True if the parameters of site j depend on site i.
-
-    It is the product of the masks of all layers, and of the direct input-output connections.
+    """Returns which sites the parameters of a site depend on, as the product of the masks of all layers.
 
     Args:
-        site_degrees: int array `[sites]`, one more than the step at which each site is decided.
+        site_degrees: int array `[N]`. One more than the step that decides each site.
         hidden_degrees: degrees of each hidden layer, from input to output.
-        direct_connections: bool. Whether inputs also reach outputs directly.
+        sites: ints. The sites whose parameters are asked for. Default: all.
+        direct_connections: bool. Whether inputs are also connected to outputs directly.
+
+    Returns:
+        bool array `[len(sites), N]`. Entry `[i, j]` is True if the parameters of `sites[i]` depend on site j.
+
+    Example:
+        >>> influences(np.array([1, 2, 3]), [np.array([1])]).astype(int)
+        array([[0, 0, 0],
+               [1, 0, 0],
+               [1, 0, 0]])
     """
-    paths = np.eye(len(site_degrees), dtype=bool)
-    previous = site_degrees
-    for degrees in hidden_degrees:
-        paths = (paths @ degree_mask(previous, degrees).astype(np.float32)) > 0
-        previous = degrees
-    paths = (paths @ degree_mask(previous, site_degrees, strict=True).astype(np.float32)) > 0
-    if direct_connections:
-        paths |= degree_mask(site_degrees, site_degrees, strict=True)
-    return paths
+    asked = site_degrees if sites is None else site_degrees[np.asarray(sites, int)]
+    layers = [site_degrees, *hidden_degrees]
+    paths = degree_mask(layers[-1], asked, strict=True).T
+    for below, above in zip(layers[-2::-1], layers[:0:-1], strict=True):
+        paths = (paths.astype(np.float32) @ degree_mask(below, above).T.astype(np.float32)) > 0
+    return paths | degree_mask(site_degrees, asked, strict=True).T if direct_connections else paths
 
 
 def units_by_degree(degrees: Degrees, num_sites: int) -> NDArray[np.int32]:
-    """Lists the units of each degree, so that a step finds those that it makes final.
+    """Returns the units of each degree: those that become final at the step of this number.
 
     Args:
         degrees: int array `[units]`, degrees within `0 .. num_sites - 1`.
@@ -90,10 +100,10 @@ def units_by_degree(degrees: Degrees, num_sites: int) -> NDArray[np.int32]:
 
 
 def raster_mask(kernel_size: Sequence[int], mask_type: str, num_groups: int = 1) -> NDArray[np.bool_]:
-    """Returns which groups of channels a tap of a 2D kernel joins, `[height, width, groups in, groups out]`.
+    """Returns which groups of channels each tap of a 2D kernel connects, `[height, width, groups in, groups out]`.
 
-    The taps above the centre `size // 2` and those to its left join all groups; the centre joins a group with those after it,
-    and under mask "B" with itself (van den Oord et al. 2016, section 3.4).
+    The taps above the centre `size // 2` and to the left of it connect all groups. The centre connects each group to later
+    groups, and with mask "B" also to itself (van den Oord et al. 2016, section 3.4).
 
     Example:
         >>> raster_mask((3, 3), "A")[..., 0, 0].astype(int)
@@ -110,14 +120,14 @@ def raster_mask(kernel_size: Sequence[int], mask_type: str, num_groups: int = 1)
 
 
 def convolved(paths: NDArray[np.bool_], mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Follows influences through a convolution: `paths [N, H, W, groups]` say whether source n reaches a group of a pixel.
+    """Propagates dependencies through a masked convolution.
 
     Args:
-        paths: bool array.
-        mask: as `raster_mask` gives it.
+        paths: bool array `[N, H, W, groups]`. Whether a group of a pixel depends on source n.
+        mask: as `raster_mask` returns it.
 
     Returns:
-        bool array of the shape of `paths`: whether the source reaches the outputs of the convolution.
+        bool array of the shape of `paths`. Whether the outputs of the convolution depend on source n.
     """
     height, width = paths.shape[1:3]
     up, left = mask.shape[0] // 2, mask.shape[1] // 2

@@ -45,9 +45,10 @@ class Stream(enum.IntEnum):
     DROPOUT = 8  # Dropped hidden units; a part for each layer.
     CONDITION_DROPOUT = 9  # Dropped conditional inputs.
     IMPORTANCE = 10  # Seeds of the importance samples of a row.
-    INITIAL_WEIGHTS = 11
-    FIXED_ORDERS = 12  # Orders that a model keeps.
-    SHUFFLING = 13  # The order of training rows; a part for each epoch.
+    INITIAL_WEIGHTS = 100
+    FIXED_ORDERS = 101  # Orders that a model keeps.
+    SHUFFLING = 102  # The order of training rows; a part for each epoch.
+    EXAMPLES = 103  # Example inputs of exported signatures.
 
 
 def threefry(key: tf.Tensor, counter: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
@@ -203,8 +204,31 @@ def uniform(seeds: tf.Tensor, size: int | tf.Tensor, stream: Stream, part: int =
         >>> uniform(row_seeds(1, 3), 5, Stream.NOISE).shape
         TensorShape([3, 5])
     """
-    top = tf.bitwise.right_shift(_words(seeds, size, _word(stream, part)), tf.constant(9, tf.uint32))
-    return (tf.cast(top, tf.float32) + 0.5) * (2.0**-23)
+    return _to_uniform(_words(seeds, size, _word(stream, part)))
+
+
+def uniform_at(seeds: tf.Tensor, places: tf.Tensor, stream: Stream) -> tf.Tensor:
+    """Draws numbers of an endless sequence of uniform numbers, one sequence for each seed.
+
+    The number at a place depends on the seed, the stream and the place alone, so that it can be drawn before the length of an
+    event is known. `uniform` needs half the work, but its numbers depend on how many there are.
+
+    Args:
+        seeds: int32 tensor `[B, 2]`.
+        places: int32 tensor `[K]` or `[B, K]`, from 0.
+        stream: `Stream`. What the numbers are for.
+
+    Returns:
+        float32 tensor `[B, K]`, each number an odd multiple of 2**-24.
+
+    Example:
+        >>> bool(uniform_at(row_seeds(1, 1), [2, 5], Stream.NOISE)[0, 1] == uniform_at(row_seeds(1, 1), [5], Stream.NOISE))
+        True
+    """
+    counter = tf.cast(places, tf.uint32)
+    counter = counter[None] if counter.shape.rank == 1 else counter
+    words = threefry(tf.cast(seeds, tf.uint32)[:, None, :], (counter, tf.fill(tf.shape(counter), _word(stream))))
+    return _to_uniform(words[0])
 
 
 def kept(seeds: tf.Tensor, size: int, rate: float, part: int = 0) -> tf.Tensor:
@@ -241,6 +265,12 @@ def _kept(seeds: tf.Tensor, size: int, threshold: int, word: tf.Tensor) -> tf.Te
     ]
     stays = tf.concat([tf.cast(half, tf.int32) >= threshold for half in halves], axis=1)[:, :size]
     return tf.cast(stays, tf.float32) * (1.0 / (1.0 - threshold * 2.0**-16))
+
+
+def _to_uniform(words: tf.Tensor) -> tf.Tensor:
+    """Turns random bits, uint32, into numbers in (0, 1)."""
+    top = tf.bitwise.right_shift(words, tf.constant(9, tf.uint32))
+    return (tf.cast(top, tf.float32) + 0.5) * (2.0**-23)
 
 
 def _words(seeds: tf.Tensor, size: int | tf.Tensor, word: tf.Tensor) -> tf.Tensor:

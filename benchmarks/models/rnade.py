@@ -41,7 +41,7 @@ def build_model(settings: MixtureSettings, event_size: int) -> tuple[Any, Any]:
 
     mixture = getattr(tfar.heads, settings.mixture)(settings.num_components, min_scale=settings.min_scale)
     arguments = {name: getattr(settings, name) for name in ("activation", "order", "seed")}
-    dist = tfar.RNADE([event_size], settings.hidden_units[0], mixture, **arguments)
+    dist = tfar.RNADE([event_size], settings.hidden_units[0], head=mixture, **arguments)
     return dist, tfar.training.DensityModel(dist, seed=settings.seed)
 
 

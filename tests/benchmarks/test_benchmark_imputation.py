@@ -1,4 +1,4 @@
-"""The comparison of imputers: what is knocked out, how guesses are scored, and how draws become probabilities."""
+"""Benchmark of imputation: removed bits, scores, and probabilities of the missing bits."""
 
 import numpy as np
 
@@ -41,6 +41,20 @@ def test_completions_become_the_probabilities_of_the_law():
     found = imputation.completed(dist, rows)
     assert found.shape == (300, 4) and found.min() > 0.0 and found.max() < 1.0
     np.testing.assert_allclose(found.mean(0)[~observed[0]], expected[~observed[0]], atol=0.02)
+
+
+def test_models_of_any_order_predict_each_bit_given_the_observed_ones():
+    dist = randomize(tfar.OrderlessNADE([4], [8]), scale=1.5)
+    observed = np.array([[True, False, True, False], [False, True, True, False]])
+    bits = np.array([[1.0, 0.0, 0.0, 1.0], [1.0, 1.0, 0.0, 1.0]], np.float32)
+    found = imputation.predicted(dist, Rows(bits, observed))
+    for row, site in ((0, 1), (0, 3), (1, 0), (1, 3)):
+        known = np.flatnonzero(observed[row])
+        rest = [s for s in range(4) if s not in (*known, site)]
+        # The model whose order puts the site directly after the observed ones, summed over all events.
+        events, one_order = all_events(4), dist.with_order([*known, site, *rest])
+        weights = np.exp(one_order.log_prob(events).numpy()) * matching(events, bits[row], observed[row])
+        np.testing.assert_allclose(found[row, site], weights @ events[:, site] / weights.sum(), atol=1e-5)
 
 
 def test_scikit_learn_gets_its_best_clipping():

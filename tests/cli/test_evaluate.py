@@ -1,31 +1,31 @@
 """`tfar evaluate`: bits per dimension, scores of the observed values, and scores that are NaN.
 
-Stubs replace the model, so that the expected numbers follow from the log_prob of the stub alone.
+Stubs replace the model, so that the expected numbers follow from the scores of the stub.
 """
 
 import math
-import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.cli.tables import printed
 from tfar.cli import runs
 
 
 class Stub:
     """A model of 2x2 images with three channels, whose four sites are the pixels.
 
-    Every observed value has the log_prob -ln 2, which is one bit.
+    The negative log-likelihood of a site is 3 ln 2, which is one bit for each of its values.
     """
 
     event_shape = (2, 2, 3)
     num_sites = 4
 
-    def log_prob(self, value: np.ndarray, observed: np.ndarray | None = None) -> np.ndarray:
-        counts = np.full(len(value), 12) if observed is None else observed.reshape([len(value), -1]).sum(axis=1)
-        return -math.log(2.0) * counts
+    def evaluate(self, value: np.ndarray, observed: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        observed = np.ones(value.shape, bool) if observed is None else observed
+        return {"nll": 3 * math.log(2.0) * observed.all(axis=-1).sum(axis=(1, 2))}
 
 
 @pytest.fixture
@@ -45,30 +45,24 @@ def evaluate(invoke: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> An
     return call
 
 
-def number(output: str, name: str) -> float:
-    """Returns a number of the printed table."""
-    found = re.search(rf"{name}\W+([-\d.]+)", output)
-    assert found, output
-    return float(found[1])
-
-
 def test_bits_per_dimension_count_values_and_not_sites(evaluate: Any) -> None:
     output = evaluate(Stub()).output
-    assert number(output, "negative log-likelihood") == pytest.approx(12 * math.log(2.0), abs=1e-4)
-    assert number(output, "bits per dimension") == 1.0
+    assert printed(output, "negative log-likelihood") == pytest.approx(12 * math.log(2.0), abs=1e-4)
+    assert printed(output, "bits per dimension") == 1.0
 
 
 def test_bits_per_dimension_count_observed_values_alone(evaluate: Any, tmp_path: Path) -> None:
     output = evaluate(Stub(), "--observed", "top").output
-    assert number(output, "negative log-likelihood") == pytest.approx(6 * math.log(2.0), abs=1e-4)
-    assert number(output, "bits per dimension") == 1.0
+    assert printed(output, "negative log-likelihood") == pytest.approx(6 * math.log(2.0), abs=1e-4)
+    assert printed(output, "bits per dimension") == 1.0
     mask = np.zeros([10, 2, 2, 3], bool)
     for row in range(10):
         mask[row].flat[:row] = True
     np.save(tmp_path / "mask.npy", mask)
     output = evaluate(Stub(), "--observed", tmp_path / "mask.npy").output
-    assert number(output, "negative log-likelihood") == pytest.approx(4.5 * math.log(2.0), abs=1e-4)
-    assert number(output, "bits per dimension") == 1.0
+    # Rows with 0, 1, ..., 9 observed values have 0, 0, 0, 1, 1, 1, 2, 2, 2, 3 observed sites.
+    assert printed(output, "negative log-likelihood") == pytest.approx(3.6 * math.log(2.0), abs=1e-4)
+    assert printed(output, "bits per dimension") == 1.0
 
 
 def test_masks_that_do_not_cover_the_rows(evaluate: Any, tmp_path: Path) -> None:
@@ -87,8 +81,17 @@ def test_a_score_that_is_nan_names_the_row_and_writes_nothing(evaluate: Any, tmp
     first = np.zeros(10)
     first[[6, 8]] = -1.0
     stub = Stub()
-    stub.log_prob = lambda value, observed=None: np.where(value[:, 0, 0, 0] < 0, np.nan, -1.0)
+    stub.evaluate = lambda value, observed=None: {"nll": np.where(value[:, 0, 0, 0] < 0, np.nan, 1.0)}
     result = evaluate(stub, "--out", tmp_path / "scores.csv", first=first, code=1)
-    assert "NaN for row 6 (counted from 0)" in result.stderr
+    assert "the log_prob of row 6 (counted from 0); received NaN" in result.stderr
     assert "nats" not in result.output
     assert [path.name for path in tmp_path.iterdir()] == ["rows.npy"]
+
+
+def test_a_model_with_latent_variables_reports_its_bound(evaluate: Any, tmp_path: Path) -> None:
+    stub = Stub()
+    stub.evaluate = lambda value, observed=None: {"elbo": np.full(len(value), -12 * math.log(2.0))}
+    output = evaluate(stub, "--out", tmp_path / "scores.csv").output
+    assert printed(output, "negative ELBO") == pytest.approx(12 * math.log(2.0), abs=1e-4)
+    assert printed(output, "bits per dimension") == 1.0
+    assert (tmp_path / "scores.csv").read_text().splitlines()[0] == "row,elbo"

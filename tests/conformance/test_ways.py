@@ -11,7 +11,7 @@ from tests.registry import FEW, MAIN, Case
 from tfar import random, testing
 from tfar.training import DensityModel
 
-LARGE = "MADE-large"  # the one whose kernels come in blocks
+LARGE = "MADE-large"  # the one whose kernels are sliced
 pytestmark = pytest.mark.in_ci(LARGE)
 
 

@@ -272,6 +272,9 @@ def test_bad_columns(tmp_path, columns):
         ({"valid_fraction": 0.5, "test_fraction": 0.5}, "must be below 1.*received 0.5 \\+ 0.5"),
         ({"head_config": {}}, "head_config requires head="),
         ({"scan": False}, "scan=False cannot choose the head"),
+        ({"head": 3}, "head must be the name of a head.*received 3 and None"),
+        ({"head": "NormalMixture", "head_config": 3}, "head_config a dict or None; received 'NormalMixture' and 3"),
+        ({"memory_limit": "1GB"}, "memory_limit must be an integer of at least 1; received '1GB'"),
         ({"head": "Categorical"}, "Categorical requires non-negative whole numbers"),
     ],
 )

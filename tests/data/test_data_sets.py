@@ -93,6 +93,31 @@ def test_an_unknown_name_lists_the_known_ones(tmp_path):
     assert all(name in str(caught.value) for name in names())
 
 
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda: load(3), "name"),
+        (lambda: load("dna", data_dir=3), "data_dir"),
+        (lambda: from_files(3), "path_or_pattern"),
+        (lambda: tfar.data.open_rows(3), "path_or_pattern"),
+    ],
+)
+def test_paths_that_are_not_paths(call, name):
+    with pytest.raises(ValueError, match=f"{name} must be a str or a path; received 3"):
+        call()
+
+
+def test_heads_that_cannot_be_made():
+    sources = {"train": ArraySource(np.zeros([2, 3], np.uint8))}
+    for head, config, message in (
+        ("Gauss", {}, "expected the name of a head in tfar.heads; received 'Gauss'"),
+        ("Categorical", {}, r"tfar.heads.Categorical does not accept \{\}: .*num_classes"),
+    ):
+        splits = DataSplits.from_sources("x", sources, batch_size=1, head=head, head_config=config)
+        with pytest.raises(ValueError, match=message):
+            splits.make_head()
+
+
 def imports(tree: ast.AST) -> set[str]:
     """Returns the modules that this code imports outside functions."""
     found: set[str] = set()
@@ -112,7 +137,8 @@ def test_importing_needs_no_optional_package_and_no_other_part_of_tfar():
     for file in files:
         for module in imports(ast.parse(file.read_text(encoding="utf-8"))):
             allowed = module.split(".")[0] in sys.stdlib_module_names | {"numpy", "tensorflow", "keras"}
-            assert allowed or module.startswith("tfar.data"), f"{file.name} imports {module}"
+            allowed = allowed or module.startswith("tfar.data") or module == "tfar.model_files"
+            assert allowed, f"{file.name} imports {module}"
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,12 @@ def test_arrays_that_are_no_rows_of_numbers(tmp_path):
     assert read(open_rows(tmp_path / "line.npy")).tolist() == [[0], [1], [2], [3], [4]]
 
 
+@pytest.mark.parametrize("skip", [-1, 1.5, "x"])
+def test_bad_numbers_of_batches_to_skip(skip, tmp_path):
+    with pytest.raises(ValueError, match="skip must be an integer of at least 0; received"):
+        list(open_rows(write(tmp_path, "npy")).batches(skip))
+
+
 def test_expected_rows(tmp_path):
     assert all(open_rows(write(tmp_path, kind)).expected_rows == 900 for kind in KINDS)
     path = write(tmp_path, "csv", np.tile(TABLE, [60, 1]))

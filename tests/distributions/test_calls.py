@@ -114,12 +114,12 @@ def test_a_sample_is_that_of_its_row_seed(real):
     seeds = tfar.random.row_seeds(11, 5)
     expected = real.sample(5, seed=11)
     for i in range(5):
-        np.testing.assert_allclose(real.density.sample(seeds[i : i + 1])[0], expected[i], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(real.law.sample(seeds[i : i + 1])[0], expected[i], rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [-1, [2, -3]], ids=str)
 def test_negative_sample_shapes_are_refused(real, shape):
-    with pytest.raises(ValueError, match=r"Expected a `sample_shape` without negative sizes; received \["):
+    with pytest.raises(ValueError, match=r"Expected `sample_shape` to be whole numbers of at least 0; received \["):
         real.sample(shape)
 
 

@@ -18,7 +18,7 @@ MAKERS = {
     "one": {"jit_compile": True},
     "one-random-order": {"order": "random", "seed": 4},
     "shared-natural": {"num_masks": 3, "degrees": "random"},
-    "shared-permuted": {"num_masks": 3, "order": [3, 1, 4, 0, 2]},
+    "shared-permuted": {"num_masks": 3, "order": [2, 0, 1, 4, 3]},
     "orders": {"num_masks": 3, "order": "random"},
     "agnostic": {"num_masks": None, "num_eval_masks": 4, "order": "random"},
     "agnostic-degrees": {"num_masks": None, "num_eval_masks": 3, "order": "reverse", "connectivity_weights": True},
@@ -36,16 +36,16 @@ SOME_MAKERS = pytest.mark.parametrize("name", few_by_default(reversed(MAKERS), c
 
 def members(dist, x):
     """log p_k(x), `[K, B]`."""
-    return np.stack([member_site_log_probs(dist, x, k).sum(-1) for k in range(dist.network.num_members)])
+    return np.stack([member_site_log_probs(dist, x, k).sum(-1) for k in range(dist.num_members)])
 
 
 @ALL
 def test_log_prob_is_the_mean_of_the_members_probabilities(name, dists):
     dist = dists[name]
-    expected = special.logsumexp(members(dist, EVENTS), axis=0) - np.log(dist.network.num_members)
+    expected = special.logsumexp(members(dist, EVENTS), axis=0) - np.log(dist.num_members)
     np.testing.assert_allclose(dist.log_prob(EVENTS), expected, rtol=2e-5, atol=1e-5)
     assert abs(np.exp(expected).sum() - 1.0) < 1e-5
-    if dist.network.num_members > 1:
+    if dist.num_members > 1:
         assert np.abs(np.diff(members(dist, EVENTS), axis=0)).max() > 0.1, "the members must differ"
 
 
@@ -99,7 +99,7 @@ def test_completing_a_prefix_follows_the_conditional(name, dists):
     assert draws.shape == (4000, 5) and (draws[:, observed] == value[observed]).all()
     probs = joint * matching(EVENTS, value, observed)
     assert chi_square_pvalue(counts_of(draws), probs) > ALPHA
-    if dist.network.num_members > 1:
+    if dist.num_members > 1:
         uniform = np.zeros(32)
         for log_probs in np.exp(members(dist, EVENTS)):
             part = log_probs * matching(EVENTS, value, observed)
@@ -111,7 +111,7 @@ def test_completing_a_prefix_follows_the_conditional(name, dists):
 def observed_first_law(dist, value, observed):
     """log p_k(observed part) and p_k(. | observed) of each member with its order rearranged, by enumeration."""
     log_probs, laws = [], []
-    for k in range(dist.network.num_members):
+    for k in range(dist.num_members):
         order = dist.network.orders[k]
         order = np.concatenate([order[observed[order]], order[~observed[order]]]).astype(np.int32)
         params = dist.network(EVENTS, member=k, order=tf.constant(order))

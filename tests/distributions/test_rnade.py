@@ -10,7 +10,7 @@ import tensorflow as tf
 import tfar
 from tests.parameters import few_by_default
 from tests.registry import randomize
-from tfar.heads import LaplaceMixture, NormalMixture, StandardizedMixture
+from tfar.heads import LaplaceMixture, NormalMixture, Standardized
 from tfar.heads.mixtures import LocationScaleMixture
 from tfar.networks import RNADENetwork
 
@@ -21,7 +21,7 @@ HEADS = pytest.mark.parametrize("head", [NormalMixture, LaplaceMixture])
 
 def make(head=NormalMixture, units=9, **kwargs):
     """With the same random weights at every call."""
-    return randomize(tfar.RNADE([3], units, head(2, min_scale=0.05), jit_compile=False, **kwargs))
+    return randomize(tfar.RNADE([3], units, head=head(2, min_scale=0.05), jit_compile=False, **kwargs))
 
 
 @HEADS
@@ -57,21 +57,12 @@ def test_given_units_are_those_that_adapt_finds():
 
 @pytest.mark.parametrize("fault", ["no Jacobian", "inputs not standardised", "draws in standard units"])
 def test_planted_faults_of_units_are_found(fault):
-    right = StandardizedMixture._log_prob
-    target, name, wrong = {
-        "no Jacobian": (
-            StandardizedMixture,
-            "_log_prob",
-            lambda self, params, x: right(self, params, x) + tf.math.log(params[..., -1]),
-        ),
-        "inputs not standardised": (tfar.layers.Standardization, "call", lambda self, x: x),
-        "draws in standard units": (
-            StandardizedMixture,
-            "_sample",
-            lambda self, params, noise: self.mixture.sample(params[..., :-2], noise),
-        ),
+    name, wrong = {
+        "no Jacobian": ("_log_scale", lambda self, site: tf.zeros([])),
+        "inputs not standardised": ("encode_inputs", lambda self, x, site=None: tf.cast(x, tf.float32)),
+        "draws in standard units": ("_outside", lambda self, z, site: z),
     }[fault]
-    with mock.patch.object(target, name, wrong), pytest.raises(AssertionError):
+    with mock.patch.object(Standardized, name, wrong), pytest.raises(AssertionError):
         test_other_units_change_densities_by_their_jacobian_alone(NormalMixture, 1e3)
 
 
@@ -90,12 +81,13 @@ def test_data_sets_of_every_form_are_adapted_to():
     for form, data in forms.items():
         dist = make()
         dist.adapt(data)
-        units = dist.network.standardization.units()
-        np.testing.assert_allclose(units, expected.network.standardization.units(), rtol=1e-5, err_msg=form)
+        for name in ("loc", "scale"):
+            found, truth = getattr(dist.head.units, name), getattr(expected.head.units, name)
+            np.testing.assert_allclose(found, truth, rtol=1e-5, err_msg=form)
 
 
 def test_compiled_calls_see_units_that_change_later():
-    dist = randomize(tfar.RNADE([3], 4, NormalMixture(2)))
+    dist = randomize(tfar.RNADE([3], 4, head=NormalMixture(2)))
     before = np.asarray(dist.log_prob(X))
     dist.adapt(X)
     after = np.asarray(dist.log_prob(X))
@@ -106,7 +98,7 @@ def test_compiled_calls_see_units_that_change_later():
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_units_survive_mixed_precision(policy, dtype_policy):
     """Values beyond float16 that are apart by less than its steps."""
-    x = (1e6 + RNG.normal(size=(50, 3))).astype(np.float32)
+    x = (1e5 + RNG.normal(size=(50, 3))).astype(np.float32)
     dtype_policy(policy)
     half = make()
     dtype_policy("float32")
@@ -123,16 +115,42 @@ def test_a_file_keeps_the_units(tmp_path):
     np.testing.assert_allclose(tfar.load(tmp_path / "rnade.keras").log_prob(X), dist.log_prob(X), rtol=1e-5)
 
 
-@pytest.mark.slow(ci=True)
-def test_training_leaves_the_units_alone_and_learns():
-    dist = tfar.RNADE([3], 8, NormalMixture(3), jit_compile=False)
-    dist.adapt(X)
-    before = np.asarray(dist.network.standardization.units())
+def units_of(dist):
+    return np.stack([np.asarray(dist.head.units.loc), np.asarray(dist.head.units.scale)])
+
+
+def trained(dist, epochs=1):
     model = tfar.training.DensityModel(dist)
     model.compile(optimizer=keras.optimizers.Adam(0.01))
-    losses = model.fit(X, epochs=5, batch_size=20, verbose=0).history["loss"]
-    np.testing.assert_array_equal(dist.network.standardization.units(), before)
+    return model.fit(X, epochs=epochs, batch_size=len(X), verbose=0).history["loss"]
+
+
+def test_fit_adapts_to_the_data_unless_units_are_given():
+    dist = tfar.RNADE([3], 8, head=NormalMixture(3), jit_compile=False)
+    assert dist.awaits_data
+    trained(dist)
+    assert not dist.awaits_data
+    np.testing.assert_allclose(units_of(dist), [X.astype(np.float64).mean(0), X.astype(np.float64).std(0)], rtol=1e-5)
+    for given in ({"loc": 1.0}, {"loc": [1.0, 2.0, 3.0], "scale": 2.0}, {"scale": 30.0}):
+        dist = tfar.RNADE([3], 8, head=NormalMixture(3), jit_compile=False, **given)
+        assert not dist.awaits_data
+    trained(dist)
+    np.testing.assert_array_equal(units_of(dist), [[0.0] * 3, [30.0] * 3])
+
+
+@pytest.mark.slow(ci=True)
+def test_training_leaves_the_units_alone_and_learns():
+    dist = tfar.RNADE([3], 8, head=NormalMixture(3), jit_compile=False)
+    dist.adapt(X)
+    before = units_of(dist)
+    losses = trained(dist, epochs=20)
+    np.testing.assert_array_equal(units_of(dist), before)
     assert losses[-1] < losses[0]
+
+
+def test_all_arguments_but_the_shape_and_the_size_have_names():
+    with pytest.raises(TypeError, match="positional"):
+        tfar.RNADE([3], 8, NormalMixture(3))
 
 
 # Gradients -----------------------------------------------------------------------------------------------------------
@@ -163,11 +181,16 @@ def test_training_scales_the_gradients_of_the_means_by_their_deviations(head):
     true = mean_slopes(dist, lambda d: -d.log_prob(x))
     trained = mean_slopes(dist, lambda d: d.training_loss(x, seed=1))
     np.testing.assert_allclose(mean_slopes(plain, lambda d: d.training_loss(x, seed=1)), true, rtol=1e-5, atol=1e-7)
-    scale = np.asarray(dist.head.mixture.components(dist.network(x)[..., :-2])[2])[0]
+    scale = np.asarray(dist.head.head.components(params_of(dist, x))[2])[0]
     np.testing.assert_allclose(trained[:, 1], true[:, 1] * scale, rtol=1e-4, atol=1e-7)
     np.testing.assert_allclose(trained[:, [0, 2]], true[:, [0, 2]], rtol=1e-5, atol=1e-7)
     assert np.abs(true[:, 1] - trained[:, 1]).max() > 1e-2
     np.testing.assert_allclose(finite_differences_of_means(dist, x), true[:, 1], rtol=2e-2, atol=5e-3)
+
+
+def params_of(dist, x):
+    """Parameters of the sites; the network sees standardised values."""
+    return dist.network((x - np.asarray(dist.head.units.loc)) / np.asarray(dist.head.units.scale))
 
 
 def finite_differences_of_means(dist, x, step=2e-3):
@@ -189,12 +212,12 @@ def finite_differences_of_means(dist, x, step=2e-3):
 @pytest.mark.parametrize("fault", ["not in training", "in log_prob too"])
 def test_planted_faults_of_gradients_are_found(fault):
     inner = LocationScaleMixture._log_prob
-    change = mock.patch.object(StandardizedMixture, "training_params", lambda self, params: params)
+    change = mock.patch.object(LocationScaleMixture, "scale_location_gradients", lambda self, params: params)
     if fault == "in log_prob too":
 
         @tf.autograph.experimental.do_not_convert
-        def wrong(self, params, x):
-            return inner(self, self.scale_location_gradients(params), x)
+        def wrong(self, params, x, site):
+            return inner(self, self.scale_location_gradients(params), x, site)
 
         change = mock.patch.object(LocationScaleMixture, "_log_prob", wrong)
     with change, pytest.raises(AssertionError):
@@ -204,27 +227,23 @@ def test_planted_faults_of_gradients_are_found(fault):
 # Parameters ----------------------------------------------------------------------------------------------------------
 
 
-def test_components_are_in_the_units_of_the_values():
+def test_conditionals_are_in_the_units_of_the_values():
     dist = make(loc=100.0, scale=10.0)
-    logits, loc, scale = dist.head.components(dist.network(100.0 + X))
-    assert logits.shape == loc.shape == scale.shape == (60, 3, 2)
-    normals = tf.reduce_logsumexp(
-        tf.nn.log_softmax(logits)
-        - 0.5 * ((100.0 + X[..., None] - loc) / scale) ** 2
-        - tf.math.log(scale * np.sqrt(2 * np.pi)),
-        axis=-1,
-    )
-    np.testing.assert_allclose(tf.reduce_sum(normals, -1), dist.log_prob(100.0 + X), rtol=1e-4, atol=1e-4)
+    conditionals = dist.conditionals(100.0 + X)
+    logits, loc, _ = (np.asarray(part) for part in dist.head.head.components(params_of(dist, 100.0 + X)))
+    means = (np.exp(logits) * loc).sum(-1) / np.exp(logits).sum(-1)
+    np.testing.assert_allclose(conditionals.mean(), 100.0 + 10.0 * means, rtol=1e-5)
+    np.testing.assert_allclose(conditionals.log_prob(100.0 + X), dist.site_log_probs(100.0 + X), rtol=1e-4, atol=1e-4)
 
 
 def test_fresh_components_differ_at_every_site():
-    dist = tfar.RNADE([3], 8, NormalMixture(4), jit_compile=False)
-    _, loc, _ = dist.head.components(dist.network(tf.zeros([1, 3])))
+    dist = tfar.RNADE([3], 8, head=NormalMixture(4), jit_compile=False)
+    _, loc, _ = dist.head.head.components(dist.network(tf.zeros([1, 3])))
     assert np.all(np.diff(np.asarray(loc)[0]) > 0.2)
 
 
 def test_network_config_round_trip():
-    network = make(order="random", conditional_shape=(2,), loc=[1.0, 2.0, 3.0], scale=2.0).network
+    network = make(order="random", conditional_shape=(2,)).network
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(network))
     assert isinstance(again, RNADENetwork) and again.get_config() == network.get_config()
     if not again.built:
@@ -244,11 +263,29 @@ def test_values_from_millions_of_deviations_away_have_finite_gradients():
     assert all(np.isfinite(g).all() for g in tape.gradient(loss, dist.trainable_variables))
 
 
+@HEADS
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_outliers_have_finite_log_probs_and_gradients(head, activation):
+    """At the first site, which the others see, and at the last, which none sees."""
+    dist = make(head, activation=activation)
+    for site, outlier in ((0, 1e18), (0, -3e38), (2, 3e38), (2, -1e18)):
+        x = X[:4].copy()
+        x[1, site] = outlier
+        log_prob = np.asarray(dist.log_prob(x))
+        assert np.isfinite(log_prob).all() and log_prob[1] < log_prob[0] - 1e6
+        with tf.GradientTape() as tape:
+            loss = dist.training_loss(x, seed=1)
+        assert np.isfinite(loss).all()
+        assert all(np.isfinite(g).all() for g in tape.gradient(loss, dist.trainable_variables))
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"head": tfar.heads.Bernoulli()}, "Expected `head` to be a NormalMixture or a LaplaceMixture"),
         ({"head": "normals"}, "Expected `head`"),
+        ({"head": NormalMixture}, "Make a head of it: `NormalMixture"),
+        ({"loc": 1.7e9, "scale": 50.0}, "Subtract an offset from the data in float64 first"),
         ({"activation": "gelu"}, "Expected `activation` to be one of"),
         ({"hidden_units": 0}, "Expected `hidden_units`"),
         ({"order": [0, 1]}, "Expected `order` to be 3 integers"),

@@ -23,6 +23,10 @@ def make(num_components=2, low=0, high=3, num_channels=2):
     return DiscretizedLogisticMixture(num_components, low, high, num_channels)
 
 
+def count(head):
+    return head.support().num_values
+
+
 def all_values(head):
     levels = range(head.low, head.high + 1)
     return np.array(list(itertools.product(levels, repeat=head.num_channels)), np.float32)
@@ -50,7 +54,7 @@ def test_probabilities_sum_to_one(num_components, low, high, num_channels, scale
     head = make(num_components, low, high, num_channels)
     params = random_params(head, 30, scale)
     probs = head.probs(params).numpy()
-    assert probs.shape == (30, head.num_classes**num_channels)
+    assert probs.shape == (30, count(head) ** num_channels)
     np.testing.assert_allclose(probs.astype(np.float64).sum(-1), 1.0, atol=1e-5)
     of_one = head.log_prob(np.repeat(params[:1], len(all_values(head)), 0), all_values(head))
     np.testing.assert_allclose(probs[0], np.exp(of_one), rtol=1e-5, atol=1e-30)
@@ -116,7 +120,7 @@ def test_samples_follow_the_probabilities(low, high, num_channels):
     noise = np.random.default_rng(5).uniform(1e-6, 1.0 - 1e-6, (20_000, head.noise_size)).astype(np.float32)
     draws = head.sample(np.repeat(params, 20_000, 0), noise).numpy()
     assert np.asarray(head.in_support(draws)).all()
-    codes = (draws - low) @ (head.num_classes ** np.arange(num_channels - 1, -1, -1))
+    codes = (draws - low) @ (count(head) ** np.arange(num_channels - 1, -1, -1))
     expected = head.probs(params).numpy()[0].astype(np.float64) * 20_000
     counts = np.bincount(codes.astype(int), minlength=len(expected))
     common = expected > 8.0
@@ -134,6 +138,36 @@ def test_a_draw_inverts_the_distribution_function_of_rounded_values():
     cdf = np.cumsum([logistics.pixel_prob(params[0], [k], 1, 0, 255) for k in range(256)])
     inverse = np.searchsorted(cdf[:-1], u, side="right")
     assert (inverse != draws).mean() < 2e-3 and np.abs(inverse - draws).max() <= 1.0
+
+
+@pytest.mark.parametrize("scale", [0.5, 3.0])
+def test_noise_of_draws_gives_them_back_and_is_uniform(scale):
+    """Of coupled channels: draws of probabilities in float64, not of the head."""
+    head, rng = make(2, -1, 2, 2), np.random.default_rng(7)
+    params, values = random_params(head, 1, scale, seed=6), all_values(make(2, -1, 2, 2))
+    probs = np.array([logistics.pixel_prob(params[0], v, 2, -1, 2) for v in values])
+    x = values[rng.choice(len(values), 20_000, p=probs / probs.sum())]
+    uniform = rng.uniform(1e-6, 1.0 - 1e-6, (20_000, 3)).astype(np.float32)
+    noise = head.noise(params, x, uniform)
+    assert ((np.asarray(noise) > 0.0) & (np.asarray(noise) < 1.0)).all()
+    np.testing.assert_array_equal(head.sample(np.repeat(params, 20_000, 0), noise), x)
+    for column in np.asarray(noise, np.float64).T:
+        assert stats.kstest(column, "uniform").pvalue > ALPHA
+    cells = np.histogramdd(np.asarray(noise), bins=3, range=[[0, 1]] * 3)[0].ravel()
+    assert stats.chisquare(cells).pvalue > ALPHA
+
+
+def test_summaries_of_coupled_channels_are_sums_over_their_joint_values():
+    head = make(2, -1, 2, 2)
+    params, values = random_params(head, 5), all_values(make(2, -1, 2, 2))
+    probs = np.array([[logistics.pixel_prob(p, v, 2, -1, 2) for v in values] for p in params])
+    dist = head.distribution(params)
+    mean = probs @ values
+    np.testing.assert_allclose(dist.mean(), mean, rtol=1e-4, atol=1e-5)
+    variance = (probs[..., None] * (values - mean[:, None]) ** 2).sum(1)
+    np.testing.assert_allclose(dist.variance(), variance, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(dist.entropy(), stats.entropy(probs, axis=-1), rtol=1e-4)
+    np.testing.assert_array_equal(dist.mode(), values[np.argmax(probs, -1)])
 
 
 def test_outside_the_support_is_nan_there_alone():
@@ -154,7 +188,7 @@ def test_nan_parameters_are_not_hidden():
 
 def test_shapes_config_and_lead_axes():
     head = make(5, 0, 255, 3)
-    assert (head.params_size, head.noise_size, head.site_shape, head.num_classes) == (5 * 10, 4, (3,), 256)
+    assert (head.params_size, head.noise_size, head.site_shape, count(head)) == (5 * 10, 4, (3,), 256)
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(head))
     assert again.get_config() == head.get_config() and again.params_size == head.params_size
     params, x = random_params(head, 6), np.zeros((6, 3), np.float32)

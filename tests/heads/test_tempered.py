@@ -8,7 +8,6 @@ import tensorflow_probability as tfp
 import tfar
 from tests.registry import randomize
 from tfar import heads, testing
-from tfar.heads.numerics import softplus, softplus_inverse
 from tfar.heads.tempered import Tempered
 
 RNG = np.random.default_rng(0)
@@ -54,14 +53,17 @@ def test_the_weights_of_components_are_taken_to_the_power(temperature):
 
 
 @TEMPERATURES
-def test_components_in_units_keep_their_units(temperature):
+def test_units_and_heads_of_sites_stay(temperature):
     mixture = heads.LaplaceMixture(2)
-    inner = RNG.normal(0, 1, (20, 6)).astype(np.float32)
-    params = np.concatenate([inner, np.tile(np.float32([3.0, 20.0]), [20, 1])], -1)
+    params = RNG.normal(0, 1, (20, 6)).astype(np.float32)
     z = RNG.normal(0, 2, 20).astype(np.float32)
-    expected = Tempered(mixture, temperature).log_prob(inner, z) - np.log(20.0)
-    found = Tempered(heads.StandardizedMixture(mixture), temperature).log_prob(params, 3.0 + 20.0 * z)
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+    expected = Tempered(mixture, temperature).log_prob(params, z)
+    units = heads.Standardized(mixture, loc=3.0, scale=20.0)
+    found = Tempered(units, temperature).log_prob(params, 3.0 + 20.0 * z)
+    np.testing.assert_allclose(found, expected - np.log(20.0), rtol=1e-4, atol=1e-4)
+    columns = heads.PerSite([heads.Bernoulli(), mixture])
+    found = Tempered(columns, temperature).log_prob(params, z, np.ones(20, int))
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 @TEMPERATURES
@@ -82,13 +84,6 @@ def test_the_smallest_scale_is_never_passed():
     np.testing.assert_allclose(scale, 0.1, rtol=1e-5)
 
 
-def test_the_inverse_of_softplus():
-    y = np.float32([1e-30, 1e-10, 1e-4, 0.05, 0.0999, 0.1001, 1.0, 20.0, 200.0])
-    np.testing.assert_allclose(softplus(softplus_inverse(tf.constant(y)))[2:], y[2:], rtol=2e-4)
-    expected = np.log(np.expm1(np.minimum(y.astype(np.float64), 30.0)))
-    np.testing.assert_allclose(softplus_inverse(tf.constant(y))[:-1], expected[:-1], rtol=1e-5)
-
-
 @pytest.mark.parametrize("temperature", [0.0, -1.0, np.inf, np.nan, True, "cold", None])
 def test_what_is_no_temperature_is_refused(temperature):
     with pytest.raises(ValueError, match="Expected `temperature` to be a positive number"):
@@ -97,17 +92,19 @@ def test_what_is_no_temperature_is_refused(temperature):
 
 def test_a_head_without_temperature_is_refused():
     class Own(heads.Bernoulli):
-        tempered = heads.Head.tempered
+        _tempered = heads.Head._tempered
 
-    with pytest.raises(ValueError, match="Own knows no temperature"):
-        tfar.MADE([2], [4], Own(), jit_compile=False).with_temperature(0.5)
+    with pytest.raises(ValueError, match="a head that defines `tempered`; Own does not"):
+        tfar.MADE([2], [4], head=Own(), jit_compile=False).with_temperature(0.5)
 
 
 # Models --------------------------------------------------------------------------------------------------------------
 
 MODELS = {
-    "MADE-orders": lambda: tfar.MADE([4], [16], heads.Categorical(3), "random", 2, seed=1, jit_compile=False),
-    "RNADE": lambda: tfar.RNADE([2], 8, heads.NormalMixture(2), seed=1, jit_compile=False),
+    "MADE-orders": lambda: tfar.MADE(
+        [4], [16], head=heads.Categorical(3), order="random", num_masks=2, seed=1, jit_compile=False
+    ),
+    "RNADE": lambda: tfar.RNADE([2], 8, head=heads.NormalMixture(2), loc=0.0, seed=1, jit_compile=False),
     "PixelCNNPlusPlus": lambda: tfar.PixelCNNPlusPlus(
         [2, 2, 1], num_resnet=1, num_hierarchies=1, num_filters=4, num_logistic_mix=2, high=3, jit_compile=False
     ),
@@ -127,7 +124,7 @@ def test_a_tempered_model_is_a_density_that_its_samples_follow(name):
 
 
 def test_its_conditionals_are_the_powers_of_the_models():
-    dist = randomize(tfar.MADE([4], [16], heads.Categorical(3), jit_compile=False))
+    dist = randomize(tfar.MADE([4], [16], head=heads.Categorical(3), jit_compile=False))
     x = RNG.integers(3, size=(20, 4)).astype(np.float32)
     power = np.asarray(dist.head.probs(dist.network(x)), np.float64) ** 2
     chosen = np.take_along_axis(power, x.astype(int)[..., None], -1)[..., 0]
@@ -148,3 +145,19 @@ def test_copies_keep_the_temperature():
         dist.copy(name="cold"),
     ]
     assert [copied.temperature for copied in copies] == [0.5] * 4
+
+
+@pytest.mark.parametrize("head", [heads.Categorical(4), heads.LaplaceMixture(2)], ids=["categorical", "laplaces"])
+def test_everything_else_is_that_of_tempered_parameters(head):
+    params = RNG.normal(0, 1, (20, head.params_size)).astype(np.float32)
+    tempered, cold = Tempered(head, 0.5), head.tempered(params, 0.5)
+    x, uniform = head.sample(cold, np.full((20, head.noise_size), 0.7)), np.full((20, head.noise_size), 0.3)
+    np.testing.assert_array_equal(tempered.sample(params, np.full((20, head.noise_size), 0.7)), x)
+    np.testing.assert_array_equal(tempered.noise(params, x, uniform), head.noise(cold, x, uniform))
+    np.testing.assert_array_equal(tempered.cdf(params, x), head.cdf(cold, x))
+    np.testing.assert_array_equal(tempered.interval_prob(params, x, x + 1.0), head.interval_prob(cold, x, x + 1.0))
+    np.testing.assert_array_equal(tempered.training_log_prob(params, x), head.log_prob(cold, x))
+    found, expected = tempered.distribution(params), head.distribution(cold)
+    for method in ("mean", "variance", "entropy", "mode"):
+        np.testing.assert_array_equal(getattr(found, method)(), getattr(expected, method)())
+    np.testing.assert_array_equal(found.quantile(0.3), expected.quantile(0.3))

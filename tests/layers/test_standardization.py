@@ -54,8 +54,13 @@ def test_rows_one_by_one_generators_and_lists_are_data_too():
 
 
 def test_deviations_of_values_far_from_zero_keep_their_digits():
-    data = np.array([[1e8], [1e8 + 1.0], [1e8 + 2.0]])  # float64, as a table may be
-    np.testing.assert_allclose(fitted(data, [1]).scale, [np.sqrt(2.0 / 3.0)], rtol=1e-6)
+    data = np.array([[1e4], [1e4 + 1.0], [1e4 + 2.0]])
+    for parts in (data, tf.data.Dataset.from_tensor_slices(data).batch(2)):
+        np.testing.assert_allclose(fitted(parts, [1]).scale, [np.sqrt(2.0 / 3.0)], rtol=1e-6)
+    data = np.array([[1e8], [1e8 + 1e4], [1e8 + 2e4]]) + np.array(
+        [[0.0], [1.0], [3.0]]
+    )  # float32 would round the ones away
+    np.testing.assert_allclose(fitted(data, [1]).scale, data.std(0), rtol=1e-7)
 
 
 def test_an_entry_that_never_differs_gets_the_scale_one():
@@ -64,6 +69,27 @@ def test_an_entry_that_never_differs_gets_the_scale_one():
         layer = fitted(parts, [2])
         np.testing.assert_allclose(layer.scale, [1.0, np.sqrt(8.0 / 3.0)], rtol=1e-6)
         np.testing.assert_allclose(layer(data)[:, 0], 0.0, atol=1e-7)
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (2, 3)])
+def test_variables_have_the_shape_of_the_event(shape):
+    layer = fitted(RNG.normal(size=(10, *shape)), shape)
+    assert tuple(layer.loc.shape) == tuple(layer.scale.shape) == shape
+
+
+def test_fixed_entries_keep_location_zero_and_scale_one():
+    layer = Standardization([2, 3])
+    layer.adapt(DATA, fixed=[False, True, False])
+    np.testing.assert_array_equal(np.asarray(layer.loc)[:, 1], [0.0, 0.0])
+    np.testing.assert_array_equal(np.asarray(layer.scale)[:, 1], [1.0, 1.0])
+    np.testing.assert_array_equal(np.asarray(layer.scale)[:, [0, 2]], np.asarray(fitted().scale)[:, [0, 2]])
+
+
+def test_it_awaits_data_unless_given_or_adapted():
+    assert Standardization([3]).awaits_data
+    assert not Standardization([3], loc=1.0).awaits_data
+    assert not Standardization([3], scale=1.0).awaits_data
+    assert not fitted().awaits_data
 
 
 def test_adapting_again_forgets_what_was_before():
@@ -79,8 +105,11 @@ def test_adapting_again_forgets_what_was_before():
         (np.zeros([4, 2]), r"Expected data of shape \[..., \[3\]\]; received \[4, 2\]"),
         (np.array([[0.0, np.nan, 1.0]]), "finite"),
         (np.array([[0.0, np.inf, 1.0]]), "finite"),
+        (np.array([[0.0, 1e39, 1.0]]), "finite in float32"),
+        (np.array([[0.0, 1.0, 1.7e9], [1.0, 0.0, 1.7e9 + 50.0]]), "scale 25 at location 1700000025"),
         (tf.data.Dataset.from_tensors(tf.zeros([4, 3])).repeat(), "Expected data that end"),
         (np.array([[0.0, 0.0, 0.0], [1e-60, 1.0, 1.0]]), "positive and finite in float32"),
+        (np.array([[0.0, 0.0, 0.0], [1e-39, 1.0, 1.0]]), "positive and finite in float32"),  # a subnormal scale
     ],
 )
 def test_bad_data_are_errors_and_change_nothing(data, message):
@@ -98,6 +127,8 @@ def test_bad_data_are_errors_and_change_nothing(data, message):
         ({"scale": 0.0}, "positive and finite"),
         ({"scale": [1.0, 1.0, -1.0]}, "positive and finite"),
         ({"scale": [1.0, 2.0]}, r"Expected `scale` to broadcast to \[3\]"),
+        ({"loc": 1e39}, "locations that are finite in float32"),
+        ({"loc": [0.0, 1e8, 0.0]}, r"scale 1 at location 100000000, where they are 8 apart \(entry \[1\]\)"),
     ],
 )
 def test_bad_arguments_are_errors(arguments, message):

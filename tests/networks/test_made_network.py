@@ -24,6 +24,7 @@ CASES = {
     "one-site": {"event_shape": (1,), "conditional_shape": (2,)},
 }
 EACH = pytest.mark.parametrize("name", CASES)
+NOT_OWN_INVERSE = np.array([2, 0, 1, 4, 3], np.int32)
 
 
 def make(name):
@@ -42,8 +43,8 @@ def condition(network, batch_size=3):
 
 
 @EACH
-def test_influences_equal_the_connectivity_of_each_member(name):
-    """Change one site at a time to another value and see whose parameters change."""
+def test_influences_equal_those_of_changed_sites(name):
+    """Changes one site at a time and compares the sites whose parameters change."""
     network = make(name)
     x = np.ones((network.num_sites + 1, network.num_sites), np.float32)
     np.fill_diagonal(x, 0.0)
@@ -51,67 +52,57 @@ def test_influences_equal_the_connectivity_of_each_member(name):
     c = None if c is None else np.repeat(c, len(x), 0)
     for member in range(network.num_members):
         params = np.asarray(network(x, c, member=member))
-        changed = np.any(params[:-1] != params[-1], axis=-1)
-        declared = network.connectivity(member)
+        changed = np.any(params[:-1] != params[-1], axis=-1).T
+        declared = network.influences(member=member)
         assert not np.any(changed & ~declared)
-        order = network.orders[member if len(network.orders) > 1 else 0]
-        steps = np.argsort(order)
+        steps = network.step_of_site[member if len(network.step_of_site) > 1 else 0]
         if network.direct_connections:
-            np.testing.assert_array_equal(declared, steps[:, None] < steps[None])
-        if network.activation is keras.activations.relu:
-            assert changed.sum() >= 0.5 * declared.sum()
+            np.testing.assert_array_equal(declared, steps[None] < steps[:, None])
+        assert changed.sum() >= 0.5 * declared.sum()
+        some = np.arange(network.num_sites)[::-2]
+        np.testing.assert_array_equal(network.influences(some, member), declared[some])
 
 
-@pytest.mark.parametrize("in_stages", [False, True])
+def test_influences_in_another_order():
+    network, order = make("agnostic"), NOT_OWN_INVERSE
+    steps = [int(np.flatnonzero(order == site)[0]) for site in range(5)]
+    expected = [[earlier < step for earlier in steps] for step in steps]
+    np.testing.assert_array_equal(network.influences(order=order), expected)
+
+
 @EACH
-def test_steps_give_the_parameters_of_a_pass(name, in_stages):
+def test_steps_give_the_parameters_of_a_pass(name):
     network = make(name)
-    network.stages_differ = in_stages and network.num_masks == 1
     rng = np.random.default_rng(2)
     rows = 4
     x = rng.integers(0, network.num_classes or 2, (rows, network.num_sites)).astype(np.float32)
     c = condition(network, rows)
     member = tf.constant(np.arange(rows) % network.num_members, tf.int32)
+    orders = network.orders[member if len(network.orders) > 1 else np.zeros(rows, int)]
     parallel = np.stack([network(x, c, member=int(k))[i] for i, k in enumerate(member)])
     state = network.start(rows, c, member=member)
     assert all(tensor.shape[0] == rows for tensor in state.values())
-    previous = tf.zeros([rows])
+    previous = tf.zeros([rows, 1])
     for t in range(network.num_sites):
-        if t % network.steps_per_stage == 0:
-            state = network.start_stage(state, t // network.steps_per_stage, previous)
         params, state = network.step(state, tf.constant(t), previous)
-        sites = np.broadcast_to(network.sites_at(state, tf.constant(t)), [rows])
-        np.testing.assert_allclose(params, parallel[range(rows), sites], rtol=1e-4, atol=1e-4)
-        previous = tf.constant(x[range(rows), sites])
+        assert params.shape == (rows, 1, network.params_size)
+        np.testing.assert_allclose(params[:, 0], parallel[range(rows), orders[:, t]], rtol=1e-4, atol=1e-4)
+        previous = tf.constant(x[range(rows), orders[:, t]])[:, None]
 
 
-def test_the_state_of_a_stage_holds_what_its_steps_need():
-    """Of 784 sites and 500 units in four stages: fewer and fewer sums, more and more values."""
-    network = MADENetwork((784,), (500,))
-    network.build()
-    state = network.start(2)
-    sums, hidden, inputs = [], [], []
-    for stage in range(4):
-        state = network.start_stage(state, stage, tf.zeros([2]))
-        for sizes, name in ((sums, "sums_1"), (hidden, "hidden_1"), (inputs, "inputs")):
-            sizes.append(state[name].shape[1])
-    assert (sums, hidden, inputs) == ([500, 375, 250, 125], [125, 250, 375, 500], [196, 392, 588, 784])
-
-
-@pytest.mark.parametrize("name", ["agnostic"])
-def test_steps_in_an_order_of_each_row(name):
-    network = make(name)
+def test_steps_in_an_order_of_each_row():
+    network = make("agnostic")
     rng = np.random.default_rng(3)
-    orders = np.stack([rng.permutation(5) for _ in range(3)]).astype(np.int32)
+    orders = np.stack([NOT_OWN_INVERSE, *(rng.permutation(5) for _ in range(2))]).astype(np.int32)
     x = rng.integers(0, 2, (3, 5)).astype(np.float32)
     member = tf.constant([1, 0, 1])
-    state, previous = network.start(3, order=orders, member=member), tf.zeros([3])
+    state, previous = network.start(3, order=orders, member=member), tf.zeros([3, 1])
     expected = [network(x[i : i + 1], member=int(member[i]), order=tf.constant(orders[i]))[0] for i in range(3)]
     for t in range(5):
         params, state = network.step(state, tf.constant(t), previous)
         for i in range(3):
-            np.testing.assert_allclose(params[i], expected[i][orders[i, t]], rtol=1e-4, atol=1e-4)
-        previous = tf.constant(x[range(3), orders[:, t]])
+            np.testing.assert_allclose(params[i, 0], expected[i][orders[i, t]], rtol=1e-4, atol=1e-4)
+        previous = tf.constant(x[range(3), orders[:, t]])[:, None]
 
 
 def test_training_masks_are_a_function_of_the_seed():
@@ -141,7 +132,7 @@ def test_a_pass_with_an_order_for_each_row(kwargs):
     for variable in network.trainable_variables:
         variable.assign(generator.normal(size=variable.shape))
     x = generator.integers(2, size=(4, 5)).astype(np.float32)
-    orders = np.stack([generator.permutation(5) for _ in range(4)]).astype(np.int32)
+    orders = np.stack([NOT_OWN_INVERSE, *(generator.permutation(5) for _ in range(3))]).astype(np.int32)
     found = network(x, order=tf.constant(orders))
     for i in range(4):
         np.testing.assert_allclose(
@@ -149,8 +140,49 @@ def test_a_pass_with_an_order_for_each_row(kwargs):
         )
 
 
+@pytest.mark.parametrize("shape", ["[N]", "[B, N]"])
+def test_a_pass_in_another_order_depends_on_the_sites_before_it(shape):
+    """The first site of the order depends on none, and the last one on all others."""
+    network, order = make("agnostic"), NOT_OWN_INVERSE
+    x = np.ones((6, 5), np.float32)
+    np.fill_diagonal(x, 0.0)
+    params = np.asarray(network(x, order=tf.constant(order if shape == "[N]" else np.tile(order, (6, 1)))))
+    changed = np.any(params[:-1] != params[-1], axis=-1)
+    for t, site in enumerate(order):
+        np.testing.assert_array_equal(np.flatnonzero(changed[:, site]), np.sort(order[:t]))
+
+
+@pytest.mark.parametrize("name", ["plain", "members"])
+def test_an_order_is_an_error_unless_any_order_is_allowed(name):
+    with pytest.raises(ValueError, match="Expected no `order`, which needs order='random' and num_masks=None"):
+        make(name)(np.ones((1, 5), np.float32), order=tf.range(5))
+
+
+@pytest.mark.parametrize("name", ["agnostic", "conditional"])
+def test_parameters_given_the_known_sites_alone(name):
+    """Those of an unknown site are those of a pass whose order puts it right after the known sites."""
+    options = {"hidden_units": (12, 8), "order": "random", "num_masks": None, **CASES[name], "num_eval_masks": 1}
+    network = MADENetwork((5,), **options)
+    network.build()
+    generator = np.random.default_rng(4)
+    for variable in network.variables:
+        variable.assign(generator.normal(size=variable.shape))
+    c = condition(network, 6)
+    known = generator.random(size=(6, 5)) < np.arange(6)[:, None] / 5
+    x = np.where(known, generator.integers(2, size=(6, 5)), 0).astype(np.float32)
+    found = np.asarray(network.params_given(tf.constant(x), tf.constant(known), c))
+    own = network.orders[0]
+    for row in range(6):
+        row_condition = None if c is None else c[row : row + 1]
+        for site in np.flatnonzero(~known[row]):
+            before, others = own[known[row, own]], own[~known[row, own] & (own != site)]
+            order = np.concatenate([before, [site], others]).astype(np.int32)
+            expected = network(x[row : row + 1], row_condition, order=tf.constant(order))[0, site]
+            np.testing.assert_allclose(found[row, site], expected, rtol=1e-4, atol=1e-5)
+
+
 def test_training_on_what_is_observed():
-    """The observed sites come first in each row's order, and nothing else is looked at or counts."""
+    """The observed sites come first in the order of each row. The other sites are not used and have the weight 0."""
     network = make("agnostic")
     generator = np.random.default_rng(1)
     x, observed = generator.integers(2, size=(6, 5)).astype(np.float32), generator.random(size=(6, 5)) < 0.6

@@ -111,7 +111,7 @@ def test_with_orders_shares_the_weights():
     dist = make(num_orders=2, conditional_shape=(2,))
     c = np.ones([32, 2], np.float32)
     more = dist.with_orders(5)
-    assert more.network.num_members == 5 and dist.network.num_members == 2
+    assert more.num_members == 5 and dist.num_members == 2
     np.testing.assert_array_equal(more.network.orders[:2], dist.network.orders)
     assert {id(v) for v in more.variables} == {id(v) for v in dist.variables}
     np.testing.assert_allclose(
@@ -120,7 +120,7 @@ def test_with_orders_shares_the_weights():
     alone = [np.asarray(more.with_order(o).log_prob(EVENTS, conditional_input=c)) for o in more.network.orders]
     mean = np.log(np.mean(np.exp(alone), axis=0))
     np.testing.assert_allclose(more.log_prob(EVENTS, conditional_input=c), mean, rtol=1e-5)
-    assert more.with_order("natural").network.num_members == 1
+    assert more.with_order("natural").num_members == 1
     for variable in dist.trainable_variables:
         variable.assign(variable * 0.5)
     assert np.abs(np.asarray(more.log_prob(EVENTS, conditional_input=c)) - mean).max() > 1e-3

@@ -130,3 +130,24 @@ def test_a_missing_matplotlib_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(ImportError, match=r'pip install "tfar\[plots\]"'):
         plots.image_grid(BITS)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: plots.image_grid(BITS, columns=-1), "`columns` to be an integer of at least 1; received -1"),
+        (lambda: plots.image_grid(BITS, columns=2.5), "`columns` to be an integer of at least 1; received 2.5"),
+        (lambda: plots.surprise_map(BITS, np.zeros([6, 64]), columns=0), "`columns` .*received 0"),
+        (lambda: plots.image_grid({}), "at least one group of images"),
+        (lambda: plots.image_grid(BITS, limits=3), "`limits` to be two numbers, the lower one first; received 3"),
+        (lambda: plots.image_grid(BITS, limits=(1, 0)), r"`limits` to be two numbers.*received \(1, 0\)"),
+        (lambda: plots.samples_over_training(BITS), "`samples` to be a dict from epochs to images; received ndarray"),
+        (
+            lambda: plots.completions(BITS, np.zeros([3, 3], bool), BITS),
+            r"`observed` to broadcast to shape \(6, 8, 8\)",
+        ),
+    ],
+)
+def test_invalid_arguments(call: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call()

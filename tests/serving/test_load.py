@@ -26,8 +26,8 @@ def check_draws(dist, report):
         rows, answers = [d.row for d in found], np.stack([d.answer for d in found])
         inputs = {name: value[rows] for name, value in case.inputs.items()}
         if "seed" in inputs:
-            inputs["noise"] = dist.density.noise(inputs["seed"])
-            inputs["member_noise"] = dist.density.member_noise(inputs["seed"])
+            inputs["noise"] = dist.law.uniform_noise(inputs["seed"])
+            inputs["member_noise"] = dist.law.member_noise(inputs["seed"])
         given = [inputs.get(name) for name in ("noise", "conditional_input", "member_noise")]
         assert tfar.testing.samples.differences(dist, case.answers[rows], answers, *given).explained.all()
 

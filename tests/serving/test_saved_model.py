@@ -1,5 +1,6 @@
 """Versions of a SavedModel: what is written, what is refused, and that a failure leaves nothing."""
 
+import copy
 import json
 import os
 import shutil
@@ -7,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import types
 from pathlib import Path
 
 import keras
@@ -17,6 +19,7 @@ import tensorflow as tf
 import tfar
 from tests.registry import randomize
 from tfar import exports, serving
+from tfar.laws import autoregressive_signatures
 from tfar.serving import saved_model, warmup
 
 ROOT = Path(__file__).parents[2]
@@ -37,9 +40,10 @@ def test_the_version_folder_describes_itself(dist, version):
     assert os.listdir(version.parent) == ["1"]
     content = json.loads((version / "assets.extra" / "tfar.json").read_text())
     assert content["event_shape"] == [4]
-    assert content["num_members"] == 2
-    assert content["head"]["class_name"] == "Bernoulli"
-    assert content["order"] == "natural" and content["temperature"] == 1.0
+    assert content["conditional_inputs"] == {"conditional_input": [2]}
+    assert content["configuration"]["num_masks"] == 2 and content["configuration"]["order"] == "natural"
+    assert content["configuration"]["hidden_units"] == [8]
+    assert content["signatures"]["complete"]["outputs"]["value"].startswith("the row with draws")
     assert content["versions"]["tfar"] == tfar.__version__
     sample = content["signatures"]["sample"]["inputs"]
     assert {name: (i["shape"], i["dtype"]) for name, i in sample.items()} == {
@@ -176,7 +180,7 @@ def test_an_error_of_tensorflow_while_writing_is_an_oserror(dist, monkeypatch, t
 def test_weights_that_are_not_finite_are_refused(tmp_path):
     dist = tfar.MADE([3], [4], tfar.heads.NormalMixture(1))
     dist.trainable_variables[-1].assign(tf.fill(dist.trainable_variables[-1].shape, np.nan))
-    with pytest.raises(ValueError, match="weights finite"):
+    with pytest.raises(ValueError, match="finite weights"):
         tfar.serving.export_saved_model(dist, tmp_path)
     assert os.listdir(tmp_path) == []
 
@@ -266,3 +270,32 @@ def test_warm_up_records_are_read_as_they_were_written(version):
     assert signature == "log_prob" and set(inputs) == {"value", "seed"} and inputs["seed"].dtype == np.int32
     np.testing.assert_array_equal(inputs["value"], rows)
     assert {name for name, _ in found} >= {"serving_default", "log_prob", "sample", "complete"}
+
+
+FAULTS = {
+    "complete": lambda law: lambda seeds, x, observed, condition=None: law.sample(seeds, condition),
+    "sample": lambda law: lambda seeds, condition=None: law.sample(seeds + 1, condition),
+    "observed_log_prob": lambda law: lambda x, observed, condition=None: law.log_prob(x, condition),
+    "log_prob": lambda law: lambda x, condition=None: law.log_prob(x, condition) + 0.01,
+    "site_log_probs": lambda law: lambda x, condition=None: tf.reverse(law.site_log_probs(x, condition), [1]),
+    "sample_from_noise": lambda law: lambda noise, condition=None, *rest: law.sample_from_noise(1.0 - noise, condition),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_signature_that_differs_from_the_distribution_is_not_exported(name, tmp_path, monkeypatch):
+    """The export equals its own signature; what is wrong is the signature."""
+    dist = randomize(tfar.MADE([6], [8], jit_compile=False))
+    right, wrong = copy.copy(dist.law), copy.copy(dist.law)
+    setattr(wrong, name, FAULTS[name](right))
+
+    def signatures(law, dist):
+        shell = types.SimpleNamespace(law=wrong, head=dist.head, event_shape=dist.event_shape)
+        return autoregressive_signatures.autoregressive_signatures(
+            types.SimpleNamespace(**vars(shell), conditional_shape=None, copy=dist.copy)
+        )
+
+    monkeypatch.setattr(type(dist.law), "signatures", signatures)
+    with pytest.raises(serving.ExportError, match=rf"differs from the distribution in \[.*'{name}'.*\]"):
+        tfar.serving.export_saved_model(dist, tmp_path)
+    assert os.listdir(tmp_path) == []

@@ -122,7 +122,7 @@ def test_extreme_parameters_score_and_draw_as_in_tensorflow(head, tmp_path):
     noise[0], noise[1] = 2.0**-24, 1.0 - 2.0**-24
     draws = run(path, "sample_from_noise", noise=noise)
     assert np.isfinite(draws).all()
-    np.testing.assert_allclose(draws, dist.density.sample_from_noise(noise), rtol=1e-5)
+    np.testing.assert_allclose(draws, dist.law.sample_from_noise(noise), rtol=1e-5)
 
 
 def test_what_cannot_be_exported_is_refused(dist, tmp_path):

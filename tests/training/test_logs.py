@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 import tfar
-from tfar.training import logs
+from tfar.training import logs, run_folder
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -19,15 +19,17 @@ def read(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def started(callback: Any, first_epoch: int | None, dist: Any = None) -> Any:
+def started(callback: Any, first_epoch: int, dist: Any = None) -> Any:
     """A callback in a run that begins at an epoch."""
-    callback._model = SimpleNamespace(_initial_epoch=first_epoch, dist=dist)
+    callback.set_model(SimpleNamespace(dist=dist))
     callback.on_train_begin()
+    if isinstance(callback, run_folder.Resumable):
+        callback.restore(None, first_epoch)
     return callback
 
 
 def test_metrics_have_a_row_for_each_epoch(tmp_path: Path) -> None:
-    log = started(logs.MetricsLog(tmp_path / "metrics.csv"), None)
+    log = started(logs.MetricsLog(tmp_path / "metrics.csv"), 0)
     log.on_epoch_end(0, {"loss": 0.1, "val_nll": np.float32(2.5)})
     log.on_epoch_end(1, {"loss": 1 / 3, "val_nll": np.float32(2.0)})
     rows = read(tmp_path / "metrics.csv")
@@ -38,7 +40,7 @@ def test_metrics_have_a_row_for_each_epoch(tmp_path: Path) -> None:
 
 def test_a_resumed_run_drops_the_rows_it_writes_again(tmp_path: Path) -> None:
     path = tmp_path / "metrics.csv"
-    log = started(logs.MetricsLog(path), None)
+    log = started(logs.MetricsLog(path), 0)
     for epoch in range(4):
         log.on_epoch_end(epoch, {"loss": float(epoch)})
     log = started(logs.MetricsLog(path), 2)
@@ -49,7 +51,7 @@ def test_a_resumed_run_drops_the_rows_it_writes_again(tmp_path: Path) -> None:
 def test_a_new_run_replaces_the_table(tmp_path: Path) -> None:
     path = tmp_path / "metrics.csv"
     path.write_text("epoch,loss\n0,1.0\n1,1.0\n")
-    started(logs.MetricsLog(path), None).on_epoch_end(0, {"loss": 7.0})
+    started(logs.MetricsLog(path), 0).on_epoch_end(0, {"loss": 7.0})
     assert [row["loss"] for row in read(path)] == ["7.0"]
 
 
@@ -59,7 +61,7 @@ def events(folder: Path) -> list[Any]:
 
 
 def test_the_board_gets_metrics_by_run(tmp_path: Path) -> None:
-    log = started(logs.BoardLog(tmp_path), None)
+    log = started(logs.BoardLog(tmp_path), 0)
     log.on_epoch_end(0, {"loss": 3.0, "val_nll": 2.0})
     log.on_train_end()
     (train,), (valid,) = events(tmp_path / "train"), events(tmp_path / "validation")
@@ -70,7 +72,7 @@ def test_the_board_gets_metrics_by_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize("shape", [(8, 6), (8, 6, 1), (8, 6, 3)])
 def test_sample_grids_are_pictures_of_samples(tmp_path: Path, shape: tuple[int, ...]) -> None:
     dist = tfar.MADE(event_shape=shape, hidden_units=[4])
-    callback = started(logs.SampleGrid(tmp_path, num_samples=5, every=2, pictures=tmp_path / "pictures"), None, dist)
+    callback = started(logs.SampleGrid(tmp_path, num_samples=5, every=2, pictures=tmp_path / "pictures"), 0, dist)
     callback.on_epoch_end(0)
     callback.on_epoch_end(1)
     callback.on_train_end()
@@ -86,8 +88,8 @@ def test_sample_grids_are_pictures_of_samples(tmp_path: Path, shape: tuple[int, 
 def test_sample_grids_refuse_what_is_no_image(tmp_path: Path) -> None:
     dist = tfar.MADE(event_shape=[6], hidden_units=[4])
     with pytest.raises(ValueError, match=r"Expected events of shape \(H, W\).*received \(6,\)"):
-        started(logs.SampleGrid(tmp_path), None, dist)
-    with pytest.raises(ValueError, match="at least 1; received num_samples=0"):
+        started(logs.SampleGrid(tmp_path), 0, dist)
+    with pytest.raises(ValueError, match="`num_samples` to be an int of at least 1; received 0"):
         logs.SampleGrid(tmp_path, num_samples=0)
 
 
@@ -114,7 +116,7 @@ def test_samples_are_kept_after_the_chosen_epochs() -> None:
 
 def test_samples_of_a_batch_of_conditions_are_one_list() -> None:
     dist = tfar.MADE(event_shape=[4], hidden_units=[4], conditional_shape=[2])
-    history = started(logs.SampleHistory([0], 3, conditional_input=np.eye(2, dtype=np.float32)), None, dist)
+    history = started(logs.SampleHistory([0], 3, conditional_input=np.eye(2, dtype=np.float32)), 0, dist)
     history.on_epoch_begin(0)
     assert history.samples[0].shape == (6, 4)
     expected = np.asarray(dist.sample(3, seed=0, conditional_input=np.eye(2, dtype=np.float32)))
@@ -123,7 +125,7 @@ def test_samples_of_a_batch_of_conditions_are_one_list() -> None:
 
 @pytest.mark.parametrize("arguments", [{"epochs": []}, {"epochs": [3, -1]}, {"epochs": [1], "num_samples": 0}])
 def test_sample_histories_refuse_what_they_cannot_draw(arguments: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="Expected `epochs` of at least one number"):
+    with pytest.raises(ValueError, match=r"Expected `(epochs|num_samples)`"):
         logs.SampleHistory(**arguments)
 
 

@@ -79,9 +79,9 @@ def test_two_workers_go_on_from_the_backup_of_the_first(run_workers, tmp_path):
     unbroken, _ = run_workers("unbroken")
     backup = tmp_path / "backup"
     run_workers("first-epochs", backup, 2)
-    assert json.loads((backup / "backup.json").read_text())["epoch"] == 2
+    assert json.loads((backup / "journal.json").read_text())["epoch"] == 2
     first, second = run_workers("resumed", backup, 3)
-    assert sorted(p.name for p in backup.iterdir()) == ["backup.json", "epoch-3.weights.h5"]
+    assert sorted(p.name for p in backup.iterdir()) == ["epoch-3.weights.h5", "journal.json"]
     assert len(json.loads(str(first["history"]))["loss"]) == 1
     assert_same(first, second, 0.0)
     assert_same(first, unbroken, 1e-6)

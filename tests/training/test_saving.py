@@ -9,7 +9,8 @@ import pytest
 
 import tfar
 from tests.parameters import few_by_default
-from tfar.training import DensityModel
+from tfar import files
+from tfar.training import DensityModel, keras_private, load_model
 
 CASES = {
     "plain": {},
@@ -52,7 +53,7 @@ def test_training_goes_on_from_a_file(through, tmp_path, rows):
     first.fit(rows, epochs=1, verbose=0)
     if through == "keras":
         first.save(tmp_path / "model.keras")
-        second = keras.saving.load_model(tmp_path / "model.keras")
+        second = load_model(tmp_path / "model.keras")
     else:
         first.save_weights(tmp_path / "a.weights.h5")
         second = make(**CASES["members"])
@@ -69,13 +70,11 @@ def test_a_failure_leaves_the_old_file_and_no_rest(method, name, tmp_path, monke
     model, path = make(), tmp_path / name
     getattr(model, method)(path)
     before = path.read_bytes()
-    real = getattr(keras.Model, method)
 
-    def fail(self, target, *args, **kwargs):
-        real(self, target, *args, **kwargs)
+    def fail(descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(keras.Model, method, fail)
+    monkeypatch.setattr(files.os, "fsync", fail)
     with pytest.raises(OSError, match=f"could not write {re.escape(str(path))}"):
         getattr(model, method)(path)
     assert path.read_bytes() == before and os.listdir(tmp_path) == [name]
@@ -117,3 +116,44 @@ def test_weights_of_another_architecture_are_refused(tmp_path):
     other = DensityModel(tfar.MADE([6], [9, 8], jit_compile=False))
     with pytest.raises(ValueError, match="could not be loaded"):
         other.load_weights(tmp_path / "a.weights.h5")
+
+
+def test_load_model_keeps_the_optimizer(tmp_path, rows):
+    model = make()
+    model.fit(rows, epochs=1, verbose=0)
+    model.save(tmp_path / "model.keras")
+    again = load_model(tmp_path / "model.keras")
+    assert type(again) is DensityModel and again.compiled and again.jit_compile is False
+    state = [np.asarray(v) for v in model.optimizer.variables]
+    assert int(again.optimizer.iterations) == 3 and len(state) == len(again.optimizer.variables) > 3
+    for a, b in zip(again.optimizer.variables, state, strict=True):
+        np.testing.assert_array_equal(a, b)
+    with pytest.raises(TypeError):
+        tfar.load(tmp_path / "model.keras", compile=True)
+    with pytest.raises(FileNotFoundError, match="none at"):
+        load_model(tmp_path / "missing.keras")
+
+
+def test_keras_writes_to_a_named_buffer(tmp_path):
+    """What `keras_private.saved_bytes` relies on: the bytes are those of a file that Keras writes itself."""
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    for ending, save in ((".weights.h5", model.save_weights), (".keras", model.save)):
+        content = keras_private.saved_bytes(save, ending)
+        path = tmp_path / f"a{ending}"
+        path.write_bytes(content)
+        kernel = np.asarray(model.layers[0].kernel)
+        model.layers[0].kernel.assign(kernel + 1.0)
+        model.load_weights(path)
+        np.testing.assert_array_equal(model.layers[0].kernel, kernel)
+
+
+def test_keras_begins_where_a_callback_says(rows):
+    """What `keras_private.set_initial_epoch` relies on, with a model that is Keras's alone."""
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile(loss="mse")
+    begin = keras.callbacks.LambdaCallback(on_train_begin=lambda logs: keras_private.set_initial_epoch(model, 2))
+    assert keras_private.initial_epoch(model) == 0
+    assert model.fit(np.zeros([2, 2]), np.zeros([2, 1]), epochs=4, verbose=0, callbacks=[begin]).epoch == [2, 3]
+    assert keras_private.initial_epoch(model) == 2
+    keras_private.set_initial_epoch(model, 0)
+    assert model.fit(np.zeros([2, 2]), np.zeros([2, 1]), epochs=1, verbose=0).epoch == [0]

@@ -1,14 +1,17 @@
 """Runs that are killed, runs on two devices, and the callbacks that make a run resumable."""
 
-import json
+import os
 import signal
+import subprocess
+import sys
 
 import keras
 import numpy as np
 import pytest
 
 import tfar
-from tfar.training import Backup, DensityModel, ResumableEarlyStopping
+from tfar import files
+from tfar.training import Backup, DensityModel, MetricsLog, ResumableEarlyStopping, run_folder
 
 
 @pytest.mark.slow(ci=True)
@@ -37,8 +40,8 @@ def test_a_run_resumed_after_kill_9_equals_an_unbroken_one(way, start_script, fi
         np.testing.assert_allclose(resumed[name], expected[name], atol=1e-6)
     if way == "stopping":
         assert expected["epochs"][-1] < 11, "the run must stop early"
-        left, right = ((tmp_path / f / "early_stopping.json").read_text() for f in "ab")
-        np.testing.assert_allclose(json.loads(left)["values"], json.loads(right)["values"], rtol=1e-6)
+        left, right = (run_folder.read_journal(tmp_path / f)["callbacks"]["ResumableEarlyStopping"] for f in "ab")
+        np.testing.assert_allclose(left["values"], right["values"], rtol=1e-6)
 
 
 # The callbacks in one process -----------------------------------------------------------------------------------------
@@ -59,7 +62,7 @@ def test_backup_keeps_one_epoch_and_resumes(tmp_path, rows):
     unbroken = make()
     unbroken.fit(rows, epochs=4, verbose=0)
     make().fit(rows, epochs=3, verbose=0, callbacks=[Backup(tmp_path, every=2)])
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["backup.json", "epoch-2.weights.h5"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["epoch-2.weights.h5", "journal.json"]
     resumed = make()
     history = resumed.fit(rows, epochs=4, verbose=0, callbacks=[Backup(tmp_path, every=2)])
     assert history.epoch == [2, 3]
@@ -72,15 +75,122 @@ def test_a_failing_backup_keeps_the_one_before(tmp_path, rows, monkeypatch):
     make().fit(rows, epochs=1, verbose=0, callbacks=[Backup(tmp_path)])
     before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
 
-    def fail(self, path, **kwargs):
-        path.write_bytes(b"half")
+    def fail(descriptor):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(keras.Model, "save_weights", fail)
-        with pytest.raises(OSError, match="could not write"):
+        patch.setattr(files.os, "fsync", fail)
+        with pytest.raises(OSError, match=r"could not write .*epoch-2\.weights\.h5"):
             make().fit(rows, epochs=2, verbose=0, callbacks=[Backup(tmp_path)])
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"[" * 100_000,
+        b'{"epoch": 1}',
+        b'{"epoch": 0, "weights": "epoch-1.weights.h5", "callbacks": {}}',
+        b'{"epoch": 1, "weights": "../other/epoch-1.weights.h5", "callbacks": {}}',
+        b'{"epoch": 1, "weights": "/etc/x.weights.h5", "callbacks": {}}',
+        b'{"epoch": 1, "weights": 3, "callbacks": {}}',
+    ],
+)
+def test_a_damaged_journal_is_named(content, tmp_path, rows):
+    (tmp_path / "journal.json").write_bytes(content)
+    with pytest.raises(ValueError, match=r"journal\.json"):
+        make().fit(rows, epochs=1, verbose=0, callbacks=[Backup(tmp_path)])
+
+
+def test_damaged_weights_are_named(tmp_path, rows):
+    make().fit(rows, epochs=1, verbose=0, callbacks=[Backup(tmp_path)])
+    path = tmp_path / "epoch-1.weights.h5"
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(ValueError, match=r"could not read .*epoch-1\.weights\.h5"):
+        make().fit(rows, epochs=2, verbose=0, callbacks=[Backup(tmp_path)])
+
+
+def test_damaged_state_of_early_stopping_is_refused(tmp_path, rows):
+    stopping = lambda: ResumableEarlyStopping(tmp_path, monitor="loss")  # noqa: E731
+    make().fit(rows, epochs=1, verbose=0, callbacks=[Backup(tmp_path), stopping()])
+    journal = run_folder.read_journal(tmp_path)
+    for state in ({"values": [1.0]}, {"values": "x", "weights": "a.weights.h5"}, {"values": [1.0], "weights": "../a"}):
+        files.write_json(tmp_path / "journal.json", {**journal, "callbacks": {"ResumableEarlyStopping": state}})
+        with pytest.raises(ValueError, match="state of early stopping"):
+            make().fit(rows, epochs=2, verbose=0, callbacks=[Backup(tmp_path), stopping()])
+
+
+HOLDER = """
+import sys, time
+from tfar import files
+with files.locked(sys.argv[1]):
+    print('held', flush=True)
+    time.sleep(600)
+"""
+
+
+def test_one_process_trains_in_a_folder(tmp_path, rows):
+    """A second one is refused; a killed one leaves no lock."""
+    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, text=True, env=environment
+    )
+    try:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(BlockingIOError, match="another process writes to"):
+            make().fit(rows, epochs=1, verbose=0, callbacks=[Backup(tmp_path)])
+    finally:
+        holder.kill()
+        holder.wait()
+    make().fit(rows, epochs=1, verbose=0, callbacks=[Backup(tmp_path)])
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["epoch-1.weights.h5", "journal.json"]
+
+
+def test_the_lock_is_released_after_an_error(tmp_path, rows):
+    class Fails(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            raise RuntimeError("fails")
+
+    with pytest.raises(RuntimeError, match="fails"):
+        make().fit(rows, epochs=1, verbose=0, callbacks=[Backup(tmp_path), Fails()])
+    assert not (tmp_path / ".lock").exists()
+
+
+def test_a_model_goes_on_where_it_is_told_after_a_resumed_run(tmp_path, rows):
+    """The epoch that a Backup sets does not outlive its `fit`."""
+    make().fit(rows, epochs=2, verbose=0, callbacks=[Backup(tmp_path)])
+    model = make()
+    assert model.fit(rows, epochs=3, verbose=0, callbacks=[Backup(tmp_path)]).epoch == [2]
+    assert model.fit(rows, epochs=1, verbose=0).epoch == [0]
+
+
+def test_callbacks_that_need_a_run_say_so(tmp_path, rows):
+    with pytest.raises(ValueError, match="at most one Backup"):
+        make().fit(rows, verbose=0, callbacks=[Backup(tmp_path), Backup(tmp_path)])
+    with pytest.raises(ValueError, match="first 1 epochs"):
+        make().fit(rows, epochs=2, initial_epoch=1, verbose=0, callbacks=[ResumableEarlyStopping(tmp_path, "loss")])
+    other = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    other.compile(loss="mse")
+    with pytest.raises(ValueError, match="Expected a Backup in the callbacks of"):
+        other.fit(np.zeros([2, 2]), np.zeros([2, 1]), verbose=0, callbacks=[Backup(tmp_path)])
+    for make_callback in (lambda: Backup(tmp_path, every=0), lambda: ResumableEarlyStopping(tmp_path, patience=None)):
+        with pytest.raises(ValueError, match="int of at least"):
+            make_callback()
+
+
+def test_two_callbacks_of_a_class_keep_their_own_state(tmp_path, rows):
+    def fit(epochs):
+        logs = [MetricsLog(tmp_path / "a.csv"), MetricsLog(tmp_path / "b.csv")]
+        make().fit(rows, epochs=epochs, verbose=0, callbacks=[Backup(tmp_path), *logs])
+
+    fit(1)
+    (tmp_path / "b.csv").unlink()
+    fit(2)
+    assert (tmp_path / "a.csv").read_text() == (tmp_path / "b.csv").read_text()
+    assert sorted(run_folder.read_journal(tmp_path)["callbacks"]) == ["MetricsLog", "MetricsLog-2"]
 
 
 class Scripted(keras.callbacks.Callback):

@@ -19,7 +19,8 @@ from tfar.cli.quiet import load_tensorflow
 
 HELP = """Score data: negative log-likelihood in nats with its standard error, and bits per dimension.
 
-Bits per dimension are the bits of all rows divided by the number of observed values in these rows.
+Bits per dimension are the bits of all rows divided by the number of observed values in these rows. For a model with latent \
+variables the evidence lower bound (ELBO) takes the place of the log-likelihood.
 
 [bold]Examples[/]
 
@@ -41,7 +42,7 @@ def evaluate(
     observed: Annotated[
         str | None, typer.Option("--observed", help=f"Score only the observed values. {OBSERVED_HELP}")
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="CSV file for the log_prob of each row.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="CSV file for the score of each row.")] = None,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Number of rows scored at once.")] = 100,
     data_dir: DataDir = None,
 ) -> None:
@@ -57,34 +58,42 @@ def evaluate(
     event_shape = tuple(dist.event_shape)
     mask = np.ones(event_shape, bool) if observed is None else rows.observed_mask(observed, event_shape)
     batches, count, split = rows.read_rows(data, event_shape, split, data_dir, batch_size)
-    summary = Summary()
+    summary = Summary(dist.num_sites)
     with bar(console) as progress:
-        scores = _scores(dist, batches, mask, summary, progress, count)
+        lines = _lines(dist, batches, mask, summary, progress, count)
+        header = next(lines)
         if out is None:
-            collections.deque(scores, maxlen=0)
+            collections.deque(lines, maxlen=0)
         else:
-            rows.write_table(out, ["row", "log_prob"], scores)
+            rows.write_table(out, header, lines)
     console.print(summary.table(shown(f"{run_or_model} on {data} ({split})")))
     if out is not None:
-        console.print(f"Wrote the log_prob of each row to [bold]{shown(out)}[/].")
+        console.print(f"Wrote the score of each row to [bold]{shown(out)}[/].")
 
 
 class Summary:
     """Accumulates the scores of batches.
 
+    Args:
+        num_sites: int. Number of sites of an event.
+
     Attributes:
-        log_probs: list of float64 `[B]`, one for each batch.
-        num_values: int. Number of observed values in all rows. A site of several values counts as several.
+        name: str. "log_prob" or "elbo".
+        scores: list of float64 `[B]`, one for each batch.
+        num_values: int. Number of scored values in all rows. A site of several values counts as several.
     """
 
-    def __init__(self) -> None:
-        self.log_probs: list[np.ndarray] = []
-        self.num_values = 0
+    def __init__(self, num_sites: int) -> None:
+        self.num_sites, self.name, self.num_values = num_sites, "log_prob", 0
+        self.scores: list[np.ndarray] = []
 
-    def add(self, log_prob: np.ndarray, observed: np.ndarray) -> None:
-        """Adds the scores `[B]` of rows of which the values `observed`, bool `[B, *event_shape]`, were scored."""
-        self.log_probs.append(log_prob)
-        self.num_values += int(observed.sum())
+    def add(self, name: str, scores: np.ndarray, observed: np.ndarray) -> None:
+        """Adds the scores `[B]` of rows with the observed values `observed`, bool `[B, *event_shape]`."""
+        self.name = name
+        self.scores.append(scores)
+        # A site is scored if all of its values are observed.
+        sites = observed.reshape([len(observed), self.num_sites, -1])
+        self.num_values += int(sites.all(axis=-1).sum()) * sites.shape[-1]
 
     def table(self, title: str) -> Table:
         """Returns the table that the command prints.
@@ -94,40 +103,43 @@ class Summary:
         """
         if not self.num_values:
             raise ValueError("--observed: expected at least one observed value; received none")
-        scores = np.concatenate(self.log_probs)
+        scores = np.concatenate(self.scores)
         error = float(scores.std(ddof=1)) / math.sqrt(len(scores)) if len(scores) > 1 else math.nan
         result = Table(title=title, title_justify="left", show_header=False)
         result.add_row("rows", str(len(scores)))
-        result.add_row("negative log-likelihood", f"[bold]{-scores.mean():.4f}[/] nats")
+        label = "negative log-likelihood" if self.name == "log_prob" else "negative ELBO"
+        result.add_row(label, f"[bold]{-scores.mean():.4f}[/] nats")
         result.add_row("standard error", f"{error:.4f} nats")
         result.add_row("bits per dimension", f"{-scores.sum() / self.num_values / math.log(2.0):.4f}")
         return result
 
 
-def _scores(
+def _lines(
     dist: Any, batches: Iterable[np.ndarray], mask: np.ndarray, summary: Summary, progress: Progress, count: int | None
-) -> Iterator[tuple[int, float]]:
-    """Yields (row, log_prob) for each row and adds every batch to the summary."""
+) -> Iterator[tuple[Any, Any]]:
+    """Yields the header of the output file and then (row, score) for each row. Adds every batch to the summary."""
     row = 0
     task = progress.add_task("Scoring", total=count, note="")
     for batch in batches:
         observed = rows.mask_of_rows(mask, row, batch.shape)
-        log_prob = _log_prob(dist, batch, observed, row)
-        summary.add(log_prob, observed)
-        yield from ((row + i, float(score)) for i, score in enumerate(log_prob))
+        name, scores = _scored(dist, batch, observed, row)
+        if not row:
+            yield "row", name
+        summary.add(name, scores, observed)
+        yield from ((row + i, float(score)) for i, score in enumerate(scores))
         row += len(batch)
         progress.update(task, completed=row, note=f"{row} rows")
 
 
-def _log_prob(dist: Any, batch: np.ndarray, observed: np.ndarray, first: int) -> np.ndarray:
-    """Returns the log-likelihood `[B]` of a batch whose first row is row `first` of the data."""
+def _scored(dist: Any, batch: np.ndarray, observed: np.ndarray, first: int) -> tuple[str, np.ndarray]:
+    """Returns "log_prob" or "elbo" and the scores `[B]` of a batch whose first row is row `first` of the data."""
     try:
-        log_prob = np.asarray(dist.log_prob(batch, observed=None if observed.all() else observed), np.float64)
+        result = dist.evaluate(batch, observed=None if observed.all() else observed)
     except ValueError as error:
         raise ValueError(f"{error} (The first row of this batch is row {first} of the data.)") from error
-    missing = np.flatnonzero(np.isnan(log_prob))
+    name, scores = ("elbo", result["elbo"]) if "elbo" in result else ("log_prob", -result["nll"])
+    scores = np.asarray(scores, np.float64)
+    missing = np.flatnonzero(np.isnan(scores))
     if len(missing):
-        raise ValueError(
-            f"expected a log_prob that is a number; the model gives NaN for row {first + missing[0]} (counted from 0)"
-        )
-    return log_prob
+        raise ValueError(f"expected a number as the {name} of row {first + missing[0]} (counted from 0); received NaN")
+    return name, scores

@@ -1,4 +1,4 @@
-"""The models that `tfar train` makes, and what its options mean to each of them."""
+"""The models of `tfar train`, and how its options become arguments of their constructors."""
 
 import inspect
 import json
@@ -14,13 +14,27 @@ MODELS = {
     "pixel_cnn": "PixelCNN",
     "gated_pixel_cnn": "GatedPixelCNN",
     "pixel_cnn_plus_plus": "PixelCNNPlusPlus",
+    "factorized": "Factorized",
 }
 HIDDEN_UNITS = (500, 500)
-# Of orderless models, whose log_prob takes a pass for each site: the draws of the objective that validation averages.
+# The log_prob of an orderless model needs one pass for each site, so validation averages this many draws of its objective.
 VALIDATION_DRAWS = 4
-# Options of their own, with the values that say nothing; and arguments that the data, or another option, decide.
+# Command line options that only some models take, with the value that means "not set".
 OPTIONS: dict[str, Any] = {"hidden_units": None, "order": "natural", "num_masks": 1}
-DECIDED = ("event_shape", "image_shape", "head", "high", "low", "seed", "name", "dtype", "conditional_shape", *OPTIONS)
+# Constructor arguments that --set cannot change, because the data or another option determine them.
+DECIDED = (
+    "event_shape",
+    "image_shape",
+    "head",
+    "high",
+    "low",
+    "seed",
+    "name",
+    "dtype",
+    "conditional_shape",
+    "network",
+    *OPTIONS,
+)
 
 
 def make(
@@ -31,40 +45,44 @@ def make(
     options: Mapping[str, Any],
     arguments: Mapping[str, Any],
 ) -> Any:
-    """The distribution that a run trains.
+    """Makes the distribution that a run trains.
 
     Args:
-        model: a key of MODELS.
-        event_shape: of the data.
-        head: of a site.
-        seed: of the weights.
-        options: values of OPTIONS; those that say nothing leave it to the model.
-        arguments: others of the model's constructor, by name.
+        model: str. A key of `MODELS`.
+        event_shape: tuple of int. Shape of a row of the data.
+        head: tfar.heads.Head. Conditional distribution of a site.
+        seed: int. Seed of the initial weights.
+        options: values of the options in `OPTIONS`. An option that is not set is left to the model.
+        arguments: other arguments of the constructor, by name.
+
+    Returns:
+        The distribution.
 
     Raises:
-        ValueError: If the model takes no such option or argument, or refuses its value.
+        ValueError: If the model has no such option or argument, or does not accept its value.
     """
     import tfar
 
     constructor = getattr(tfar, MODELS[model])
     known = inspect.signature(constructor).parameters
-    values = {"seed": seed, **_of_options(model, options, known), **_checked(model, arguments, known)}
+    seeds = {"seed": seed} if "seed" in known else {}
+    values = {**seeds, **_of_options(model, options, known), **_checked(model, arguments, known)}
     try:
         if "head" in known:
             return constructor(event_shape, head=head, **values)
         return constructor(event_shape, **_levels(model, head), **values)
     except TypeError as error:
-        raise ValueError(f"tfar.{MODELS[model]} refuses its arguments: {error}") from error
+        raise ValueError(f"tfar.{MODELS[model]} does not accept these arguments: {error}") from error
 
 
 def _of_options(model: str, options: Mapping[str, Any], known: Mapping[str, inspect.Parameter]) -> dict[str, Any]:
-    """The options as arguments of a constructor."""
+    """Returns the options as arguments of the constructor."""
     found = {}
     for name, value in options.items():
         if name not in known:
             if value != OPTIONS[name]:
                 shown = "fresh" if value is None else value
-                raise ValueError(f"--{name.replace('_', '-')} means nothing to {model}; received {shown}")
+                raise ValueError(f"{model} has no option --{name.replace('_', '-')}; received {shown}")
         elif value is not None or name != "hidden_units":
             found[name] = value
         elif known[name].default is inspect.Parameter.empty:
@@ -72,35 +90,39 @@ def _of_options(model: str, options: Mapping[str, Any], known: Mapping[str, insp
     if isinstance(getattr(known.get("hidden_units"), "default", None), int) and "hidden_units" in found:
         units = found["hidden_units"]
         if len(units) != 1:
-            raise ValueError(f"{model} has one hidden layer: expected one number of --hidden-units; received {units}")
+            raise ValueError(f"{model} has one hidden layer: expected one number for --hidden-units; received {units}")
         found["hidden_units"] = units[0]
     return found
 
 
 def _checked(model: str, arguments: Mapping[str, Any], known: Mapping[str, inspect.Parameter]) -> dict[str, Any]:
-    """The arguments, if the constructor takes them all."""
+    """Returns the arguments after checking that the constructor has all of them."""
     names = [name for name in known if name not in DECIDED]
     for name in arguments:
         if name not in names:
-            raise ValueError(f"--set {name}: expected an argument of tfar.{MODELS[model]} out of {', '.join(names)}")
+            raise ValueError(
+                f"--set: expected an argument of tfar.{MODELS[model]}: {', '.join(names)}; received {name}"
+            )
     return dict(arguments)
 
 
 def _levels(model: str, head: Any) -> dict[str, int]:
-    """The lowest and the highest value, for a model that has a head of its own for them."""
+    """Returns the value range of the data, for a model that chooses its head itself."""
     support = head.support()
     if support.num_values is None:
-        raise ValueError(f"{model} needs images of whole numbers; received a {type(head).__name__} head")
+        raise ValueError(
+            f"{model} needs a finite range of whole numbers; the values of {type(head).__name__} are {support}"
+        )
     return {"low": int(support.low), "high": int(support.high)}
 
 
 def parse_arguments(texts: list[str]) -> dict[str, Any]:
-    """Turns ["filters=32", "activation=tanh"] into {"filters": 32, "activation": "tanh"}.
+    """Parses texts such as ["filters=32", "activation=tanh"] into {"filters": 32, "activation": "tanh"}.
 
-    A value is read as JSON, and is itself if it is none.
+    A value is parsed as JSON. A value that is not JSON is a string.
 
     Raises:
-        ValueError: If one has no name, or a name comes twice.
+        ValueError: If a text has no name, or if a name occurs twice.
 
     Example:
         >>> parse_arguments(["filters=[16, 16]", "use_residual=false"])
@@ -112,7 +134,7 @@ def parse_arguments(texts: list[str]) -> dict[str, Any]:
         if not equals or not name.isidentifier():
             raise ValueError(f"expected --set NAME=VALUE, such as --set num_blocks=5; received {text!r}")
         if name in found:
-            raise ValueError(f"--set {name} was given twice")
+            raise ValueError(f"--set: expected each name once; received {name} twice")
         try:
             found[name] = json.loads(value)
         except json.JSONDecodeError:

@@ -7,6 +7,8 @@ import keras
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from tfar.training import keras_private
+
 
 class EpochBar(keras.callbacks.Callback):
     """Keras callback: one progress bar for all epochs, with the current and the best value of a metric.
@@ -26,7 +28,7 @@ class EpochBar(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Any = None) -> None:
         self.progress.start()
-        self.progress.update(self.task, completed=min(self.model._initial_epoch or 0, self.epochs))
+        self.progress.update(self.task, completed=min(keras_private.initial_epoch(self.model), self.epochs))
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         steps = self.params.get("steps")

@@ -13,7 +13,6 @@ from rich.console import Console
 
 from tfar.cli.printing import shown
 
-READERS = {"SavedModel": "read_saved_model.py", "TFLite": "read_tflite.py"}
 RUNTIMES = {"SavedModel": "tensorflow", "TFLite": "ai_edge_litert"}
 
 
@@ -55,8 +54,8 @@ def read(what: str, path: Path, rows: np.ndarray) -> np.ndarray:
         given, result = Path(folder) / "rows.npy", Path(folder) / "log_prob.npy"
         np.save(given, rows.astype(np.float32))
         # -P keeps the folder of the script off the module search path, so that its files cannot shadow other modules.
-        script = Path(__file__).with_name(READERS[what])
-        command = [sys.executable, "-P", str(script), str(path), str(given), str(result)]
+        script = Path(__file__).with_name("score_export.py")
+        command = [sys.executable, "-P", str(script), what, str(path), str(given), str(result)]
         done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
         if done.returncode:
             raise RuntimeError(f"could not score with the {what} at {path}:\n{done.stderr[-2000:]}")

@@ -1,18 +1,22 @@
 """The folder of a training run, and how a model is found by the path of its run or of its file."""
 
-import json
+import math
 from pathlib import Path
 from typing import Any
 
+from tfar import files, model_files
 from tfar.cli import models
 from tfar.cli.settings import Settings, versions
 
-CONFIG, MODEL, BEST, METRICS = "config.json", "model.keras", "best.weights.h5", "metrics.csv"
+CONFIG, MODEL, METRICS, JOURNAL = "config.json", "model.keras", "metrics.csv", "journal.json"
 FORMAT = 1
+WRITTEN = "the config.json of a run of `tfar train` of this version"
+# Models whose log_prob takes a pass for each site: validation estimates it by draws of the training objective.
+ESTIMATED = ("orderless_nade", "conv_nade")
 
 
 def make_head(text: str | None, splits: Any) -> Any:
-    """The head that a `--head` such as "NormalMixture:5" names; without one, the head that suits the data.
+    """Makes the head that a `--head` such as "NormalMixture:5" names, or without one the head that suits the data.
 
     Raises:
         ValueError: If there is no such head, or its number is missing or wrong.
@@ -32,7 +36,7 @@ def make_head(text: str | None, splits: Any) -> Any:
 
 
 def describe(settings: Settings, splits: Any) -> dict[str, Any]:
-    """The content of config.json: the settings, and what the data decided."""
+    """Returns the content of config.json: the settings, and what the data decided."""
     import keras
 
     return {
@@ -49,7 +53,11 @@ def describe(settings: Settings, splits: Any) -> dict[str, Any]:
 
 
 def build(config: dict[str, Any]) -> Any:
-    """The compiled `DensityModel` of a config.json: no data are needed to make it again."""
+    """Makes the compiled `DensityModel` that a config.json describes; the data are not needed.
+
+    Raises:
+        ValueError: If the head or an argument of the model is not valid.
+    """
     import keras
 
     import tfar
@@ -58,11 +66,11 @@ def build(config: dict[str, Any]) -> Any:
     head = keras.saving.deserialize_keras_object(config["head"])
     shape = tuple(config["data"]["event_shape"])
     dist = models.make(settings.model, shape, head, settings.seed, settings.options(), settings.arguments)
-    draws = models.VALIDATION_DRAWS if isinstance(dist.network, tfar.networks.OrderlessNetwork) else 0
+    draws = models.VALIDATION_DRAWS if settings.model in ESTIMATED else 0
     model = tfar.training.DensityModel(dist, seed=settings.seed, validation_draws=draws)
     averages = {} if settings.ema is None else {"use_ema": True, "ema_momentum": settings.ema}
     optimizer = keras.optimizers.AdamW(settings.learning_rate, weight_decay=settings.weight_decay, **averages)
-    # A bias is how a value that hardly ever occurs gets its probability: nothing should pull it back.
+    # Weight decay would keep biases from giving rare values their small probabilities.
     optimizer.exclude_from_weight_decay(var_names=["bias"])
     model.compile(optimizer)
     model.optimizer.build(model.trainable_variables)
@@ -70,7 +78,7 @@ def build(config: dict[str, Any]) -> Any:
 
 
 def finish(model: Any) -> None:
-    """Puts the moving average in the place of the weights, where the run keeps one."""
+    """Replaces the weights by their moving average, if the run keeps one."""
     if model.optimizer.use_ema:
         model.optimizer.finalize_variable_values(model.trainable_variables)
 
@@ -79,9 +87,9 @@ def check_new(folder: Path) -> None:
     """Checks that a new run overwrites nothing.
 
     Raises:
-        FileExistsError: If there is something already.
+        FileExistsError: If the folder contains something.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and (not folder.is_dir() or any(path.name != files.LOCK for path in folder.iterdir())):
         what = (
             "go on with it by --resume, or give another --out" if (folder / CONFIG).exists() else "give another --out"
         )
@@ -89,10 +97,10 @@ def check_new(folder: Path) -> None:
 
 
 def check_same_data(folder: Path, config: dict[str, Any]) -> None:
-    """Checks that a run goes on with the data it began with.
+    """Checks that a resumed run has the data with which it was started.
 
     Raises:
-        ValueError: If their shape, their head or their number differ.
+        ValueError: If the shape of the rows, the head or the numbers of rows differ.
     """
     before = read_config(folder)
     for what, was, came in (
@@ -115,22 +123,24 @@ def _head(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """The config.json of a run.
+    """Reads the config.json of a run.
 
     Raises:
         FileNotFoundError: If there is none.
-        ValueError: If it is not one that `tfar train` wrote.
+        ValueError: If `tfar train` did not write it.
     """
     path = folder / CONFIG
     if not path.exists():
         raise FileNotFoundError(f"{folder} is not a run of `tfar train`: there is no {path}")
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+    with model_files.reading(path, WRITTEN):
+        config = model_files.read_json(path, WRITTEN)
         if config["format"] != FORMAT:
             raise ValueError(f"format {config['format']}")
         Settings.from_json(config["settings"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: expected what `tfar train` of this version wrote; received {error}") from error
+        shape = config["data"]["event_shape"]
+        if not all(isinstance(size, int) and size > 0 for size in shape) or math.prod(shape) > model_files.MAX_VALUES:
+            raise ValueError(f"event_shape {shape}")
+        _head(config)
     return config
 
 
@@ -138,34 +148,54 @@ def find(path: Path) -> Path:
     """Checks that a path is a run or a model file, before TensorFlow is loaded for it.
 
     Raises:
-        FileNotFoundError: If there is nothing, or a run without weights yet.
+        FileNotFoundError: If there is nothing, or a run that has no weights yet.
+        ValueError: If it is another file.
     """
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist: expected the folder of a run or a .keras file")
     if path.is_dir():
         read_config(path)
-        if not (path / MODEL).exists() and not (path / BEST).exists():
-            raise FileNotFoundError(f"{path} holds no weights yet: go on with `tfar train --out {path} --resume`")
+        if not (path / MODEL).exists() and not (path / JOURNAL).exists():
+            raise FileNotFoundError(f"{path} has no weights yet: continue with `tfar train --out {path} --resume`")
     elif path.suffix != ".keras":
         raise ValueError(f"expected the folder of a run or a .keras file; received {path}")
     return path
 
 
 def load_dist(path: Path) -> Any:
-    """The distribution of a run (of an unfinished one: with its best weights so far) or of a .keras file."""
+    """Loads the distribution of a run (of an unfinished one, with its best weights so far) or of a .keras file.
+
+    Raises:
+        ValueError: If a file is damaged.
+    """
     import tfar.training
 
     if not path.is_dir():
         return tfar.training.load(path)
     if (path / MODEL).exists():
         return tfar.training.load(path / MODEL)
-    model = build(read_config(path))
-    model.load_weights(path / BEST)
+    config = read_config(path)
+    with model_files.reading(path / CONFIG, WRITTEN):
+        model = build(config)
+    weights = path / _best_weights(path)
+    with model_files.reading(weights, "the weights that the journal of the run names"):
+        model.load_weights(weights)
     finish(model)
     return model.dist
 
 
+def _best_weights(folder: Path) -> str:
+    """The name of the best weights that the journal of an unfinished run mentions."""
+    from tfar.training import run_folder
+
+    journal = run_folder.read_journal(folder)
+    if journal is None:
+        raise FileNotFoundError(f"{folder} has no weights yet: continue with `tfar train --out {folder} --resume`")
+    stopping = journal["callbacks"].get("ResumableEarlyStopping", {})
+    return run_folder.file_name(stopping.get("weights", journal["weights"]))
+
+
 def limits(dist: Any) -> tuple[float, float] | None:
-    """The values of black and of white: the lowest and the highest class; None (by the values) of continuous events."""
+    """Returns the values of black and white: the lowest and the highest class; None, to take them from the images, otherwise."""
     support = dist.head.support()
     return (support.low, support.high) if support.num_values else None

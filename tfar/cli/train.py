@@ -1,4 +1,4 @@
-"""`tfar train`: a run folder from a data set and a model."""
+"""`tfar train`: trains a model in the folder of a run."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,8 +17,9 @@ from tfar.cli.settings import Settings, parse_masks, parse_units, resumed
 
 HELP = """Train a model and keep everything in one folder.
 
-The folder gets config.json, model.keras, best.weights.h5, metrics.csv, tensorboard/, pictures/ of samples if the events \
-are images, and backup/, from which --resume goes on after a kill: the result is that of an unbroken run.
+The folder gets config.json, model.keras, metrics.csv, tensorboard/, and pictures/ of samples if the events are images. \
+--resume continues after a kill from journal.json and the weights that it names: the result is that of a run that was never \
+killed. One process at a time can train in a folder.
 
 [bold]Examples[/]
 
@@ -44,36 +45,42 @@ def train(
         list[str] | None,
         typer.Option(
             "--hidden-units",
-            help="Units of the hidden layers: 500,500, or once for each layer. Default: the model's, else 500,500.",
+            help="Units of the hidden layers: 500,500, or the option once for each layer. Default: the model's, else 500,500.",
         ),
     ] = None,
     order: Annotated[
         str,
-        typer.Option("--order", help="Of MADE, NADE and RNADE, the order of the sites: natural, reverse or random."),
+        typer.Option("--order", help="Order of the sites of MADE, NADE and RNADE: natural, reverse or random."),
     ] = "natural",
     num_masks: Annotated[
-        str, typer.Option("--num-masks", help="Of MADE, masks that share the weights, or 'fresh' ones at every update.")
+        str,
+        typer.Option(
+            "--num-masks",
+            help="Number of masks of MADE, or 'fresh' for new ones at every update.",
+        ),
     ] = "1",
     arguments: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Another argument of the model's constructor: num_blocks=5."),
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="Another argument of the constructor of the model: num_blocks=5."
+        ),
     ] = None,
     head: Annotated[
-        str | None, typer.Option("--head", help="Head such as NormalMixture:5. Default: the one that suits the data.")
+        str | None, typer.Option("--head", help="Head such as NormalMixture:5. Default: the head that suits the data.")
     ] = None,
-    epochs: Annotated[int, typer.Option("--epochs", help="Most epochs; --resume may raise it.")] = 100,
-    batch_size: Annotated[int, typer.Option("--batch-size", help="Rows of an update.")] = 100,
-    learning_rate: Annotated[float, typer.Option("--learning-rate", help="Of AdamW.")] = 1e-3,
-    weight_decay: Annotated[float, typer.Option("--weight-decay", help="Of AdamW.")] = 1e-4,
+    epochs: Annotated[int, typer.Option("--epochs", help="Maximum number of epochs; --resume may raise it.")] = 100,
+    batch_size: Annotated[int, typer.Option("--batch-size", help="Rows per update.")] = 100,
+    learning_rate: Annotated[float, typer.Option("--learning-rate", help="Learning rate of AdamW.")] = 1e-3,
+    weight_decay: Annotated[float, typer.Option("--weight-decay", help="Weight decay of AdamW.")] = 1e-4,
     patience: Annotated[
-        int, typer.Option("--patience", help="Epochs without a better validation before the run stops.")
+        int, typer.Option("--patience", help="Epochs without a better validation metric before the run stops.")
     ] = 10,
     ema: Annotated[
         float | None, typer.Option("--ema", help="Keep a moving average of the weights with this momentum: 0.999.")
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Of weights, masks and shuffling.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of weights, masks and shuffling.")] = 0,
     data_dir: DataDir = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that the folder holds.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in the folder.")] = False,
 ) -> None:
     """Trains a model."""
     values = dict(context.params)
@@ -105,13 +112,14 @@ def _settings(now: Settings, given: set[str], out: Path, resume: bool) -> Settin
 
 
 def run(settings: Settings, out: Path, *, resume: bool, console: Console, hints: bool = True) -> Any:
-    """Trains in a new folder, or goes on in that of a run.
+    """Trains in a new folder, or continues a run.
 
     Returns:
         The trained `DensityModel`, with its best weights.
 
     Raises:
-        FileExistsError: If the folder of a new run exists.
+        FileExistsError: If a new run is to be made in a folder that contains something.
+        BlockingIOError: If another process trains in the folder.
         ValueError: If the data of a resumed run have changed.
     """
     if not resume:
@@ -121,19 +129,21 @@ def run(settings: Settings, out: Path, *, resume: bool, console: Console, hints:
 
     splits = tfar.data.load(str(settings.data), data_dir=settings.data_dir, batch_size=settings.batch_size)
     config = runs.describe(settings, splits)
-    if resume:
-        runs.check_same_data(out, config)
-    model = runs.build(config)
-    files.write_json(out / runs.CONFIG, config)
-    if hasattr(model.dist, "adapt"):  # its units are those of the training rows
-        model.dist.adapt(_training_rows(splits))
-    try:
-        _fit(model, settings, splits, out, console)
-    except KeyboardInterrupt:
-        console.print(f"Stopped. Go on with: [bold]tfar train {settings.model} --out {shown(out)} --resume[/]")
-        raise
-    runs.finish(model)
-    model.save(out / runs.MODEL)
+    with files.locked(out):
+        if resume:
+            runs.check_same_data(out, config)
+        else:
+            runs.check_new(out)
+        model = runs.build(config)
+        files.sweep(out)
+        files.write_json(out / runs.CONFIG, config)
+        try:
+            _fit(model, settings, splits, out, console)
+        except KeyboardInterrupt:
+            console.print(f"Stopped. Continue with: [bold]tfar train {settings.model} --out {shown(out)} --resume[/]")
+            raise
+        runs.finish(model)
+        model.save(out / runs.MODEL)
     _report(model, splits, console)
     if hints:
         _hint(settings, out, console)
@@ -145,22 +155,20 @@ def _fit(model: Any, settings: Settings, splits: Any, out: Path, console: Consol
 
     train_rows, valid_rows = splits.arrays("train"), splits.arrays("valid")
     if train_rows is None:
-        console.print("The rows do not fit into memory: they are read in the order of the file, and not shuffled.")
+        console.print("The rows do not fit into memory: they are read in the order of the file and not shuffled.")
+    train = splits.train if train_rows is None else train_rows
     valid = splits.valid if valid_rows is None else valid_rows
+    if hasattr(model.dist, "adapt"):  # its units are those of the training rows
+        model.dist.adapt(train)
     monitor = "loss" if valid is None else "val_nll"
     model.fit(
-        splits.train if train_rows is None else train_rows,
+        train,
         batch_size=None if train_rows is None else settings.batch_size,
         validation_data=valid,
         epochs=settings.epochs,
         verbose=0,
         callbacks=[*_callbacks(settings, splits, out, monitor), EpochBar(settings.epochs, monitor, console)],
     )
-
-
-def _training_rows(splits: Any) -> Any:
-    rows = splits.arrays("train")
-    return splits.train if rows is None else rows
 
 
 def _callbacks(settings: Settings, splits: Any, out: Path, monitor: str) -> list[Any]:
@@ -170,14 +178,14 @@ def _callbacks(settings: Settings, splits: Any, out: Path, monitor: str) -> list
     from tfar.training.logs import is_image
 
     board = out / "tensorboard"
-    callbacks = [training.Backup(out / "backup")]
-    if settings.ema is not None:
-        callbacks.append(keras.callbacks.SwapEMAWeights())
-    callbacks += [
+    callbacks = [
+        training.Backup(out),
         training.ResumableEarlyStopping(out, monitor=monitor, patience=settings.patience),
         training.MetricsLog(out / runs.METRICS),
         training.BoardLog(board),
     ]
+    if settings.ema is not None:
+        callbacks.append(keras.callbacks.SwapEMAWeights())
     if is_image(splits.event_shape):
         callbacks.append(training.SampleGrid(board, seed=settings.seed, pictures=out / "pictures"))
     return callbacks
@@ -194,7 +202,7 @@ def _report(model: Any, splits: Any, console: Console) -> None:
 
 
 def _hint(settings: Settings, out: Path, console: Console) -> None:
-    console.print(f"The run lies in [bold]{shown(out)}[/]. Next:")
+    console.print(f"The run is in [bold]{shown(out)}[/]. Next:")
     console.print(f"  tfar evaluate {shown(out)} --data {shown(settings.data)}")
     console.print(f"  tfar sample {shown(out)} --out samples.npy")
     console.print(f"  tensorboard --logdir {shown(out / 'tensorboard')}")

@@ -1,7 +1,6 @@
 """Validation of arguments, folders and optional packages, shared by the loaders."""
 
 import importlib
-import math
 import numbers
 import os
 import pathlib
@@ -35,10 +34,30 @@ def require(module: str) -> ModuleType:
         ) from error
 
 
+def check_path(name: str, value: Any) -> str:
+    """Returns a path as a str.
+
+    Raises:
+        ValueError: If the value is not a str or a path.
+
+    Example:
+        >>> check_path("data_dir", pathlib.PurePosixPath("data/sets"))
+        'data/sets'
+    """
+    try:
+        return os.fsdecode(value)
+    except TypeError as error:
+        raise ValueError(f"{name} must be a str or a path; received {value!r}") from error
+
+
 def data_folder(data_dir: str | os.PathLike[str] | None) -> pathlib.Path | None:
-    """Returns the folder of data sets: `data_dir`, or else the environment variable TFAR_DATA_DIR, or else None."""
+    """Returns the folder of data sets: `data_dir`, or else the environment variable TFAR_DATA_DIR, or else None.
+
+    Raises:
+        ValueError: If `data_dir` is not a path.
+    """
     if data_dir is not None:
-        return pathlib.Path(data_dir).expanduser()
+        return pathlib.Path(check_path("data_dir", data_dir)).expanduser()
     named = os.environ.get(DATA_DIR_VARIABLE)
     return pathlib.Path(named).expanduser() if named else None
 
@@ -82,8 +101,3 @@ def check_fractions(valid_fraction: Any, test_fraction: Any) -> tuple[float, flo
             f"received {valid_fraction} + {test_fraction}"
         )
     return float(valid_fraction), float(test_fraction)
-
-
-def row_bytes(event_shape: tuple[int, ...], itemsize: int) -> int:
-    """Returns the number of bytes of one row."""
-    return math.prod(event_shape) * itemsize

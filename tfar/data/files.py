@@ -2,12 +2,12 @@
 
 import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from tfar.data.checks import check_count, check_fractions, check_seed
+from tfar.data.checks import check_count, check_fractions, check_path, check_seed
 from tfar.data.hashing import split_of_rows
 from tfar.data.opening import find_files, open_files
 from tfar.data.readers import Columns, Reader
@@ -79,8 +79,14 @@ def from_files(
         ((2,), 'NormalMixture', 83, 6, 11)
     """
     fractions = check_fractions(valid_fraction, test_fraction)
-    check_count("batch_size", batch_size)
+    for name, value in (("batch_size", batch_size), ("memory_limit", memory_limit)):
+        check_count(name, value)
     check_seed(seed)
+    check_path("path_or_pattern", path_or_pattern)
+    if not isinstance(head, str | None) or not isinstance(head_config, Mapping | None):
+        raise ValueError(
+            f"head must be the name of a head, and head_config a dict or None; received {head!r} and {head_config!r}"
+        )
     if not scan and head is None:
         raise ValueError("scan=False cannot choose the head from the values: expected head=…; received None")
     paths = find_files(path_or_pattern)

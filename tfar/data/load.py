@@ -7,6 +7,7 @@ from typing import Any
 from tfar.data.binarized import load_mnist_binarized
 from tfar.data.binary import BINARY_SETS, load_binary
 from tfar.data.bundled import load_digits
+from tfar.data.checks import check_path
 from tfar.data.files import from_files
 from tfar.data.images import UnknownName, load_images
 from tfar.data.opening import SUFFIXES
@@ -59,14 +60,14 @@ def load(
 
     Raises:
         FileNotFoundError: If the set or file is not found.
-        ValueError: If no data set has this name.
+        ValueError: If no data set has this name, or if an argument is invalid.
         ImportError: If a required optional package is not installed.
 
     Example:
         >>> load("digits").event_shape
         (8, 8)
     """
-    name = os.fspath(name)
+    name = check_path("name", name)
     if pathlib.PurePath(name).suffix.lower() in SUFFIXES:
         path = name if data_dir is None else pathlib.Path(data_dir).expanduser() / name
         return from_files(path, batch_size=batch_size, seed=seed, **options)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfar.data.checks import check_count
+from tfar.data.checks import check_count, check_path
 from tfar.data.opening import find_files, open_files
 from tfar.data.readers import Columns, CSVReader, Reader
 from tfar.data.sources import StreamSource
@@ -62,8 +62,10 @@ class FileRows:
             skip: int. Number of batches to skip.
 
         Raises:
-            ValueError: If rows differ in length or a file is truncated. It is raised when the pass reaches that row.
+            ValueError: If `skip` is not a whole number of at least 0, or, when the pass reaches that row, if rows differ in
+                length or a file is truncated.
         """
+        check_count("skip", skip, minimum=0)
         failures: list[Exception] = []
 
         def read() -> Iterator[np.ndarray]:
@@ -120,6 +122,7 @@ def open_rows(
         [[4.0, 6.0], [8.0]]
     """
     check_count("batch_size", batch_size)
+    check_path("path_or_pattern", path_or_pattern)
     paths = find_files(path_or_pattern)
     groups = open_files(paths, columns=columns, key=key, header=header, delimiter=delimiter, finite=False)
     readers = [reader for name in ("all", *SPLIT_NAMES) for reader in groups.get(name, [])]

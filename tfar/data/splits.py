@@ -1,13 +1,14 @@
 """`DataSplits`: the splits of a data set and the head that suits its values. Every loader returns one."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfar.data.checks import check_count, row_bytes
+from tfar.data.checks import check_count
 from tfar.data.sources import Source
 
 SPLIT_NAMES = ("train", "valid", "test")
@@ -116,14 +117,24 @@ class DataSplits:
         source = self.sources.get(split)
         if source is None or source.num_rows is None:
             return None
-        if source.num_rows * row_bytes(self.event_shape, source.dtype.itemsize) > self.memory_limit:
+        if source.num_rows * math.prod(self.event_shape) * source.dtype.itemsize > self.memory_limit:
             return None
         if split not in self._in_memory:
             self._in_memory[split] = source.array()
         return self._in_memory[split]
 
     def make_head(self) -> Any:
-        """Returns the head that suits the values: `getattr(tfar.heads, head)(**head_config)`."""
+        """Returns the head that suits the values: `getattr(tfar.heads, head)(**head_config)`.
+
+        Raises:
+            ValueError: If `tfar.heads` has no such head, or if the head does not accept the arguments.
+        """
         import tfar.heads  # Imported here, so that reading data does not import the models.
 
-        return getattr(tfar.heads, self.head)(**self.head_config)
+        head = getattr(tfar.heads, self.head, None)
+        if head is None:
+            raise ValueError(f"expected the name of a head in tfar.heads; received {self.head!r}")
+        try:
+            return head(**self.head_config)
+        except TypeError as error:
+            raise ValueError(f"tfar.heads.{self.head} does not accept {self.head_config}: {error}") from error

@@ -121,6 +121,11 @@ class Autoregressive(Shell):
         """Whether `initialize` should see data before training, and has seen none; `DensityModel.fit` calls it."""
         return self.head.awaits_data or self.network.awaits_data
 
+    @property
+    def initializes_with_all_rows(self) -> bool:
+        """Whether `initialize` should see all training rows: units of the data need more than the first batch."""
+        return self.head.awaits_data
+
     @_without_autograph
     def initialize(self, value: Any, conditional_input: Any = None) -> None:
         """Chooses initial weights by data, for a model whose initial weights depend on data.
@@ -137,10 +142,38 @@ class Autoregressive(Shell):
             self.head.adapt(value)
             if type(self.network).initialize is AutoregressiveNetwork.initialize:
                 return
+        self.check_rows(value, conditional_input)
         x, _, condition, _ = self._flat_rows(value, conditional_input)
-        marks = self._law.bad_row_marks(x, condition)
-        refuse_bad_rows(self._law, marks, x, conditional_input=condition)
         self.network.initialize(self._law.encoded(x), condition)
+
+    # Training data ---------------------------------------------------------------------------------------------------
+
+    @_without_autograph
+    def valid_rows(self, value: Any, conditional_input: Any = None, *, observed: Any = None) -> tf.Tensor:
+        """Whether each row can be trained on: its values are in the support, its condition is finite, its pattern is allowed.
+
+        Args:
+            value, conditional_input, observed: as in `training_loss`.
+
+        Returns:
+            bool `[B]`.
+        """
+        x, observed, condition, _ = self._flat_rows(value, conditional_input, observed)
+        return tf.logical_not(tf.math.is_nan(self._law.bad_row_marks(x, condition, observed)))
+
+    @_without_autograph
+    def check_rows(
+        self, value: Any, conditional_input: Any = None, *, observed: Any = None, first_row: int = 0
+    ) -> None:
+        """Raises ValueError if a row is not valid, see `valid_rows`; the message names the row and the site.
+
+        Args:
+            value, conditional_input, observed: as in `training_loss`.
+            first_row: int. Number of the first row in the message.
+        """
+        x, observed, condition, _ = self._flat_rows(value, conditional_input, observed)
+        marks = self._law.bad_row_marks(x, condition, observed)
+        refuse_bad_rows(self._law, marks, x, observed, condition, first_row)
 
     # Scores ----------------------------------------------------------------------------------------------------------
 
@@ -243,6 +276,8 @@ class Autoregressive(Shell):
         x, observed, condition, lead = self._flat_rows(value, conditional_input, observed)
         weight = None if site_weight is None else self._site_weight(site_weight, value)
         result = self._run("evaluate", [x, condition, observed, weight])
+        if tf.executing_eagerly():
+            refuse_bad_rows(self._law, result["nll"], x, observed, condition)
         return {name: rows.unflatten(part, lead) for name, part in result.items()}
 
     @_without_autograph

@@ -62,6 +62,7 @@ class Shell(tfd.Distribution):  # type: ignore[name-defined]
         for attribute, layer in layers.items():  # Where tf.train.Checkpoint finds the weights.
             setattr(self, f"_{attribute}", layer)
         self._law, self._layers, self._shape = law, tuple(layers.values()), tuple(event_shape)
+        self._layer_names = tuple(layers)
         self._conditional_shape, self._jit_compile = conditional_shape, bool(jit_compile)
         self._calls = CompiledCalls(law)
         self._condition: Any = None
@@ -92,9 +93,9 @@ class Shell(tfd.Distribution):  # type: ignore[name-defined]
         return self._condition
 
     @property
-    def layers(self) -> tuple[keras.layers.Layer, ...]:
-        """The Keras layers that own the weights."""
-        return self._layers
+    def layers(self) -> dict[str, keras.layers.Layer]:
+        """The Keras layers that own the weights, by the names under which files store them."""
+        return dict(zip(self._layer_names, self._layers, strict=True))
 
     @property
     def _keras_variables(self) -> list[keras.Variable]:

@@ -23,33 +23,33 @@ from tfar.networks import MADENetwork
 class MADE(Autoregressive):
     """Masked autoencoder for distribution estimation.
 
-    A multilayer perceptron whose weights are masked so that the parameters of each site depend on the sites before it alone:
+    A multilayer perceptron whose weights are masked so that the parameters of a site depend on earlier sites alone:
 
         h_l = g(b_l + (W_l * M_l) h_{l-1}),    params = c + (V * M_V) h_L + (A * M_A) x,    log p(x) = sum_d log p(x_d | x_<d)
 
-    With several masks the weights are shared and `log_prob` is that of the ensemble,
-    `log((1 / K) sum_k p_k(x))`; each update trains one mask, and each draw uses one.
+    With K masks the model is an ensemble that shares the weights, and `log_prob` is the logarithm of the mean probability,
+    `log((1 / K) sum_k p_k(x))`. Each training step uses one of the masks, and each sample comes from one of them.
 
     Args:
         event_shape: shape of one event, a sequence of ints or an int.
-        hidden_units: units of each hidden layer.
-        head: the head of a site. Default: Bernoulli.
-        order: "natural", "reverse", "random" or a permutation of the sites in raster order. With several masks, "random" is
-            another order for each.
-        num_masks: int, the number K of sets of degrees; or None, fresh ones at every update (connectivity-agnostic training,
-            and order-agnostic with order "random").
-        num_eval_masks: int. Masks that `log_prob` averages if `num_masks` is None.
-        degrees: "even" spreads the degrees of a layer evenly over the sites, which samples fastest; "random" draws them
-            independently, so that no unit is cut off.
-        direct_connections: bool. Connect inputs to outputs.
-        connectivity_weights: bool. Let the units know the masks by weights of their own (section 4.3).
-        activation: of the hidden units.
-        dropout_rate: float in [0, 1). Share of the hidden units that training drops; `log_prob` drops none.
+        hidden_units: units of each hidden layer, a sequence of ints or an int.
+        head: the conditional distribution of a site. Default: Bernoulli.
+        order: autoregressive order: "natural", "reverse", "random" or a permutation of the sites in raster order. With several
+            masks, "random" draws an order for each mask.
+        num_masks: int, the number K of masks; or None to draw a mask at every training step (connectivity-agnostic training, and
+            with order "random" order-agnostic training). Default: 1.
+        num_eval_masks: int. Number of masks that `log_prob` averages if `num_masks` is None. Default: 16.
+        degrees: "even" spreads the degrees of a hidden layer evenly over the sites, which makes sampling fastest. "random" draws
+            them independently, such that every unit is connected to both neighbouring layers.
+        direct_connections: bool. Connect the inputs to the outputs directly. Default: True.
+        connectivity_weights: bool. Feed the masks to the units through weights of their own (section 4.3). Default: False.
+        activation: activation function of the hidden units. Default: "relu".
+        dropout_rate: float in [0, 1). Rate at which training drops hidden units. Default: 0.
         conditional_shape: shape of the conditional input of one row, a dict of shapes, or None.
-        one_hot_inputs: bool or None. Feed each class of a Categorical site as an input of its own; None: up to 32 classes.
-            Otherwise the value is scaled to -1 .. 1.
-        kernel_initializer: of all kernels; each gets a seed of its own.
-        seed: int. Decides the initial weights, the orders and the masks.
+        one_hot_inputs: bool. Encode the classes of a Categorical site as one-hot inputs. Otherwise its value is scaled to
+            -1 .. 1. Default: True up to 32 classes.
+        kernel_initializer: initializer of all kernels, each with its own seed.
+        seed: int. Seed of the initial weights, the orders and the masks.
         jit_compile: bool. Compile eager calls with XLA.
         name: str.
 
@@ -66,14 +66,15 @@ class MADE(Autoregressive):
         https://arxiv.org/abs/1502.03509
 
     Notes:
-        Conditional models have hidden units of degree 0, which see the condition alone, so that the first site depends on it
-        too. The paper cycles through its masks; here each update draws one of them.
+        Conditional models also have hidden units of degree 0, which receive the conditional input alone, so that the first
+        site depends on it. The paper cycles through its masks; here each training step draws one at random.
     """
 
     def __init__(
         self,
         event_shape: Any,
         hidden_units: Sequence[int],
+        *,
         head: Head | None = None,
         order: orders.Order = "natural",
         num_masks: int | None = 1,

@@ -16,32 +16,32 @@ from tfar.networks import NADENetwork
 class NADE(Autoregressive):
     """Neural autoregressive distribution estimator.
 
-    All conditionals share one hidden layer, to whose activations each site adds a column when its value is known:
+    The conditionals share one hidden layer. Its activations are a running sum to which each site adds one term:
 
         a_0 = c,    h_t = sigmoid(a_t),    params_t = b_t + V_t h_t,    a_{t+1} = a_t + W_t x_t
         log p(x) = sum_t log p(x_t | x_<t)
 
-    With D sites of one input and one parameter each and H hidden units it has 2 D H + D + H weights: W and V, b, and c. With
-    `learned_first_state` the first site has activations of its own in place of c: H weights more. A Categorical site that is
-    fed one-hot has a column of W for each class, and a head of P parameters P rows of V and entries of b for each site.
+    With D sites of one input and one parameter each and H hidden units there are 2 D H + D + H weights: W and V, b, and c.
+    `learned_first_state` adds H weights: the activations of the first site in place of c. A Categorical site with one-hot inputs
+    has a column of W for each class. A head with P parameters has P rows of V and P entries of b for each site.
 
-    `log_prob` takes time O(B D H), as MADE with one hidden layer does, and `log_prob` and its gradient take memory O(B H)
-    beside the weights, the events and their parameters: the gradient walks the sites backwards and computes the activations
-    again.
+    `log_prob` takes O(B D H) time, as MADE with one hidden layer does. `log_prob` and its gradient take O(B H) memory in addition
+    to the weights, the events and their parameters, because the gradient recomputes the activations from the last site back.
 
     Args:
         event_shape: shape of one event, a sequence of ints or an int.
-        hidden_units: int, H.
-        head: the head of a site. Default: Bernoulli.
-        order: "natural", "reverse", "random" (one order, from the seed) or a permutation of the sites in raster order.
-        activation: "sigmoid", "tanh" or "relu". Of the hidden units.
-        learned_first_state: bool. Learn the first site's activations apart from c.
+        hidden_units: int, H. Default: 500.
+        head: the conditional distribution of a site. Default: Bernoulli.
+        order: autoregressive order: "natural", "reverse", "random" (one order, from the seed) or a permutation of the sites in
+            raster order.
+        activation: activation function of the hidden units: "sigmoid", "tanh" or "relu". Default: "sigmoid".
+        learned_first_state: bool. Learn the activations of the first site separately from c. Default: False.
         conditional_shape: shape of the conditional input of one row, a dict of shapes, or None. A dense layer adds it to the
-            first activations, and so to all.
-        one_hot_inputs: bool or None. Feed each class of a Categorical site as an input of its own; None: up to 32 classes.
-            Otherwise the value is scaled to -1 .. 1.
-        kernel_initializer: of all kernels; each gets a seed of its own.
-        seed: int. Decides the initial weights and a random order.
+            activations of all sites.
+        one_hot_inputs: bool. Encode the classes of a Categorical site as one-hot inputs. Otherwise its value is scaled to
+            -1 .. 1. Default: True up to 32 classes.
+        kernel_initializer: initializer of all kernels, each with its own seed.
+        seed: int. Seed of the initial weights and of a random order.
         jit_compile: bool. Compile eager calls with XLA.
         name: str.
 
@@ -60,15 +60,16 @@ class NADE(Autoregressive):
         https://arxiv.org/abs/1605.02226
 
     Notes:
-        The papers model bits with sigmoid units; other heads, activations and conditions are extensions. W has a column for
-        the last site too, which nothing reads: the papers count it, and so it is kept. Gradients are first-order: to
-        differentiate one again is a NotImplementedError.
+        The papers model bits with sigmoid units. Other heads, activations and conditional inputs are extensions. W also has a
+        column for the last site, which is not used, because the papers count it. Gradients are first-order: differentiating
+        one again raises NotImplementedError.
     """
 
     def __init__(
         self,
         event_shape: Any,
         hidden_units: int = 500,
+        *,
         head: Head | None = None,
         order: orders.Order = "natural",
         activation: str = "sigmoid",

@@ -15,6 +15,7 @@ def refuse_bad_rows(
     x: tf.Tensor | None = None,
     observed: tf.Tensor | None = None,
     conditional_input: Any = None,
+    first_row: int = 0,
 ) -> None:
     """Raises ValueError if a result is NaN because of an input.
 
@@ -24,21 +25,22 @@ def refuse_bad_rows(
         x: None, or the values `[B, *event_shape]`.
         observed: None, or bool `[B, num_sites]`.
         conditional_input: None, or the condition of each row.
+        first_row: int. Number of the first row in the message.
     """
     if not np.isnan(np.minimum.reduce(np.asarray(result), axis=None, initial=0.0)):
         return
     for part in keras.tree.flatten(conditional_input) if conditional_input is not None else []:
         bad = ~np.isfinite(np.asarray(part))
         if bad.any():
-            row = int(np.argwhere(bad)[0][0])
+            row = first_row + int(np.argwhere(bad)[0][0])
             raise ValueError(f"Expected finite numbers in `conditional_input`; received another in row {row}.")
     if observed is not None:
-        _refuse_patterns(law, observed)
+        _refuse_patterns(law, observed, first_row)
     if x is not None:
-        _refuse_values(law, x, observed)
+        _refuse_values(law, x, observed, first_row)
 
 
-def _refuse_values(law: AutoregressiveLaw, x: tf.Tensor, observed: tf.Tensor | None) -> None:
+def _refuse_values(law: AutoregressiveLaw, x: tf.Tensor, observed: tf.Tensor | None, first_row: int) -> None:
     head = law.head
     sites = law.member(0).values(x)
     bad = np.asarray(tf.logical_not(head.in_support(sites, law.member(0).sites(sites.shape[1]))))
@@ -48,14 +50,15 @@ def _refuse_values(law: AutoregressiveLaw, x: tf.Tensor, observed: tf.Tensor | N
         row, site = (int(i) for i in np.argwhere(bad)[0])
         raise ValueError(
             f"Expected values in the support of {type(head).__name__}: {head.support(site)}; "
-            f"received {np.asarray(sites)[row, site]} at row {row}, site {site}."
+            f"received {np.asarray(sites)[row, site]} at row {first_row + row}, site {site}."
         )
 
 
-def _refuse_patterns(law: AutoregressiveLaw, observed: tf.Tensor) -> None:
+def _refuse_patterns(law: AutoregressiveLaw, observed: tf.Tensor, first_row: int) -> None:
     allowed = np.asarray(law.allows(observed))
     if not allowed.all():
+        row = first_row + int(np.argmin(allowed))
         raise ValueError(
-            f"Expected the observed sites to come first in the order of the model; row {int(np.argmin(allowed))} observes "
+            f"Expected the observed sites to come first in the order of the model; row {row} observes "
             f"others. {law.network.any_order_hint}"
         )

@@ -8,14 +8,12 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfar.heads import summaries
 from tfar.heads.conditional import Conditional
-from tfar.heads.numerics import smallest_float
 from tfar.heads.support import Support
 
 # Largest whole number below which float32 holds all whole numbers.
 MAX_WHOLE = 2**24
-# Largest number of joint values of a site that `probs` lists.
-MAX_JOINT_VALUES = 2**16
 
 
 class Head(keras.layers.Layer, abc.ABC):
@@ -118,7 +116,7 @@ class Head(keras.layers.Layer, abc.ABC):
         Raises:
             ValueError: If the support is not finite, if there are too many joint values, or a shape does not fit.
         """
-        self._values()
+        summaries.values_of(self)
         return self._probs(self._checked(params), site)
 
     # Draws -----------------------------------------------------------------------------------------------------------
@@ -192,6 +190,10 @@ class Head(keras.layers.Layer, abc.ABC):
             site: as in the other methods, for `x.shape` without `site_shape`.
         """
         return tf.cast(x, tf.float32)
+
+    def initial_params(self) -> list[float] | None:
+        """Parameters that are good to start training from, as the initial bias of an output layer; None: zeros are."""
+        return None
 
     @property
     def awaits_data(self) -> bool:
@@ -295,57 +297,18 @@ class Head(keras.layers.Layer, abc.ABC):
     def _probs(self, params: tf.Tensor, site: Any) -> tf.Tensor:
         self._lacks("`probs`")
 
-    # Summaries: by default those of a finite support -----------------------------------------------------------------
-
-    def _values(self) -> tf.Tensor:
-        """All values of a site with a finite support, `[num, *site_shape]`, in lexicographic order."""
-        support, channels = self.support(), int(np.prod(self.site_shape, dtype=int))
-        if support.num_values is None:
-            raise ValueError(
-                f"Expected a head with finitely many values; {type(self).__name__} is continuous or unbounded ({support})."
-            )
-        if support.num_values**channels > max(MAX_JOINT_VALUES, support.num_values):
-            raise ValueError(
-                f"Expected at most {MAX_JOINT_VALUES} joint values of the channels, as all are listed; received "
-                f"{support.num_values}**{channels}. `log_prob` gives the probability of one of them."
-            )
-        grid = np.indices([support.num_values] * channels).reshape(channels, -1).T + support.low
-        return tf.constant(grid.reshape(-1, *self.site_shape), tf.float32)
-
     def _mean_variance(self, params: tf.Tensor, site: Any) -> tuple[tf.Tensor, tf.Tensor]:
         """Mean and variance, both `[..., *site_shape]`."""
-        if not self.discrete:
-            self._lacks("a mean and a variance")
-        values, probs = self._values(), self._probs(params, site)
-        probs = tf.reshape(probs, tf.concat([tf.shape(probs), [1] * len(self.site_shape)], 0))
-        axis = -1 - len(self.site_shape)
-        mean = tf.reduce_sum(probs * values, axis=axis, keepdims=True)
-        return tf.squeeze(mean, axis), tf.reduce_sum(probs * tf.square(values - mean), axis=axis)
+        return summaries.mean_variance(self, params, site)
 
     def _entropy(self, params: tf.Tensor, site: Any) -> tf.Tensor:
-        if not self.discrete:
-            self._lacks("an entropy")
-        self._values()
-        probs = self._probs(params, site)
-        return -tf.reduce_sum(tf.math.xlogy(probs, probs), axis=-1)
+        return summaries.entropy(self, params, site)
 
     def _mode(self, params: tf.Tensor, site: Any) -> tf.Tensor:
-        if not self.discrete:
-            self._lacks("a mode")
-        return tf.gather(self._values(), tf.argmax(self._probs(params, site), axis=-1))
+        return summaries.mode(self, params, site)
 
     def _quantile(self, params: tf.Tensor, p: tf.Tensor, site: Any) -> tf.Tensor:
-        """The smallest float32 x with cdf(x) >= p, `[..., *site_shape]`, by bisection."""
-        shape, ones = tf.broadcast_dynamic_shape(tf.shape(params)[:-1], tf.shape(p)), [1] * len(self.site_shape)
-        p, support = tf.broadcast_to(p, shape), self.support()
-
-        def reached(x: tf.Tensor) -> tf.Tensor:
-            return self._cdf(params, tf.reshape(x, tf.concat([shape, ones], 0)), site) >= p
-
-        x = smallest_float(reached, shape)
-        x = tf.where(p > 0.0, tf.where(p < 1.0, tf.round(x) if self.discrete else x, support.high), support.low)
-        x = tf.where(tf.math.is_nan(p), p, x)
-        return tf.reshape(x, tf.concat([shape, ones], 0))
+        return summaries.quantile(self, params, p, site)
 
 
 def check_head(value: Any) -> Head:

@@ -78,7 +78,7 @@ class Conditional(tfd.Distribution):  # type: ignore[name-defined]
     def _sample_n(self, n: Any, seed: Any = None) -> tf.Tensor:
         batch = tf.shape(self._params)[:-1]
         seeds = random.row_seeds(random.as_seed(seed), n * tf.reduce_prod(batch))
-        noise = random.uniform(seeds, self._head.noise_size)
+        noise = random.uniform(seeds, self._head.noise_size, random.Stream.NOISE)
         noise = tf.reshape(noise, tf.concat([[n], batch, [self._head.noise_size]], 0))
         return self._head.sample(self._params, noise, self._site)
 

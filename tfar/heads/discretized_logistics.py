@@ -9,6 +9,7 @@ import tensorflow as tf
 from tfar.heads import numerics
 from tfar.heads.base import MAX_WHOLE, Head, check_positive_int
 from tfar.heads.numerics import is_class, logsumexp, raw_scale_of, select_class, softplus
+from tfar.heads.summaries import values_of
 from tfar.heads.support import Support
 
 # The smallest scale in units of half the range of the values, exp(-7).
@@ -202,7 +203,7 @@ class DiscretizedLogisticMixture(Head):
         return tf.where(empty, tf.zeros_like(mass), tf.minimum(mass, 1.0))
 
     def _probs(self, params: tf.Tensor, site: Any) -> tf.Tensor:
-        return tf.exp(self._log_prob(tf.expand_dims(params, -2), self._values(), site))
+        return tf.exp(self._log_prob(tf.expand_dims(params, -2), values_of(self), site))
 
     def get_config(self) -> dict[str, Any]:
         names = ("num_components", "low", "high", "num_channels")

@@ -16,8 +16,9 @@ from tfar.heads.support import Support
 # Distances from the location of a component, in units of its scale, and inputs of networks are limited to this, so that
 # neither a square nor the gradient of one overflows.
 LIMIT = 1e9
-# Nodes of the quadrature that computes an entropy.
+# Nodes of the quadrature that computes an entropy, and how many of them are held in memory at once.
 ENTROPY_NODES = 256
+NODES_AT_ONCE = 8
 
 
 class LocationScaleMixture(Head):
@@ -146,14 +147,16 @@ class LocationScaleMixture(Head):
         t = (tf.range(ENTROPY_NODES // 2, dtype=tf.float64) + 0.5) / ENTROPY_NODES
         u, density = t - tf.sin(2.0 * math.pi * t) / (2.0 * math.pi), 1.0 - tf.cos(2.0 * math.pi * t)
         left = self._standard_quantile(tf.cast(u, tf.float32))  # the right half follows by symmetry, with all digits
-        nodes, weights = tf.concat([left, -left], 0), tf.cast(tf.tile(density, [2]) / ENTROPY_NODES, tf.float32)
+        nodes = tf.reshape(tf.concat([left, -left], 0), [-1, NODES_AT_ONCE])
+        weights = tf.reshape(tf.cast(tf.tile(density, [2]) / ENTROPY_NODES, tf.float32), [-1, NODES_AT_ONCE])
 
         def body(i: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            x = loc + scale * nodes[i]
-            return i + 1, total + weights[i] * self._log_prob(params[..., None, :], x, site)
+            x = loc[..., None] + scale[..., None] * nodes[i]
+            log_prob = self._log_prob(params[..., None, None, :], x, site)
+            return i + 1, total + tf.reduce_sum(weights[i] * log_prob, axis=-1)
 
-        start = (tf.constant(0), tf.zeros_like(loc))
-        expected = tf.while_loop(lambda i, _: i < ENTROPY_NODES, body, start, maximum_iterations=ENTROPY_NODES)[1]
+        count, start = ENTROPY_NODES // NODES_AT_ONCE, (tf.constant(0), tf.zeros_like(loc))
+        expected = tf.while_loop(lambda i, _: i < count, body, start, maximum_iterations=count)[1]
         return -tf.reduce_sum(tf.nn.softmax(logits) * expected, axis=-1)
 
     @abc.abstractmethod

@@ -85,7 +85,8 @@ class PerSite(Head):
         if not able:
             super().adapt(data)
         rows = [
-            np.asarray(array, np.float64).reshape(-1, self.num_sites, *self.site_shape) for array in arrays_of(data)
+            np.asarray(array, np.float64).reshape(-1, len(self._part_of_site), *self.site_shape)
+            for array in arrays_of(data)
         ]
         for part in [part for part in able if part.awaits_data] or able:
             sites = [site for site, head in enumerate(self.heads) if head is part]
@@ -122,7 +123,9 @@ class PerSite(Head):
     def _by_group(
         self, function: Callable[..., tf.Tensor], site: NDArray[np.int_], rank: int, tensors: Any
     ) -> tf.Tensor:
-        parts, positions, results = self._part_of_site[site], [], []
+        parts = self._part_of_site[site]
+        positions: list[int] = []
+        results: list[tf.Tensor] = []
         for number in np.unique(parts):
             at = np.flatnonzero(parts == number)
             taken = [tf.gather(tensor, at, axis=tensor.shape.rank - 1 - trailing) for tensor, trailing in tensors]
@@ -224,7 +227,8 @@ class PerSite(Head):
         def both(head: Head, site: Any, params: tf.Tensor) -> tf.Tensor:
             return tf.stack(head._mean_variance(params[..., : head.params_size], site), axis=-1)
 
-        return tuple(tf.unstack(self._dispatch(both, site, self._value_rank + 1, (params, 1)), axis=-1))  # type: ignore[return-value]
+        found = self._dispatch(both, site, self._value_rank + 1, (params, 1))
+        return found[..., 0], found[..., 1]
 
     def _entropy(self, params: tf.Tensor, site: Any) -> tf.Tensor:
         return self._of_params("_entropy", params, site, 0)
@@ -253,11 +257,11 @@ class PerSite(Head):
 
 def _distinct(heads: Sequence[Head]) -> tuple[tuple[Head, ...], NDArray[np.int32]]:
     """The distinct heads, and the number of that of each site. Heads without weights are equal if their settings are."""
-    parts: dict[Any, Head] = {}
-    for head in heads:
-        parts.setdefault(_identity(head), head)
-    numbers = {key: number for number, key in enumerate(parts)}
-    return tuple(parts.values()), np.array([numbers[_identity(head)] for head in heads], np.int32)
+    identities = [_identity(head) for head in heads]
+    parts = dict(reversed(list(zip(identities, heads, strict=True))))
+    numbers = {identity: number for number, identity in enumerate(dict.fromkeys(identities))}
+    part_of_site = np.array([numbers[identity] for identity in identities], np.int32)
+    return tuple(parts[identity] for identity in numbers), part_of_site
 
 
 def _identity(head: Head) -> Any:
@@ -266,7 +270,14 @@ def _identity(head: Head) -> Any:
     if head.weights:
         return id(head)
     config = {key: value for key, value in head.get_config().items() if key != "name"}
-    return type(head), json.dumps(config, sort_keys=True, default=str)
+    return type(head), json.dumps(_settings(config), sort_keys=True, default=str)
+
+
+def _settings(config: Any) -> Any:
+    """A configuration without the numbers by which Keras, while it saves, marks objects that it has seen before."""
+    if isinstance(config, dict):
+        return {key: _settings(value) for key, value in config.items() if key != "shared_object_id"}
+    return [_settings(value) for value in config] if isinstance(config, list | tuple) else config
 
 
 def _padded(results: list[tf.Tensor], rank: int) -> list[tf.Tensor]:

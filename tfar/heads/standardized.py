@@ -98,6 +98,9 @@ class Standardized(Head):
                 layer.build()
         self.built = True
 
+    def initial_params(self) -> list[float] | None:
+        return self.head.initial_params()
+
     @property
     def awaits_data(self) -> bool:
         return self.units.awaits_data
@@ -140,7 +143,7 @@ class Standardized(Head):
         if site is None:
             raise ValueError(f"Expected `site`, as the units of the {self.num_sites} sites differ; received None.")
         static = tf.get_static_value(site)
-        if static is not None and np.array_equal(static, np.arange(self.num_sites)):
+        if static is not None and np.array_equal(static, np.arange(len(table))):
             return table
         return tf.gather(table, site)
 

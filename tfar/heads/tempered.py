@@ -1,12 +1,22 @@
 """A head at another temperature."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
 from tfar.heads.base import Head
 from tfar.heads.support import Support
+
+
+def _at_temperature(name: str) -> Callable[..., Any]:
+    """A method that calls that of the inner head with tempered parameters; its last argument is the site."""
+
+    def method(self: "Tempered", params: tf.Tensor, *arguments: Any) -> Any:
+        return getattr(self.head, name)(self.head._tempered(params, self.temperature, arguments[-1]), *arguments)
+
+    return method
 
 
 class Tempered(Head):
@@ -25,6 +35,12 @@ class Tempered(Head):
         self.site_shape, self.noise_size, self.num_sites = head.site_shape, head.noise_size, head.num_sites
         self.discrete = head.discrete
 
+    def build(self, input_shape: Any = None) -> None:
+        """Makes the weights of the inner head."""
+        if not self.head.built:
+            self.head.build()
+        self.built = True
+
     @property
     def params_size(self) -> int:
         return self.head.params_size
@@ -38,17 +54,17 @@ class Tempered(Head):
     def _in_support(self, x: tf.Tensor, site: Any) -> tf.Tensor:
         return self.head._in_support(x, site)
 
-    def _cold(self, params: tf.Tensor, site: Any) -> tf.Tensor:
-        return self.head._tempered(params, self.temperature, site)
-
-    def _log_prob(self, params: tf.Tensor, x: tf.Tensor, site: Any) -> tf.Tensor:
-        return self.head._log_prob(self._cold(params, site), x, site)
-
-    def _sample(self, params: tf.Tensor, noise: tf.Tensor, site: Any) -> tf.Tensor:
-        return self.head._sample(self._cold(params, site), noise, site)
-
-    def _probs(self, params: tf.Tensor, site: Any) -> tf.Tensor:
-        return self.head._probs(self._cold(params, site), site)
+    _log_prob = _at_temperature("_log_prob")
+    _training_log_prob = _at_temperature("_training_log_prob")
+    _sample = _at_temperature("_sample")
+    _noise = _at_temperature("_noise")
+    _cdf = _at_temperature("_cdf")
+    _interval_prob = _at_temperature("_interval_prob")
+    _probs = _at_temperature("_probs")
+    _mean_variance = _at_temperature("_mean_variance")
+    _entropy = _at_temperature("_entropy")
+    _mode = _at_temperature("_mode")
+    _quantile = _at_temperature("_quantile")
 
 
 def check_temperature(temperature: Any, head: Head) -> float:

@@ -8,8 +8,10 @@ import tensorflow as tf
 from tfar import random
 from tfar.heads import Head
 from tfar.laws import samplers
+from tfar.laws.autoregressive_signatures import autoregressive_signatures
 from tfar.laws.ensemble import Ensemble
 from tfar.laws.member import Member
+from tfar.laws.signature import Signature
 from tfar.networks import AutoregressiveNetwork
 from tfar.networks.permutations import inverted, observed_first
 
@@ -305,10 +307,18 @@ class AutoregressiveLaw:
     def uniform_noise(
         self, seeds: tf.Tensor, num_sites: Any = None, stream: random.Stream = random.Stream.NOISE
     ) -> tf.Tensor:
-        """Returns uniform noise `[B, N, noise_size]` of int32 seeds `[B, 2]`."""
-        num_sites = self.network.num_sites if num_sites is None else num_sites
-        flat = random.uniform(seeds, num_sites * self.head.noise_size, stream)
-        return tf.reshape(flat, [tf.shape(seeds)[0], num_sites, self.head.noise_size])
+        """Returns uniform noise `[B, N, noise_size]` of int32 seeds `[B, 2]`.
+
+        If the length of an event is not fixed, the noise of a site does not depend on it: a longer draw begins as a shorter
+        one of the same seed.
+        """
+        size = self.head.noise_size
+        if self.network.num_sites is None:
+            flat = random.uniform_at(seeds, tf.range(num_sites * size), stream)
+        else:
+            num_sites = self.network.num_sites
+            flat = random.uniform(seeds, num_sites * size, stream)
+        return tf.reshape(flat, [tf.shape(seeds)[0], num_sites, size])
 
     def member_noise(self, seeds: tf.Tensor) -> tf.Tensor:
         """Returns uniform noise `[B]`, which selects the member of an ensemble."""
@@ -363,6 +373,16 @@ class AutoregressiveLaw:
         values = samplers.ancestral(member, noise, conditional_input, given=values, observed=observed)
         return _nan_unless(tf.logical_and(valid, self.allows(observed)), member.event(values))
 
+    # Exports ---------------------------------------------------------------------------------------------------------
+
+    def signatures(self, dist: Any) -> dict[str, Signature]:
+        """Returns the signatures of an exported model by name, the default one first.
+
+        Args:
+            dist: the distribution of this law, whose public methods give the examples with which an export is compared.
+        """
+        return autoregressive_signatures(dist)
+
     # Patterns and supports -------------------------------------------------------------------------------------------
 
     def allows(self, observed: tf.Tensor) -> tf.Tensor:
@@ -407,9 +427,13 @@ class AutoregressiveLaw:
         """Returns events as the network sees them: in the units that the head chooses."""
         return self.member(0).encoded(x)
 
-    def bad_row_marks(self, x: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
-        """Returns zeros `[B]`, with NaN for rows that are outside the support or whose condition is not finite."""
-        _, valid = self._clean(x, conditional_input)
+    def bad_row_marks(
+        self, x: tf.Tensor, conditional_input: Any = None, observed: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """Returns zeros `[B]`, with NaN for rows outside the support, whose condition is not finite or pattern not allowed."""
+        _, valid = self._clean(x, conditional_input, observed)
+        if observed is not None:
+            valid = tf.logical_and(valid, self.allows(observed))
         return _nan_unless(valid, tf.zeros(tf.shape(valid)))
 
     def _finite_rows(self, conditional_input: Any) -> list[tf.Tensor]:

@@ -9,6 +9,8 @@ import tensorflow as tf
 from tfar import random
 from tfar.heads.numerics import logaddexp
 from tfar.laws.autoregressive import AutoregressiveLaw
+from tfar.laws.latent_signatures import latent_signatures
+from tfar.laws.signature import Signature
 from tfar.networks.inputs import row_seeds
 
 
@@ -127,6 +129,12 @@ class LatentVariableLaw:
         """Returns what evaluation reports of each row: `{"elbo": [B]}`, in nats, with the KL weight 1 and without dropout."""
         seed = tf.zeros([2], tf.int32) if seed is None else seed
         return {"elbo": self.elbo(row_seeds(seed, tf.shape(x)[0]), x)}
+
+    # Exports ---------------------------------------------------------------------------------------------------------
+
+    def signatures(self, dist: Any) -> dict[str, Signature]:
+        """Returns the signatures of an exported model by name, the default one first; see `AutoregressiveLaw.signatures`."""
+        return latent_signatures(dist)
 
     # Draws -----------------------------------------------------------------------------------------------------------
 

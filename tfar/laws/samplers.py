@@ -31,6 +31,8 @@ def ancestral(
 ) -> tf.Tensor:
     """Visits the sites in their order: keeps the observed ones and draws the others.
 
+    A network with a pass of its own for `prefill` takes the first steps, as far as every row is observed, in that pass.
+
     Args:
         member: what the sites are drawn from.
         noise: float32 `[B, num_sites, noise_size]`.
@@ -48,8 +50,11 @@ def ancestral(
     walk = _Walk(member, order, weights, permuted(noise, order))
     if given is not None:
         walk.given, walk.observed = permuted(given, order), permuted(observed, order)
+    segments = member.segments(tf.shape(noise)[1])
+    has_pass = type(network).prefill is not AutoregressiveNetwork.prefill
+    walk.prefills = given is not None and has_pass and len(segments) == 1
     x, found = None, []
-    for segment in member.segments(tf.shape(noise)[1]):
+    for segment in segments:
         values, x, state = walk.run(segment, x, state)
         found.append(values)
     values = found[0] if len(found) == 1 else tf.concat(found, axis=1)
@@ -67,12 +72,14 @@ class _Walk:
 
     Attributes:
         given, observed: None, or as in `ancestral`, in the order of the steps.
+        prefills: bool. Whether the steps that are observed in every row are taken by `prefill`.
     """
 
     def __init__(self, member: Member, order: Any, weights: Weights, noise: tf.Tensor) -> None:
         self.member, self.order, self.weights, self.noise = member, order, weights, noise
         self.given: tf.Tensor | None = None
         self.observed: tf.Tensor | None = None
+        self.prefills = False
         self._offset: Any = 0
 
     def run(self, segment: schedule.Segment, x: tf.Tensor | None, state: State) -> tuple[tf.Tensor, tf.Tensor, State]:
@@ -95,7 +102,9 @@ class _Walk:
         batch_size = tf.shape(self.noise)[0]
         values = tf.zeros([count, batch_size, size, *self.member.head.site_shape])
         index: Any = tf.constant(first)
-        if x is None:
+        if self.prefills:
+            index, x, values, state = self._prefilled(state)
+        elif x is None:
             x = tf.zeros([batch_size, size, *self.member.head.site_shape])
         else:  # The group before has another size, so that the first step does not fit into a loop.
             index, x, values, state = self._visit(index, x, values, state)
@@ -119,6 +128,19 @@ class _Walk:
         if isinstance(self.order, np.ndarray):
             return tf.constant(self.order[self._offset : self._offset + count * size].reshape(-1, size))
         return self._by_step(self.order, count, size)
+
+    def _prefilled(self, state: State) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, State]:
+        """Takes the first steps whose sites are observed in every row; returns what `_visit` does after them."""
+        given, sites = self._given, self._sites if self._sites.shape.rank == 3 else self._sites[:, None]
+        is_observed = tf.reduce_all(self._observed, axis=[1, 2])
+        num_steps = tf.shape(is_observed)[0]
+        length = tf.reduce_min(tf.where(is_observed, num_steps, tf.range(num_steps)))
+        for stage in self.member.network.stages[:1]:
+            length -= length % stage
+        encoded = self.member.head.encode_inputs(given, sites)
+        by_row = tf.transpose(encoded, [1, 0, *range(2, encoded.shape.rank)])
+        state = self.member.network.prefill(state, by_row, length)
+        return length, encoded[tf.maximum(length - 1, 0)], given, state
 
     def _visit(self, index: tf.Tensor, x: tf.Tensor, values: tf.Tensor, state: State) -> tuple:
         """Takes a step: from its number, the values of the step before, what has been found and the state to the next."""

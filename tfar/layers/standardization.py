@@ -100,8 +100,8 @@ class Standardization(keras.layers.Layer):
         moments = Moments(self.shape)
         for part in arrays_of(data):
             moments.add(part)
-        loc, scale = moments.loc_and_scale()
-        loc, scale = checked_units(np.where(fixed, 0.0, loc), np.where(fixed, 1.0, scale))
+        mean, deviation = moments.loc_and_scale()
+        loc, scale = checked_units(np.where(fixed, 0.0, mean), np.where(fixed, 1.0, deviation))
         self.loc.assign(loc)
         self.scale.assign(scale)
 
@@ -136,8 +136,10 @@ class Moments:
             return
         mean, total = rows.mean(axis=0), self.count + len(rows)
         difference = mean - self.mean
-        self.squares += np.square(rows - mean).sum(axis=0) + difference**2 * (self.count * len(rows) / total)
-        self.mean += difference * (len(rows) / total)
+        self.squares = (
+            self.squares + np.square(rows - mean).sum(axis=0) + difference**2 * (self.count * len(rows) / total)
+        )
+        self.mean = self.mean + difference * (len(rows) / total)
         self.low, self.high = np.minimum(self.low, rows.min(axis=0)), np.maximum(self.high, rows.max(axis=0))
         self.count = total
 
@@ -177,7 +179,7 @@ def _filled(name: str, value: Any, default: float, shape: tuple[int, ...]) -> ND
     if not np.isfinite(array).all():
         raise ValueError(f"Expected `{name}` to be finite; received {value!r}.")
     try:
-        return np.ascontiguousarray(np.broadcast_to(array, shape))
+        return np.array(np.broadcast_to(array, shape))
     except ValueError as error:
         raise ValueError(
             f"Expected `{name}` to broadcast to {list(shape)}; received shape {list(array.shape)}."

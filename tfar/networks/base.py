@@ -227,9 +227,10 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
 
         Args:
             state: the state after the step before.
-            index: int32 scalar, from 0; int32 `[B]` if `streams`.
-            x_previous: float tensor `[B, G, *site_shape]`: the values that the step before decided, in raster order. Step 0
-                ignores it.
+            index: int32 scalar, from 0; int32 `[B]` if `streams`. A step whose group has another size than the one before gets
+                a constant, so that the size is known; see `schedule.sites_of_step`.
+            x_previous: float tensor `[B, G, *site_shape]`: the values that the step before decided, in raster order, encoded
+                by the head. Step 0 ignores it.
             weights: the result of `step_weights`, or None to compute it here.
 
         Returns:
@@ -243,16 +244,19 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
             state: the result of `start`.
             x_prefix: float tensor `[B, num_steps, G, *site_shape]`: the values of the steps; those from `length - 1` on are
                 ignored, because step `length` takes the value of the step before it as `x_previous`.
-            length: int32 scalar, 0 or more; int32 `[B]` if `streams`, which only networks with a pass of their own allow.
+            length: int32 scalar, 0 or more, and a multiple of `stages[0]` if the network has stages; int32 `[B]` if `streams`,
+                which only networks with a pass of their own allow.
 
         Raises:
-            ValueError: If the network has stages, which begin at fixed steps.
+            ValueError: If the network has stages and no pass of its own.
 
-        The default takes one step after the other. A network that can compute the state in one pass overrides it.
+        The default takes one step after the other. A network that can compute the state in one pass overrides it; `complete`
+        then takes the observed prefix in that pass.
         """
         if self.stages:
             raise ValueError(
-                f"Expected a network without stages; {type(self).__name__} has stages of {self.stages} steps."
+                f"Expected a network without stages or with a `prefill` of its own; {type(self).__name__} has stages of "
+                f"{self.stages} steps."
             )
         weights = self.step_weights()
 

@@ -1,7 +1,6 @@
-"""What tells one mask of a MADE from another: the step of each site and the degree of each hidden unit.
+"""The masks of MADE, described by the step of each site and the degree of each hidden unit.
 
-Drawn in plain ops from counter-based random numbers, so that training draws fresh ones inside a compiled step and a stored
-ensemble draws the same ones once.
+They are drawn with counter-based random numbers in plain ops, so that training can draw new ones in a compiled step.
 """
 
 from typing import NamedTuple
@@ -18,8 +17,8 @@ class Connectivity(NamedTuple):
     """The masks of one member of an ensemble, as degrees.
 
     Attributes:
-        positions: int32 `[sites]`. Step at which each site is decided.
-        hidden: one int32 `[units]` for each hidden layer. Degrees of its units.
+        positions: int32 `[num_sites]`, or `[B, num_sites]` for each row. The step that decides each site.
+        hidden: int32 `[units]` for each hidden layer. The degrees of its units.
     """
 
     positions: tf.Tensor
@@ -27,14 +26,14 @@ class Connectivity(NamedTuple):
 
 
 class ConnectivityDraw(NamedTuple):
-    """How connectivities are drawn.
+    """The distribution of connectivities.
 
     Attributes:
         num_sites: int.
         hidden_units: tuple of int.
-        lowest: int. Lowest degree of a hidden unit: 1, or 0 if something else than the sites feeds the units.
-        evenly: bool. Evenly spread degrees, dealt to the units at random, or independent ones.
-        positions: int32 `[sites]`, or None for a random order in every draw.
+        lowest: int. Lowest degree of a hidden unit: 1, or 0 if the units also have other inputs than the sites.
+        evenly: bool. Spread the degrees evenly and assign them to the units at random; otherwise draw them independently.
+        positions: int32 `[num_sites]`, or None to draw an order each time.
     """
 
     num_sites: int
@@ -49,7 +48,7 @@ class ConnectivityDraw(NamedTuple):
         return self.num_sites - 1
 
     def even(self) -> list[NDArray[np.int32]]:
-        """Evenly spread degrees, sorted, so that no unit is cut off from the layer before it."""
+        """Returns evenly spread, sorted degrees, such that every unit is connected to the layer before it."""
         degrees, lowest = [], self.lowest
         for units in self.hidden_units:
             degrees.append(masks.even_degrees(units, lowest, self.highest))
@@ -57,7 +56,7 @@ class ConnectivityDraw(NamedTuple):
         return degrees
 
     def draw(self, seed: tf.Tensor) -> Connectivity:
-        """Draws one connectivity, a function of `seed`, int32 `[2]`."""
+        """Draws a connectivity as a function of `seed`, int32 `[2]`."""
         if self.positions is None:
             order = tf.argsort(random.uniform(seed[None], self.num_sites, random.Stream.MASK_ORDER)[0])
             positions = inverted(order)
@@ -72,7 +71,10 @@ class ConnectivityDraw(NamedTuple):
         return Connectivity(positions, hidden)
 
     def _independent(self, draws: list[tf.Tensor]) -> tuple[tf.Tensor, ...]:
-        """Uniform degrees from the lowest of the layer before; the highest is redrawn if it would cut that layer off."""
+        """Draws degrees uniformly, at least the lowest of the layer before.
+
+        The highest degree is drawn again if it is below the highest of the layer before, whose unit would have no successor.
+        """
         hidden: list[tf.Tensor] = []
         lowest = largest = tf.constant(self.lowest)
         for uniforms in draws:
@@ -90,10 +92,10 @@ class ConnectivityDraw(NamedTuple):
 
 
 class Members:
-    """The connectivities of a stored ensemble, kept as degrees and never as masks.
+    """The connectivities of an ensemble, stored as degrees.
 
     Args:
-        drawing: how connectivities are drawn.
+        drawing: the distribution of connectivities.
         num_members: int, K.
         seed: int. Member k is a function of (seed, k).
     """
@@ -105,7 +107,7 @@ class Members:
             hidden = [np.stack([np.asarray(d.hidden[i]) for d in draws]) for i in range(len(drawing.hidden_units))]
             positions = np.stack([np.asarray(d.positions) for d in draws]).astype(np.int32)
         if num_members == 1:
-            # Which unit has which degree is of no matter to a single member: sorted ones make the masks staircases.
+            # The units of a single member may be renumbered, and sorted degrees let the product skip masked weights.
             hidden = [np.sort(degrees) for degrees in hidden]
         self.size = num_members
         self.positions = positions if drawing.positions is None else positions[:1]
@@ -114,13 +116,13 @@ class Members:
 
     @staticmethod
     def _table(degrees: NDArray[np.int32], num_sites: int) -> NDArray[np.int32]:
-        """Units of each degree for each member, int32 `[K, sites, group]`; see `masks.units_by_degree`."""
+        """Returns the units of each degree for each member, int32 `[K, num_sites, group]`; see `masks.units_by_degree`."""
         tables = [masks.units_by_degree(row, num_sites) for row in degrees]
         group = max(table.shape[1] for table in tables)
         return np.stack([np.concatenate([t, np.repeat(t[:, :1], group - t.shape[1], 1)], 1) for t in tables])
 
     def connectivity(self, member: int | tf.Tensor) -> Connectivity:
-        """The connectivity of a member, `member` an int or an int32 scalar."""
+        """Returns the connectivity of a member, given as an int or an int32 scalar."""
         shared = 0 if len(self.positions) == 1 else member
         return Connectivity(
             tf.gather(tf.constant(self.positions), shared),

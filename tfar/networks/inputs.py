@@ -1,4 +1,4 @@
-"""What networks share: inputs for the values of sites, initialisers with seeds of their own, dropout."""
+"""Helpers that networks share: input encoding, seeded initializers, dropout."""
 
 from typing import Any
 
@@ -10,18 +10,17 @@ from tfar import random
 
 
 class SiteEncoding:
-    """Turns the values of sites into inputs of a network.
+    """Encodes the values of sites as inputs of a network.
 
-    Values of a site with classes are scaled to -1 .. 1, or each class is an input of its own; other values stay as they are,
-    as do those of two classes.
+    Values of more than two classes are scaled to -1 .. 1, or encoded as one-hot vectors. Other values are not changed.
 
     Args:
         site_shape: shape of the value of one site.
         num_classes: None, or the number of classes of a value.
-        one_hot: bool. Feed each class as an input of its own; without classes it says nothing.
+        one_hot: bool. Encode the classes as one-hot vectors. Ignored without `num_classes`.
 
     Attributes:
-        inputs_per_site: int.
+        inputs_per_site: int. Number of inputs of a site.
 
     Example:
         >>> SiteEncoding((), num_classes=3)(tf.constant([0.0, 1.0, 2.0])).numpy().ravel()
@@ -35,7 +34,7 @@ class SiteEncoding:
         self.inputs_per_site = self.site_size * (num_classes if self.one_hot and num_classes else 1)
 
     def __call__(self, values: tf.Tensor) -> tf.Tensor:
-        """Inputs for the values of sites: `[..., *site_shape]` to `[..., inputs_per_site]`."""
+        """Returns the inputs `[..., inputs_per_site]` for values `[..., *site_shape]`."""
         lead = tf.shape(values)[: values.shape.rank - len(self.site_shape)]
         values = tf.reshape(values, tf.concat([lead, [self.site_size]], 0))
         if self.one_hot:
@@ -47,7 +46,7 @@ class SiteEncoding:
 
 
 def seeded_initializer(initializer: keras.initializers.Initializer, seed: int, salt: int) -> Any:
-    """A copy of the initialiser whose seed, if it has one, is a function of `seed` and `salt`."""
+    """Returns a copy of an initializer whose seed, if it has one, is a function of `seed` and `salt`."""
     config = initializer.get_config()
     if "seed" in config:
         config["seed"] = int(random.numpy_generator(seed, random.Stream.INITIAL_WEIGHTS, salt).integers(2**31))
@@ -55,19 +54,19 @@ def seeded_initializer(initializer: keras.initializers.Initializer, seed: int, s
 
 
 def float32_value(variable: Any) -> tf.Tensor:
-    """The value of a variable in float32; under mixed precision, inside a call, it has been rounded before."""
+    """Returns the value of a variable in float32. In a call under mixed precision it has been rounded to the compute dtype."""
     return tf.cast(tf.convert_to_tensor(variable), tf.float32)
 
 
 def row_seeds(seed: tf.Tensor, num_rows: tf.Tensor) -> tf.Tensor:
-    """Seeds of the rows of a batch in training, each by its number in the batch of all replicas."""
+    """Returns a seed for each row of a training batch, by the number of the row in the batch of all replicas."""
     replica = tf.distribute.get_replica_context()
     first = 0 if replica is None else replica.replica_id_in_sync_group * num_rows
     return random.row_seeds(seed, num_rows, first)
 
 
 def dropped(hidden: tf.Tensor, rate: float, seed: tf.Tensor | None, layer: int) -> tf.Tensor:
-    """Hidden units `[B, ...]` of which a share is dropped, as the seed decides; all of them without a seed."""
+    """Applies dropout to hidden units `[B, ...]`, as a function of the seed. Without a seed it changes nothing."""
     if seed is None or rate == 0.0:
         return hidden
     shape = hidden.shape[1:]
@@ -76,7 +75,7 @@ def dropped(hidden: tf.Tensor, rate: float, seed: tf.Tensor | None, layer: int) 
 
 
 def push(values: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-    """What `values [B, G]` add through `rows [G, M]`, or `[B, G, M]` for each row: `[B, M]`."""
+    """Multiplies `values [B, G]` with a kernel `[G, M]`, or `[B, G, M]` with one for each row: `[B, M]`."""
     if values.shape[-1] == 1:
         return values * rows[..., 0, :]
     return tf.matmul(values, rows) if rows.shape.rank == 2 else tf.reduce_sum(values[..., None] * rows, axis=1)

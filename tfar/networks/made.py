@@ -19,19 +19,22 @@ from tfar.networks.permutations import inverted, observed_first, permuted, unper
 
 @keras.saving.register_keras_serializable("tfar")
 class MADENetwork(MADESteps):
-    """Masked multilayer perceptron whose masks follow from degrees.
+    """Masked multilayer perceptron. The masks are computed from degrees.
 
         h_1 = g(b_1 + (W_1 * M_1) x),   h_l = g(b_l + (W_l * M_l) h_{l-1}),   params = c + (V * M_V) h_L + (A * M_A) x
 
-    A conditional input is added to every hidden layer by a dense layer of its own.
+    A conditional input is added to every hidden layer through a dense layer.
+
+    With one mask the kernels hold the sites in the order of the steps, and the units sorted by degree. With several masks they
+    hold the sites in raster order.
 
     Args:
         event_shape: shape of one event.
         hidden_units: units of each hidden layer.
         params_size: int. Parameters of a site.
         site_shape: shape of the value of one site.
-        num_classes: None, or the number of classes of a site: its values are then scaled to -1 .. 1.
-        one_hot: bool. Feed each class of a site as an input of its own.
+        num_classes: None, or the number of classes of a site. Its values are then scaled to -1 .. 1.
+        one_hot: bool. Encode the classes of a site as one-hot inputs instead.
         order, num_masks, num_eval_masks, degrees, direct_connections, connectivity_weights, activation, dropout_rate,
         conditional_shape, kernel_initializer, seed: see `tfar.MADE`.
 
@@ -97,23 +100,28 @@ class MADENetwork(MADESteps):
         self.step_of_site = self._members.positions
 
     def influences(
-        self, sites: ArrayLike | None = None, member: int = 0, order: ArrayLike | None = None
+        self,
+        sites: ArrayLike | None = None,
+        member: int = 0,
+        order: ArrayLike | None = None,
+        num_sites: int | None = None,
     ) -> NDArray[np.bool_]:
+        """See the base class. Two sites are connected if the product of the masks connects them."""
         own = self._members.positions[min(member, len(self._members.positions) - 1)]
         positions = own if order is None else orders.positions(np.asarray(order))
         hidden = [degrees[member] for degrees in self._members.hidden]
-        reached = masks.connectivity(positions + 1, hidden, direct_connections=self.direct_connections).T
-        return reached if sites is None else reached[np.asarray(sites, int)]
+        return masks.influences(positions + 1, hidden, sites, direct_connections=self.direct_connections)
 
     @property
-    def _in_steps(self) -> bool:
-        """Whether the kernels hold the sites in the order of the steps, which makes their masks staircases.
+    def _kernels_in_step_order(self) -> bool:
+        """Whether the kernels hold the sites in the order of the steps, which sorts their degrees.
 
-        So it is with a single mask; otherwise they hold the sites in raster order, as no order fits all masks.
+        This needs a single mask: different masks may have different orders.
         """
         return self.num_masks == 1
 
     def _connectivity(self, member: Any, order: Any, seed: Any) -> Connectivity:
+        """Returns a fresh or a stored connectivity, in another order if one is given."""
         if seed is not None and self.num_masks is None:
             connectivity = self._drawing.draw(seed)
         elif seed is not None and self.num_members > 1:
@@ -126,7 +134,9 @@ class MADENetwork(MADESteps):
     # Layers ----------------------------------------------------------------------------------------------------------
 
     def _make_layers(self) -> None:
-        site_degrees = np.arange(1, self.num_sites + 1) if self._in_steps else self._members.positions[0] + 1
+        site_degrees = (
+            np.arange(1, self.num_sites + 1) if self._kernels_in_step_order else self._members.positions[0] + 1
+        )
         inputs = previous = np.repeat(site_degrees, self._encode.inputs_per_site)
         outputs = np.repeat(site_degrees, self._params_size)
         self.hidden_layers, self.condition_layers, self.direct_layer = [], [], None
@@ -146,7 +156,6 @@ class MADENetwork(MADESteps):
             inputs.tolist(),
             outputs.tolist(),
             use_connectivity_kernel=self.connectivity_weights and kwargs.get("use_bias", True),
-            one_mask=self._in_steps,
             kernel_initializer=self._seeded_initializer(salt),
             dtype=self.dtype_policy,
             name=name,
@@ -163,7 +172,7 @@ class MADENetwork(MADESteps):
         return seeded_initializer(self.kernel_initializer, self.seed, salt + 10)
 
     def build(self, input_shape: Any = None) -> None:
-        """Makes all variables; their shapes follow from the configuration."""
+        """Creates all variables. Their shapes depend on the configuration alone."""
         for layer in filter(None, [*self.hidden_layers, self.output_layer, self.direct_layer]):
             layer.build((None, len(layer.in_degrees)))
         for layer in self.condition_layers:
@@ -175,7 +184,7 @@ class MADENetwork(MADESteps):
     def training_pass(
         self, x: Any, conditional_input: Any, seed: tf.Tensor, observed: tf.Tensor | None = None
     ) -> TrainingPass:
-        """See the base. Of a row that is observed in part, its observed sites come first, in the order that is drawn."""
+        """See the base class. The observed sites of each row come first in its order."""
         if observed is None:
             return TrainingPass(self(x, conditional_input, seed=seed, training=True))
         order = observed_first(inverted(self._connectivity(0, None, seed).positions), observed)
@@ -191,20 +200,36 @@ class MADENetwork(MADESteps):
         seed: Any = None,
         training: Any = None,
     ) -> tf.Tensor:
-        """See the base; `order` may also be `[B, num_sites]`, one for each row.
+        """See the base class. An order for each row, `[B, num_sites]`, gives each row a mask of its own.
 
-        `seed`, int32 `[2]`, selects a member at random, or draws fresh masks if `num_masks` is None, and drops units.
+        Args:
+            seed: None, or int32 `[2]`. Selects a member at random, or draws fresh masks if `num_masks` is None, and decides
+                which hidden units are dropped. `member` is then ignored.
         """
+        if order is not None and not self.any_order:
+            raise ValueError(
+                "Expected no `order`, which needs order='random' and num_masks=None; received one for "
+                f"order={self.order!r} and num_masks={self.num_masks}."
+            )
         sites = tf.reshape(x, [-1, self.num_sites, *self.site_shape])
-        if self._in_steps:
+        if self._kernels_in_step_order:
             params = self._forward(permuted(sites, self.orders[0]), conditional_input, None, seed)
             return unpermuted(params, self.orders[0])
         return self._forward(sites, conditional_input, self._connectivity(member, order, seed), seed)
 
+    def params_given(self, x: tf.Tensor, known: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
+        """See the base class. The known sites keep their order, and all other sites are the next one."""
+        connectivity = self._members.connectivity(0)
+        steps = inverted(observed_first(inverted(connectivity.positions), known))
+        num_known = tf.reduce_sum(tf.cast(known, tf.int32), axis=1, keepdims=True)
+        connectivity = connectivity._replace(positions=tf.minimum(steps, num_known))
+        sites = tf.reshape(x, [-1, self.num_sites, *self.site_shape])
+        return self._forward(sites, conditional_input, connectivity, seed=None)
+
     def _forward(
         self, sites: tf.Tensor, conditional_input: Any, connectivity: Connectivity | None, seed: tf.Tensor | None
     ) -> tf.Tensor:
-        """The perceptron under a connectivity, or None for that of the layers; with dropout if there is a seed."""
+        """Computes all parameters under a connectivity, or under that of the layers if None. Dropout needs a seed."""
         hidden = inputs = tf.reshape(self._encode(sites), [-1, self.num_sites * self._encode.inputs_per_site])
         degrees = self._degrees(connectivity)
         for i, layer in enumerate(self.hidden_layers):
@@ -218,25 +243,12 @@ class MADENetwork(MADESteps):
         return tf.reshape(params, [-1, self.num_sites, self._params_size])
 
     def _degrees(self, connectivity: Connectivity | None) -> list[tf.Tensor | None]:
-        """Degrees of the inputs, of each hidden layer and of the outputs; None for those of the layers."""
+        """Returns the degrees of the inputs, of each hidden layer and of the outputs; None for those of the layers."""
         if connectivity is None:
             return [None] * (len(self.hidden_units) + 2)
         site_degrees = connectivity.positions + 1
-        return [
-            self._repeat(site_degrees, self._encode.inputs_per_site),
-            *connectivity.hidden,
-            self._repeat(site_degrees, self._params_size),
-        ]
-
-    @staticmethod
-    def _repeat(degrees: tf.Tensor, times: int) -> tf.Tensor:
-        """Degrees `[..., n]` as `[..., n * times]`."""
-        if times == 1:
-            return degrees
-        repeated = tf.tile(tf.expand_dims(degrees, -1), [1] * degrees.shape.rank + [times])
-        return tf.reshape(
-            repeated, [-1] * degrees.shape.rank if degrees.shape.rank == 1 else [-1, degrees.shape[-1] * times]
-        )
+        inputs = tf.repeat(site_degrees, self._encode.inputs_per_site, axis=-1)
+        return [inputs, *connectivity.hidden, tf.repeat(site_degrees, self._params_size, axis=-1)]
 
     def get_config(self) -> dict[str, Any]:
         order = self.order if isinstance(self.order, str) else np.asarray(self.order).tolist()
@@ -260,5 +272,5 @@ class MADENetwork(MADESteps):
 
 
 def select_member(noise: tf.Tensor, num_members: int) -> tf.Tensor:
-    """Selects a member uniformly: int32, of the shape of `noise` in (0, 1)."""
+    """Selects a member uniformly. Returns int32 of the shape of `noise`, which is in (0, 1)."""
     return tf.minimum(tf.cast(tf.floor(noise * num_members), tf.int32), num_members - 1)

@@ -1,10 +1,11 @@
-"""The network of NADE: hidden units that are shared by all sites and grow by a column at a time."""
+"""The network of NADE: a hidden layer that all sites share."""
 
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from tfar import orders
 from tfar.networks.base import AutoregressiveNetwork, Weights
@@ -16,7 +17,7 @@ from tfar.networks.permutations import permuted, unpermuted
 
 @keras.saving.register_keras_serializable("tfar")
 class NADENetwork(AutoregressiveNetwork):
-    """Hidden units whose activations every site adds a column to.
+    """One hidden layer for all sites, whose activations are a running sum over the sites.
 
         a_0 = c + U y,    params_t = b_t + V_t h(a_t),    a_{t+1} = a_t + W_t x_t
 
@@ -27,10 +28,10 @@ class NADENetwork(AutoregressiveNetwork):
         hidden_units: int, H.
         params_size: int, P. Parameters of a site.
         site_shape: shape of the value of one site.
-        num_classes: None, or the number of classes of a site: its values are then scaled to -1 .. 1.
-        one_hot: bool. Feed each class of a site as an input of its own.
-        scaled_activations: bool. Learn a factor of the activations of each site, as RNADE has it: `h(rho_t a_t)`.
-        compensated: bool. See `tfar.networks.nade_scan.nade_scan`; for values that are real numbers.
+        num_classes: None, or the number of classes of a site. Its values are then scaled to -1 .. 1.
+        one_hot: bool. Encode the classes of a site as one-hot inputs instead.
+        scaled_activations: bool. Learn a scale of the activations for each site, as RNADE does: `h(rho_t a_t)`.
+        compensated: bool. Use compensated summation, for real values; see `tfar.networks.nade_scan.nade_scan`.
         order, activation, learned_first_state, conditional_shape, kernel_initializer, seed: see `tfar.NADE`.
 
     Raises:
@@ -40,6 +41,10 @@ class NADENetwork(AutoregressiveNetwork):
         Larochelle and Murray. The neural autoregressive distribution estimator. AISTATS 2011, section 3.
         https://proceedings.mlr.press/v15/larochelle11a.html
     """
+
+    num_sites: int
+    step_of_site: NDArray[np.int32]
+    orders: NDArray[np.int32]
 
     def __init__(
         self,
@@ -87,7 +92,7 @@ class NADENetwork(AutoregressiveNetwork):
         return self._params_size
 
     def build(self, input_shape: Any = None) -> None:
-        """Makes all variables; their shapes follow from the configuration."""
+        """Creates all variables. Their shapes depend on the configuration alone."""
         inputs, outputs = self.num_sites * self._encode.inputs_per_site, self.num_sites * self._params_size
         self.kernel = self._weight("kernel", (inputs, self.hidden_units), self._seeded(0))
         self.bias = self._weight("bias", (self.hidden_units,))
@@ -104,7 +109,7 @@ class NADENetwork(AutoregressiveNetwork):
         return self.add_weight(name=name, shape=shape, initializer=initializer)
 
     def _seeded(self, salt: int) -> Any:
-        """The kernels' initialiser with a seed of its own."""
+        """Returns the kernel initializer with a seed of its own."""
         return seeded_initializer(self.kernel_initializer, self.seed, salt)
 
     def _initial_output_bias(self) -> Any:
@@ -115,7 +120,7 @@ class NADENetwork(AutoregressiveNetwork):
     def call(
         self, x: Any, conditional_input: Any = None, member: Any = 0, order: Any = None, training: Any = None
     ) -> tf.Tensor:
-        """See the base. The result is float32 under mixed precision too, as a sum over many sites should be."""
+        """See the base class. The result is float32 also under mixed precision, because it sums over many sites."""
         sites = permuted(tf.reshape(x, [-1, self.num_sites, *self.site_shape]), self.orders[0])
         kernel, output_kernel = self._kernels()
         first = self._condition(conditional_input, tf.shape(sites)[0])
@@ -130,16 +135,16 @@ class NADENetwork(AutoregressiveNetwork):
         return unpermuted(params, self.orders[0])
 
     def _kernels(self) -> tuple[tf.Tensor, tf.Tensor]:
-        """W `[N, I, H]` and V `[N, P, H]`."""
+        """Returns W `[N, I, H]` and V `[N, P, H]`."""
         shape = [self.num_sites, -1, self.hidden_units]
         return tf.reshape(float32_value(self.kernel), shape), tf.reshape(float32_value(self.output_kernel), shape)
 
     def _hidden(self, activations: tf.Tensor, scale: tf.Tensor | None) -> tf.Tensor:
-        """The hidden units of one site, `[B, H]`; its scale is a scalar."""
+        """Returns the hidden units of one site, `[B, H]`, from its activations and its scalar scale."""
         return ACTIVATIONS[self.activation].function(activations if scale is None else scale * activations)
 
     def _condition(self, conditional_input: Any, batch_size: int | tf.Tensor) -> tf.Tensor:
-        """What the condition adds to the activations, float32 `[B, H]`: zeros without one."""
+        """Returns the contribution of the conditional input to the activations, float32 `[B, H]`; zeros without one."""
         if self.condition_layer is None:
             return tf.zeros(tf.stack([batch_size, self.hidden_units]))
         features = flatten_condition(conditional_input, self.conditional_shape)
@@ -175,7 +180,7 @@ class NADENetwork(AutoregressiveNetwork):
         scale = weights.get("activation_scale")
         hidden = self._hidden(seen, None if scale is None else scale[index])
         output_kernel = tf.gather(weights["output_kernel"], index)
-        if self._params_size == 1:  # a product with a vector is faster under XLA than one with a thin matrix
+        if self._params_size == 1:  # XLA multiplies by a vector faster than by a matrix of one column.
             params = tf.linalg.matvec(hidden, output_kernel[0])[:, None]
         else:
             params = tf.matmul(hidden, output_kernel, transpose_b=True)

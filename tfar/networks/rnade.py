@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from tfar.networks.nade import NADENetwork
@@ -54,9 +53,8 @@ class RNADENetwork(NADENetwork):
         self.initial_params = None if initial_params is None else [float(p) for p in initial_params]
 
     def _initial_output_bias(self) -> Any:
-        if self.initial_params is None:
-            return "zeros"
-        return lambda *_, **__: tf.constant(np.tile(self.initial_params, self.num_sites), tf.float32)
+        initial, sites = self.initial_params, self.num_sites or 0
+        return "zeros" if initial is None else lambda *_, **__: tf.constant(initial * sites, tf.float32)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "initial_params": self.initial_params}

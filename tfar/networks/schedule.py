@@ -8,6 +8,7 @@ of earlier steps.
 from typing import NamedTuple
 
 import numpy as np
+import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
 
@@ -68,3 +69,24 @@ def segments(step_of_site: NDArray[np.int32]) -> tuple[Segment, ...]:
     starts = np.flatnonzero(np.diff(sizes, prepend=-1))
     ends = [*starts[1:], len(sizes)]
     return tuple(Segment(int(a), int(b - a), int(sizes[a])) for a, b in zip(starts, ends, strict=True))
+
+
+def sites_of_step(step_of_site: NDArray[np.int32], index: tf.Tensor, group_size: int) -> tf.Tensor:
+    """Returns the sites of a step in raster order, int32 `[G]`.
+
+    Args:
+        step_of_site: int32 `[num_sites]`. A schedule.
+        index: int32 scalar. Number of the step.
+        group_size: int. Size of the group if `index` has no static value, as in a loop, whose groups are all of one size: the
+            size of `x_previous`.
+
+    Example:
+        >>> sites_of_step(np.array([1, 0, 1]), tf.constant(1), 1).numpy()
+        array([0, 2], dtype=int32)
+    """
+    static = tf.get_static_value(index)
+    if static is not None:
+        return tf.constant(np.flatnonzero(step_of_site == static), tf.int32)
+    first = np.cumsum(np.bincount(step_of_site, minlength=1)) - np.bincount(step_of_site)
+    start = tf.gather(tf.constant(first, tf.int32), tf.clip_by_value(index, 0, len(first) - 1))
+    return tf.gather(tf.constant(order_of(step_of_site)), start + tf.range(group_size))

@@ -121,8 +121,7 @@ def _map(of: Any, row: int, column: int, channel: int) -> NDArray[np.bool_]:
         )
     seen = seen.reshape([*seen.shape[:2], -1])
     for name, value, size in zip(("row", "column", "channel"), (row, column, channel), seen.shape, strict=True):
-        if not 0 <= value < size:
-            raise ValueError(f"Expected `{name}` from 0 to {size - 1}; received {value}.")
+        figures.check_int(name, value, 0, size - 1)
     return seen
 
 

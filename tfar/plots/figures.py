@@ -1,5 +1,6 @@
 """Figures that do not use the global state of matplotlib, and mosaics of images."""
 
+import math
 import os
 from typing import Any
 
@@ -53,6 +54,18 @@ def finished(figure: Any, path: str | os.PathLike[str] | None) -> Any:
     return figure
 
 
+def check_int(name: str, value: Any, low: int, high: float = math.inf) -> int:
+    """Returns `value` as an int.
+
+    Raises:
+        ValueError: If the value is not an integer from `low` to `high`.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
+        limit = f"from {low} to {high}" if high < math.inf else f"of at least {low}"
+        raise ValueError(f"Expected `{name}` to be an integer {limit}; received {value!r}.")
+    return int(value)
+
+
 def check_images(name: str, images: Any) -> NDArray[Any]:
     """Returns images as an array `[N, H, W, C]`.
 
@@ -69,9 +82,23 @@ def check_images(name: str, images: Any) -> NDArray[Any]:
     return images
 
 
+def check_limits(limits: Any) -> tuple[float, float]:
+    """Returns limits as two floats.
+
+    Raises:
+        ValueError: If they are not two numbers, the lower one first.
+    """
+    pair = np.asarray(limits)
+    if pair.shape != (2,) or not np.issubdtype(pair.dtype, np.number) or not pair[0] < pair[1]:
+        raise ValueError(f"Expected `limits` to be two numbers, the lower one first; received {limits!r}.")
+    return float(pair[0]), float(pair[1])
+
+
 def levels(images: NDArray[Any], limits: Limits) -> NDArray[Any]:
     """Scales values to 0 … 1. The range is `limits`, or the range of the values, extended to include 0 and 1."""
-    low, high = limits or (min(0.0, float(images.min())), max(1.0, float(images.max())))
+    low, high = (
+        (min(0.0, float(images.min())), max(1.0, float(images.max()))) if limits is None else check_limits(limits)
+    )
     return np.clip((images - low) / max(high - low, 1e-12), 0.0, 1.0)
 
 

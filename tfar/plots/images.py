@@ -37,17 +37,19 @@ def image_grid(
 
     Raises:
         ImportError: If matplotlib is not installed.
-        ValueError: If the images have another shape.
+        ValueError: If the images have another shape, or if an argument is invalid.
 
     Example:
         >>> image_grid(np.eye(8)[None].repeat(6, 0)).get_size_inches().round(1).tolist()
         [2.3, 1.7]
     """
     groups = dict(images) if isinstance(images, Mapping) else {"": images}
+    if not groups:
+        raise ValueError("Expected at least one group of images; received an empty dict.")
     panels = {}
     for name, group in groups.items():
         array = figures.check_images("images", group)
-        across = columns or math.ceil(math.sqrt(len(array)))
+        across = math.ceil(math.sqrt(len(array))) if columns is None else figures.check_int("columns", columns, 1)
         panels[name] = (
             figures.mosaic(figures.paint(figures.levels(array, limits)), across)[0],
             array.shape[1:3],
@@ -97,7 +99,13 @@ def completions(
     drawn = drawn[None] if drawn.shape == plain else drawn
     if drawn.shape[1:] != plain:
         raise ValueError(f"Expected `completed` of shape {plain} or [S, *{plain}]; received {np.shape(completed)}.")
-    known = np.broadcast_to(np.asarray(observed, bool), plain).reshape(images.shape).all(axis=-1, keepdims=True)
+    try:
+        observed = np.broadcast_to(np.asarray(observed, bool), plain)
+    except ValueError as error:
+        raise ValueError(
+            f"Expected `observed` to broadcast to shape {plain}; received shape {np.shape(observed)}."
+        ) from error
+    known = observed.reshape(images.shape).all(axis=-1, keepdims=True)
     together = np.concatenate([images[None], drawn.reshape([-1, *images.shape])])
     shades = figures.levels(together, limits)
     rows = [figures.paint(shades[0]), np.where(known, figures.paint(shades[0]), figures.rgb(figures.UNKNOWN))]
@@ -135,6 +143,8 @@ def samples_over_training(
         >>> [text.get_text() for text in figure.texts]
         ['epoch 0', 'epoch 10', 'real']
     """
+    if not isinstance(samples, Mapping):
+        raise ValueError(f"Expected `samples` to be a dict from epochs to images; received {type(samples).__name__}.")
     rows = {
         key if isinstance(key, str) else f"epoch {key}": figures.check_images("samples", x)
         for key, x in samples.items()
@@ -202,7 +212,7 @@ def surprise_map(
     top = max(float(np.quantile(surprise, 0.998)), 1e-6)
     heat = matplotlib.colormaps["magma"](np.clip(surprise / top, 0.0, 1.0))[..., :3]
     pairs = np.stack([figures.paint(figures.levels(array, limits)), heat], axis=1).reshape([-1, height, width, 3])
-    columns = min(columns, count)
+    columns = min(figures.check_int("columns", columns, 1), count)
     picture, _, _ = figures.mosaic(pairs, 2 * columns)
     return figures.finished(_with_scale(picture, (height, width), 2 * columns, top, title), path)
 

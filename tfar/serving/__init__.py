@@ -1,4 +1,4 @@
-"""Serving: distributions as SavedModels for TF Serving and as TFLite files for phones, and scores by an export."""
+"""Exports distributions to TF Serving and TFLite, and scores rows with exports."""
 
 from tfar.serving.errors import ExportError
 from tfar.serving.rounding import LogProbError, log_prob_error

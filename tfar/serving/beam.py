@@ -1,7 +1,7 @@
-"""Apache Beam: the log_prob of an exported model as a `ModelHandler` for `RunInference`, on as many machines as you have.
+"""Scores rows on many machines with Apache Beam: a `ModelHandler` for `RunInference`.
 
-Beam's own handler for TensorFlow reads Keras files, not SavedModels; this one calls the signature `log_prob`.
-Needs `pip install "tfar[beam]"`.
+Beam's own handler for TensorFlow loads Keras files; this one calls the signature `log_prob` of a SavedModel. It needs
+`pip install "tfar[beam]"`.
 """
 
 import os
@@ -14,7 +14,7 @@ try:
     from apache_beam.ml.inference.base import ModelHandler, PredictionResult
 except ImportError as error:
     raise ImportError(
-        f'apache_beam could not be imported ({error}). It comes with: pip install "tfar[beam]"'
+        f'apache_beam could not be imported ({error}). Install it with: pip install "tfar[beam]"'
     ) from error
 
 from tfar.exports import find_export
@@ -24,22 +24,22 @@ from tfar.serving.log_prob import SavedLogProb
 class LogProbModelHandler(ModelHandler[Any, PredictionResult, SavedLogProb]):
     """Scores rows with an exported SavedModel.
 
-    An element is a row, an array of `event_shape`; for a conditional model a dict of `value` and `conditional_input`.
-    Its result is a `PredictionResult` with the row and its log_prob in nats, a float; NaN for a row that is outside the
-    support or not finite, and only that row. To know which row is which, give pairs of a key and a row to
+    An element is a row, an array of `event_shape`; for a conditional model it is a dict of `value` and `conditional_input`. Its
+    result is a `PredictionResult` with the row and its log_prob in nats, a float, which is NaN for a row that is outside of the
+    support or not finite. To match rows with results, give pairs of a key and a row to
     `RunInference(KeyedModelHandler(handler))`.
 
     Each worker process loads the model once.
 
     Args:
-        export: folder of an exported SavedModel, which every worker can read: of all versions, of which the newest is
-            taken when the pipeline is built, or of one. An address with `://` must be that of one version; TensorFlow on
-            the workers reads it.
-        min_batch_size: int. Fewest rows to score at once, as long as there are as many.
-        max_batch_size: int. Most rows to score at once.
+        export: folder of an exported SavedModel that every worker can read: of all versions, which means the newest one when
+            the pipeline is built, or of one version. An address with `://` must be that of one version; TensorFlow on the
+            workers reads it.
+        min_batch_size: int. Smallest number of rows to score at once, unless fewer remain.
+        max_batch_size: int. Largest number of rows to score at once.
 
     Raises:
-        ValueError: If `export` is none, or the sizes are no sizes.
+        ValueError: If `export` is not an export, or a size is not valid.
 
     Example:
         >>> import apache_beam as beam
@@ -61,7 +61,7 @@ class LogProbModelHandler(ModelHandler[Any, PredictionResult, SavedLogProb]):
                 f"expected 1 <= min_batch_size <= max_batch_size; received {min_batch_size!r} and {max_batch_size!r}"
             )
         self.sizes = {"min_batch_size": min_batch_size, "max_batch_size": max_batch_size}
-        # One version for all workers, whatever is exported while they run.
+        # All workers use one version, even if another one is exported while they run.
         self.path = os.fspath(export) if "://" in os.fspath(export) else str(find_export(export).path)
 
     def load_model(self) -> SavedLogProb:
@@ -74,26 +74,26 @@ class LogProbModelHandler(ModelHandler[Any, PredictionResult, SavedLogProb]):
         """Scores a batch of rows.
 
         Raises:
-            ValueError: If the rows are of another shape, or lack the condition.
+            ValueError: If the rows have another shape or lack the condition.
         """
         scores = model(_stacked(batch))
         return [PredictionResult(row, score, self.path) for row, score in zip(batch, scores.tolist(), strict=True)]
 
     def batch_elements_kwargs(self) -> Mapping[str, Any]:
-        """How many rows make a batch."""
+        """Returns the bounds of the batch size."""
         return self.sizes
 
     def get_num_bytes(self, batch: Sequence[Any]) -> int:
-        """The size of a batch, for Beam's metrics."""
+        """Returns the size of a batch in bytes, for the metrics of Beam."""
         return sum(_num_bytes(row) for row in batch)
 
     def get_metrics_namespace(self) -> str:
-        """Where Beam's metrics of this handler stand."""
+        """Returns the namespace of the metrics of this handler."""
         return "tfar_log_prob"
 
 
 def _stacked(rows: Sequence[Any]) -> Any:
-    """One array, or one dict of arrays, of all rows."""
+    """Stacks rows, arrays or dicts of arrays."""
     if isinstance(rows[0], Mapping):
         return {name: _stacked([row[name] for row in rows]) for name in rows[0]}
     shapes = {np.shape(row) for row in rows}

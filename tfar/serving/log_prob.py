@@ -1,4 +1,4 @@
-"""The `log_prob` of an exported SavedModel, called without the network that it was made from."""
+"""Calls the signature `log_prob` of an exported SavedModel."""
 
 import os
 from collections.abc import Mapping
@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
+
+from tfar.forks import check_not_forked
+from tfar.laws.signature import named_condition
 
 SIGNATURE = "log_prob"
 
@@ -19,6 +22,7 @@ class SavedLogProb:
 
     Raises:
         ValueError: If TensorFlow cannot load it, or it has no such signature.
+        RuntimeError: If the process is a fork of one that used TensorFlow.
 
     Example:
         >>> path = tfar.serving.export_saved_model(tfar.MADE([4], [8]), "exported/made")
@@ -28,8 +32,9 @@ class SavedLogProb:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
+        check_not_forked()
         try:
-            # Kept, because a signature does not keep the variables that it reads.
+            # A signature does not keep its variables alive, so the object that owns them is kept.
             self._loaded = tf.saved_model.load(path)
         except (OSError, ValueError, tf.errors.OpError) as error:
             raise ValueError(f"{path}: TensorFlow cannot load this SavedModel: {error}") from error
@@ -42,26 +47,28 @@ class SavedLogProb:
 
     @property
     def event_shape(self) -> tuple[int, ...]:
-        """Shape of one row."""
+        """The shape of one row."""
         return self.shapes["value"]
 
     def __call__(self, batch: Any) -> NDArray[np.float32]:
         """Scores rows.
 
         Args:
-            batch: array `[B, *event_shape]`, or `[B, ...]` with as many values in a row; for a conditional model a dict
-                of `value` and `conditional_input`, which is a dict itself if the model has several conditions.
+            batch: array `[B, *event_shape]`, or `[B, ...]` with the same number of values per row. For a conditional model: a
+                dict of `value` and `conditional_input`, which is itself a dict if the model has several conditions.
 
         Returns:
-            log_prob, float32 `[B]`, in nats; NaN for a row that is outside the support or not finite.
+            log_prob, float32 `[B]`, in nats; NaN for a row that is outside of the support or not finite.
 
         Raises:
-            ValueError: If the arrays are others than those that the model takes, or of other shapes.
+            ValueError: If the names or shapes of the arrays are not those of the model.
+            RuntimeError: If the process is a fork of one that used TensorFlow.
         """
+        check_not_forked()
         given = _named(batch)
         if set(given) != set(self.shapes):
             condition = sorted(set(self.shapes) - {"value"})
-            kind = f"a conditional model takes rows with {', '.join(condition)}" if condition else "rows alone"
+            kind = f"a conditional model with {', '.join(condition)}" if condition else "a model without a condition"
             raise ValueError(
                 f"expected {', '.join(self.shapes)} ({kind}); received {', '.join(sorted(given)) or 'nothing'}"
             )
@@ -70,14 +77,11 @@ class SavedLogProb:
 
 
 def _named(batch: Any) -> dict[str, Any]:
-    """The inputs of the signature by name: those of several conditions are `conditional_<name>`."""
+    """Returns the inputs of the signature by name."""
     if not isinstance(batch, Mapping):
         return {"value": batch}
-    condition = batch.get("conditional_input")
-    if not isinstance(condition, Mapping):
-        return dict(batch)
     rest = {name: value for name, value in batch.items() if name != "conditional_input"}
-    return {**rest, **{f"conditional_{name}": value for name, value in condition.items()}}
+    return {**rest, **named_condition(batch.get("conditional_input"))}
 
 
 def _shaped(name: str, values: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""Scores that are safe on disk while a long run goes on, and what a killed run goes on from."""
+"""Scores of a long run that are saved as it goes, so that a killed run can resume."""
 
 import contextlib
 import json
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tfar import files
+from tfar.model_files import read_json, reading
 
 SCORES, JOURNAL = "log_prob.f32", "journal.json"
 COMMIT_SECONDS = 1.0
@@ -23,21 +24,20 @@ _ITEM = _DTYPE.itemsize
 
 
 class PartialScores:
-    """The log_prob of the first rows, in a folder that outlives the process.
+    """The log_prob of the first rows, in a folder that survives the process.
 
         log_prob.f32   float32, little-endian, one for each row
-        journal.json   how many rows and batches of it count, and what they are the scores of
+        journal.json   the numbers of valid rows and batches in it, and the identity of model and data
 
-    Scores are written and synced before the journal names them, and the journal is replaced as a whole: whenever the
-    process dies, or the power fails, the rows of the journal are there. What lies beyond them is written anew.
+    Scores are written and synced before the journal counts them, and the journal is replaced atomically. So the rows of the
+    journal are complete even if the process is killed or the power fails. Later rows are written again.
 
     Args:
-        out: where the finished file shall lie. The folder lies beside it, under the hidden name `.<name>.part`.
-        identity: plain JSON by part, such as model and data. What decides the scores: those of another model or of other
-            rows must not be mixed.
+        out: path of the finished file. The folder is in the same folder, under the hidden name `.<name>.part`.
+        identity: JSON values by part, such as model and data. Scores of different identities are not combined.
 
     Raises:
-        ValueError: If the folder holds the scores of something else, or is damaged.
+        ValueError: If the folder has scores of another identity, or is damaged.
         BlockingIOError: If another process writes to it.
         OSError: If the disk is full or cannot be written to.
     """
@@ -68,44 +68,45 @@ class PartialScores:
             raise
 
     def _lock(self) -> None:
-        """Keeps a second process away. The system ends the lock with the process, however that ends."""
+        """Excludes other processes. The system releases the lock when the process ends, in whichever way."""
         try:
             import fcntl
-        except ImportError:  # Windows has none.
+        except ImportError:  # Windows has no fcntl.
             return
         try:
             fcntl.flock(self._file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise BlockingIOError(
-                f"another process writes to {self.folder}: wait for it, or give another out"
+                f"another process writes to {self.folder}: wait for it to end, or give another out"
             ) from error
 
     def _resume(self) -> None:
-        try:
-            journal = json.loads((self.folder / JOURNAL).read_text(encoding="utf-8"))
-            self.rows, self.batches, before = journal["rows"], journal["batches"], _flat(journal["identity"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{self.folder / JOURNAL} is damaged ({error!r}): delete {self.folder}") from error
+        what = f"a journal of scores (delete {self.folder} to start again)"
+        journal = read_json(self.folder / JOURNAL, what)
+        with reading(self.folder / JOURNAL, what):
+            self.rows, self.batches, before = int(journal["rows"]), int(journal["batches"]), _flat(journal["identity"])
+            if min(self.rows, self.batches) < 0:
+                raise ValueError(f"{self.rows} rows in {self.batches} batches")
         now = _flat(self.identity)
         for name in sorted({*before, *now}):
             was, came = before.get(name), now.get(name)
             if was != came:
                 raise ValueError(
                     f"{self.folder} holds the first {self.rows} scores of a run with another {name}: expected "
-                    f"{_short(was)}; received {_short(came)}; give the same again, or delete the folder to start anew"
+                    f"{_short(was)}; received {_short(came)}; give the same again, or delete the folder to start again"
                 )
         if os.fstat(self._file.fileno()).st_size < self.rows * _ITEM:
             raise ValueError(f"{self.folder / SCORES} is damaged: expected {self.rows} scores; delete {self.folder}")
 
     def append(self, scores: NDArray[np.float32]) -> None:
-        """Takes the scores `[B]` of the next batch; they are safe a second later at most."""
+        """Adds the scores `[B]` of the next batch, which are saved within about a second."""
         self._pending.append(scores)
         waiting = sum(map(len, self._pending))
         if time.monotonic() - self._committed >= COMMIT_SECONDS or waiting >= COMMIT_ROWS:
             self.commit()
 
     def commit(self) -> None:
-        """Makes all scores so far safe."""
+        """Saves all scores so far."""
         if not self._pending:
             return
         content = memoryview(np.concatenate(self._pending).astype(_DTYPE).tobytes())
@@ -126,23 +127,23 @@ class PartialScores:
 
     @contextlib.contextmanager
     def explaining(self, path: Path) -> Iterator[None]:
-        """Adds to the error of a disk, met while `path` is written, how to go on."""
+        """Adds to an OSError raised while `path` is written how to resume."""
         try:
             yield
         except OSError as error:
             reason = os.strerror(error.errno) if error.errno else str(error)
-            way_out = f"the first {self.rows} scores are kept, and the same run, started again, goes on from there"
-            raise OSError(error.errno, f"could not write {path}: {reason}; {way_out}") from error
+            hint = f"the first {self.rows} scores are kept, and the same run, started again, goes on from there"
+            raise OSError(error.errno, f"could not write {path}: {reason}; {hint}") from error
 
     def chunks(self, size: int = 1 << 16) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """All committed scores: the first row, and float32 `[n]`, again and again."""
+        """Yields all saved scores in chunks: the number of the first row, and float32 `[n]`."""
         with open(self.folder / SCORES, "rb") as file:
             for first in range(0, self.rows, size):
                 count = min(size, self.rows - first)
                 yield first, np.frombuffer(file.read(count * _ITEM), _DTYPE)
 
     def remove(self) -> None:
-        """Removes the folder, when the finished file lies in its place."""
+        """Removes the folder, once the finished file exists."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self) -> "PartialScores":

@@ -1,4 +1,4 @@
-"""Replays an export before it is declared good: every signature, against the distribution that it was made from."""
+"""Compares every signature of an export with the distribution that was exported."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -7,102 +7,61 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from tfar import random
-from tfar.distributions import Autoregressive
+from tfar.laws.signature import Example, Signature
 from tfar.serving.errors import ExportError
-from tfar.serving.signatures import Signature
 
-ROWS = 3
 Batch = dict[str, NDArray]
-Run = Callable[[str, Batch], NDArray]
+Run = Callable[[str, Batch], Batch]
 
 
-def example_batch(dist: Autoregressive, specs: Mapping[str, tf.TensorSpec], seed: int = 0) -> Batch:
-    """Rows that every signature accepts: draws of the distribution, and a pattern that its order allows.
+def replay(name: str, signatures: Mapping[str, Signature], written: Run, relative: float | None = 1e-5) -> None:
+    """Compares what an export returns with the examples of its signatures, which the live distribution computed.
 
-    Args:
-        dist: the distribution.
-        specs: the inputs of all signatures together.
-        seed: int.
-
-    Returns:
-        An array of `ROWS` rows for each input.
-    """
-    seeds = random.row_seeds(seed, ROWS)
-    rng = np.random.default_rng(seed)
-    batch = {name: rng.normal(size=(ROWS, *s.shape[1:])).astype(np.float32) for name, s in specs.items()}
-    batch["seed"] = seeds.numpy()
-    batch["noise"] = dist.law.uniform_noise(seeds).numpy()
-    batch["member_noise"] = dist.law.member_noise(seeds).numpy()
-    batch["observed"] = _first_half(dist)
-    return batch
-
-
-def _first_half(dist: Autoregressive) -> NDArray[np.float32]:
-    """Marks the first half of the sites in an order that all members share, or nothing if they share none."""
-    network, law = dist.network, dist.law
-    marks = np.zeros([ROWS, network.num_sites], np.float32)
-    orders = network.orders if law.orders is None else np.asarray(law.orders)
-    if len(orders) == 1 or law.allows_any_pattern:
-        marks[:, orders[0][: network.num_sites // 2]] = 1.0
-    size = int(np.prod(dist.head.site_shape, dtype=int))
-    return np.repeat(marks, size, axis=1).reshape(ROWS, *network.event_shape)
-
-
-def replay(
-    dist: Autoregressive, signatures: Mapping[str, Signature], live: Run, written: Run, relative: float | None = 1e-5
-) -> None:
-    """Runs every signature twice and compares.
-
-    A draw that lies on the edge between two values may fall on either side by rounding, so a second batch decides where
-    the first differs.
+    A draw at the boundary between two values may differ by rounding, so a signature that differs on one example is compared on
+    a second one.
 
     Args:
-        dist: the distribution that was exported.
-        signatures: its signatures.
-        live: runs a signature on the distribution itself.
-        written: runs a signature of what was written.
-        relative: float, the difference allowed; None if the weights were rounded, which only asks for finite numbers.
+        name: the name of the distribution, for messages.
+        signatures: the signatures.
+        written: runs a signature of the export.
+        relative: float. The relative difference that is allowed; None if the weights were rounded, in which case the outputs
+            must only be finite.
 
     Raises:
-        ExportError: If a signature fails or gives something else.
-        ValueError: If the distribution itself gives NaN.
+        ExportError: If a signature fails, or its outputs differ on both examples.
+        ValueError: If a method of the distribution itself fails or returns NaN.
     """
-    specs = {name: spec for s in signatures.values() for name, spec in s.inputs.items()}
-    differing = set(signatures)
+    differing = sorted(set(signatures))
     for seed in (0, 1):
-        batch = example_batch(dist, specs, seed)
-        batch["value"] = _live(dist, live, signatures["sample"], "sample", batch)
-        shares = _live(dist, live, signatures["site_log_probs"], "site_log_probs", batch)
-        scale = np.maximum(1.0, np.abs(shares).sum(axis=1))
-        for name in sorted(differing):
-            expected = _live(dist, live, signatures[name], name, batch)
-            got = _written(written, signatures[name], name, batch)
-            if _agree(got, expected, relative, scale if signatures[name].output != "value" else None):
-                differing.discard(name)
-        if not differing:
-            return
-    raise ExportError(f"The export differs from the distribution in {sorted(differing)}; it was removed.")
+        examples = {key: _example(name, key, signatures[key], seed) for key in differing}
+        differing = [key for key in differing if not _agrees(key, examples[key], written, relative)]
+    if differing:
+        raise ExportError(f"The export differs from the distribution in {differing}; it was removed.")
 
 
-def _live(dist: Autoregressive, live: Run, signature: Signature, name: str, batch: Batch) -> NDArray:
-    result = live(name, {key: batch[key] for key in signature.inputs})
-    if np.isnan(result).any():
-        raise ValueError(
-            f"Expected a distribution that gives numbers; {name} of {dist.name} gives NaN. Are its weights finite?"
-        )
-    return result
-
-
-def _written(written: Run, signature: Signature, name: str, batch: Batch) -> NDArray:
+def _example(name: str, key: str, signature: Signature, seed: int) -> Example:
+    expected = f"Expected a distribution with finite weights, whose methods return numbers; {key} of {name}"
     try:
-        return written(name, {key: batch[key] for key in signature.inputs})
+        example = signature.example(seed)
+    except ValueError as error:
+        raise ValueError(f"{expected} fails: {error}") from error
+    if any(np.isnan(output).any() for output in example.outputs.values()):
+        raise ValueError(f"{expected} returns NaN.")
+    return example
+
+
+def _agrees(signature: str, example: Example, written: Run, relative: float | None) -> bool:
+    try:
+        got = written(signature, example.inputs)
     except Exception as error:
-        raise ExportError(f"Signature {name!r} of the export fails: {error}") from error
+        raise ExportError(f"Signature {signature!r} of the export fails: {error}") from error
+    return set(got) == set(example.outputs) and all(
+        _equal(got[key], expected, example.scale, relative) for key, expected in example.outputs.items()
+    )
 
 
-def _agree(got: NDArray, expected: NDArray, relative: float | None, scale: NDArray | None) -> bool:
-    """Whether results are equal to rounding: scores relative to the `scale` of their row, draws to a thousandth."""
+def _equal(got: NDArray, expected: NDArray, scale: NDArray | None, relative: float | None) -> bool:
+    """Whether outputs are equal up to rounding: draws to a thousandth, others relative to the `scale` of their row."""
     if got.shape != expected.shape or got.dtype != expected.dtype:
         return False
     if relative is None:
@@ -112,11 +71,11 @@ def _agree(got: NDArray, expected: NDArray, relative: float | None, scale: NDArr
     return bool((np.abs(got - expected) <= relative * scale.reshape([-1] + [1] * (got.ndim - 1))).all())
 
 
-def numpy_runner(functions: Mapping[str, Any], signatures: Mapping[str, Signature]) -> Run:
-    """A runner of TensorFlow functions that take and give named tensors."""
+def numpy_runner(functions: Mapping[str, Any]) -> Run:
+    """Makes a runner of TensorFlow functions that take and return named tensors."""
 
-    def run(name: str, inputs: Batch) -> NDArray:
+    def run(name: str, inputs: Batch) -> Batch:
         outputs = functions[name](**{key: tf.constant(value) for key, value in inputs.items()})
-        return outputs[signatures[name].output].numpy()
+        return {key: output.numpy() for key, output in outputs.items()}
 
     return run

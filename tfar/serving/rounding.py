@@ -1,4 +1,4 @@
-"""What rounding the weights of a TFLite file costs: its log_prob beside that of the distribution, on data."""
+"""Compares the log_prob of a TFLite file with that of its distribution on data, to measure what rounded weights cost."""
 
 import os
 from dataclasses import dataclass
@@ -10,8 +10,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from tfar.distributions import Autoregressive
-from tfar.serving.signatures import signatures
+from tfar.laws.signature import named_condition
 from tfar.serving.tflite import make_runner
 
 BATCH_SIZE = 100
@@ -19,13 +18,13 @@ BATCH_SIZE = 100
 
 @dataclass(frozen=True)
 class LogProbError:
-    """How far the `log_prob` of a file lies from the distribution's on the same rows.
+    """Differences between the `log_prob` of a file and that of its distribution on the same rows.
 
     Attributes:
         num_rows: int.
-        nll: float. Mean negative log-probability of the distribution, in nats a row.
-        mean: float. Mean of file minus distribution, in nats a row: what the file's mean likelihood gains or loses.
-        mean_absolute: float. Mean of the absolute differences, in nats a row.
+        nll: float. Mean negative log-probability of the distribution, in nats per row.
+        mean: float. Mean of file minus distribution, in nats per row: the change of the mean log-likelihood.
+        mean_absolute: float. Mean of the absolute differences, in nats per row.
         largest: float. Largest absolute difference, in nats.
     """
 
@@ -37,28 +36,26 @@ class LogProbError:
 
     def __str__(self) -> str:
         return (
-            f"log_prob differs by {self.mean_absolute:.2g} nats a row in the mean and {self.largest:.2g} at most "
+            f"log_prob differs by {self.mean_absolute:.2g} nats per row on average and by at most {self.largest:.2g} "
             f"({self.num_rows} rows of {self.nll:.4g} nats)"
         )
 
 
-def log_prob_error(
-    dist: Autoregressive, path: str | os.PathLike[str], value: Any, conditional_input: Any = None
-) -> LogProbError:
-    """Measures a TFLite file of a distribution on rows of data: what `quantize` costs is a matter of the data.
+def log_prob_error(dist: Any, path: str | os.PathLike[str], value: Any, conditional_input: Any = None) -> LogProbError:
+    """Measures the error of a TFLite file on data, which is what `quantize` of `export_tflite` costs.
 
     Args:
         dist: the distribution that was exported.
-        path: the file that `export_tflite` wrote.
+        path: a file that `export_tflite` wrote.
         value: `[N, *event_shape]`, N >= 1.
-        conditional_input: `[N, *conditional_shape]` or a dict of such, if the model has one.
+        conditional_input: `[N, *conditional_shape]` or a dict of arrays, if the model has one.
 
     Returns:
         The differences of `log_prob` over the N rows.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If there are no rows, or they do not fit the distribution.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If there are no rows, or they do not match the distribution.
 
     Example:
         >>> dist = tfar.MADE([4], [8])
@@ -72,28 +69,20 @@ def log_prob_error(
     value = np.asarray(value, np.float32)
     if not len(value):
         raise ValueError(f"Expected rows to measure on; received shape {value.shape}.")
-    run = make_runner(path.read_bytes(), signatures(dist))
+    run = make_runner(path.read_bytes())
     expected, got = [], []
     for first in range(0, len(value), BATCH_SIZE):
         rows, condition = value[first : first + BATCH_SIZE], conditional_input
         if condition is not None:
             condition = keras.tree.map_structure(lambda t, i=first: np.asarray(t)[i : i + BATCH_SIZE], condition)
         expected.append(_live(dist, rows, condition))
-        got.append(run("log_prob", {"value": rows, **_named(condition)}))
+        named = {name: np.asarray(part, np.float32) for name, part in named_condition(condition).items()}
+        got.append(run("log_prob", {"value": rows, **named})["log_prob"])
     return _summary(np.concatenate(expected).astype(np.float64), np.concatenate(got).astype(np.float64))
 
 
-def _live(dist: Autoregressive, rows: NDArray, condition: Any) -> NDArray:
+def _live(dist: Any, rows: NDArray, condition: Any) -> NDArray:
     return tf.convert_to_tensor(dist.log_prob(rows, conditional_input=condition)).numpy()
-
-
-def _named(condition: Any) -> dict[str, NDArray]:
-    """The condition under the names that the signatures give it."""
-    if condition is None:
-        return {}
-    if isinstance(condition, dict):
-        return {f"conditional_{name}": np.asarray(part, np.float32) for name, part in condition.items()}
-    return {"conditional_input": np.asarray(condition, np.float32)}
 
 
 def _summary(expected: NDArray, got: NDArray) -> LogProbError:

@@ -1,4 +1,4 @@
-"""SavedModels for TF Serving: folders `base/<version>/` that appear whole or not at all."""
+"""Exports SavedModels for TF Serving: complete folders `base/<version>/`."""
 
 import os
 from collections.abc import Mapping
@@ -9,50 +9,52 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from tfar import files
-from tfar.distributions import Autoregressive
 from tfar.heads.base import check_positive_int
+from tfar.laws.signature import Signature
 from tfar.serving import metadata, warmup
 from tfar.serving.errors import ExportError, os_error
-from tfar.serving.replay import Run, example_batch, numpy_runner, replay
-from tfar.serving.signatures import Signature, signatures
+from tfar.serving.replay import Run, numpy_runner, replay
+from tfar.serving.signatures import signatures
 
 WARMUP = "tf_serving_warmup_requests"
-# Operations that TF Serving has no kernel for: they call back into Python.
+# Operations that call back into Python, for which TF Serving has no kernel.
 _PYTHON_OPS = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
 
 
-def export_saved_model(dist: Autoregressive, base_path: str | os.PathLike[str], version: int | None = None) -> Path:
-    """Writes `base_path/<version>/`, which TF Serving serves as it is.
+def export_saved_model(dist: Any, base_path: str | os.PathLike[str], version: int | None = None) -> Path:
+    """Writes the SavedModel `base_path/<version>/`, which TF Serving can serve.
 
-    The folder is written under a hidden name, read back, run and compared with the distribution, and only then renamed:
-    a server that watches `base_path` never sees half a version, and what fails leaves nothing. The signatures, where B
-    is the batch and a conditional model takes `conditional_input` or `conditional_<name>` besides:
+    The folder is written under a hidden name, read back, run, compared with the distribution and then renamed. A server that
+    watches `base_path` therefore sees only complete versions, and a failed export leaves no files. The signatures of an
+    autoregressive distribution, where B is the batch, and a conditional model also takes `conditional_input` or
+    `conditional_<name>`:
 
         serving_default, log_prob   value [B, *event]                                -> log_prob [B]
         site_log_probs              value [B, *event]                                -> site_log_probs [B, sites]
+        observed_log_prob           value, observed [B, *event]                      -> log_prob [B]
         sample                      seed int32 [B, 2]                                -> value [B, *event]
         sample_from_noise           noise [B, sites, noise_size], member_noise [B]   -> value [B, *event]
         complete                    value, observed [B, *event], seed int32 [B, 2]   -> value [B, *event]
 
-    All but seeds are float32; `observed` too, 1 where observed and 0 elsewhere, which every client can send.
-    `member_noise` is an input of ensembles alone. A request whose inputs have another shape or differ in their number of
-    rows fails. A row that is outside the support, NaN, or observed in a pattern that the order forbids is NaN in the
-    output, and leaves the other rows alone. `assets.extra/tfar.json` says what was exported and with which versions, and
-    `assets.extra/tf_serving_warmup_requests` makes the server run every signature before it takes requests.
+    All inputs but seeds are float32, also `observed`, which is 1 where a value is observed and 0 elsewhere. Only ensembles take
+    `member_noise`. A request fails if an input has another shape or another number of rows than the first input. A row that is
+    NaN, outside of the support or observed in a pattern that the order does not allow gives NaN and does not affect other rows.
+    `assets.extra/tfar.json` describes the export, and `assets.extra/tf_serving_warmup_requests` makes the server run every
+    signature before it accepts requests.
 
     Args:
-        dist: a distribution whose condition is not bound: the condition is an input.
-        base_path: folder of all versions; it is made if it is missing.
-        version: int. Default: one more than the highest there, from 1.
+        dist: a distribution without a bound condition, because the condition is an input.
+        base_path: folder of all versions. It is created if it does not exist.
+        version: int. Default: one more than the highest version in the folder, or 1.
 
     Returns:
         The path of the version.
 
     Raises:
-        ValueError: If the distribution cannot be exported, or `base_path` or `version` is not one.
+        ValueError: If the distribution cannot be exported, or `base_path` or `version` is not valid.
         FileExistsError: If the version exists.
-        ExportError: If what was written differs from the distribution, or TF Serving could not run it.
-        OSError: If it could not be written, for example to a full disk.
+        ExportError: If the export differs from the distribution, or TF Serving could not run it.
+        OSError: If a file cannot be written, for example because the disk is full.
 
     Example:
         >>> path = export_saved_model(tfar.MADE([4], [8]), "exported/made")
@@ -66,9 +68,10 @@ def export_saved_model(dist: Autoregressive, base_path: str | os.PathLike[str], 
         write(dist, functions, temporary)
         _check_operations(temporary)
         loaded = tf.saved_model.load(temporary)
-        replay(dist, parts, numpy_runner(functions, parts), numpy_runner(loaded.signatures, parts))
+        run = numpy_runner(loaded.signatures)
+        replay(dist.name, parts, run)
         _write_extra(dist, parts, temporary, path)
-        _replay_warmup(temporary, numpy_runner(loaded.signatures, parts))
+        _replay_warmup(temporary, run)
     return path
 
 
@@ -89,13 +92,13 @@ def _version_path(base_path: str | os.PathLike[str], version: int | None) -> Pat
 
 
 def trace(parts: Mapping[str, Signature]) -> dict[str, Any]:
-    """A concrete function for each signature; those that are one signature share it."""
+    """Traces a concrete function for each signature. Several names of one signature share a function."""
     traced = {id(part): part.concrete() for part in {id(p): p for p in parts.values()}.values()}
     return {name: traced[id(part)] for name, part in parts.items()}
 
 
-def write(dist: Autoregressive, functions: Mapping[str, Any], folder: Path) -> None:
-    """Saves the functions; the module holds raw tf.Variables, as the C++ runtime does not find those of Keras."""
+def write(dist: Any, functions: Mapping[str, Any], folder: Path) -> None:
+    """Saves the functions in a module of raw tf.Variables, because the C++ runtime cannot find the variables of Keras."""
     module = tf.Module(name="tfar")
     module.weights = list(dist.variables)
     try:
@@ -105,10 +108,10 @@ def write(dist: Autoregressive, functions: Mapping[str, Any], folder: Path) -> N
 
 
 def _check_operations(folder: Path) -> None:
-    """Refuses what loads and then fails at the first request: compiled functions and calls into Python.
+    """Refuses functions that a server can load but not run: functions compiled with XLA and calls into Python.
 
     Raises:
-        ExportError: If the graph holds one.
+        ExportError: If the graph contains one.
     """
     model = saved_model_pb2.SavedModel()
     model.ParseFromString((folder / "saved_model.pb").read_bytes())
@@ -117,32 +120,27 @@ def _check_operations(folder: Path) -> None:
     called = sorted({node.op for node in nodes} & _PYTHON_OPS)
     if called:
         raise ExportError(
-            f"The network calls into Python ({', '.join(called)}), which a server cannot: use TensorFlow operations."
+            f"The network calls into Python ({', '.join(called)}), which a server cannot do. Use TensorFlow operations."
         )
     compiled = sorted(f.signature.name for f in graph.library.function if f.attr["_XlaMustCompile"].b)
     if compiled or any(node.attr["_XlaMustCompile"].b for node in nodes):
         raise ExportError(
-            f"The network holds functions with jit_compile=True ({', '.join(compiled)}), which TF Serving cannot run, "
-            "as it disables XLA: leave the compilation to the callers."
+            f"The network contains functions with jit_compile=True ({', '.join(compiled)}), which TF Serving cannot run because "
+            "it disables XLA. Leave the compilation to the caller."
         )
 
 
-def _write_extra(dist: Autoregressive, parts: Mapping[str, Signature], folder: Path, path: Path) -> None:
-    """Writes what TF Serving does not load as part of the model: the description and the requests that warm it up."""
+def _write_extra(dist: Any, parts: Mapping[str, Signature], folder: Path, path: Path) -> None:
+    """Writes the description and the warm-up requests, which are not part of the SavedModel itself."""
     extra = folder / "assets.extra"
     extra.mkdir()
     files.write_json(extra / "tfar.json", metadata.describe(dist, parts, folder))
-    specs = {name: spec for part in parts.values() for name, spec in part.inputs.items()}
-    batch = example_batch(dist, specs)
-    batch["value"] = (
-        parts["sample"].function(**{k: tf.constant(batch[k]) for k in parts["sample"].inputs})["value"].numpy()
-    )
-    requests = [(name, {key: batch[key] for key in part.inputs}) for name, part in parts.items()]
+    requests = [(name, part.example(0).inputs) for name, part in parts.items()]
     warmup.write_requests(extra / WARMUP, path.parent.name, requests)
 
 
 def _replay_warmup(folder: Path, run: Run) -> None:
-    """Runs the warm-up records as they were written: a server that fails one of them does not serve the version.
+    """Runs the written warm-up requests, because a server does not serve a version for which one of them fails.
 
     Raises:
         ExportError: If one fails.

@@ -1,4 +1,4 @@
-"""Files of scores: one log_prob for each row, written a chunk at a time."""
+"""Writers of files of scores, one log_prob for each row, in chunks."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -12,7 +12,7 @@ Chunks = Iterable[tuple[int, NDArray[np.float32]]]
 
 
 def write_npy(path: Path, chunks: Chunks, num_rows: int) -> None:
-    """An array float32 `[N]`."""
+    """Writes a float32 array `[N]`."""
     with open(path, "wb") as file:
         header = {"descr": "<f4", "fortran_order": False, "shape": (num_rows,)}
         np.lib.format.write_array_header_1_0(file, header)
@@ -22,7 +22,7 @@ def write_npy(path: Path, chunks: Chunks, num_rows: int) -> None:
 
 
 def write_csv(path: Path, chunks: Chunks, num_rows: int) -> None:
-    """A table of `row`, counted from 0, and `log_prob`, in nine digits, which give back the float32; or `nan`."""
+    """Writes a table of `row`, from 0, and `log_prob`, with nine digits, which restore the float32, or `nan`."""
     with open(path, "w", newline="", encoding="utf-8") as file:
         file.write("row,log_prob\n")
         for first, scores in chunks:
@@ -31,7 +31,7 @@ def write_csv(path: Path, chunks: Chunks, num_rows: int) -> None:
 
 
 def write_parquet(path: Path, chunks: Chunks, num_rows: int) -> None:
-    """A table of `row` int64, counted from 0, and `log_prob` float32."""
+    """Writes a table of `row`, int64 from 0, and `log_prob`, float32."""
     arrow, parquet = require_parquet()
     schema = arrow.schema([("row", arrow.int64()), ("log_prob", arrow.float32())])
     with open(path, "wb") as file:
@@ -43,10 +43,10 @@ def write_parquet(path: Path, chunks: Chunks, num_rows: int) -> None:
 
 
 def require_parquet() -> tuple[Any, Any]:
-    """pyarrow and its Parquet module.
+    """Imports pyarrow and its Parquet module.
 
     Raises:
-        ImportError: If it is not installed; says how to get it.
+        ImportError: If pyarrow is not installed. The message says how to install it.
     """
     try:
         import pyarrow
@@ -64,11 +64,11 @@ WRITERS: dict[str, Callable[[Path, Chunks, int], None]] = {
 
 
 def check_out(out: Path) -> None:
-    """Checks the name of a file of scores, and that its kind can be written, before anything is computed.
+    """Checks that a file of scores can be written, before the scores are computed.
 
     Raises:
-        ValueError: If its suffix is another, or a folder has that name.
-        ImportError: If pyarrow is needed and not installed.
+        ValueError: If the suffix is not supported, or the path is a folder.
+        ImportError: If pyarrow is required but not installed.
     """
     if out.suffix not in WRITERS:
         raise ValueError(f"expected a file of scores that ends with {', '.join(WRITERS)}; received {out}")

@@ -1,4 +1,4 @@
-"""Scores of rows that do not fit into memory, by an exported model, in a run that may be killed."""
+"""Scores rows that may be larger than memory with an exported model, in runs that can be resumed."""
 
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -17,26 +17,26 @@ from tfar.serving.score_files import WRITERS, check_out
 
 
 class Batches(Protocol):
-    """Batches of rows that can be read from any batch on, such as `tfar.data.open_rows` makes."""
+    """Batches of rows that can be read from any batch on, such as those of `tfar.data.open_rows`."""
 
     @property
     def identity(self) -> Mapping[str, Any]:
-        """Plain JSON: what tells these rows, and these batches, from others."""
+        """JSON values that identify the rows and how they are batched."""
 
     def batches(self, skip: int = 0) -> Iterable[Any]:
-        """The batches without the first `skip`."""
+        """Returns the batches after the first `skip`."""
 
 
 @dataclass(frozen=True)
 class Scored:
-    """What a run of `score` has done.
+    """The result of `score`.
 
     Args:
         path: the file of the scores.
         num_rows: int.
-        num_resumed: int. How many of them an earlier run, which was stopped, had scored.
-        num_nan: int. Rows whose values are outside the support, missing or not finite.
-        first_nan: int. The first of those rows, counted from 0; -1 if there is none.
+        num_resumed: int. Number of rows that an earlier, interrupted run had scored.
+        num_nan: int. Number of rows whose values are outside of the support, missing or not finite.
+        first_nan: int. The first of these rows, from 0; -1 if there is none.
     """
 
     path: Path
@@ -55,28 +55,28 @@ def score(
 ) -> Scored:
     """Writes the log_prob of each row, in nats, with constant memory.
 
-    The rows so far lie in the hidden folder `.<name of out>.part` beside `out`, at most a second of work behind. If the
-    run is killed, or the disk is full, the same call goes on from there: in the result no row is lost and none is
-    repeated, and on the same machine it equals that of an unbroken run to the last bit. `out` takes its name when it is
-    complete; a file that was there is replaced.
+    About every second the scores are saved in the hidden folder `.<name of out>.part` in the folder of `out`. If the run is
+    killed, or the disk is full, the same call resumes from there. The result has every row exactly once and, on the same
+    machine, equals that of an uninterrupted run to the last bit. `out` is written when all rows are scored and replaces an
+    existing file.
 
-    A row whose values are outside the support, missing or not finite is NaN, and only that row.
+    The score of a row is NaN if its values are outside of the support, missing or not finite; other rows are not affected.
 
     Args:
-        export: folder of an exported SavedModel: of all versions, of which the newest is taken, or of one.
+        export: folder of an exported SavedModel: of all versions, which means the newest one, or of one version.
         data: `tfar.data.open_rows(...)`, or a `tf.data.Dataset` of batches: arrays `[B, *event_shape]`, or dicts of
-            `value` and `conditional_input` for a conditional model. To resume, a dataset must give the same batches
-            again; this is not checked beyond its element_spec and its cardinality.
+            `value` and `conditional_input` for a conditional model. To resume, a dataset must yield the same batches
+            again; only its element_spec and cardinality are checked.
         out: `.csv` (columns row and log_prob), `.npy` (float32 `[N]`) or `.parquet` (columns row and log_prob).
-        progress: called with the number of rows scored so far; on a resumed run first with those of the runs before.
+        progress: called with the number of rows scored so far, in a resumed run first with the number of resumed rows.
 
     Returns:
         `Scored`.
 
     Raises:
-        ValueError: If `export`, `data` or `out` is not one, if they do not fit, or if what lies in the hidden folder
-            was scored by another model or on other rows.
-        OSError: If it could not be written, for example to a full disk; what was scored is kept.
+        ValueError: If `export`, `data` or `out` is not valid, if they do not match, or if the hidden folder has scores of another
+            model or of other rows.
+        OSError: If a file cannot be written, for example because the disk is full. The scores so far are kept.
 
     Example:
         >>> _ = tfar.serving.export_saved_model(tfar.MADE([4], [8]), "exported/made")
@@ -131,7 +131,7 @@ def _count_nan(done: PartialScores) -> tuple[int, int]:
 
 
 class _Dataset:
-    """The batches of a `tf.data.Dataset`."""
+    """Batches of a `tf.data.Dataset`."""
 
     def __init__(self, dataset: tf.data.Dataset) -> None:
         self.dataset = dataset

@@ -1,4 +1,4 @@
-"""TFLite files: one file with all signatures, any batch size, built-in operations alone."""
+"""Exports TFLite files: one file with all signatures, any batch size and only built-in operations."""
 
 import os
 import tempfile
@@ -8,37 +8,35 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from tfar import files
-from tfar.distributions import Autoregressive
 from tfar.serving import saved_model
 from tfar.serving.errors import ExportError
-from tfar.serving.replay import Batch, Run, numpy_runner, replay
-from tfar.serving.signatures import Signature, signatures
+from tfar.serving.replay import Batch, Run, replay
+from tfar.serving.signatures import signatures
 
 QUANTIZE = (None, "float16", "dynamic")
 
 
-def export_tflite(dist: Autoregressive, path: str | os.PathLike[str], quantize: str | None = None) -> Path:
+def export_tflite(dist: Any, path: str | os.PathLike[str], quantize: str | None = None) -> Path:
     """Writes one TFLite file with the signatures of `export_saved_model`.
 
-    Only built-in operations are used, so that the plain runtime runs it; the batch size is that of the inputs, which a
-    signature runner sees to by itself. The file is run and compared with the distribution before it takes its name.
+    It uses only built-in operations, so the plain runtime can run it, and takes any batch size. The file is run and compared
+    with the distribution before it gets its name.
 
     Args:
-        dist: a distribution whose condition is not bound: the condition is an input.
-        path: path that ends with `.tflite`. A file that is there is replaced.
-        quantize: None for float32 weights; "float16" stores them in half the space; "dynamic" stores the large ones as
-            8-bit integers. The last two change the model: `log_prob_error` says by how much on your data.
+        dist: a distribution without a bound condition, because the condition is an input.
+        path: path that ends with `.tflite`. An existing file is replaced.
+        quantize: None for float32 weights, "float16" to store the weights in half the space, or "dynamic" to store large
+            weights as 8-bit integers. The last two change the model; `log_prob_error` measures by how much on data.
 
     Returns:
         The path.
 
     Raises:
-        ValueError: If the distribution cannot be exported, or `path` or `quantize` is not one.
+        ValueError: If the distribution cannot be exported, or `path` or `quantize` is not valid.
         ExportError: If the network needs operations that TFLite lacks, or the file differs from the distribution.
-        OSError: If it could not be written, for example to a full disk.
+        OSError: If the file cannot be written, for example because the disk is full.
 
     Example:
         >>> export_tflite(tfar.MADE([4], [8]), "made.tflite").name
@@ -52,7 +50,7 @@ def export_tflite(dist: Autoregressive, path: str | os.PathLike[str], quantize: 
     relative = 1e-5 if quantize is None else None
     with files.replacing(path, ".tflite") as temporary:
         content = _convert(dist, functions, quantize)
-        replay(dist, parts, numpy_runner(functions, parts), make_runner(content, parts), relative)
+        replay(dist.name, parts, make_runner(content), relative)
         temporary.write_bytes(content)
     return path
 
@@ -69,12 +67,12 @@ def _checked_path(path: str | os.PathLike[str]) -> Path:
     return path
 
 
-def _convert(dist: Autoregressive, functions: Mapping[str, Any], quantize: str | None) -> bytes:
-    """Converts by way of a SavedModel, as only that keeps several signatures and their names."""
+def _convert(dist: Any, functions: Mapping[str, Any], quantize: str | None) -> bytes:
+    """Converts through a SavedModel, the only way that keeps several signatures and their names."""
     with tempfile.TemporaryDirectory(prefix="tfar-") as folder:
         saved_model.write(dist, functions, Path(folder))
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=sorted(functions))
-        # Otherwise the converter drops the activation that follows a product with a computed kernel without bias.
+        # Without this, the converter drops the activation after a product with a computed kernel and no bias.
         converter.unfold_batchmatmul = True
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         if quantize is not None:
@@ -83,7 +81,7 @@ def _convert(dist: Autoregressive, functions: Mapping[str, Any], quantize: str |
             converter.target_spec.supported_types = [tf.float16]
         try:
             return converter.convert()
-        except Exception as error:  # The converter raises classes of its own, and Exception itself.
+        except Exception as error:  # The converter raises its own classes and plain Exception.
             raise ExportError(f"TFLite cannot convert this network: {_first_lines(error)}") from error
 
 
@@ -91,13 +89,13 @@ def _first_lines(error: Exception) -> str:
     return " ".join(line.strip() for line in str(error).splitlines()[:6])[:800]
 
 
-def make_runner(content: bytes, parts: Mapping[str, Signature]) -> Run:
-    """A runner of the signatures of a TFLite file."""
+def make_runner(content: bytes) -> Run:
+    """Makes a runner of the signatures of a TFLite file."""
     interpreter = _interpreter(content)
 
-    def run(name: str, inputs: Batch) -> NDArray:
+    def run(name: str, inputs: Batch) -> Batch:
         outputs = interpreter.get_signature_runner(name)(**inputs)
-        return np.array(outputs[parts[name].output])
+        return {key: np.array(output) for key, output in outputs.items()}
 
     return run
 

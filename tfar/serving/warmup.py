@@ -1,6 +1,6 @@
-"""Requests with which TF Serving warms a model up: a TFRecord of its PredictionLog messages.
+"""Warm-up requests of TF Serving: a TFRecord of PredictionLog messages.
 
-The messages are small and their field numbers fixed, so they are encoded here and need no package of TF Serving:
+The messages are encoded here, which is simple and spares the dependency on a package of TF Serving:
 
     PredictionLog  { PredictLog predict_log = 6 }       PredictLog { PredictRequest request = 1 }
     PredictRequest { ModelSpec model_spec = 1; map<string, TensorProto> inputs = 2 }
@@ -20,10 +20,10 @@ from tfar.serving.errors import os_error
 def write_requests(
     path: str | os.PathLike[str], model_name: str, requests: Iterable[tuple[str, dict[str, NDArray]]]
 ) -> None:
-    """Writes one record for each request, a pair of a signature's name and its inputs.
+    """Writes a record for each request, a pair of the name of a signature and its inputs.
 
     Raises:
-        OSError: If it could not be written.
+        OSError: If the file cannot be written.
     """
     try:
         with tf.io.TFRecordWriter(os.fspath(path)) as writer:
@@ -34,7 +34,7 @@ def write_requests(
 
 
 def prediction_log(model_name: str, signature: str, inputs: dict[str, NDArray]) -> bytes:
-    """Encodes a PredictionLog whose request asks `signature` of `model_name` for `inputs`."""
+    """Encodes a PredictionLog of a request to a signature of a model."""
     spec = _field(1, model_name.encode()) + _field(3, signature.encode())
     request = _field(1, spec)
     for name, value in inputs.items():
@@ -44,7 +44,7 @@ def prediction_log(model_name: str, signature: str, inputs: dict[str, NDArray]) 
 
 
 def read_requests(path: str | os.PathLike[str]) -> list[tuple[str, dict[str, NDArray]]]:
-    """Reads what `write_requests` wrote: a signature's name and its inputs for each record."""
+    """Reads the file that `write_requests` wrote."""
     return [_request(record) for record in tf.data.TFRecordDataset(os.fspath(path)).as_numpy_iterator()]
 
 
@@ -62,7 +62,7 @@ def _request(record: bytes) -> tuple[str, dict[str, NDArray]]:
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
-    """The numbers and contents of length-delimited fields: the inverse of `_field`."""
+    """Yields the numbers and contents of length-delimited fields, the inverse of `_field`."""
     at = 0
     while at < len(message):
         key, at = _read_varint(message, at)
@@ -72,7 +72,7 @@ def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _read_varint(message: bytes, at: int) -> tuple[int, int]:
-    """The number that starts at a byte, and the byte after it."""
+    """Returns the number that starts at a byte, and the position after it."""
     value, shift = 0, 0
     while message[at] > 0x7F:
         value, shift, at = value | (message[at] & 0x7F) << shift, shift + 7, at + 1
@@ -80,7 +80,7 @@ def _read_varint(message: bytes, at: int) -> tuple[int, int]:
 
 
 def _field(number: int, content: bytes) -> bytes:
-    """A length-delimited field: strings, bytes, messages."""
+    """Encodes a length-delimited field: a string, bytes or a message."""
     return _varint(number << 3 | 2) + _varint(len(content)) + content
 
 

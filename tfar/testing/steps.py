@@ -46,8 +46,7 @@ def check_steps(
     for member in members:
         walk = _Steps(member, x, condition, rtol)
         walk.check_steps()
-        if not dist.network.stages:
-            walk.check_prefill()
+        walk.check_prefill()
         if dist.network.streams:
             walk.check_streams()
 
@@ -111,14 +110,23 @@ class _Steps:
     def check_prefill(self) -> None:
         """Compares the step after `prefill` with the pass, after a few lengths."""
         sizes = {size for _, size in self.groups}
-        if len(sizes) > 1:
+        has_pass = type(self.network).prefill is not AutoregressiveNetwork.prefill
+        if len(sizes) > 1 or (self.network.stages and not has_pass):
             return
         by_step = np.asarray(permuted(tf.constant(self.values), tf.constant(self.order)))
         by_step = by_step.reshape(self.num_rows, len(self.groups), sizes.pop(), *self.values.shape[2:])
-        for length in sorted({0, len(self.groups) // 2, len(self.groups) - 1}):
+        stage, last = self.network.stages[0] if self.network.stages else 1, len(self.groups) - 1
+        for length in sorted({0, last // 2 // stage * stage, last // stage * stage}):
             state = self.network.prefill(self.start(), tf.constant(by_step), tf.constant(length))
+            state = start_stages(self.network, state, length, self.x_previous(length), self.weights)
             params, _ = self.network.step(state, tf.constant(length), self.x_previous(length), self.weights)
             self.compare(params, np.full(self.num_rows, length), f"the step after a prefix of {length} steps")
+        if self.network.streams and has_pass:
+            lengths = (last - np.arange(self.num_rows, dtype=np.int32)) % len(self.groups)
+            state = self.network.prefill(self.start(), tf.constant(by_step), tf.constant(lengths))
+            x = tf.stack([self.x_previous(int(length))[row] for row, length in enumerate(lengths)])
+            params, _ = self.network.step(state, tf.constant(lengths), x, self.weights)
+            self.compare(params, lengths, f"the steps after prefixes of {lengths.tolist()} steps")
 
     def check_streams(self) -> None:
         """Compares rows that are at different positions with the pass: row i is i steps behind the first."""

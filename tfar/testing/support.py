@@ -68,7 +68,8 @@ def condition_rows(dist: Autoregressive, conditional_input: Any, num_rows: int, 
         seed: int. Of the random conditions.
 
     Returns:
-        None, or float32 `[num_rows, *conditional_shape]` or a dict of them.
+        None, or float32 `[num_rows, *conditional_shape]` or a dict of them. A random condition whose length is not fixed is as
+        long as an event.
     """
     shape = dist.conditional_shape
     if shape is None:
@@ -76,7 +77,11 @@ def condition_rows(dist: Autoregressive, conditional_input: Any, num_rows: int, 
     bound = dist.bound_condition if conditional_input is None else conditional_input
     if bound is None:
         generator = np.random.default_rng([seed, 1])
-        draw = lambda s: generator.uniform(0.5, 1.5, size=(num_rows, *s))  # noqa: E731
+        length = dist.event_shape[0] if len(dist.event_shape) else None
+
+        def draw(shape: tuple[int | None, ...]) -> NDArray[np.float64]:
+            return generator.uniform(0.5, 1.5, size=(num_rows, *[length if size is None else size for size in shape]))
+
         drawn = {name: draw(s) for name, s in shape.items()} if isinstance(shape, dict) else draw(shape)
         return condition(drawn, shape)
     rows = [
@@ -141,14 +146,14 @@ def enumerate_events(dist: Autoregressive) -> NDArray[np.float32]:
     Raises:
         ValueError: If the support is not finite or holds more than `MAX_EVENTS` events.
     """
-    values = site_values(dist)
+    shape, values = event_shape(dist), site_values(dist)
     number = float(np.sum([np.log2(len(entry)) for entry in values]))
     if number > np.log2(MAX_EVENTS):
         raise ValueError(
             f"Expected a support of at most {MAX_EVENTS} events, because all are enumerated; received 2**{number:.0f}. "
             "Make the same distribution with a smaller `event_shape`."
         )
-    return np.array(list(itertools.product(*values)), np.float32).reshape(-1, *event_shape(dist))
+    return np.array(list(itertools.product(*values)), np.float32).reshape(-1, *shape)
 
 
 def log_probs(dist: Autoregressive, values: Any, conditional_input: Any, seed: int) -> NDArray[np.float64]:

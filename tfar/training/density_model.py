@@ -2,40 +2,52 @@
 
 import math
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
+import tensorflow_probability as tfp
 
-from tfar import files, model_files
-from tfar.distributions import Autoregressive
+from tfar import files
+from tfar.training import forms, keras_private
+from tfar.training.arguments import check_int, check_seed
 from tfar.training.batches import Batches, FollowEpoch
+from tfar.training.checks import DataCheck, LossCheck
+from tfar.training.run_folder import Run
 
-KEYS = ("value", "conditional_input", "observed", "sample_weight")
+METRICS = ("loss", "nll", "bits_per_dim", "neg_elbo")
+NEEDED = ("training_loss", "evaluate", "valid_rows", "check_rows", "awaits_data", "layers")
+# Rows of a stream that a distribution which awaits all rows is initialised with, at most.
+STREAMED_ROWS = 10_000
 
 
 @keras.saving.register_keras_serializable("tfar")
 class DensityModel(keras.Model):
-    """Trains a distribution with `fit`; `predict` and a call give `log_prob`.
+    """Trains a distribution with `fit`; `predict` and a call return `log_prob`.
 
-    Data are arrays or datasets of `x`, of `(x, None, sample_weight)`, or of dicts with the keys `value`,
-    `conditional_input`, `observed` and `sample_weight`. In `fit`, `loss` is the training objective of the distribution; `nll`
-    (nats an event) and `bits_per_dim` of evaluation come from its `log_prob`, or from the objective if that is asked for.
+    The data are arrays, or data sets whose batches are `x`, `(x, None, sample_weight)`, or dicts with the keys `value`,
+    `conditional_input`, `observed`, `site_weight` and `sample_weight`. For rows of different lengths, `observed` is a mask of
+    the first values: `tf.sequence_mask(lengths)`.
 
-    All randomness of training is a function of (seed, `optimizer.iterations`), and the shuffling of arrays one of
-    (seed, epoch), so that a run resumed from a backup equals an unbroken one.
+    `loss` is the training objective of the distribution. `evaluate` reports `nll` in nats per event and `bits_per_dim`, which
+    divides by the number of observed values of the row; or `neg_elbo` of a model that has a bound instead of a likelihood.
+    With sample weights w, `fit` and `evaluate` report sum(w * loss) / sum(w); the gradient is that of sum(w * loss) divided
+    by the number of rows, as in Keras.
+
+    The randomness of training is a function of (seed, `optimizer.iterations`), and the shuffling of arrays is a function of
+    (seed, epoch). A run that is resumed from a `Backup` equals one that was never interrupted.
 
     Args:
         dist: the distribution.
         seed: int.
-        validation_draws: int. 0: evaluation takes `log_prob`. Otherwise it takes the mean training objective of so many draws for
-            each row, the same every time, and with dropout: of an orderless model, whose `log_prob` takes a pass for each
-            site, an estimate of the mean over all orders in that many passes.
-        **kwargs: those of `keras.Model`.
+        validation_draws: int. 0: `evaluate` computes the likelihood. Otherwise it computes the mean of this number of draws of
+            the training objective, which are the same every time and use dropout. For a model of all orders, whose
+            likelihood takes a pass for each site, this estimates the mean over the orders in as many passes.
+        **kwargs: arguments of `keras.Model`.
 
     Raises:
-        ValueError: If `dist` is not a `tfar.Autoregressive`, or `validation_draws` is negative.
+        ValueError: If `dist` is not a distribution that can be trained, or a number is out of range.
 
     Example:
         >>> model = tfar.training.DensityModel(tfar.MADE(event_shape=[4], hidden_units=[8]))
@@ -45,110 +57,154 @@ class DensityModel(keras.Model):
         ['bits_per_dim', 'loss', 'nll']
     """
 
-    def __init__(self, dist: Autoregressive, seed: int = 0, validation_draws: int = 0, **kwargs: Any) -> None:
+    def __init__(self, dist: Any, seed: int = 0, validation_draws: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if not isinstance(dist, Autoregressive):
-            raise ValueError(f"Expected `dist` to be a tfar.Autoregressive; received {type(dist).__name__}.")
+        is_trainable = isinstance(dist, tfp.distributions.Distribution) and all(hasattr(dist, n) for n in NEEDED)
+        if not is_trainable:
+            raise ValueError(f"Expected `dist` to be a distribution of tfar; received a {type(dist).__name__}.")
         self.dist = dist
-        if validation_draws < 0:
-            raise ValueError(f"Expected `validation_draws` of at least 0; received {validation_draws!r}.")
-        self.seed, self.validation_draws = int(seed), int(validation_draws)
-        self.network, self.head = dist.network, dist.head
-        self._nll = keras.metrics.Mean("nll")
-        self._bits_per_dim = keras.metrics.Mean("bits_per_dim")
+        self.seed, self.validation_draws = check_seed(seed), check_int("validation_draws", validation_draws, 0)
+        for name, layer in dist.layers.items():  # Keras finds the weights in attributes, and files have their names.
+            setattr(self, name, layer)
+        self._means = [keras.metrics.Mean(name) for name in METRICS[1:]]
         self.built = True
 
     def build(self, input_shape: Any = None) -> None:
-        """The variables exist since the distribution was made."""
+        """Does nothing: the variables exist since the distribution was made."""
         self.built = True
 
     def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
-        """`log_prob [B]` of a batch in any of the forms of the data."""
-        value, condition, observed, _ = self._unpack(inputs)
-        return self._log_prob(value, condition, observed)
+        """Returns `log_prob [B]` of a batch in any form of the data; a lower bound of it, of a model with a bound."""
+        return -self._scores(forms.unpack(inputs))[1]
 
     def compile(
-        self, optimizer: Any = "adam", loss: Any = None, jit_compile: bool | str = "auto", **kwargs: Any
+        self,
+        optimizer: Any = "adam",
+        *,
+        jit_compile: bool | str = "auto",
+        steps_per_execution: int = 1,
+        run_eagerly: bool = False,
+        auto_scale_loss: bool = True,
+        loss: Any = None,
+        metrics: Any = None,
     ) -> None:
-        """As `keras.Model.compile`, without a loss.
+        """Configures the model for training as `keras.Model.compile` does, without losses and metrics.
 
-        "auto" compiles with XLA if the distribution's eager calls do, unless there are several replicas. With Keras's
-        `steps_per_execution` of 10, say, a small model trains faster: so many of the same updates a call, and callbacks of
-        batches after them.
+        Args:
+            optimizer: a name or an optimizer.
+            jit_compile: bool, or "auto": compile with XLA if the eager calls of the distribution do, unless there are several
+                replicas.
+            steps_per_execution: int. Number of steps in one call. 10, say, makes the training of a small model faster.
+            run_eagerly: bool.
+            auto_scale_loss: bool. Scale the loss where the dtype policy is "mixed_float16".
+            loss: None: the distribution has its own objective.
+            metrics: None: they would compare a prediction with a target, and there are no targets.
+
+        Raises:
+            ValueError: If a loss or metrics are given.
         """
         if loss is not None:
             raise ValueError(f"Expected no `loss`: the distribution has its own training objective; received {loss!r}.")
+        if metrics is not None:
+            raise ValueError(
+                f"Expected no `metrics`: there are no targets, and `evaluate` reports the likelihood; received {metrics!r}."
+            )
         if jit_compile == "auto":
-            jit_compile = self.dist.jit_compile and self.distribute_strategy.num_replicas_in_sync == 1
-        super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
+            jit_compile = self.dist.jit_compile and self._num_replicas == 1
+        super().compile(
+            optimizer=optimizer,
+            jit_compile=jit_compile,
+            steps_per_execution=steps_per_execution,
+            run_eagerly=run_eagerly,
+            auto_scale_loss=auto_scale_loss,
+        )
+
+    def get_compile_config(self) -> dict[str, Any]:
+        """The arguments of `compile` that make the same configuration again."""
+        config = super().get_compile_config() or {}
+        return {name: config[name] for name in ("optimizer", "jit_compile", "steps_per_execution") if name in config}
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
-        """The inverse of `get_compile_config`, so that a file brings the optimiser and its state back."""
+        """The inverse of `get_compile_config`, so that a file restores the optimizer and its state."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
 
     # One step --------------------------------------------------------------------------------------------------------
 
     def train_step(self, data: Any) -> dict[str, Any]:
-        value, condition, observed, weight = self._unpack(data)
-        seed = tf.stack([tf.constant(self.seed), tf.cast(tf.convert_to_tensor(self.optimizer.iterations), tf.int32)])
+        batch = forms.unpack(data)
+        iteration = tf.cast(tf.convert_to_tensor(self.optimizer.iterations), tf.int32)
+        count = tf.cast(tf.shape(batch.value)[0], tf.float32)
+        batch = self._with_a_row(batch)
         with tf.GradientTape() as tape:
-            losses = self.dist.training_loss(value, condition, observed=observed, seed=seed)
-            total, count = tf.reduce_sum(_weighted(losses, weight)), tf.cast(tf.shape(losses)[0], tf.float32)
-            sums = self._global_sum(tf.stop_gradient(tf.stack([total, count])))
+            losses = self.dist.training_loss(
+                batch.value,
+                batch.conditional_input,
+                seed=tf.stack([tf.constant(self.seed), iteration]),
+                step=iteration,
+                **batch.keywords,
+            )
+            total = tf.reduce_sum(_weighted(losses, batch.sample_weight))
+            weight = count if batch.sample_weight is None else tf.reduce_sum(batch.sample_weight)
+            sums = self._global_sum(tf.stop_gradient(tf.stack([total, count, weight])))
             loss = total / sums[1]
             if self.losses:
-                loss += tf.add_n(self.losses) / self.distribute_strategy.num_replicas_in_sync
+                loss += tf.add_n(self.losses) / self._num_replicas
             scaled = self.optimizer.scale_loss(loss)
         variables = self.trainable_weights
-        self.optimizer.apply_gradients(zip(tape.gradient(scaled, variables), variables, strict=True))
-        # The mean over all replicas on each of them, as Keras reports the plain mean of what the replicas return.
-        self._loss_tracker.update_state(sums[0] / sums[1], sample_weight=sums[1])
-        return {"loss": self._loss_tracker.result()}
+        gradients = tape.gradient(scaled, variables)
+        is_finite = tf.math.is_finite(sums[0])  # Else one bad row would make every weight NaN.
+        gradients = [None if g is None else tf.where(is_finite, g, tf.zeros_like(g)) for g in gradients]
+        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        # Every replica reports the mean over all replicas, as Keras takes the plain mean of what they return.
+        tracker = self._metric("loss")
+        tracker.update_state(tf.math.divide_no_nan(sums[0], sums[2]), sample_weight=sums[2])
+        return {"loss": tracker.result()}
 
     def test_step(self, data: Any) -> dict[str, Any]:
-        value, condition, observed, weight = self._unpack(data)
-        nll = self._evaluated(value, condition, observed)
-        weight = tf.ones_like(nll) if weight is None else weight
-        nll = _weighted(nll, weight) / tf.where(weight > 0.0, weight, tf.ones_like(weight))
-        dims = math.prod(self.network.event_shape)
-        self._loss_tracker.update_state(nll, sample_weight=weight)
-        self._nll.update_state(nll, sample_weight=weight)
-        self._bits_per_dim.update_state(nll / (dims * math.log(2.0)), sample_weight=weight)
-        return {metric.name: metric.result() for metric in (self._loss_tracker, self._nll, self._bits_per_dim)}
+        batch = self._with_a_row(forms.unpack(data))
+        kind, losses = self._scores(batch, self.validation_draws)
+        weight = tf.ones_like(losses) if batch.sample_weight is None else batch.sample_weight
+        losses = tf.where(tf.equal(weight, 0.0), tf.zeros_like(losses), losses)  # a row of weight zero may be NaN
+        reported = {"loss": (losses, weight), kind: (losses, weight)}
+        if kind == "nll":
+            dimensions = forms.observed_dimensions(batch, self.dist)
+            bits = tf.math.divide_no_nan(losses, dimensions * math.log(2.0))
+            reported["bits_per_dim"] = (bits, tf.where(dimensions > 0.0, weight, tf.zeros_like(weight)))
+        for name, (values, weights) in reported.items():
+            self._metric(name).update_state(values, sample_weight=weights)
+        return {name: self._metric(name).result() for name in reported}
 
     def predict_step(self, data: Any) -> tf.Tensor:
-        return self.call(data)
+        batch = forms.unpack(data)
+        return -self._scores(self._with_a_row(batch))[1][: tf.shape(batch.value)[0]]
 
-    def _log_prob(self, value: Any, condition: Any, observed: Any) -> tf.Tensor:
-        if observed is None:
-            return self.dist.log_prob(value, conditional_input=condition)
-        return self.dist.log_prob(value, conditional_input=condition, observed=observed)
+    def _scores(self, batch: forms.Batch, draws: int = 0) -> tuple[str, tf.Tensor]:
+        """What evaluation reports of each row, in nats, and under which name."""
+        if draws:
+            seeds = [tf.constant([-1, draw]) for draw in range(draws)]  # No step of training has these seeds.
+            losses = [
+                self.dist.training_loss(batch.value, batch.conditional_input, seed=seed, **batch.keywords)
+                for seed in seeds
+            ]
+            return "nll", tf.add_n(losses) / draws
+        scores = self.dist.evaluate(batch.value, batch.conditional_input, **batch.keywords)
+        return ("nll", scores["nll"]) if "nll" in scores else ("neg_elbo", -scores["elbo"])
 
-    def _evaluated(self, value: Any, condition: Any, observed: Any) -> tf.Tensor:
-        """What evaluation reports of each row, in nats."""
-        if not self.validation_draws:
-            return -self._log_prob(value, condition, observed)
-        seeds = [tf.constant([-1, draw]) for draw in range(self.validation_draws)]  # no step of training has them
-        draws = [self.dist.training_loss(value, condition, observed=observed, seed=seed) for seed in seeds]
-        return tf.add_n(draws) / len(draws)
+    def _metric(self, name: str) -> keras.metrics.Metric:
+        return next(metric for metric in self.metrics if metric.name == name)
+
+    @property
+    def _num_replicas(self) -> int:
+        return self.distribute_strategy.num_replicas_in_sync
+
+    def _with_a_row(self, batch: forms.Batch) -> forms.Batch:
+        return forms.with_a_row(batch) if self._num_replicas > 1 else batch
 
     def _global_sum(self, values: tf.Tensor) -> tf.Tensor:
-        if self.distribute_strategy.num_replicas_in_sync == 1:
+        if self._num_replicas == 1:
             return values
         return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, values)
-
-    def _unpack(self, data: Any) -> tuple[Any, Any, Any, tf.Tensor | None]:
-        """Value, condition, observed and weight of a batch in any of the forms of the data."""
-        x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
-        if y is not None:
-            raise ValueError(
-                "Expected no targets: a density model learns from `x`, or `(x, None, sample_weight)`; received y."
-            )
-        parts = _checked_dict(x) if isinstance(x, dict) else {"value": x}
-        weight = parts.get("sample_weight", weight)
-        weight = None if weight is None else tf.reshape(tf.cast(weight, tf.float32), [-1])
-        return parts["value"], parts.get("conditional_input"), parts.get("observed"), weight
 
     # Loops -----------------------------------------------------------------------------------------------------------
 
@@ -165,83 +221,107 @@ class DensityModel(keras.Model):
         shuffle: bool = True,
         class_weight: Any = None,
         sample_weight: Any = None,
+        validation_batch_size: int | None = None,
         **kwargs: Any,
     ) -> Any:
-        """As `keras.Model.fit`, for densities: no targets, and arrays are shuffled as a function of (seed, epoch).
+        """Trains as `keras.Model.fit` does, without targets; arrays are shuffled as a function of (seed, epoch).
 
-        A distribution whose initial weights depend on data, and which has seen none, is shown the first batch before.
+        A distribution that awaits data is initialised before the first step.
+
+        Raises:
+            ValueError: If the data have a form that does not fit, a row is outside the support (the error names row and
+                site), or the loss of a step is not finite.
         """
         if class_weight is not None:
             raise ValueError("Expected no `class_weight`, as there are no classes; use `sample_weight`.")
-        x = _pack(x, y, sample_weight)
+        x = self._packed(x, y, sample_weight)
         if validation_split and validation_data is None:
-            x, validation_data = _split(x, validation_split)
+            x, validation_data = forms.split(x, validation_split)
         elif isinstance(validation_data, tuple):
-            validation_data = _pack(*keras.utils.unpack_x_y_sample_weight(validation_data))
-        else:
-            validation_data = _lists_as_arrays(validation_data)
-        callbacks = list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks] if callbacks else []
-        if _is_arrays(x):
+            validation_data = self._packed(*keras.utils.unpack_x_y_sample_weight(validation_data))
+        elif validation_data is not None:
+            validation_data = self._packed(validation_data)
+        if forms.is_arrays(x):
             x, batch_size = Batches(x, batch_size or 32, seed=self.seed, shuffle=shuffle), None
-            callbacks.insert(0, FollowEpoch(x))
-        if isinstance(x, Batches):
-            shuffle = False
-        if _is_arrays(validation_data):
-            size = kwargs.pop("validation_batch_size", None) or (x.batch_size if isinstance(x, Batches) else batch_size)
-            validation_data = Batches(validation_data, size or 32, shuffle=False)
-        if self.dist.awaits_data:
-            self._initialize(x)
-        return super().fit(
-            x,
-            batch_size=batch_size,
-            epochs=epochs,
-            verbose=verbose,
-            callbacks=callbacks,
-            validation_data=validation_data,
-            shuffle=shuffle,
-            **kwargs,
-        )
-
-    def _initialize(self, x: Any) -> None:
-        """Shows the first batch to a distribution whose initial weights depend on data."""
-        if isinstance(x, keras.utils.PyDataset):
-            batch = x[0]
-        elif isinstance(x, tf.data.Dataset):
-            batch = next(iter(x))
-        else:
-            raise ValueError(
-                f"Expected arrays or a tf.data.Dataset, whose first batch {type(self.dist).__name__} is initialised with; "
-                f"received {type(x).__name__}. Call `dist.initialize(batch)` before `fit`."
+        batches = x if isinstance(x, Batches) else None
+        if forms.is_arrays(validation_data):
+            size = validation_batch_size or (batches.batch_size if batches else batch_size)
+            validation_data, validation_batch_size = Batches(validation_data, size or 32, shuffle=False), None
+        check = DataCheck(self.dist)
+        data, validation_data = check.data(x), check.data(validation_data)
+        self.initialize(x)
+        before = [LossCheck(batches), *([FollowEpoch(batches)] if batches else [])]
+        callbacks = [*before, *_listed(callbacks)]
+        with check.raising(), Run(self, callbacks, kwargs.get("initial_epoch", 0)) as run:
+            return super().fit(
+                data,
+                batch_size=batch_size,
+                epochs=epochs,
+                verbose=verbose,
+                callbacks=run.callbacks,
+                validation_data=validation_data,
+                shuffle=shuffle and batches is None,
+                validation_batch_size=validation_batch_size,
+                **kwargs,
             )
-        value, condition, *_ = self._unpack(batch)
-        with self.distribute_strategy.scope():
-            self.dist.initialize(value, condition)
 
     def evaluate(self, x: Any = None, y: Any = None, batch_size: Any = None, **kwargs: Any) -> Any:
-        """As `keras.Model.evaluate`: `loss` and `nll` in nats an event, `bits_per_dim`; see `validation_draws`."""
-        x = _pack(x, y, kwargs.pop("sample_weight", None))
-        if _is_arrays(x):
+        """Evaluates as `keras.Model.evaluate` does: `loss` and `nll` in nats per event, and `bits_per_dim`."""
+        if kwargs.get("_use_cached_eval_dataset"):  # `fit` calls, and has checked the data.
+            return super().evaluate(x, batch_size=batch_size, **kwargs)
+        x = self._packed(x, y, kwargs.pop("sample_weight", None))
+        if forms.is_arrays(x):
             x, batch_size = Batches(x, batch_size or 32, shuffle=False), None
-        return super().evaluate(x, batch_size=batch_size, **kwargs)
+        check = DataCheck(self.dist)
+        with check.raising():
+            return super().evaluate(check.data(x), batch_size=batch_size, **kwargs)
+
+    def predict(self, x: Any, batch_size: Any = None, **kwargs: Any) -> Any:
+        """Returns `log_prob`, float32 `[N]`, NaN for a row outside the support."""
+        return super().predict(self._packed(x), batch_size=batch_size, **kwargs)
+
+    def initialize(self, x: Any) -> None:
+        """Initialises a distribution that awaits data: with the first batch, or with all rows if it asks for them.
+
+        Args:
+            x: `Batches` or a data set that can be read twice. About 10,000 rows of a stream count as all.
+
+        Raises:
+            ValueError: If the distribution awaits data and the rows can be read only once.
+        """
+        if not self.dist.awaits_data:
+            return
+        batch = forms.first_rows(x, STREAMED_ROWS if self.dist.initializes_with_all_rows else 1)
+        with self.distribute_strategy.scope():
+            self.dist.initialize(batch.value, batch.conditional_input)
+
+    def _packed(self, x: Any, y: Any = None, weight: Any = None) -> Any:
+        return forms.pack(x, y, weight, tuple(self.dist.event_shape))
 
     # Files -----------------------------------------------------------------------------------------------------------
 
-    def save(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
-        """As `keras.Model.save`, written beside and renamed."""
+    def save(self, filepath: Any, overwrite: bool = True) -> None:
+        """Saves distribution, weights and optimizer as a `.keras` file, which replaces an old one only when it is complete.
+
+        Raises:
+            ValueError: If the path has another ending.
+            FileExistsError: If the file exists and `overwrite` is False.
+            OSError: If it cannot be written, as on a full disk; the message contains the path.
+        """
+        self._write(super().save, filepath, ".keras", overwrite)
+
+    def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
+        """Saves weights and optimizer as a `.weights.h5` file, in the same way and with the same errors as `save`."""
+        self._write(super().save_weights, filepath, ".weights.h5", overwrite)
+
+    @staticmethod
+    def _write(save: Any, filepath: Any, ending: str, overwrite: bool) -> None:
         path = os.fspath(filepath)
-        if not path.endswith(".keras"):
-            raise ValueError(f"Expected a path that ends with '.keras'; received {path!r}.")
+        if not path.endswith(ending):
+            raise ValueError(f"Expected a path that ends with {ending!r}; received {path!r}.")
         if not overwrite and os.path.exists(path):
             raise FileExistsError(f"{path} exists, and `overwrite` is False.")
-        with files.replacing(path, ".keras") as temporary:
-            super().save(temporary, **kwargs)
-
-    def save_weights(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
-        """As `keras.Model.save_weights`, written beside and renamed."""
-        if not overwrite and os.path.exists(filepath):
-            raise FileExistsError(f"{filepath} exists, and `overwrite` is False.")
-        with files.replacing(filepath, ".weights.h5") as temporary:
-            super().save_weights(temporary, **kwargs)
+        files.write_bytes(path, keras_private.saved_bytes(save, ending))
 
     def get_config(self) -> dict[str, Any]:
         dist = keras.saving.serialize_keras_object(self.dist)
@@ -254,30 +334,6 @@ class DensityModel(keras.Model):
         return cls(**config)
 
 
-def load(path: Any, compile: bool = False) -> Autoregressive:
-    """Reads the distribution of a model that `DensityModel.save` wrote.
-
-    Args:
-        path: a `.keras` file.
-        compile: bool. Read the optimiser's state too.
-
-    Returns:
-        The distribution, with its weights.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is no `.keras` file of a `DensityModel`.
-    """
-    path = os.fspath(path)
-    if not os.path.exists(path):
-        raise FileNotFoundError(f"Expected a model file; there is none at {path}.")
-    with model_files.reading_model(path):
-        model = keras.saving.load_model(path, compile=compile)
-    if not isinstance(model, DensityModel):
-        raise ValueError(f"Expected {path} to hold a DensityModel; it holds a {type(model).__name__}.")
-    return model.dist
-
-
 def _weighted(losses: tf.Tensor, weight: tf.Tensor | None) -> tf.Tensor:
     """Losses times weights, where a weight of zero gives zero even for a loss that is NaN."""
     if weight is None:
@@ -285,41 +341,16 @@ def _weighted(losses: tf.Tensor, weight: tf.Tensor | None) -> tf.Tensor:
     return tf.where(tf.equal(weight, 0.0), tf.zeros_like(losses), losses) * weight
 
 
-def _checked_dict(parts: dict[str, Any]) -> dict[str, Any]:
-    if "value" not in parts or set(parts) - set(KEYS):
-        raise ValueError(f"Expected a dict with the key 'value' and none but {KEYS}; received {sorted(parts)}.")
-    return {name: part for name, part in parts.items() if part is not None}
-
-
-def _is_arrays(x: Any) -> bool:
-    parts = keras.tree.flatten(x) if isinstance(x, dict) else [x]
-    return all(isinstance(part, np.ndarray | tf.Tensor) for part in parts) if parts else False
-
-
-def _pack(x: Any, y: Any, weight: Any) -> Any:
-    """Joins arrays and their weights in a dict, as Keras drops weights that come without targets."""
-    if y is not None:
-        raise ValueError("Expected no targets: a density model learns from `x` alone; received y.")
-    x, weight = _lists_as_arrays(_checked_dict(x) if isinstance(x, dict) else x), _lists_as_arrays(weight)
-    if weight is None:
-        return x
-    if not _is_arrays(x):
-        raise ValueError("Expected `sample_weight` beside arrays; a dataset holds its own: (x, None, sample_weight).")
-    return {**(x if isinstance(x, dict) else {"value": x}), "sample_weight": weight}
-
-
-def _lists_as_arrays(x: Any) -> Any:
-    """Turns lists of numbers into arrays, in dicts too: elsewhere a list would be a structure."""
-    if isinstance(x, dict):
-        return {name: _lists_as_arrays(part) for name, part in x.items()}
-    return np.asarray(x) if isinstance(x, list) else x
-
-
-def _split(x: Any, fraction: float) -> tuple[Any, Any]:
-    """Splits the last rows off arrays, for validation."""
-    if not _is_arrays(x) or not 0.0 < fraction < 1.0:
-        raise ValueError(f"Expected arrays and a `validation_split` between 0 and 1; received {fraction!r}.")
-    parts = keras.tree.map_structure(np.asarray, x)
-    count = len(keras.tree.flatten(parts)[0])
-    cut = count - max(1, int(count * fraction))
-    return keras.tree.map_structure(lambda a: a[:cut], parts), keras.tree.map_structure(lambda a: a[cut:], parts)
+def _listed(callbacks: Any) -> Sequence[Any]:
+    """The callbacks as a list, those of Keras that watch a metric told that lower is better."""
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        raise ValueError("Expected `callbacks` to be a list of callbacks; received a CallbackList.")
+    listed = list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks] if callbacks else []
+    for callback in listed:
+        # Keras derives the direction of the metrics of `compile` alone.
+        if (
+            getattr(callback, "mode", None) == "auto"
+            and str(getattr(callback, "monitor", "")).removeprefix("val_") in METRICS
+        ):
+            callback.mode = "min"
+    return listed

@@ -1,6 +1,7 @@
-"""Callbacks that keep how a run goes: a table of metrics, pictures of samples, and the samples themselves."""
+"""Callbacks that record a run: a table of metrics, TensorBoard, pictures of samples, and the samples themselves."""
 
 import csv
+import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,19 +12,20 @@ import numpy as np
 import tensorflow as tf
 
 from tfar import files
+from tfar.training.arguments import check_int
+from tfar.training.run_folder import Resumable
 
 TILE_PIXELS = 32
 
 
-class MetricsLog(keras.callbacks.Callback):
+class MetricsLog(Resumable):
     """Writes a row of a CSV file after every epoch: `epoch` (from 0), then the metrics in alphabetical order.
 
-    A run that is resumed from epoch e drops the rows from e on, which the killed run may have written, so that each epoch
-    stands there once. It must come after `Backup`, which says where the run goes on. The file is replaced as a whole: a kill
-    leaves the old one or the new one.
+    With a `Backup` in the same `fit`, a resumed run removes the rows of epochs that it repeats, so that the file contains
+    every epoch once. The file is replaced as a whole: a kill leaves the old one or the new one.
 
     Args:
-        path: of the CSV file. An existing one is continued if the run is resumed, and replaced if it starts at epoch 0.
+        path: path of the CSV file. A run that starts at epoch 0 replaces an existing one.
 
     Example:
         >>> import tempfile
@@ -38,25 +40,35 @@ class MetricsLog(keras.callbacks.Callback):
     def __init__(self, path: Any) -> None:
         super().__init__()
         self.path = Path(path)
+        self.folders = (self.path.parent,)
         self.rows: list[dict[str, str]] = []
 
-    def on_train_begin(self, logs: Any = None) -> None:
-        first = self.model._initial_epoch or 0
-        self.rows = [row for row in read_rows(self.path) if int(row["epoch"]) < first] if first else []
+    def restore(self, state: Any, epoch: int) -> None:
+        rows = read_rows(self.path) if state is None else state
+        self.rows = [row for row in rows if int(row["epoch"]) < epoch]
+        if self.path.exists():
+            self._write()
+
+    def state(self) -> Any:
+        return self.rows
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.rows.append({"epoch": str(epoch), **{name: repr(float(v)) for name, v in (logs or {}).items()}})
+        self._write()
+
+    def _write(self) -> None:
         columns = ["epoch", *sorted({name for row in self.rows for name in row} - {"epoch"})]
-        with files.replacing(self.path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(self.rows)
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        files.write_bytes(self.path, text.getvalue().encode())
 
 
 class BoardLog(keras.callbacks.Callback):
     """Writes the metrics of every epoch for TensorBoard, in the runs `train` and `validation` of a folder.
 
-    The TensorBoard package is needed to look at them, not to write them.
+    Writing does not need the TensorBoard package. A resumed run writes the epochs that it repeats again, with the same values.
 
     Args:
         log_dir: folder of TensorBoard.
@@ -82,17 +94,17 @@ class BoardLog(keras.callbacks.Callback):
         self._writers = {}
 
 
-class SampleGrid(keras.callbacks.Callback):
+class SampleGrid(Resumable):
     """Draws a grid of samples after an epoch: for TensorBoard, and as PNG files if a folder is given.
 
-    The noise is the same every time, so that the grids show one set of samples getting better.
+    The noise is the same every time, so that the grids show the same samples as they improve.
 
     Args:
         log_dir: folder of TensorBoard; the grids are the run `samples` in it.
         num_samples: int.
-        every: int. Epochs between two grids.
-        seed: int. What `dist.sample` takes.
-        pictures: None, or the folder for `epoch-0001.png`, ...
+        every: int. Number of epochs from one grid to the next.
+        seed: int. The seed of `dist.sample`.
+        pictures: None, or the folder for `epoch-0001.png`, ... A run removes the pictures of epochs that it is yet to train.
 
     Raises:
         ValueError: If a number is below 1; in `fit`, if the events are not images `(H, W)` or `(H, W, C)` with 1 or 3 channels.
@@ -102,20 +114,24 @@ class SampleGrid(keras.callbacks.Callback):
         self, log_dir: Any, num_samples: int = 16, every: int = 1, seed: int = 0, pictures: Any = None
     ) -> None:
         super().__init__()
-        if num_samples < 1 or every < 1:
-            raise ValueError(
-                f"Expected `num_samples` and `every` of at least 1; received num_samples={num_samples}, every={every}."
-            )
+        self.num_samples, self.every = check_int("num_samples", num_samples, 1), check_int("every", every, 1)
         self.log_dir, self.pictures = Path(log_dir), None if pictures is None else Path(pictures)
-        self.num_samples, self.every, self.seed = num_samples, every, seed
+        self.folders = () if self.pictures is None else (self.pictures,)
+        self.seed = seed
         self._writer: Any = None
 
     def on_train_begin(self, logs: Any = None) -> None:
-        shape = self.model.dist.network.event_shape
+        shape = self.model.dist.event_shape
         if not is_image(shape):
             raise ValueError(
                 f"Expected events of shape (H, W) or (H, W, C) with 1 or 3 channels; received {tuple(shape)}."
             )
+
+    def restore(self, state: Any, epoch: int) -> None:
+        for path in [] if self.pictures is None else self.pictures.glob("epoch-*.png"):
+            number = path.stem.removeprefix("epoch-")
+            if number.isdecimal() and int(number) > epoch:
+                path.unlink()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if (epoch + 1) % self.every:
@@ -131,8 +147,7 @@ class SampleGrid(keras.callbacks.Callback):
             write_image("samples", png, image.shape)
         self._writer.flush()
         if self.pictures is not None:
-            with files.replacing(self.pictures / f"epoch-{epoch + 1:04d}.png") as temporary:
-                temporary.write_bytes(png)
+            files.write_bytes(self.pictures / f"epoch-{epoch + 1:04d}.png", png)
 
     def on_train_end(self, logs: Any = None) -> None:
         if self._writer is not None:
@@ -141,23 +156,24 @@ class SampleGrid(keras.callbacks.Callback):
 
 
 class SampleHistory(keras.callbacks.Callback):
-    """Keeps samples of chosen epochs, drawn from the same noise each time, for `tfar.plots.samples_over_training`.
+    """Keeps samples of chosen epochs in memory, drawn from the same noise each time, for `tfar.plots.samples_over_training`.
 
-    With averaged weights it stands after `keras.callbacks.SwapEMAWeights(swap_on_epoch=True)` in the list of callbacks, and then
-    draws from the average; the first draw, before any training, is from the initial weights.
+    To draw from averaged weights, place it after `keras.callbacks.SwapEMAWeights(swap_on_epoch=True)` in the list of callbacks.
+    The samples before the first epoch are always drawn from the initial weights.
 
     Args:
-        epochs: ints from 0 on, the numbers of epochs after which to draw; 0 is before the first.
+        epochs: ints of at least 0, the numbers of finished epochs after which to draw; 0 is before the first.
         num_samples: int.
-        seed: int. What `dist.sample` takes.
-        conditional_input: what `dist.sample` takes, or None. A batch of conditions gives `num_samples` for each.
+        seed: int. The seed of `dist.sample`.
+        conditional_input: None, or the condition of `dist.sample`. A batch of conditions gives `num_samples` for each.
 
     Attributes:
-        samples: a dict of float32 arrays `[num_samples, *event_shape]` by the numbers of epochs; `num_samples * conditions` of
-            them, those of the first draw first, if there is a batch of conditions. Each `fit` from epoch 0 empties it.
+        samples: dict of float32 arrays `[num_samples, *event_shape]` by the numbers of epochs, with `num_samples * conditions`
+            rows if there is a batch of conditions: first one sample of each condition, then the next. A `fit` that starts at
+            epoch 0 empties it.
 
     Raises:
-        ValueError: If `epochs` has a negative number or none, or `num_samples` is below 1.
+        ValueError: If `epochs` is empty or has a number below 0, or `num_samples` is below 1.
 
     Example:
         >>> history = SampleHistory(epochs=[0, 2], num_samples=3)
@@ -172,13 +188,11 @@ class SampleHistory(keras.callbacks.Callback):
         self, epochs: Sequence[int], num_samples: int = 10, seed: int = 0, conditional_input: Any = None
     ) -> None:
         super().__init__()
-        self.epochs = frozenset(int(epoch) for epoch in epochs)
-        if not self.epochs or min(self.epochs) < 0 or num_samples < 1:
-            raise ValueError(
-                "Expected `epochs` of at least one number, none below 0, and `num_samples` of at least 1; received "
-                f"epochs={list(epochs)}, num_samples={num_samples}."
-            )
-        self.num_samples, self.seed, self.conditional_input = num_samples, seed, conditional_input
+        if isinstance(epochs, str) or not hasattr(epochs, "__iter__") or not len(epochs := list(epochs)):
+            raise ValueError(f"Expected `epochs` of at least one number; received {epochs!r}.")
+        self.epochs = frozenset(check_int("epochs", epoch, 0) for epoch in epochs)
+        self.num_samples = check_int("num_samples", num_samples, 1)
+        self.seed, self.conditional_input = seed, conditional_input
         self.samples: dict[int, np.ndarray] = {}
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -193,16 +207,16 @@ class SampleHistory(keras.callbacks.Callback):
         if epoch in self.epochs:
             dist = self.model.dist
             drawn = dist.sample(self.num_samples, seed=self.seed, conditional_input=self.conditional_input)
-            self.samples[epoch] = np.reshape(drawn, [-1, *dist.network.event_shape])
+            self.samples[epoch] = np.reshape(drawn, [-1, *drawn.shape[-len(dist.event_shape) :]])
 
 
 def write_scalar(tag: str, value: float) -> None:
-    """As `tf.summary.scalar` into the default writer, without the TensorBoard package."""
+    """Does what `tf.summary.scalar` does, without the TensorBoard package."""
     tf.summary.write(tag, tf.constant(value, tf.float32), metadata=_metadata("scalars", "DATA_CLASS_SCALAR"))
 
 
 def write_image(tag: str, png: bytes, shape: tuple[int, ...]) -> None:
-    """As `tf.summary.image` of one encoded image `[H, W, ...]`, without the TensorBoard package."""
+    """Does what `tf.summary.image` does with one encoded image `[H, W, ...]`, without the TensorBoard package."""
     content = tf.stack([str(shape[1]), str(shape[0]), png])
     tf.summary.write(tag, content, metadata=_metadata("images", "DATA_CLASS_BLOB_SEQUENCE"))
 
@@ -218,11 +232,11 @@ def is_image(shape: Any) -> bool:
 
 
 def grid(images: np.ndarray, top: float | None = None) -> np.ndarray:
-    """Puts images in a near square, enlarged to at least 32 pixels, with a gap of grey between them.
+    """Arranges images in a square or nearly one, enlarged to at least 32 pixels, with grey gaps between them.
 
     Args:
         images: `[N, H, W]`, `[N, H, W, 1]` or `[N, H, W, 3]`.
-        top: the value of white; black is 0. None: from the lowest to the highest value.
+        top: the value shown as white; 0 is black. None: the lowest value is black and the highest is white.
 
     Returns:
         uint8 `[rows * ..., columns * ..., 1 or 3]`.
@@ -243,7 +257,7 @@ def grid(images: np.ndarray, top: float | None = None) -> np.ndarray:
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file that `MetricsLog` wrote; none if there is no file."""
+    """Returns the rows of a CSV file that `MetricsLog` wrote; none if there is no file."""
     if not path.exists():
         return []
     with open(path, newline="", encoding="utf-8") as file:

@@ -1,22 +1,22 @@
 """Training on several machines, where `fit` cannot go."""
 
-import tempfile
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from tfar.distributions import Autoregressive
-from tfar.training.callbacks import Backup
+from tfar.training import keras_private
+from tfar.training.arguments import check_int
+from tfar.training.checks import DataCheck, LossCheck
 from tfar.training.density_model import DensityModel
+from tfar.training.run_folder import Backup, Run
 
 MakeDataset = Callable[[tf.distribute.InputContext, int], tf.data.Dataset]
 
 
 def fit_multi_worker(
-    make_dist: Callable[[], Autoregressive],
+    make_dist: Callable[[], Any],
     make_dataset: MakeDataset,
     *,
     strategy: tf.distribute.Strategy,
@@ -28,33 +28,32 @@ def fit_multi_worker(
 ) -> keras.callbacks.History:
     """Trains a distribution under a `tf.distribute` strategy with a loop of its own.
 
-    Keras's `fit` fails under `MultiWorkerMirroredStrategy`. Every worker calls this function with the same arguments,
-    and every worker ends with the same weights. An update is that of the whole global batch: the loss is summed over
-    all replicas and divided by the number of rows in all of them, so that workers may have batches of different sizes,
-    or none at the end.
+    Keras's `fit` fails under `MultiWorkerMirroredStrategy`. Every worker calls this function with the same arguments, and
+    every worker ends with the same weights. The loss of an update is summed over all replicas and divided by the number of
+    rows in all of them, so that workers may have batches of different sizes, or none at the end of an epoch.
 
-    All randomness of training is a function of (seed, `optimizer.iterations`), as in `DensityModel`.
+    The randomness of training is a function of (seed, `optimizer.iterations`), as in `DensityModel`.
 
     Args:
-        make_dist: makes the distribution; called once, in the scope of the strategy.
-        make_dataset: `(input_context, epoch) -> tf.data.Dataset`: the batches of one worker in one epoch, in any form
-            that `DensityModel` takes. The context holds `input_pipeline_id`, `num_input_pipelines` and
-            `get_per_replica_batch_size`. A shuffle that is a function of the epoch is repeated by a resumed run.
-        strategy: made before any other call of TensorFlow, as `MultiWorkerMirroredStrategy` demands.
+        make_dist: makes the distribution; it is called once, in the scope of the strategy.
+        make_dataset: `(input_context, epoch) -> tf.data.Dataset`: the batches of one worker in one epoch, in any form that
+            `DensityModel` takes. The context has `input_pipeline_id`, `num_input_pipelines` and `get_per_replica_batch_size`.
+            A resumed run repeats the shuffling if it is a function of the epoch.
+        strategy: the strategy, made before any other call of TensorFlow, as `MultiWorkerMirroredStrategy` demands.
         epochs: int.
-        optimizer: a name, or an optimiser, of which a copy is made in the scope.
+        optimizer: a name, or an optimizer, of which a copy is made in the scope.
         seed: int.
         backup_dir: None, or a folder that all workers can read. The first worker alone writes to it, after every epoch;
-            a run that is started again goes on from there.
-        callbacks: Keras callbacks, told of the training and of its epochs on every worker. Let those that write do so
-            on the first worker alone.
+            a run that is started again continues from there.
+        callbacks: Keras callbacks, called on every worker at the beginning and the end of the training and of each epoch.
+            Pass those that write files to the first worker alone.
 
     Returns:
-        A `keras.callbacks.History`: `history["loss"]`, the loss of each epoch that ran, and `model`, the trained
+        A `keras.callbacks.History`: `history["loss"]` is the loss of each epoch that ran, and `model` is the trained
         `DensityModel`, whose `dist` is the distribution.
 
     Raises:
-        ValueError: If `strategy` is no strategy, `epochs` is below 1, or an epoch has no rows.
+        ValueError: If `strategy` is not a strategy, `epochs` is below 1, an epoch has no rows, or a row is outside the support.
 
     Example:
         >>> def make_dataset(context, epoch):
@@ -69,19 +68,18 @@ def fit_multi_worker(
     """
     if not isinstance(strategy, tf.distribute.Strategy):
         raise ValueError(f"Expected `strategy` to be a tf.distribute.Strategy; received {type(strategy).__name__}.")
-    if int(epochs) < 1:
-        raise ValueError(f"Expected `epochs` to be an int of at least 1; received {epochs!r}.")
+    epochs = check_int("epochs", epochs, 1)
     with strategy.scope():
         model = DensityModel(make_dist(), seed=seed)
         model.compile(optimizer=_copy(optimizer))
         model.optimizer.build(model.trainable_variables)
-        backup = None if backup_dir is None else _restore(model, backup_dir)
         history = keras.callbacks.History()
-        told = keras.callbacks.CallbackList([history, *callbacks], model=model, add_history=False)
-        with tempfile.TemporaryDirectory() as elsewhere:
-            if backup is not None and not _is_chief(strategy):
-                backup.folder = Path(elsewhere)
-            _run_epochs(model, make_dataset, strategy, epochs, backup, told)
+        backup = [] if backup_dir is None else [Backup(backup_dir)]
+        check = DataCheck(model.dist)
+        callbacks = [*backup, history, LossCheck(), *callbacks]
+        with check.raising(), Run(model, callbacks, is_writer=_is_chief(strategy)) as run:
+            told = keras.callbacks.CallbackList(run.callbacks, model=model, add_history=False)
+            _run_epochs(model, make_dataset, strategy, epochs, check, told)
     return history
 
 
@@ -90,25 +88,25 @@ def _run_epochs(
     make_dataset: MakeDataset,
     strategy: tf.distribute.Strategy,
     epochs: int,
-    backup: Backup | None,
+    check: DataCheck,
     told: keras.callbacks.CallbackList,
 ) -> None:
     update = tf.function(lambda batch: strategy.run(model.train_step, args=(batch,)), reduce_retracing=True)
     model.stop_training = False
     told.on_train_begin()
-    for epoch in range(model._initial_epoch or 0, epochs):
+    for epoch in range(keras_private.initial_epoch(model), epochs):
         told.on_epoch_begin(epoch)
         model.reset_metrics()
-        data = strategy.distribute_datasets_from_function(lambda context, epoch=epoch: make_dataset(context, epoch))
+        data = strategy.distribute_datasets_from_function(
+            lambda context, epoch=epoch: check.data(make_dataset(context, epoch))
+        )
         empty = True
         for batch in data:
             update(batch)
             empty = False
         if empty:
             raise ValueError(f"Expected `make_dataset` to give at least one batch; received none in epoch {epoch}.")
-        logs = {"loss": float(model._loss_tracker.result())}
-        if backup is not None:
-            backup.on_epoch_end(epoch)
+        logs = {"loss": float(model.metrics[0].result())}
         told.on_epoch_end(epoch, logs)
         if model.stop_training:
             break
@@ -116,18 +114,10 @@ def _run_epochs(
 
 
 def _copy(optimizer: Any) -> keras.optimizers.Optimizer:
-    """An optimiser whose variables are those of the strategy in scope."""
+    """An optimizer whose variables belong to the strategy in scope."""
     if isinstance(optimizer, keras.optimizers.Optimizer):
         return type(optimizer).from_config(optimizer.get_config())
     return keras.optimizers.get(optimizer)
-
-
-def _restore(model: DensityModel, folder: Any) -> Backup:
-    """Reads the backup on every worker, if there is one."""
-    backup = Backup(folder)
-    backup.set_model(model)
-    backup.on_train_begin()
-    return backup
 
 
 def _is_chief(strategy: tf.distribute.Strategy) -> bool:

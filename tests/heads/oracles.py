@@ -1,0 +1,175 @@
+"""Heads and, for each of four sites, the same conditional in SciPy or plain sums, in float64."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import special, stats
+
+from tests.reference import logistics
+from tfar import heads
+
+NUM_SITES = 4
+Array = np.ndarray
+
+
+@dataclass
+class Finite:
+    """A distribution over whole numbers from `low` on."""
+
+    probs: Array
+    low: int = 0
+
+    discrete = True
+
+    @property
+    def values(self) -> Array:
+        return np.arange(len(self.probs)) + self.low
+
+    def log_prob(self, x: Array) -> Array:
+        return np.log(self.probs[np.asarray(x, int) - self.low])
+
+    def cdf(self, x: Array) -> Array:
+        return np.array([self.probs[self.values <= v].sum() for v in np.ravel(x)]).reshape(np.shape(x))
+
+    def between(self, lower: Array, upper: Array) -> Array:
+        pairs = zip(np.ravel(lower), np.ravel(upper), strict=True)
+        return np.array([self.probs[(a <= self.values) & (self.values <= b)].sum() for a, b in pairs])
+
+    def draw(self, count: int, rng: np.random.Generator) -> Array:
+        return rng.choice(self.values, count, p=self.probs / self.probs.sum()).astype(np.float64)
+
+    def summary(self) -> dict[str, float]:
+        mean = float((self.probs * self.values).sum())
+        return {
+            "mean": mean,
+            "variance": float((self.probs * (self.values - mean) ** 2).sum()),
+            "entropy": float(stats.entropy(self.probs)),
+            "mode": float(self.values[np.argmax(self.probs)]),
+        }
+
+
+@dataclass
+class Mixture:
+    """A mixture of frozen SciPy distributions."""
+
+    weights: Array
+    parts: Any
+
+    discrete = False
+
+    def log_prob(self, x: Array) -> Array:
+        x = np.asarray(x, np.float64)[..., None]
+        log_density = self.parts.logpdf(x)
+        if self.parts.dist.name == "laplace":  # SciPy takes the logarithm of a density that underflows
+            loc, scale = self.parts.args
+            log_density = -np.abs(x - loc) / scale - np.log(2.0 * scale)
+        return special.logsumexp(log_density + np.log(self.weights), axis=-1)
+
+    def cdf(self, x: Array) -> Array:
+        return self.parts.cdf(np.asarray(x, np.float64)[..., None]) @ self.weights
+
+    def between(self, lower: Array, upper: Array) -> Array:
+        low, high = (np.asarray(edge, np.float64)[..., None] for edge in (lower, upper))
+        left, right = self.parts.cdf(high) - self.parts.cdf(low), self.parts.sf(low) - self.parts.sf(high)
+        return np.where(low < self.parts.mean(), left, right) @ self.weights
+
+    def draw(self, count: int, rng: np.random.Generator) -> Array:
+        chosen = rng.choice(len(self.weights), count, p=self.weights)
+        return self.parts.rvs((count, len(self.weights)), random_state=rng)[np.arange(count), chosen]
+
+    def summary(self) -> dict[str, float]:
+        """By sums over a fine grid, not by the formulas of the package."""
+        centre, spread = np.median(self.parts.mean()), 14 * self.parts.std().max() + np.ptp(self.parts.mean())
+        x = np.linspace(centre - spread, centre + spread, 200_001)
+        log_density = self.log_prob(x)
+        density = np.exp(log_density)
+        mean = np.trapezoid(density * x, x)
+        return {
+            "mean": float(mean),
+            "variance": float(np.trapezoid(density * (x - mean) ** 2, x)),
+            "entropy": float(-np.trapezoid(density * log_density, x)),
+            "mode": float(x[np.argmax(density)]),
+        }
+
+
+def softmax(logits: Array) -> Array:
+    return special.softmax(np.asarray(logits, np.float64), axis=-1)
+
+
+def bernoulli(params: Array, site: int) -> Finite:
+    return Finite(special.expit(np.array([-1.0, 1.0]) * np.float64(params[0])))
+
+
+def categorical(params: Array, site: int) -> Finite:
+    return Finite(softmax(params))
+
+
+def logistic(low: int, high: int, components: int) -> Callable[[Array, int], Finite]:
+    values = range(low, high + 1)
+    return lambda params, site: Finite(
+        np.array([logistics.pixel_prob(params, np.array([x]), components, low, high) for x in values]), low
+    )
+
+
+def mixture(component: Any, min_scale: float, loc: Any = 0.0, scale: Any = 1.0) -> Callable[[Array, int], Mixture]:
+    """Mixture with units, a number or one for each site."""
+
+    def make(params: Array, site: int) -> Mixture:
+        logits, means, raw = np.split(np.asarray(params, np.float64), 3)
+        site_loc, site_scale = (np.broadcast_to(unit, [NUM_SITES])[site] for unit in (loc, scale))
+        scales = site_scale * (min_scale + np.logaddexp(0.0, raw))
+        return Mixture(softmax(logits), component(site_loc + site_scale * means, scales))
+
+    return make
+
+
+def per_site(*makers: tuple[int, Callable[[Array, int], Any]]) -> Callable[[Array, int], Any]:
+    return lambda params, site: makers[site][1](params[: makers[site][0]], site)
+
+
+@dataclass
+class Case:
+    """A head for `NUM_SITES` sites and its truth: from a parameter vector and a site to a distribution."""
+
+    make: Callable[[], heads.Head]
+    truth: Callable[[Array, int], Any]
+
+
+LOC, SCALE = np.array([1000.0, 0.0, -3.0, 1e-4]), np.array([20.0, 1.0, 0.1, 1e-5])
+COLUMNS = ((1, bernoulli), (6, mixture(stats.norm, 0.2)), (3, categorical), (6, mixture(stats.norm, 0.2)))
+UNIT_COLUMNS = (
+    (1, bernoulli),
+    (6, mixture(stats.norm, 0.2, loc=50.0, scale=4.0)),
+    (3, categorical),
+    (6, mixture(stats.norm, 0.2, loc=-2.0, scale=0.5)),
+)
+
+
+def columns() -> heads.PerSite:
+    parts = [heads.Bernoulli(), heads.NormalMixture(2, 0.2), heads.Categorical(3), heads.NormalMixture(2, 0.2)]
+    return heads.PerSite(parts)
+
+
+CASES = {
+    "bernoulli": Case(heads.Bernoulli, bernoulli),
+    "categorical": Case(lambda: heads.Categorical(5), categorical),
+    "logistics": Case(lambda: heads.DiscretizedLogisticMixture(2, -1, 6, 1), logistic(-1, 6, 2)),
+    "normals": Case(lambda: heads.NormalMixture(3), mixture(stats.norm, 1e-4)),
+    "normal": Case(lambda: heads.NormalMixture(1, min_scale=0.5), mixture(stats.norm, 0.5)),
+    "laplaces": Case(lambda: heads.LaplaceMixture(3), mixture(stats.laplace, 1e-4)),
+    "standardized": Case(
+        lambda: heads.Standardized(heads.NormalMixture(2, 0.1), loc=1000.0, scale=20.0),
+        mixture(stats.norm, 0.1, 1000.0, 20.0),
+    ),
+    "standardized-sites": Case(
+        lambda: heads.Standardized(heads.LaplaceMixture(2, 0.1), [2, 2], LOC.reshape(2, 2), SCALE.reshape(2, 2)),
+        mixture(stats.laplace, 0.1, LOC, SCALE),
+    ),
+    "per-site": Case(columns, per_site(*COLUMNS)),
+    "standardized-per-site": Case(
+        lambda: heads.Standardized(columns(), [4], loc=[0.0, 50.0, 0.0, -2.0], scale=[1.0, 4.0, 1.0, 0.5]),
+        per_site(*UNIT_COLUMNS),
+    ),
+}

@@ -1,0 +1,180 @@
+"""Signatures: the functions of a distribution that an exported model offers.
+
+The batch is the first axis of every input and output, and a row of the result depends only on the same row of the inputs, so a
+server may merge requests. A row with impossible values is NaN and does not affect the other rows.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from tfar import random
+
+Inputs = dict[str, tf.Tensor]
+
+
+class Example(NamedTuple):
+    """Inputs of a signature and the outputs that the live distribution gives for them by its public methods.
+
+    Attributes:
+        inputs: an array `[B, ...]` for each input.
+        outputs: an array `[B, ...]` for each output.
+        scale: float array `[B]`, to which the rounding errors of a row are relative; None if the outputs are draws.
+    """
+
+    inputs: dict[str, NDArray]
+    outputs: dict[str, NDArray]
+    scale: NDArray | None = None
+
+
+class Signature(NamedTuple):
+    """A function from named batch-first tensors to named batch-first tensors, in plain operations.
+
+    Attributes:
+        function: takes the inputs by name and returns a dict of the outputs.
+        inputs: the specification of each input, its first axis None.
+        outputs: the meaning of each output.
+        meanings: the meaning of each input.
+        example: returns an `Example` for an int seed; an export is compared with it.
+    """
+
+    function: Callable[..., dict[str, tf.Tensor]]
+    inputs: dict[str, tf.TensorSpec]
+    outputs: dict[str, str]
+    meanings: dict[str, str]
+    example: Callable[[int], Example]
+
+    def concrete(self) -> Any:
+        """Traces the function for any batch size."""
+        return tf.function(self.function, autograph=False).get_concrete_function(**self.inputs)
+
+
+class Output(NamedTuple):
+    """The shape of one row of an output and its meaning."""
+
+    shape: tuple[int | None, ...]
+    meaning: str
+
+
+def make_signature(
+    compute: Callable[[Inputs, Any], dict[str, tf.Tensor]],
+    inputs: Mapping[str, tf.TensorSpec],
+    outputs: Mapping[str, Output],
+    conditional_shape: Any,
+    example: Callable[[int], Example],
+) -> Signature:
+    """Makes a signature of a function of a flat batch.
+
+    It adds the conditional input to the inputs, checks shapes at run time, and returns NaN for rows whose condition is not
+    finite.
+
+    Args:
+        compute: takes the inputs by name and the conditional input, and returns the outputs.
+        inputs: the specification of each input but the condition.
+        outputs: the outputs, float32.
+        conditional_shape: None, a shape, or a dict of shapes.
+        example: see `Signature`.
+
+    Returns:
+        The signature. A single condition is the input `conditional_input`, one of several is `conditional_<name>`.
+
+    Example:
+        >>> specs = {"value": spec("value", (2,))}
+        >>> total = lambda inputs, condition: {"total": tf.reduce_sum(inputs["value"], axis=1)}
+        >>> made = make_signature(total, specs, {"total": Output((), "the sum")}, None, None)
+        >>> made.function(value=tf.ones([3, 2]))["total"].numpy().tolist()
+        [2.0, 2.0, 2.0]
+    """
+    conditions = condition_specs(conditional_shape)
+    specs = {**inputs, **conditions}
+
+    def function(**given: tf.Tensor) -> dict[str, tf.Tensor]:
+        given = _checked(given, specs)
+        results = compute(given, _condition(given, conditional_shape))
+        valid = [rows_where(tf.abs(given[name]) <= tf.float32.max) for name in conditions]
+        results = {name: nan_unless(valid, result) for name, result in results.items()}
+        for name, result in results.items():
+            result.set_shape([None, *outputs[name].shape])
+        return results
+
+    meanings = {name: MEANINGS.get(name, "the conditional input; rows that are not finite give NaN") for name in specs}
+    return Signature(function, specs, {name: output.meaning for name, output in outputs.items()}, meanings, example)
+
+
+MEANINGS = {
+    "value": "the event; rows outside of the support give NaN",
+    "observed": "1 where the value is observed and 0 elsewhere; values that are not observed are ignored",
+    "seed": "two 32-bit integers for each row; equal seeds and conditions give equal draws",
+    "noise": "uniform numbers for each site, in raster order; numbers outside of [0, 1] give NaN",
+    "member_noise": "a uniform number for each row, which selects the member of the ensemble",
+}
+
+
+def spec(name: str, shape: tuple[int | None, ...], dtype: tf.DType = tf.float32) -> tf.TensorSpec:
+    """Returns the specification of an input with rows of this shape."""
+    return tf.TensorSpec([None, *shape], dtype, name=name)
+
+
+def condition_specs(shape: Any) -> dict[str, tf.TensorSpec]:
+    """Returns the specifications of the conditional inputs of a `conditional_shape`."""
+    if shape is None:
+        return {}
+    if isinstance(shape, Mapping):
+        return {f"conditional_{name}": spec(f"conditional_{name}", tuple(shape[name])) for name in shape}
+    return {"conditional_input": spec("conditional_input", tuple(shape))}
+
+
+def named_condition(condition: Any) -> dict[str, Any]:
+    """Returns the parts of a conditional input by the names of the inputs of a signature."""
+    if condition is None:
+        return {}
+    if isinstance(condition, Mapping):
+        return {f"conditional_{name}": part for name, part in condition.items()}
+    return {"conditional_input": condition}
+
+
+def _condition(given: Mapping[str, Any], shape: Any) -> Any:
+    """The inverse of `named_condition`."""
+    if isinstance(shape, Mapping):
+        return {name: given[f"conditional_{name}"] for name in shape}
+    return given.get("conditional_input")
+
+
+def example_condition(shape: Any, num_rows: int, seed: int) -> Any:
+    """Draws a conditional input of normal numbers, float32 `[num_rows, ...]`, or None if there is no condition."""
+    rng = random.numpy_generator(seed, random.Stream.EXAMPLES)
+    drawn = {
+        name: rng.normal(size=[num_rows, *s.shape[1:]]).astype(np.float32) for name, s in condition_specs(shape).items()
+    }
+    return _condition(drawn, shape)
+
+
+def _checked(given: Inputs, specs: dict[str, tf.TensorSpec]) -> Inputs:
+    """Fails at run time if an input has another shape than its specification, or another number of rows than the first one.
+
+    Servers do not check this: an event of twice the size would be taken for two rows, and a single row would be broadcast.
+    """
+    checked = {name: tf.ensure_shape(given[name], spec.shape) for name, spec in specs.items()}
+    if len(checked) == 1:
+        return checked
+    rows = tf.stack([tf.shape(value)[0] for value in checked.values()])
+    data = [f"Expected the same number of rows in {', '.join(specs)}; received", rows]
+    equal = tf.raw_ops.Assert(condition=tf.reduce_all(rows == rows[0]), data=data, summarize=len(specs))
+    with tf.control_dependencies([equal]):
+        return {name: tf.identity(value) for name, value in checked.items()}
+
+
+def rows_where(elements: tf.Tensor) -> tf.Tensor:
+    """Returns whether all elements of a row are true, bool `[B]`."""
+    return elements if elements.shape.rank == 1 else tf.reduce_all(elements, axis=list(range(1, elements.shape.rank)))
+
+
+def nan_unless(valid: list[tf.Tensor], values: tf.Tensor) -> tf.Tensor:
+    """Returns `values [B, ...]` with NaN in the rows where one of the conditions `[B]` is false."""
+    for rows in valid:
+        rows = tf.reshape(rows, [-1] + [1] * (values.shape.rank - 1))
+        values = tf.where(rows, values, tf.constant(float("nan"), tf.float32))
+    return values

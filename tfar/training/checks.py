@@ -1,0 +1,203 @@
+"""Errors of `fit` that name a row: of data outside the support, and of a loss that is not finite."""
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfar.training import forms
+from tfar.training.batches import Batches
+
+CHUNK_VALUES = 1 << 22
+
+
+class DataCheck:
+    """Refuses rows whose value is outside the support or whose condition is not finite.
+
+    Arrays are checked at once. A stream is checked batch by batch as it is read; `raising` turns the error that Keras or
+    tf.data makes of it back into the ValueError.
+
+    Args:
+        dist: the distribution.
+    """
+
+    def __init__(self, dist: Any) -> None:
+        self.dist = dist
+        self.error: ValueError | None = None
+
+    def data(self, x: Any) -> Any:
+        """Checks arrays and returns them; returns a stream that checks itself."""
+        if isinstance(x, Batches):
+            self.arrays(x.arrays)
+        elif forms.is_arrays(x):
+            self.arrays(x)
+        elif isinstance(x, keras.utils.PyDataset):
+            return _CheckedDataset(x, self._check_batch)
+        elif isinstance(x, tf.data.Dataset):
+            return self._checked_stream(x)
+        elif isinstance(x, Iterator):
+            return self._checked_batches(x)
+        return x
+
+    def arrays(self, arrays: Any) -> None:
+        """Checks every row that has a weight.
+
+        Raises:
+            ValueError: If one is not in the support; names the row and the site.
+        """
+        if not forms.is_arrays(arrays):
+            return
+        parts = forms.checked_dict(arrays) if isinstance(arrays, dict) else {"value": arrays}
+        weight = parts.pop("sample_weight", None)
+        count = len(parts["value"])
+        rows = max(1, CHUNK_VALUES // max(1, math.prod(parts["value"].shape[1:])))
+        for first in range(0, count, rows):
+            chunk = keras.tree.map_structure(lambda part, first=first: part[first : first + rows], parts)
+            self._check(forms.Batch(**chunk), None if weight is None else weight[first : first + rows], first)
+
+    @contextlib.contextmanager
+    def raising(self) -> Iterator[None]:
+        """Raises the error of a stream in place of the one that arrives."""
+        try:
+            yield
+        except Exception:
+            if self.error is not None:
+                raise self.error from None
+            raise
+
+    def _check(self, batch: forms.Batch, weight: Any, first_row: int = 0) -> None:
+        if weight is not None:  # A row of weight zero may be anything: the first row that counts takes its place.
+            counts = np.reshape(np.asarray(weight), [-1]) != 0
+            if not counts.any():
+                return
+            rows = np.where(counts, np.arange(len(counts)), np.argmax(counts))
+            parts = {name: part for name, part in batch._asdict().items() if part is not None}
+            batch = forms.Batch(**keras.tree.map_structure(lambda part: np.asarray(part)[rows], parts))
+        self.dist.check_rows(batch.value, batch.conditional_input, observed=batch.observed, first_row=first_row)
+
+    def _check_batch(self, data: Any, number: int) -> None:
+        """Checks a batch of a stream, and keeps the error."""
+        batch = forms.unpack(data)
+        try:
+            self._check(batch._replace(sample_weight=None), batch.sample_weight)
+        except ValueError as error:
+            self.error = ValueError(f"{error} (Rows are counted within batch {number} of the data set, from 0.)")
+            raise self.error from None
+
+    def _checked_batches(self, batches: Iterator[Any]) -> Iterator[Any]:
+        for number, data in enumerate(batches):
+            self._check_batch(data, number)
+            yield data
+
+    def _checked_stream(self, stream: tf.data.Dataset) -> tf.data.Dataset:
+        """A tf.data pipeline that looks at every batch in plain ops, and calls Python for a bad one alone."""
+
+        def check(number: tf.Tensor, *element: Any) -> Any:
+            data = element if len(element) > 1 else element[0]
+            batch = forms.unpack(data)
+            valid = self.dist.valid_rows(batch.value, batch.conditional_input, observed=batch.observed)
+            if batch.sample_weight is not None:
+                valid = tf.logical_or(valid, tf.equal(batch.sample_weight, 0.0))
+            flat = keras.tree.flatten(data)
+
+            def refuse() -> tf.Tensor:
+                return tf.py_function(
+                    lambda n, *parts: self._refuse(data, parts, int(n)), [number, *_present(flat)], tf.bool
+                )
+
+            passed = tf.cond(tf.reduce_all(valid), lambda: tf.constant(True), refuse)
+            with tf.control_dependencies([passed]):
+                return keras.tree.map_structure(lambda part: None if part is None else tf.identity(part), data)
+
+        return stream.enumerate().map(check).prefetch(tf.data.AUTOTUNE)
+
+    def _refuse(self, structure: Any, parts: Any, number: int) -> bool:
+        present = iter(parts)
+        flat = [None if part is None else next(present) for part in keras.tree.flatten(structure)]
+        self._check_batch(keras.tree.pack_sequence_as(structure, flat), number)
+        return True
+
+
+class _CheckedDataset(keras.utils.PyDataset):
+    """A `PyDataset` that checks each of its batches."""
+
+    def __init__(self, data: keras.utils.PyDataset, check: Callable[[Any, int], None]) -> None:
+        super().__init__(
+            workers=data.workers, use_multiprocessing=data.use_multiprocessing, max_queue_size=data.max_queue_size
+        )
+        self._data, self._check = data, check
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    @property
+    def num_batches(self) -> int | None:
+        return self._data.num_batches
+
+    def __getitem__(self, index: int) -> Any:
+        batch = self._data[index]
+        self._check(batch, index)
+        return batch
+
+    def on_epoch_begin(self) -> None:
+        self._data.on_epoch_begin()
+
+    def on_epoch_end(self) -> None:
+        self._data.on_epoch_end()
+
+
+class LossCheck(keras.callbacks.Callback):
+    """Ends `fit` with an error when the loss is not finite; the update of that step has been skipped.
+
+    It looks at the loss of a step when the next one has been started, so that an accelerator never waits for it.
+
+    Args:
+        batches: None, or the `Batches` that `fit` reads, of which a row can be named.
+    """
+
+    def __init__(self, batches: Batches | None = None) -> None:
+        super().__init__()
+        self.batches = batches
+        self.epoch = 0
+        self._last: tuple[int, Any] | None = None
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.epoch, self._last = epoch, None
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        last, self._last = self._last, (batch, (logs or {}).get("loss"))
+        self._check(last)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self._check(self._last)
+
+    def _check(self, step: tuple[int, Any] | None) -> None:
+        if step is not None and step[1] is not None and not math.isfinite(loss := float(step[1])):
+            raise ValueError(
+                f"Expected a finite training loss; received {loss} in step {step[0]} of epoch {self.epoch}"
+                f"{self._rows(step[0])}. That update was skipped. Values far from the others have such losses: scale the "
+                "data or remove the row; or lower the learning rate."
+            )
+
+    def _rows(self, step: int) -> str:
+        """Names the rows of a batch whose losses are not finite, where the batch can be read again."""
+        if self.batches is None:
+            return ""
+        batch, model = forms.unpack(self.batches[step]), self.model
+        losses = model.dist.training_loss(batch.value, batch.conditional_input, seed=0, **batch.keywords)
+        bad = np.flatnonzero(~np.isfinite(losses))
+        if not len(bad):
+            return ""
+        row = int(bad[0])
+        value = np.reshape(np.asarray(batch.value[row], np.float64), [-1, forms.values_of_a_site(model.dist)])
+        site = int(np.argmax(np.abs(value).max(axis=-1)))
+        number = self.batches.rows(step)[row]
+        return f", at row {number}, whose largest value is {value[site].max()} at site {site}"
+
+
+def _present(parts: Any) -> list[Any]:
+    return [part for part in parts if part is not None]
