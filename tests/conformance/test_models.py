@@ -15,6 +15,7 @@ from tfar.testing import samples, support
 from tfar.testing.normalization import integrate
 
 SIGNIFICANCE = 1e-4
+STEPS = np.array([2e-2, 5e-3, 1e-3])
 
 # Dependences ---------------------------------------------------------------------------------------------------------
 
@@ -142,33 +143,26 @@ def require_mean(losses: np.ndarray, expected: float) -> None:
 def test_gradients_are_true_and_reach_every_variable(facts: Facts) -> None:
     """Of `log_prob` and of the training loss: for each variable in a random direction, against differences."""
     variables = facts.dist.trainable_variables
-    assert len(variables) == sum(len(layer.trainable_variables) for layer in facts.dist.layers) > 0
-    dead = [
-        variable.name for variable, gradient in zip(variables, facts.gradients[0], strict=True) if not gradient.any()
-    ]
+    assert len(variables) == sum(len(layer.trainable_variables) for layer in facts.dist.layers.values()) > 0
+    dead = [own.name for own, gradient in zip(variables, facts.gradients[0], strict=True) if not gradient.any()]
     assert not dead or facts.dist.num_sites == 1, f"no gradient of log_prob for {dead}"
     generator = np.random.default_rng(0)
     for number, variable in enumerate(variables):
         direction = generator.choice([-1.0, 1.0], size=variable.shape).astype(np.float32)
-        step = np.float32(0.02 / max(1.0, direction.size**0.5))
-        found = slopes(facts, variable, direction, step)
+        # A rectifier may bend within a long step; a short one has more rounding.
+        found = [slopes(facts, variable, direction, step) for step in STEPS / np.sqrt(direction.size)]
         for kind, name in enumerate(("log_prob", "training_loss")[: 1 + facts.case.has_true_loss_gradient]):
             gradient = facts.gradients[kind][number]
-            slope, limit = float((gradient * direction).sum()), 0.02 * float(np.linalg.norm(gradient))
-            noise = 1e-6 * max(1.0, abs(float(facts.log_prob.sum()))) / step
-            assert abs(found[kind] - slope) <= 0.02 * abs(slope) + limit + noise, (
-                name,
-                variable.name,
-                found[kind],
-                slope,
-            )
+            slope = float((gradient * direction).sum())
+            limit = 0.02 * (abs(slope) + float(np.linalg.norm(gradient))) + 1e-4
+            assert min(abs(own[kind] - slope) for own in found) <= limit, (name, variable.name, slope, found)
 
 
-def slopes(facts: Facts, variable: tf.Variable, direction: np.ndarray, step: np.float32) -> np.ndarray:
+def slopes(facts: Facts, variable: tf.Variable, direction: np.ndarray, step: float) -> np.ndarray:
     """Differences of both totals over a step to either side, relative to it."""
     value, ends = variable.numpy(), []
     for sign in (1.0, -1.0):
-        variable.assign(value + np.float32(sign) * step * direction)
+        variable.assign(value + np.float32(sign * step) * direction)
         ends.append([float(total) for total in facts.totals_in_graph()])
     variable.assign(value)
     return (np.array(ends[0]) - np.array(ends[1])) / (2.0 * step)

@@ -22,7 +22,7 @@ def _own_log_prob(dist: Any, x: Array, condition: Any) -> float:
 def _factorized_log_prob(dist: Any, x: Array, condition: Any) -> float:
     """Of a table of parameters, or of one dense layer on the condition."""
     found = weights_of(dist.network)
-    params = found["params"] if condition is None else condition @ found["kernel"] + found["bias"]
+    params = found["params"] if condition is None else condition @ found["dense/kernel"] + found["dense/bias"]
     return sum_of_sites(dist.head, params, x.ravel())
 
 
