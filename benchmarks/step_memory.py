@@ -71,15 +71,15 @@ def gated_pixel_cnn_numbers(filters: int, num_blocks: int, output_filters: Seque
     return 9 * filters * (num_blocks + 1) + filters + sum(output_filters)
 
 
-def pixel_cnn_plus_plus_numbers(num_filters: int, num_resnet: int, num_hierarchies: int) -> float:
+def pixel_cnn_plus_plus_numbers(filters: int, num_blocks: int, num_levels: int) -> float:
     """Returns the numbers per pixel of a PixelCNN++ with concat_elu and dropout.
 
     A block needs 12 F and a skip connection of F needs 4 F. Each deeper level needs a quarter of this.
     """
     total = 0.0
-    for level in range(num_hierarchies):
-        up = num_resnet + (level + 1 < num_hierarchies)
-        total += ((12 + 16) * num_resnet + (16 + 20) * up) * num_filters / 4**level
+    for level in range(num_levels):
+        up = num_blocks + (level + 1 < num_levels)
+        total += ((12 + 16) * num_blocks + (16 + 20) * up) * filters / 4**level
     return total
 
 
@@ -124,13 +124,14 @@ def plus_plus_case() -> StepCase:
     def build() -> Any:
         import tfar
 
-        return tfar.PixelCNNPlusPlus(pixel_cnn_plus_plus.IMAGE, **pixel_cnn_plus_plus.ARGUMENTS)
+        return tfar.PixelCNNPlusPlus.from_tfp(pixel_cnn_plus_plus.IMAGE, **pixel_cnn_plus_plus.ARGUMENTS)
 
     arguments = pixel_cnn_plus_plus.ARGUMENTS
-    sizes = {name: arguments[name] for name in ("num_filters", "num_resnet", "num_hierarchies")}
+    names = {"filters": "num_filters", "num_blocks": "num_resnet", "num_levels": "num_hierarchies"}
+    sizes = {ours: arguments[theirs] for ours, theirs in names.items()}
     return StepCase(
         "pixel-cnn-plus-plus-32",
-        "PixelCNN++ {num_filters}, {num_resnet} block, {num_hierarchies} levels".format(**sizes),
+        "PixelCNN++ {filters}, {num_blocks} block, {num_levels} levels".format(**sizes),
         build,
         {"event_shape": list(pixel_cnn_plus_plus.IMAGE), **arguments},
         pixel_cnn_plus_plus.BATCH,

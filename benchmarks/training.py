@@ -1,4 +1,4 @@
-"""Training of a likelihood case with early stopping and a folder from which it can be resumed."""
+"""Training of a likelihood case: early stopping on the validation set, in a folder that survives a kill."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ DEFAULT_FOLDER = (
 
 
 def case_folder(base: pathlib.Path, case: LikelihoodCase, splits: Splits) -> pathlib.Path:
-    """Returns the folder of a case. Its name depends on the settings and the data, so that other runs use other folders."""
+    """The folder of one case: other settings or other data go elsewhere, and are never resumed by mistake."""
     identity = json.dumps([case.settings.as_dict(), splits.describe()], sort_keys=True)
     return base / f"{case.name}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
 
 def train(case: LikelihoodCase, splits: Splits, folder: pathlib.Path) -> tuple[Any, list[dict[str, float]]]:
-    """Trains a case. It resumes an unfinished training and loads the result of a finished one.
+    """Trains a case, or goes on where an earlier call was stopped, or loads what it finished.
 
     Returns:
-        The distribution with its best weights, and a record of every epoch: losses, and seconds including validation.
+        The distribution with its best weights, and a record of every epoch: losses, and seconds with validation.
     """
     settings = case.settings
     dist, model = case.build(settings, splits.event_size)
-    if hasattr(dist, "adapt"):  # A model of real values standardises them itself.
+    if hasattr(dist, "adapt"):  # a model of real values takes their units out by itself
         dist.adapt(splits.train)
     model.compile(optimizer=make_optimizer(settings), jit_compile=case.jit_compile)
     finished = folder / TRAINED
@@ -56,16 +56,16 @@ def train(case: LikelihoodCase, splits: Splits, folder: pathlib.Path) -> tuple[A
 def refit(
     case: LikelihoodCase, splits: Splits, folder: pathlib.Path, epochs: Sequence[dict[str, float]]
 ) -> tuple[Any, list[dict[str, float]]]:
-    """Trains a case again on training and validation rows together, for the number of epochs with the best validation loss.
+    """Trains a case afresh on its training and validation rows together, for the epochs that were best on validation.
 
     Args:
         case: the case.
-        splits: the data of the first training.
-        folder: the folder of the first training. This training uses a subfolder.
-        epochs: the records of the first training.
+        splits: what it was trained on.
+        folder: where that lies; this training goes below it.
+        epochs: the records of that training.
 
     Returns:
-        As in `train`.
+        As `train`.
     """
     best = 1 + int(np.argmin([epoch["val_nll"] for epoch in epochs]))
     constant = case.settings.max_epochs - case.settings.decay_epochs
@@ -90,7 +90,7 @@ def _fit(model: Any, splits: Splits, settings: Settings, folder: pathlib.Path) -
 
 
 def make_optimizer(settings: Settings) -> Any:
-    """Returns the Keras optimiser of the settings. Adam with weight decay is AdamW."""
+    """The Keras optimiser that the settings describe; Adam with weight decay is AdamW."""
     import keras
 
     average = {} if settings.ema_momentum is None else {"use_ema": True, "ema_momentum": settings.ema_momentum}
@@ -102,13 +102,13 @@ def make_optimizer(settings: Settings) -> Any:
 def make_callbacks(settings: Settings, folder: pathlib.Path, *, validates: bool = True) -> list[Any]:
     """Returns the callbacks: backup, moving average of the weights, early stopping and the record of epochs.
 
-    The backup is the first, because it must save the weights themselves and not their moving average.
+    The backup contains the weights that training goes on with, not their average.
     """
     import keras
 
-    callbacks = [
-        keras.callbacks.BackupAndRestore(str(folder / "backup"), double_checkpoint=True, delete_checkpoint=False)
-    ]
+    import tfar
+
+    callbacks: list[Any] = [tfar.training.Backup(folder / "backup")]
     if settings.ema_momentum is not None:
         callbacks.append(keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
     if settings.decay_epochs:
@@ -119,20 +119,20 @@ def make_callbacks(settings: Settings, folder: pathlib.Path, *, validates: bool 
 
 
 def learning_rate(settings: Settings, epoch: int) -> float:
-    """Returns the learning rate of an epoch, counted from 0."""
+    """The learning rate of an epoch, counted from 0."""
     num_decays = max(0, epoch + 1 - (settings.max_epochs - settings.decay_epochs))
     return settings.learning_rate * settings.decay_factor**num_decays
 
 
 def make_stopper(folder: pathlib.Path, settings: Settings) -> Any:
-    """Returns the callback for early stopping, which stores its best weights and its state in the folder."""
+    """Early stopping that keeps its best weights and its patience in the folder."""
     import tfar
 
     return tfar.training.ResumableEarlyStopping(str(folder / "best"), patience=settings.patience)
 
 
 def make_progress(folder: pathlib.Path, settings: Settings) -> Any:
-    """Returns a callback that writes the losses and the seconds at the end of every epoch."""
+    """A callback that writes the losses and the seconds of every epoch as soon as it ends."""
     import keras
 
     class Progress(keras.callbacks.Callback):
@@ -149,13 +149,13 @@ def make_progress(folder: pathlib.Path, settings: Settings) -> Any:
 
 
 def read_progress(folder: pathlib.Path) -> list[dict[str, float]]:
-    """Returns the records of the epochs so far."""
+    """The records of the epochs so far."""
     path = folder / PROGRESS
     return json.loads(path.read_text()) if path.exists() else []
 
 
 def curve(epochs: Sequence[dict[str, float]]) -> list[dict[str, float]]:
-    """Returns the validation losses after 1, 2, 4, 8, ... epochs and after the last epoch, with the seconds so far."""
+    """What validation said after 1, 2, 4, 8, ... epochs and after the last, with the seconds until then."""
     seconds = np.cumsum([epoch["seconds"] for epoch in epochs])
     counts = [*(2**k for k in range(len(epochs).bit_length()) if 2**k < len(epochs)), len(epochs)]
     return [
@@ -167,9 +167,9 @@ def curve(epochs: Sequence[dict[str, float]]) -> list[dict[str, float]]:
 def evaluate(
     log_prob: Any, x: np.ndarray, batch_size: int = 500, condition: np.ndarray | None = None
 ) -> tuple[float, float]:
-    """Returns the mean negative log-likelihood of the rows of `x` in nats, and its standard error.
+    """Mean negative log-likelihood of the rows of `x` in nats, given their conditions if there are any, and its standard error.
 
-    The last batch is padded with its first row to the size of the others, so that log_prob is compiled only once.
+    Every batch has the same shape (the last is filled up with its first row), so that there is one compilation.
     """
     batch_size = min(batch_size, len(x))
     found = []
@@ -185,9 +185,9 @@ def evaluate(
 def evaluate_orders(
     dist: Any, x: np.ndarray, numbers: Sequence[int], batch_size: int = 100
 ) -> dict[int, tuple[float, float]]:
-    """Returns the mean negative log-likelihood and its standard error for several numbers of orders.
+    """Mean negative log-likelihood and its standard error of growing numbers of the distribution's orders.
 
-    Every order is evaluated once, because a larger ensemble contains the orders of the smaller ones.
+    Every order is evaluated once: larger ensembles hold the smaller ones.
     """
     import tensorflow as tf
 
@@ -207,7 +207,7 @@ def evaluate_orders(
 
 
 def _padded(rows: np.ndarray, batch_size: int) -> Any:
-    """Returns the rows as a tensor, padded with the first row to `batch_size` rows."""
+    """The rows as a tensor, filled up with the first."""
     import tensorflow as tf
 
     return tf.constant(np.concatenate([rows, np.repeat(rows[:1], batch_size - len(rows), axis=0)]))

@@ -73,6 +73,11 @@ def sweep(folder: str | os.PathLike[str]) -> None:
             _remove(path)
 
 
+def is_empty(folder: str | os.PathLike[str]) -> bool:
+    """Whether a folder contains nothing, the lock and what a killed `replacing` left aside."""
+    return all(path.name == LOCK or _TEMPORARY.fullmatch(path.name) for path in Path(folder).iterdir())
+
+
 @contextlib.contextmanager
 def locked(folder: str | os.PathLike[str]) -> Iterator[None]:
     """Keeps other processes that lock the same folder out of it, until the block or the process ends.

@@ -10,7 +10,7 @@ from benchmarks.cases import Contestant, LikelihoodCase, ModelCases, Settings, S
 from benchmarks.peers import codecs, tfp_pixel_cnn
 from benchmarks.ratios import faster_than, ratio_to_fastest
 
-# Speed: TensorFlow Probability's own example of digits.
+# Speed: TensorFlow Probability's own example of digits, with the names of its arguments.
 IMAGE, BATCH = (28, 28, 1), 16
 ARGUMENTS = {"num_resnet": 1, "num_hierarchies": 2, "num_filters": 32, "num_logistic_mix": 5, "dropout_p": 0.3}
 QUICK_IMAGE, QUICK_BATCH = (4, 4, 1), 4
@@ -24,7 +24,7 @@ SHARES, SAMPLES_FASTER = {"log_prob": 1.0, "train_step": 1.0}, 200.0
 # falls as slowly as days of training ask for, here it falls in each of the last epochs. The limit: what PNG needs with a file a
 # patch, as `python -m benchmarks.peers.codecs` prints it, in nats.
 PATCH = (32, 32, 3)
-PATCH_ARGUMENTS = {"num_resnet": 1, "num_hierarchies": 2, "num_logistic_mix": 10}
+PATCH_ARGUMENTS = {"num_blocks": 1, "num_levels": 2, "num_components": 10}
 PATCHES = Settings(
     hidden_units=(48,),
     activation="concat_elu",
@@ -44,7 +44,7 @@ def build_ours(image: tuple[int, int, int], batch_size: int, arguments: dict[str
     """Our contestant: log_prob, the sampler and the train step that `fit` runs."""
     import tfar
 
-    dist = tfar.PixelCNNPlusPlus(image, **arguments)
+    dist = tfar.PixelCNNPlusPlus.from_tfp(image, **arguments)
     event_size = image[0] * image[1] * image[2]
     return tfar_side.contestant(dist, event_size, batch_size)
 
@@ -55,9 +55,9 @@ def build_patches(settings: Settings, event_size: int) -> tuple[Any, Any]:
 
     dist = tfar.PixelCNNPlusPlus(
         PATCH,
-        num_filters=settings.hidden_units[0],
-        dropout_p=settings.dropout_rate,
-        resnet_activation=settings.activation,
+        filters=settings.hidden_units[0],
+        dropout_rate=settings.dropout_rate,
+        activation=settings.activation,
         seed=settings.seed,
         **PATCH_ARGUMENTS,
     )

@@ -52,7 +52,7 @@ def kept_numbers(dist, batch_size=7):
         pytest.param(
             tfar.PixelCNNPlusPlus,
             step_memory.pixel_cnn_plus_plus_numbers,
-            {"num_filters": 16, "num_resnet": 2, "num_hierarchies": 2},
+            {"filters": 16, "num_blocks": 2, "num_levels": 2},
             marks=pytest.mark.slow,
         ),
     ],

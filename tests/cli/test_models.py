@@ -16,7 +16,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "conv_nade": {"filters": [4], "kernel_sizes": [2], "hidden_units": [8]},
     "pixel_cnn": {"filters": 8, "num_blocks": 1},
     "gated_pixel_cnn": {"filters": 8, "num_blocks": 1},
-    "pixel_cnn_plus_plus": {"num_resnet": 1, "num_hierarchies": 1, "num_filters": 4, "num_logistic_mix": 2},
+    "pixel_cnn_plus_plus": {"num_blocks": 1, "num_levels": 1, "filters": 4, "num_components": 2},
 }
 REAL = ("rnade",)
 SHAPES = {"pixel_cnn_plus_plus": (4, 4, 1)}

@@ -11,8 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 import tfar
+from tests.training.kill_points import contents, recorded
+from tfar.cli import train
+from tfar.cli.settings import Settings
 
 TRAIN = ("--hidden-units", "16", "--epochs", "7", "--patience", "3", "--ema", "0.9", "--num-masks", "4")
 
@@ -59,13 +63,104 @@ def test_a_killed_and_resumed_run_equals_an_unbroken_one(tmp_path: Path, invoke:
     invoke("train", "made", "--out", killed, "--resume")
     invoke("train", "made", "--data", "digits", "--out", unbroken, *TRAIN)
     assert (killed / "metrics.csv").read_text() == (unbroken / "metrics.csv").read_text()
-    assert (killed / "early_stopping.json").read_text() == (unbroken / "early_stopping.json").read_text()
+    assert (killed / "journal.json").read_text() == (unbroken / "journal.json").read_text()
+    assert contents(killed / "pictures") == contents(unbroken / "pictures")
+    assert sorted(path.name for path in killed.iterdir()) == sorted(path.name for path in unbroken.iterdir())
     pair = [tfar.load(folder / "model.keras").trainable_variables for folder in (killed, unbroken)]
     for resumed, expected in zip(*pair, strict=True):
         np.testing.assert_array_equal(resumed, expected)
     before = (killed / "metrics.csv").read_text()
     invoke("train", "made", "--out", killed, "--resume")  # A finished run stays as it is.
     assert (killed / "metrics.csv").read_text() == before
+
+
+def train_settings(epochs: int = 3) -> Settings:
+    return Settings(
+        model="made",
+        data="digits",
+        hidden_units=(8,),
+        epochs=epochs,
+        batch_size=500,
+        patience=1,
+        ema=0.9,
+        num_masks=None,
+    )
+
+
+def trained(out: Path) -> tuple[list[np.ndarray], dict[str, bytes]]:
+    """Starts or resumes a run in this process; returns its weights, and its files without those that hold a date."""
+    train.run(train_settings(), out, resume=(out / "config.json").exists(), console=Console(quiet=True), hints=False)
+    weights = [np.asarray(v) for v in tfar.load(out / "model.keras").variables]
+    return weights, contents(out, besides=("tensorboard", "model.keras", "config.json"))
+
+
+@pytest.fixture(scope="module")
+def killed_runs(tmp_path_factory: Any) -> tuple[list[Path], Any]:
+    """A run that was not killed, and its folder before every operation."""
+    folder = tmp_path_factory.mktemp("runs")
+    with recorded(folder / "unbroken", folder / "points") as recorder:
+        expected = trained(folder / "unbroken")
+    return recorder.points, expected
+
+
+@pytest.mark.slow(ci=True)
+@pytest.mark.parametrize("part", range(9))
+def test_a_run_killed_anywhere_ends_like_an_unbroken_one(part: int, killed_runs: Any) -> None:
+    """At every operation on its folder: writing a file, renaming it, removing an old one; a ninth of them at a time."""
+    points, (weights, files) = killed_runs
+    assert len(points) > 20 and {"journal.json", "metrics.csv", "pictures/epoch-0001.png"} < set(files)
+    for point in points[len(points) - 1 - part :: -9]:
+        found, own = trained(point)
+        assert own == files, point.name
+        for a, b in zip(found, weights, strict=True):
+            np.testing.assert_array_equal(a, b, err_msg=point.name)
+
+
+@pytest.mark.slow(ci=True)
+def test_two_processes_do_not_train_in_one_folder(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    arguments = command("train", "made", "--data", "digits", "--out", out, "--hidden-units", "16", "--epochs", "500")
+    arguments += ["--patience", "500"]
+    first = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        deadline = time.monotonic() + 300
+        while not (out / "journal.json").exists() and first.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        second = subprocess.run([*arguments, "--resume"], capture_output=True, text=True, timeout=300)
+        assert second.returncode == 1 and "another process writes to" in second.stderr
+        assert first.poll() is None, first.stderr.read()
+    finally:
+        first.kill()
+        first.wait()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+def test_a_run_that_is_killed_twenty_times(tmp_path: Path) -> None:
+    """It is killed at a random moment after its epochs have begun; every epoch stands in the log once, and nothing is left."""
+    killed, generator = tmp_path / "killed", np.random.default_rng(0)
+    options = ["--hidden-units", "16", "--epochs", "60", "--patience", "60", "--ema", "0.9", "--num-masks", "4"]
+    arguments, kills = command("train", "made", "--data", "digits", "--out", killed, *options), 0
+    while kills < 20:
+        journal = killed / "journal.json"
+        before = journal.read_text() if journal.exists() else ""
+        process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        arguments = command("train", "made", "--out", killed, "--resume")
+        while process.poll() is None and (not journal.exists() or journal.read_text() == before):
+            time.sleep(0.005)
+        time.sleep(generator.uniform(0.0, 0.3))
+        process.kill()
+        if process.wait() == 0:
+            break
+        kills += 1
+    assert kills >= 10
+    subprocess.run(command("train", "made", "--out", killed, "--resume", "--epochs", 60), check=True, timeout=600)
+    unbroken = tmp_path / "unbroken"
+    subprocess.run(command("train", "made", "--data", "digits", "--out", unbroken, *options), check=True, timeout=600)
+    table = (killed / "metrics.csv").read_text()
+    assert [line.split(",")[0] for line in table.splitlines()] == ["epoch", *map(str, range(60))]
+    besides = ("tensorboard", "model.keras", "config.json")
+    assert contents(killed, besides) == contents(unbroken, besides)
 
 
 @pytest.mark.slow

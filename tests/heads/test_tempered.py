@@ -106,7 +106,7 @@ MODELS = {
     ),
     "RNADE": lambda: tfar.RNADE([2], 8, head=heads.NormalMixture(2), loc=0.0, seed=1, jit_compile=False),
     "PixelCNNPlusPlus": lambda: tfar.PixelCNNPlusPlus(
-        [2, 2, 1], num_resnet=1, num_hierarchies=1, num_filters=4, num_logistic_mix=2, high=3, jit_compile=False
+        [2, 2, 1], num_blocks=1, num_levels=1, filters=4, num_components=2, high=3, jit_compile=False
     ),
 }
 

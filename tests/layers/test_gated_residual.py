@@ -3,9 +3,11 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.reference import pixel_cnn_plus_plus as reference
 from tfar.layers import GatedResidualBlock
+from tfar.layers.causal import Parallel
 
 
 def made(activation="concat_elu", shortcut_filters=4, condition_size=3, shift="down_right", **kwargs):
@@ -50,10 +52,10 @@ def test_block_equals_the_loops(activation, shortcut_filters, condition_size, sh
         np.testing.assert_allclose(out[row], expected, rtol=1e-4, atol=1e-4)
 
 
-def test_what_is_not_kept_is_dropped():
+def test_hidden_features_are_dropped():
     layer = made()
     x, z, y = inputs()
-    all_dropped = layer(x, z, y, kept=np.zeros((2, 3, 4, 4), np.float32))
+    all_dropped = layer.flow(Parallel(tf.zeros_like), tf.constant(x), tf.constant(z), layer.condition(y))
     both = np.asarray(layer.conv_2.bias) + np.asarray(layer.condition(y))
     expected = x + (both[:, :2] / (1.0 + np.exp(-both[:, 2:])))[:, None, None]
     np.testing.assert_allclose(all_dropped, expected, rtol=1e-5, atol=1e-5)

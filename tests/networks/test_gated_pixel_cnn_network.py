@@ -58,7 +58,7 @@ def test_there_is_no_blind_spot():
 
 
 def test_the_receptive_field_grows_with_the_blocks():
-    field = lambda n: tfar.GatedPixelCNN([6, 9], 2, n, first_kernel_size=3).receptive_field(5, 4)  # noqa: E731
+    field = lambda n: tfar.GatedPixelCNN([6, 9], 2, num_blocks=n, first_kernel_size=3).receptive_field(5, 4)  # noqa: E731
     assert [field(n).sum() for n in (0, 1)] == [3 + 1, 5 + 5 + 2]
 
 
@@ -112,11 +112,11 @@ def test_a_rate_may_be_a_number_of_numpy():
 def test_dropout_keeps_the_mean_of_what_is_behind_a_gate():
     """Without blocks, and with a relu that only sees positive numbers, parameters are linear in the features dropped."""
     network = make("plain", num_blocks=0, dropout_rate=0.25)
-    skip = network.convolutions[1]
+    skip = network.skip[0]
     skip.bias.assign(tf.fill(skip.bias.shape, 10.0))
     x = np.ones((4000, *network.event_shape), np.float32)
     params = np.asarray(network.training_pass(x, None, tf.constant([0, 1])).params)[..., 0]
-    sees = network.connectivity().any(0)
+    sees = network.influences().any(1)
     error = params.std(0)[sees] / np.sqrt(len(params))
     assert sees.sum() > 8 and (error > 0.0).all()
     assert (np.abs(params.mean(0) - np.asarray(network(x[:1]))[0, :, 0])[sees] < 5 * error).all()
@@ -125,9 +125,8 @@ def test_dropout_keeps_the_mean_of_what_is_behind_a_gate():
 def test_dropout_reaches_both_stacks():
     """Of one feature behind the last gate there are two values; what the vertical stack drops before it makes more."""
     network = make("plain", event_shape=(4, 4), filters=1, num_blocks=1, dropout_rate=0.5)
-    for layer in network.convolutions:
-        if layer.name in ("residual_0", "skip_0", "horizontal_1"):  # the rest of the horizontal stack
-            layer.full_kernel.assign(tf.zeros_like(layer.full_kernel))
+    for layer in (network.residual[0], network.skip[0], network.horizontal[1]):  # the rest of the horizontal stack
+        layer.full_kernel.assign(tf.zeros_like(layer.full_kernel))
     x = np.ones((64, 4, 4), np.float32)
     params = np.asarray(network.training_pass(x, None, tf.constant([0, 1])).params)[..., 0]
     assert max(len(np.unique(values_of_pixel)) for values_of_pixel in params.T) > 2

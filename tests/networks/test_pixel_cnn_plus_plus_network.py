@@ -1,5 +1,6 @@
 """PixelCNN++ beside TensorFlow Probability's, its dropout, its initialisation by data, and what it refuses."""
 
+import inspect
 import re
 
 import keras
@@ -11,8 +12,10 @@ import tensorflow_probability as tfp
 import tfar
 from tests.parameters import few_by_default
 from tfar import random, testing
+from tfar.networks import raster
 
-SMALL = {"num_resnet": 1, "num_hierarchies": 2, "num_filters": 4, "num_logistic_mix": 2}
+SMALL = {"num_blocks": 1, "num_levels": 2, "filters": 4, "num_components": 2}
+PEER = {"num_resnet": 1, "num_hierarchies": 2, "num_filters": 4, "num_logistic_mix": 2}
 
 
 def images(shape, count=3, high=255, seed=0):
@@ -24,7 +27,7 @@ def images(shape, count=3, high=255, seed=0):
 
 def convolutions(network):
     """All convolutions in the order in which TensorFlow Probability makes them, each with its unmasked part there."""
-    rows, columns = network.receptive_field_dims
+    rows, columns = network.kernel_size
     half = columns // 2
     everything = (slice(None), slice(None))
     first = [
@@ -33,7 +36,7 @@ def convolutions(network):
         (network.first_left, (slice(2), slice(half))),
     ]
     inner = {network.vertical: (slice(rows - 1), slice(None)), network.horizontal: (slice(2), slice(half + 1))}
-    both, levels = (network.vertical, network.horizontal), network.num_hierarchies
+    both, levels = (network.vertical, network.horizontal), network.num_levels
     found = list(first)
 
     def block(stack, layer):
@@ -43,16 +46,16 @@ def convolutions(network):
         found.append((layer.conv_2, inner[stack]))
 
     for level in range(levels):
-        for i in range(network.num_resnet):
+        for i in range(network.num_blocks):
             for stack in both:
-                block(stack, stack.blocks_down(level)[i])
+                block(stack, stack.down[level][i])
         if level + 1 < levels:
             for stack in both:
                 found.append((stack.contract[level], (slice(stack.kernel_size[0]), slice(stack.kernel_size[1]))))
     for level in reversed(range(levels)):
-        for i in range(len(network.vertical.blocks_up(level))):
+        for i in range(len(network.vertical.up[level])):
             for stack in both:
-                block(stack, stack.blocks_up(level)[i])
+                block(stack, stack.up[level][i])
         if level:
             for stack in both:
                 height, width = stack.kernel_size
@@ -86,12 +89,7 @@ def shared_weights(peer, network, seed=0):
             variable.assign(value)
         wrapper.initialized.assign(True)
     projections = by_creation(layers, "Dense")
-    blocks = [
-        b
-        for stack in (network.vertical, network.horizontal)
-        for b in (*stack.down, *stack.up)
-        if b.condition is not None
-    ]
+    blocks = [b for stack in (network.vertical, network.horizontal) for b in stack.blocks() if b.condition is not None]
     for dense, block in zip(projections, in_order(network, blocks), strict=True):
         for variable, own in zip(dense.weights, block.condition.weights, strict=True):
             value = rng.normal(0.0, 0.5, size=own.shape)
@@ -121,9 +119,9 @@ def in_order(network, blocks):
     ),
 )
 def test_log_prob_and_size_are_those_of_tensorflow_probability(shape, conditional_shape, arguments):
-    arguments = {**SMALL, **arguments}
+    arguments = {**PEER, **arguments}
     peer = tfp.distributions.PixelCNN(shape, conditional_shape, use_data_init=False, **arguments)
-    dist = tfar.PixelCNNPlusPlus(shape, conditional_shape, use_data_init=False, jit_compile=False, **arguments)
+    dist = tfar.PixelCNNPlusPlus.from_tfp(shape, conditional_shape, use_data_init=False, jit_compile=False, **arguments)
     shared_weights(peer, dist.network)
     low, high = arguments.get("low", 0), arguments.get("high", 255)
     x = images(shape, high=high - low) + low
@@ -152,31 +150,31 @@ def size(variables):
 
 @pytest.mark.slow(ci=True)
 def test_dropout_is_a_function_of_the_seed_and_of_training_alone():
-    dist = tfar.PixelCNNPlusPlus((4, 5, 1), dropout_p=0.4, jit_compile=False, **SMALL)
+    dist = tfar.PixelCNNPlusPlus((4, 5, 1), dropout_rate=0.4, jit_compile=False, **SMALL)
     x = images((4, 5, 1))
     losses = [np.asarray(dist.training_loss(x, seed=seed)) for seed in (1, 1, 2)]
     np.testing.assert_array_equal(losses[0], losses[1])
     assert (losses[0] != losses[2]).all()
     assert (-dist.log_prob(x) != losses[0]).numpy().all()
     np.testing.assert_array_equal(dist.log_prob(x), dist.log_prob(x))
-    plain = tfar.PixelCNNPlusPlus((4, 5, 1), dropout_p=0.0, jit_compile=False, **SMALL)
+    plain = tfar.PixelCNNPlusPlus((4, 5, 1), dropout_rate=0.0, jit_compile=False, **SMALL)
     np.testing.assert_allclose(plain.training_loss(x, seed=1), -plain.log_prob(x), rtol=1e-6)
 
 
-def test_blocks_drop_apart_and_at_the_rate():
-    network = tfar.PixelCNNPlusPlus((8, 8, 1), dropout_p=0.3, **SMALL).network
-    seen = []
-    blocks = [*network.vertical.down, *network.vertical.up, *network.horizontal.down, *network.horizontal.up]
-    original = type(blocks[0]).call
-    for block in blocks:
-        block.call = lambda x, z=None, y=None, kept=None, apply=None, block=block: (
-            seen.append(np.asarray(kept)) or original(block, x, z, y, kept=kept, apply=apply)
-        )
-    network(images((8, 8, 1), 8), seed=tf.constant([0, 3]))
-    assert len(seen) == len(blocks)
+def test_blocks_drop_apart_and_at_the_rate(monkeypatch):
+    network = tfar.PixelCNNPlusPlus((8, 8, 1), dropout_rate=0.3, **SMALL).network
+    original, seen = raster.dropped, []
+
+    def dropped(features, *how):
+        seen.append(np.asarray(original(tf.ones_like(features), *how)))
+        return original(features, *how)
+
+    monkeypatch.setattr(raster, "dropped", dropped)
+    network.training_pass(images((8, 8, 1), 8), None, tf.constant([0, 3]))
+    assert len(seen) == len(network.vertical.blocks()) + len(network.horizontal.blocks())
     assert not any(np.array_equal(a, b) for i, a in enumerate(seen) for b in seen[:i])
-    dropped = np.concatenate([kept.ravel() == 0.0 for kept in seen])
-    assert abs(dropped.mean() - 0.3) < 5.0 * np.sqrt(0.21 / dropped.size)
+    dropped_shares = np.concatenate([kept.ravel() == 0.0 for kept in seen])
+    assert abs(dropped_shares.mean() - 0.3) < 5.0 * np.sqrt(0.21 / dropped_shares.size)
     assert {round(float(v), 4) for kept in seen for v in np.unique(kept)} == {0.0, round(1.0 / 0.7, 4)}
 
 
@@ -215,7 +213,7 @@ def test_initialisation_by_data_gives_parameters_mean_0_and_variance_1():
 @pytest.mark.slow
 def test_fit_initialises_once_with_the_first_batch(tmp_path):
     x = images((4, 4, 1), 16)
-    make = lambda **kwargs: tfar.PixelCNNPlusPlus((4, 4, 1), dropout_p=0.0, **SMALL, **kwargs)  # noqa: E731
+    make = lambda **kwargs: tfar.PixelCNNPlusPlus((4, 4, 1), dropout_rate=0.0, **SMALL, **kwargs)  # noqa: E731
     dist = make()
     model = tfar.training.DensityModel(dist)
     model.compile(optimizer=keras.optimizers.SGD(0.0), jit_compile=False)
@@ -260,8 +258,8 @@ def test_other_models_have_nothing_to_initialise():
 @pytest.mark.slow(ci=True)
 def test_three_levels_fall_due_at_their_rows_and_columns():
     """An odd size at every level."""
-    arguments = {**SMALL, "num_hierarchies": 3, "num_filters": 2, "num_resnet": 2}
-    dist = tfar.PixelCNNPlusPlus((7, 5, 2), high=3, dropout_p=0.0, jit_compile=False, **arguments)
+    arguments = {**SMALL, "num_levels": 3, "filters": 2, "num_blocks": 2}
+    dist = tfar.PixelCNNPlusPlus((7, 5, 2), high=3, dropout_rate=0.0, jit_compile=False, **arguments)
     rng = np.random.default_rng(0)
     for variable in dist.trainable_variables:
         variable.assign(rng.normal(0.0, 0.6, size=variable.shape))
@@ -273,9 +271,7 @@ def test_three_levels_fall_due_at_their_rows_and_columns():
 
 @pytest.mark.slow
 def test_values_may_start_elsewhere_than_at_0():
-    dist = tfar.PixelCNNPlusPlus(
-        (2, 2, 1), num_resnet=1, num_hierarchies=2, num_filters=2, num_logistic_mix=2, low=-1, high=1
-    )
+    dist = tfar.PixelCNNPlusPlus((2, 2, 1), num_blocks=1, num_levels=2, filters=2, num_components=2, low=-1, high=1)
     rng = np.random.default_rng(0)
     for variable in dist.trainable_variables:
         variable.assign(rng.normal(0.0, 0.6, size=variable.shape))
@@ -290,36 +286,71 @@ def test_values_may_start_elsewhere_than_at_0():
 @pytest.mark.parametrize(
     "arguments",
     [
-        {"image_shape": (4, 4)},
-        {"image_shape": (4, 0, 1)},
-        {"num_resnet": 0},
-        {"num_hierarchies": 0},
-        {"num_filters": 1.5},
-        {"num_logistic_mix": 0},
-        {"receptive_field_dims": (3, 4)},
-        {"receptive_field_dims": (2, 3)},
-        {"receptive_field_dims": (3, 1)},
-        {"receptive_field_dims": 3},
-        {"dropout_p": 1.0},
-        {"resnet_activation": "tanh"},
+        {"event_shape": (4, 4)},
+        {"event_shape": (4, 0, 1)},
+        {"num_blocks": 0},
+        {"num_levels": 0},
+        {"filters": 1.5},
+        {"num_components": 0},
+        {"kernel_size": (3, 4)},
+        {"kernel_size": (2, 3)},
+        {"kernel_size": (3, 1)},
+        {"kernel_size": 2},
+        {"dropout_rate": 1.0},
+        {"activation": "tanh"},
         {"high": 0},
-        {"dtype": tf.float16},
         {"seed": -1},
     ],
     ids=str,
 )
 def test_bad_arguments_are_refused(arguments):
     with pytest.raises(ValueError, match="Expected"):
-        tfar.PixelCNNPlusPlus(**{"image_shape": (4, 4, 1), **SMALL, **arguments})
+        tfar.PixelCNNPlusPlus(**{"event_shape": (4, 4, 1), **SMALL, **arguments})
 
 
-def test_positional_arguments_are_those_of_tensorflow_probability():
-    import inspect
-
+def test_from_tfp_takes_the_arguments_of_tensorflow_probability():
     theirs = list(inspect.signature(tfp.distributions.PixelCNN).parameters.values())
-    ours = list(inspect.signature(tfar.PixelCNNPlusPlus).parameters.values())[: len(theirs)]
+    ours = list(inspect.signature(tfar.PixelCNNPlusPlus.from_tfp).parameters.values())[: len(theirs)]
     assert [p.name for p in ours] == [p.name for p in theirs]
     assert [p.default for p in ours[:-1]] == [p.default for p in theirs[:-1]]
+    with pytest.raises(ValueError, match="Expected `dtype` to be tf.float32"):
+        tfar.PixelCNNPlusPlus.from_tfp((4, 4, 1), dtype=tf.float16)
+
+
+def test_from_tfp_passes_every_argument_on():
+    theirs = {
+        "conditional_shape": (3,),
+        "num_resnet": 2,
+        "num_hierarchies": 1,
+        "num_filters": 5,
+        "num_logistic_mix": 3,
+        "receptive_field_dims": (2, 5),
+        "dropout_p": 0.1,
+        "resnet_activation": "elu",
+        "use_weight_norm": False,
+        "use_data_init": False,
+        "high": 9,
+        "low": -3,
+        "name": "Own",
+    }
+    ours = {
+        "conditional_shape": (3,),
+        "num_blocks": 2,
+        "num_levels": 1,
+        "filters": 5,
+        "num_components": 3,
+        "kernel_size": (2, 5),
+        "dropout_rate": 0.1,
+        "activation": "elu",
+        "use_weight_norm": False,
+        "use_data_init": False,
+        "high": 9,
+        "low": -3,
+        "name": "Own",
+        "seed": 4,
+    }
+    dist = tfar.PixelCNNPlusPlus.from_tfp((3, 4, 2), **theirs, seed=4)
+    assert dist.get_config() == tfar.PixelCNNPlusPlus((3, 4, 2), **ours).get_config()
 
 
 # What a pixel sees ----------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """`tfar.GatedPixelCNN` equals the loops of the paper."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ def parts_of(condition: Any, row: int) -> dict[str, np.ndarray]:
 def test_log_prob_equals_the_paper(case: Case, distributions: Any) -> None:
     dist, x, condition = distributions(case, jit_compile=False), case.values(2), case.condition(2)
     weights = {"/".join(v.path.split("/")[-2:]): np.asarray(v, np.float64) for v in dist.network.weights}
+    weights.update({name[:-1] + "kernel": value for name, value in weights.items() if name.endswith("/v")})
+    weights.update({name: value[0, 0] for name, value in weights.items() if re.match(r"link_\d+/kernel", name)})
     height, width, colours = dist.network.image_shape
     expected = []
     for index, row in enumerate(x):

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import types
 import urllib.request
 
 import numpy as np
@@ -196,3 +197,26 @@ def test_a_connection_that_the_server_closed_is_made_anew():
         client = rest_client.RestClient(f"127.0.0.1:{listener.getsockname()[1]}", "made")
         with contextlib.closing(client):
             assert [client.status() for _ in range(3)] == [{1: "AVAILABLE"}] * 3
+
+
+@pytest.mark.parametrize("by_row", [False, True])
+def test_several_outputs_come_by_name_over_rest(by_row, monkeypatch):
+    client = rest_client.RestClient()
+    answer = {"outputs": {"a": [1.0, 2.0], "b": [[3.0], [4.0]]}}
+    if by_row:
+        answer = {"predictions": [{"a": 1.0, "b": [3.0]}, {"a": 2.0, "b": [4.0]}]}
+    monkeypatch.setattr(client, "request", lambda *args: answer)
+    found = client.predict({"value": [0, 1]}, by_row=by_row)
+    assert {name: output.tolist() for name, output in found.items()} == {"a": [1.0, 2.0], "b": [[3.0], [4.0]]}
+
+
+def test_several_outputs_come_by_name_over_grpc():
+    import grpc_client
+    from tensorflow_serving.apis import predict_pb2
+
+    client, answer = grpc_client.GrpcClient(), predict_pb2.PredictResponse()
+    for name, value in (("a", [1.0, 2.0]), ("b", [[3.0], [4.0]])):
+        answer.outputs[name].CopyFrom(grpc_client.to_proto(np.array(value, np.float32)))
+    client._prediction = types.SimpleNamespace(Predict=lambda request, timeout: answer)
+    found = client.predict({"value": np.zeros([2, 1], np.float32)})
+    assert {name: output.tolist() for name, output in found.items()} == {"a": [1.0, 2.0], "b": [[3.0], [4.0]]}

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_probability as tfp
 
 import tfar
 from tests.parameters import few_by_default
@@ -168,8 +169,122 @@ def test_observed_in_evaluate(rows):
     observed = np.tile(np.arange(6) < 3, (70, 1))
     result = model.evaluate({"value": rows, "observed": observed}, verbose=0, return_dict=True)
     np.testing.assert_allclose(result["nll"], -np.mean(model.dist.log_prob(rows, observed=observed)), rtol=1e-5)
-    with pytest.raises(ValueError, match="with missing values a model must serve any order"):
-        model.fit({"value": rows, "observed": observed}, verbose=0)
+    np.testing.assert_allclose(result["bits_per_dim"], result["nll"] / (3 * np.log(2)), rtol=1e-5)
+
+
+def test_bits_per_dim_divides_by_the_observed_values_of_the_row(rows):
+    """Pixels of two values: a pixel with one observed value does not count, as in `log_prob`; nor a row without pixels."""
+    dist = tfar.PixelCNNPlusPlus([2, 2, 2], num_resnet=1, num_hierarchies=1, num_filters=2, high=1, jit_compile=False)
+    assert dist.num_sites == 4
+    model = make(dist=dist)
+    x = np.concatenate([rows, rows[:, :2]], axis=1)[:6].reshape([6, 2, 2, 2])
+    observed = np.zeros([6, 4, 2], bool)
+    for row, pixels in enumerate([4, 3, 1, 0, 2, 4]):
+        observed[row, :pixels] = True
+    observed[2, 1, 0] = True
+    values = np.array([8, 6, 2, 0, 4, 8])
+    observed = observed.reshape(x.shape)
+    nll = -dist.log_prob(x, observed=observed).numpy()
+    w = np.array([1.0, 2.0, 1.0, 5.0, 0.0, 1.0])
+    counts = values > 0
+    for weight in (np.ones(6), w):
+        result = model.evaluate(
+            {"value": x, "observed": observed, "sample_weight": weight}, verbose=0, return_dict=True
+        )
+        bits = np.average(nll[counts] / values[counts] / np.log(2), weights=weight[counts])
+        np.testing.assert_allclose(result["bits_per_dim"], bits, rtol=1e-5)
+        np.testing.assert_allclose(result["nll"], np.average(nll, weights=weight), rtol=1e-5)
+    result = model.evaluate(x, verbose=0, return_dict=True)
+    np.testing.assert_allclose(result["bits_per_dim"], -np.mean(dist.log_prob(x)) / (8 * np.log(2)), rtol=1e-5)
+
+
+def test_prefix_masks_are_lengths_in_training(rows):
+    """Rows cut off by a mask train as the same rows do whose loss is summed by hand."""
+    lengths = np.arange(70) % 6 + 1
+    observed = np.arange(6)[None] < lengths[:, None]
+    model = make(dist=tfar.MADE([6], [8], jit_compile=False))
+    expected = -(model.dist.site_log_probs(rows).numpy() * observed).sum(axis=1).mean()
+    x = np.where(observed, rows, np.nan)
+    history = model.fit({"value": x, "observed": observed}, batch_size=70, epochs=1, verbose=0).history
+    np.testing.assert_allclose(history["loss"][0], expected, rtol=1e-5)
+
+
+def test_site_weights_are_factors_of_the_sites(rows):
+    weight = np.random.default_rng(0).uniform(0.0, 2.0, [70, 6]).astype(np.float32)
+    model = make(dist=tfar.MADE([6], [8], jit_compile=False), optimizer=keras.optimizers.SGD(0.0))
+    expected = -(model.dist.site_log_probs(rows).numpy() * weight).sum(axis=1).mean()
+    data = {"value": rows, "site_weight": weight}
+    np.testing.assert_allclose(model.fit(data, verbose=0).history["loss"][0], expected, rtol=1e-5)
+    np.testing.assert_allclose(model.evaluate(data, verbose=0, return_dict=True)["nll"], expected, rtol=1e-5)
+
+
+def test_fit_and_evaluate_report_the_same_weighted_mean(rows):
+    w = np.random.default_rng(0).integers(0, 4, 70).astype(np.float32)
+    model = make(dist=tfar.MADE([6], [8], jit_compile=False), optimizer=keras.optimizers.SGD(0.0))
+    history = model.fit(rows, sample_weight=w, validation_data=(rows, None, w), batch_size=16, verbose=0).history
+    expected = -np.average(model.dist.log_prob(rows), weights=w)
+    for name in ("loss", "val_loss", "val_nll"):
+        np.testing.assert_allclose(history[name][0], expected, rtol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("name", ["val_nll", "val_bits_per_dim", "val_loss", "loss"])
+def test_callbacks_of_keras_know_that_lower_is_better(name, rows, tmp_path):
+    """The learning rate grows until every epoch is worse than the first ones."""
+    model = make(optimizer=keras.optimizers.SGD(0.3))
+    path = tmp_path / "best.weights.h5"
+    callbacks = [
+        keras.callbacks.EarlyStopping(name, patience=2, restore_best_weights=True),
+        keras.callbacks.ModelCheckpoint(path, monitor=name, save_best_only=True, save_weights_only=True),
+        keras.callbacks.ReduceLROnPlateau(name, patience=100),
+        keras.callbacks.LearningRateScheduler(lambda epoch: 0.3 if epoch < 3 else 300.0),
+    ]
+    history = model.fit(rows, validation_data=rows, callbacks=callbacks, **{**FIT, "epochs": 20}).history[name]
+    best = int(np.argmin(history))
+    assert best + 3 == len(history) < 20 and max(history) > history[best] + 0.01
+    restored = weights(model)
+    model.load_weights(path)
+    for a, b in zip(weights(model), restored, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+class Bound(tfar.MADE):
+    """A distribution with a bound in place of a likelihood."""
+
+    def evaluate(self, value, conditional_input=None, **kwargs):
+        return {"elbo": -super().evaluate(value, conditional_input, **kwargs)["nll"] - 1.0}
+
+
+def test_a_bound_is_reported_as_one(rows):
+    model = make(dist=Bound([6], [8], jit_compile=False))
+    result = model.evaluate(rows, verbose=0, return_dict=True)
+    assert sorted(result) == ["loss", "neg_elbo"]
+    np.testing.assert_allclose(result["neg_elbo"], 1.0 - np.mean(model.dist.log_prob(rows)), rtol=1e-5)
+    stop = keras.callbacks.EarlyStopping("val_neg_elbo")
+    assert "val_neg_elbo" in model.fit(rows, validation_data=rows, callbacks=[stop], verbose=0).history
+
+
+def test_forms_of_keras(rows):
+    """`[x]` and `(x,)` are one input to Keras; a list of rows is an array."""
+    expected = make()
+    expected.fit(rows, **FIT)
+    for x in (
+        [rows],
+        (rows,),
+        list(rows),
+        rows.tolist(),
+        [tf.constant(rows)],
+        {"value": rows.tolist()},
+        [{"value": rows}],
+    ):
+        model = make()
+        model.fit(x, **FIT)
+        assert_weights(model, expected)
+        np.testing.assert_allclose(model.predict(x, verbose=0), expected.dist.log_prob(rows), rtol=1e-4)
+        loss = model.evaluate(x, verbose=0, return_dict=True)["nll"]
+        np.testing.assert_allclose(loss, -np.mean(expected.dist.log_prob(rows)), rtol=1e-4)
+    np.testing.assert_allclose(model.predict([rows[0]], verbose=0), expected.dist.log_prob(rows[:1]), rtol=1e-4)
+    history = make().fit(rows, validation_data=(rows,), **FIT).history
+    assert "val_nll" in history
 
 
 @pytest.mark.slow(ci=True)
@@ -207,7 +322,25 @@ def test_fit_with_missing_values():
         (lambda m, x: m.fit(x[:0]), "at least 1"),
         (lambda m, x: m.fit(x[:, :4], verbose=0), "6"),
         (lambda m, x: m.compile("adam", loss="mse"), "no `loss`"),
-        (lambda m, x: DensityModel("dist"), "tfar.Autoregressive"),
+        (lambda m, x: m.compile("adam", metrics=["mae"]), "no `metrics`"),
+        (lambda m, x: m.fit((x, None, x[:, 0])), "received a tuple of 3"),
+        (lambda m, x: m.predict((x, x)), "received a tuple of 2"),
+        (lambda m, x: m.fit([x, x]), r"shape \[N, 6\]; received an array of shape \[2, 70, 6\]"),
+        (lambda m, x: m.fit([[0.0] * 6, [0.0] * 5]), "`x` to be an array"),
+        (lambda m, x: m.fit([["a"] * 6]), "contain numbers"),
+        (lambda m, x: m.fit(x, callbacks=keras.callbacks.CallbackList()), "a list of callbacks"),
+        (lambda m, x: DensityModel("dist"), "distribution of tfar"),
+        (lambda m, x: DensityModel(tfp.distributions.Normal(0.0, 1.0)), "distribution of tfar; received a Normal"),
+        *[
+            (lambda m, x, seed=seed: DensityModel(m.dist, seed=seed), "`seed` to be an int")
+            for seed in (2**31, -1, None, "1", 1.5, True, np.zeros(2))
+        ],
+        *[
+            (lambda m, x, draws=draws: DensityModel(m.dist, validation_draws=draws), "`validation_draws` to be an int")
+            for draws in (None, "2", 0.5)
+        ],
+        (lambda m, x: Batches(x, None), "`batch_size` to be an int"),
+        (lambda m, x: Batches(x, 2, seed=-1), "`seed` to be an int"),
         (lambda m, x: DensityModel(m.dist, validation_draws=-1), "validation_draws"),
     ],
 )

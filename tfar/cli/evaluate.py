@@ -61,7 +61,7 @@ def evaluate(
     summary = Summary(dist.num_sites)
     with bar(console) as progress:
         lines = _lines(dist, batches, mask, summary, progress, count)
-        header = next(lines)
+        header: Any = next(lines)
         if out is None:
             collections.deque(lines, maxlen=0)
         else:

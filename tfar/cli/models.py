@@ -24,13 +24,11 @@ OPTIONS: dict[str, Any] = {"hidden_units": None, "order": "natural", "num_masks"
 # Constructor arguments that --set cannot change, because the data or another option determine them.
 DECIDED = (
     "event_shape",
-    "image_shape",
     "head",
     "high",
     "low",
     "seed",
     "name",
-    "dtype",
     "conditional_shape",
     "network",
     *OPTIONS,

@@ -89,7 +89,7 @@ def check_new(folder: Path) -> None:
     Raises:
         FileExistsError: If the folder contains something.
     """
-    if folder.exists() and (not folder.is_dir() or any(path.name != files.LOCK for path in folder.iterdir())):
+    if folder.exists() and not (folder.is_dir() and files.is_empty(folder)):
         what = (
             "go on with it by --resume, or give another --out" if (folder / CONFIG).exists() else "give another --out"
         )

@@ -98,8 +98,8 @@ class Autoregressive(Shell):
         return self._law.head
 
     @property
-    def num_sites(self) -> int | None:
-        """Number of sites of an event; None if its length is not fixed."""
+    def num_sites(self) -> Any:
+        """Number of sites of an event, an int; None if its length is not fixed."""
         if self.network.num_sites is None and self._length is not None:
             return self._law.num_sites_of(self._length)
         return self.network.num_sites

@@ -13,6 +13,7 @@ import tensorflow_probability as tfp
 from tfar import random
 from tfar.distributions import rows
 from tfar.distributions.calls import CompiledCalls
+from tfar.distributions.dtype_policy import check_dtype_policy
 
 tfd = tfp.distributions
 _COPY = "copy"  # The entry of a configuration that holds what a copy changed.
@@ -33,7 +34,8 @@ class Shell(tfd.Distribution):  # type: ignore[name-defined]
     """
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        """Notes the arguments of the constructor, which are the configuration."""
+        """Notes the arguments of the constructor, which are the configuration, before its networks are made."""
+        check_dtype_policy()
         dist = super().__new__(cls)
         dist._arguments = _bound_arguments(cls, args, kwargs)
         return dist

@@ -73,6 +73,7 @@ class GatedPixelCNN(images.ImageAutoregressive):
         self,
         event_shape: Any,
         filters: int = 96,
+        *,
         num_blocks: int = 10,
         head: Head | None = None,
         first_kernel_size: int | Sequence[int] = 7,
@@ -90,7 +91,7 @@ class GatedPixelCNN(images.ImageAutoregressive):
         head = Bernoulli() if head is None else check_head(head)
         images.check_scalar_head(head)
         shape = images.image_shape(event_shape)
-        channels, why = (*shape, 1)[2], "as it is split among the channels"
+        channels, why = shape[2] if len(shape) == 3 else 1, "as it is split among the channels"
         filters = images.check_features("filters", filters, channels, why)
         outputs = (filters,) if output_filters is None else output_filters
         first = images.kernel_size_pair("first_kernel_size", first_kernel_size)

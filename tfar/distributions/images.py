@@ -1,4 +1,4 @@
-"""What distributions over images share."""
+"""Base of the distributions over images, and checks of their arguments."""
 
 from typing import Any
 
@@ -9,26 +9,26 @@ from tfar.distributions.arguments import shape_tuple
 from tfar.distributions.autoregressive import Autoregressive
 from tfar.heads import Head
 from tfar.heads.base import check_positive_int
-from tfar.networks.raster import RasterNetwork
+from tfar.networks.masked_raster import MaskedRasterNetwork
 
 
 class ImageAutoregressive(Autoregressive):
     """Distribution over images whose pixels are decided in raster order."""
 
     def receptive_field(self, row: int, column: int, channel: int = 0) -> NDArray[np.bool_]:
-        """Which values of the image the parameters of one of its values depend on.
+        """Which values of the image the parameters of one value depend on.
 
-        It follows from the connections alone; `network.influences()` gives it for all sites. Where the channels of a pixel
-        are decided together, as in PixelCNN++, they see the same.
+        It follows from the kernel sizes and masks alone; `network.influences()` returns it for all sites. Channels that are
+        decided together, as in PixelCNN++, depend on the same values.
 
         Args:
-            row, column, channel: int. The value.
+            row, column, channel: int. Position of the value.
 
         Returns:
             bool array of the shape of the event.
 
         Raises:
-            ValueError: If there is no such value.
+            ValueError: If a position is out of range.
 
         Example:
             >>> dist = tfar.PixelCNN([3, 4], filters=4, num_blocks=1, first_kernel_size=3)
@@ -37,18 +37,18 @@ class ImageAutoregressive(Autoregressive):
                    [1, 1, 0, 0],
                    [0, 0, 0, 0]])
         """
-        shape = (*self.network.event_shape, 1)[:3]
+        shape = self.network.image_shape
         for name, value, size in zip(("row", "column", "channel"), (row, column, channel), shape, strict=True):
             if check_positive_int(name, value, lowest=0) >= size:
                 raise ValueError(f"Expected `{name}` below {size}; received {value}.")
-        sites_of_pixel = self.num_sites // (shape[0] * shape[1])
-        site = (row * shape[1] + column) * sites_of_pixel + channel % sites_of_pixel
-        seen = self.network.influences([site])[0].reshape(*shape[:2], sites_of_pixel)
+        groups = self.network.num_groups
+        site = (row * shape[1] + column) * groups + channel % groups
+        seen = self.network.influences([site]).reshape(*shape[:2], groups)
         return np.broadcast_to(seen, shape).reshape(self.network.event_shape)
 
 
 def image_shape(event_shape: Any) -> tuple[int, ...]:
-    """Turns the shape of an image into a tuple `(H, W)` or `(H, W, C)`, or raises ValueError."""
+    """Returns the shape of an image as a tuple `(H, W)` or `(H, W, C)`, or raises ValueError."""
     shape = shape_tuple("event_shape", event_shape)
     if len(shape) not in (2, 3):
         raise ValueError(f"Expected `event_shape` to be [H, W] or [H, W, C]; received {event_shape!r}.")
@@ -56,15 +56,15 @@ def image_shape(event_shape: Any) -> tuple[int, ...]:
 
 
 def check_scalar_head(head: Head) -> None:
-    """Raises ValueError if a site of the head is not one number."""
+    """Raises ValueError if the head is not one of scalar sites."""
     if head.site_shape:
         raise ValueError(
-            f"Expected a head of one number a site; {type(head).__name__} decides sites of shape {head.site_shape}."
+            f"Expected a head of scalar sites; received {type(head).__name__} with sites of shape {head.site_shape}."
         )
 
 
 def kernel_size_pair(name: str, size: Any) -> tuple[int, int]:
-    """Turns an int or two ints into (height, width), or raises ValueError."""
+    """Returns an int or two ints as (height, width), or raises ValueError."""
     sizes = shape_tuple(name, size)
     if len(sizes) > 2:
         raise ValueError(f"Expected `{name}` to be an int or two; received {size!r}.")
@@ -72,18 +72,18 @@ def kernel_size_pair(name: str, size: Any) -> tuple[int, int]:
 
 
 def check_features(name: str, value: Any, unit: int, why: str) -> int:
-    """Returns a number of features that splits into groups, or raises ValueError."""
+    """Returns a number of features that is a multiple of `unit`, or raises ValueError."""
     if check_positive_int(name, value) % unit:
         raise ValueError(f"Expected `{name}` to be a multiple of {unit}, {why}; received {value!r}.")
     return int(value)
 
 
-def refuse_blind_sites(network: RasterNetwork) -> None:
-    """Raises ValueError if a site other than the first sees nothing of the image."""
+def refuse_blind_sites(network: MaskedRasterNetwork) -> None:
+    """Raises ValueError if a site other than the first depends on no other site."""
     blind = network.blind_sites()
-    if len(blind):
+    if blind:
         row, column, channel = (int(i) for i in np.unravel_index(blind[0], network.image_shape))
         raise ValueError(
             f"Expected kernels through which every value but the first sees an earlier one; row {row}, column {column}, "
-            f"channel {channel} sees none ({len(blind)} of them). Make `first_kernel_size` higher or wider."
+            f"channel {channel} sees none. Make `first_kernel_size` higher or wider."
         )

@@ -76,7 +76,7 @@ class LatentVariable(Shell):
         super().__init__(law, layers, tuple(decoder.event_shape.as_list()), None, jit_compile, name)
 
     @property
-    def num_sites(self) -> int | None:
+    def num_sites(self) -> Any:
         """Number of sites of an event."""
         return self.decoder.num_sites
 

@@ -69,6 +69,7 @@ class PixelCNN(images.ImageAutoregressive):
         self,
         event_shape: Any,
         filters: int = 96,
+        *,
         num_blocks: int = 7,
         head: Head | None = None,
         first_kernel_size: int | Sequence[int] = 7,
@@ -84,7 +85,7 @@ class PixelCNN(images.ImageAutoregressive):
         head = Bernoulli() if head is None else check_head(head)
         images.check_scalar_head(head)
         shape = images.image_shape(event_shape)
-        channels = (*shape, 1)[2]
+        channels = shape[2] if len(shape) == 3 else 1
         unit, why = channels * (2 if use_residual else 1), "as it is split among the channels and halved in the blocks"
         filters = images.check_features("filters", filters, unit, why)
         outputs = (filters, filters) if output_filters is None else output_filters

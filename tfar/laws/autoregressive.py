@@ -12,6 +12,7 @@ from tfar.laws.autoregressive_signatures import autoregressive_signatures
 from tfar.laws.ensemble import Ensemble
 from tfar.laws.member import Member
 from tfar.laws.signature import Signature
+from tfar.laws.weights import reads_weights_once
 from tfar.networks import AutoregressiveNetwork
 from tfar.networks.permutations import inverted, observed_first
 
@@ -125,16 +126,19 @@ class AutoregressiveLaw:
 
     # Scores ----------------------------------------------------------------------------------------------------------
 
+    @reads_weights_once
     def log_prob(self, x: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
         """Returns the log-probability of each row in nats, `[B]`; of an ensemble that of the mean of the probabilities."""
         x, valid = self._clean(x, conditional_input)
         return _nan_unless(valid, self.members.log_prob(x, conditional_input))
 
+    @reads_weights_once
     def site_log_probs(self, x: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
         """Returns the share of each site in the log-probability, `[B, N]`; see `Ensemble.site_log_probs`."""
         x, valid = self._clean(x, conditional_input)
         return _nan_unless(valid, self.members.site_log_probs(x, conditional_input))
 
+    @reads_weights_once
     def observed_log_prob(self, x: tf.Tensor, observed: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
         """Returns the log-probability `[B]` of the observed sites.
 
@@ -148,6 +152,7 @@ class AutoregressiveLaw:
         total = score(self.member(0)) if self.num_members == 1 else self._ensemble.log_mean_exp(score)
         return _nan_unless(tf.logical_and(valid, self.allows(observed)), total)
 
+    @reads_weights_once
     def observed_site_log_probs(self, x: tf.Tensor, observed: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
         """Returns the share of each observed site in `observed_log_prob`, `[B, N]`, 0 at other sites.
 
@@ -255,6 +260,7 @@ class AutoregressiveLaw:
         params = self.network.params_given(self.encoded(x), observed, conditional_input)
         return _nan_unless(valid, tf.cast(params, tf.float32))
 
+    @reads_weights_once
     def noise(self, x: tf.Tensor, seeds: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
         """Returns noise `[B, N, noise_size]` from which `sample_from_noise` draws x: the inverse of it.
 
@@ -331,6 +337,7 @@ class AutoregressiveLaw:
     def _uniform_member(self, member_noise: Any) -> Member:
         return self.member(0) if self.num_members == 1 else self.member(self._ensemble.select(member_noise))
 
+    @reads_weights_once
     def sample_from_noise(
         self, noise: tf.Tensor, conditional_input: Any = None, member_noise: Any = None, method: str = "ancestral"
     ) -> tf.Tensor:
@@ -344,6 +351,7 @@ class AutoregressiveLaw:
             )
         return self._finite_condition(conditional_input, member.event(values))
 
+    @reads_weights_once
     def fixed_point(
         self, noise: tf.Tensor, conditional_input: Any = None, member_noise: Any = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -356,6 +364,7 @@ class AutoregressiveLaw:
         """Draws a row for each seed by fixed-point iteration; returns the rows and the number of passes."""
         return self.fixed_point(self.uniform_noise(seeds), conditional_input, self.ensemble_noise(seeds))
 
+    @reads_weights_once
     def complete(self, seeds: tf.Tensor, x: tf.Tensor, observed: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
         """Draws the sites that are not observed given those that are, `[B, *event_shape]`.
 

@@ -233,5 +233,5 @@ class _Examples:
         return np.repeat(marks, size, axis=1).reshape(ROWS, *self.event_shape).astype(np.float32)
 
 
-def _num_sites(dist: Any, event_shape: tuple[int | None, ...]) -> int | None:
+def _num_sites(dist: Any, event_shape: tuple[Any, ...]) -> Any:
     return None if None in event_shape else math.prod(event_shape) // math.prod(dist.head.site_shape)

@@ -1,4 +1,4 @@
-"""The residual block of PixelCNN++: two shifted convolutions, a short-cut and a gate."""
+"""The residual block of PixelCNN++: two shifted convolutions, a shortcut and a gate."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfar.layers.causal import Parallel, Run
 from tfar.layers.shifted_conv2d import ShiftedConv2D
-from tfar.layers.weight_normalized import WeightNormalized
 
 
 def concat_elu(x: tf.Tensor) -> tf.Tensor:
@@ -24,13 +24,13 @@ ACTIVATIONS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
 
 @keras.saving.register_keras_serializable("tfar")
 class GatedResidualBlock(keras.layers.Layer):
-    """Adds to its input what two shifted convolutions make of it.
+    """Residual block of two shifted convolutions, with an optional shortcut input and an optional condition.
 
         h = conv_1(f(x)) + shortcut(f(z))
         a, b = split(conv_2(drop(f(h))) + U y)
         out = x + a sigmoid(b)
 
-    z is what a short-cut brings from elsewhere in the network, y a condition; either may be missing.
+    where z are features from elsewhere in the network and y is a condition; both are optional.
 
     Args:
         filters: int. Channels of the input and of the output.
@@ -39,12 +39,11 @@ class GatedResidualBlock(keras.layers.Layer):
         shortcut_filters: int. Channels of z, 0 for none.
         condition_size: int. Features of y, 0 for none.
         activation: f, "concat_elu", "elu" or "relu".
-        use_weight_norm: bool. Of the convolutions and the short-cut.
-        kernel_initializers: initialisers of conv_1, conv_2, the short-cut and U; None: the default of each.
+        use_weight_norm: bool. Normalise the kernels of the convolutions and of the shortcut.
+        kernel_initializers: initialisers of conv_1, conv_2, the shortcut and U, or None for the defaults.
         **kwargs: those of `keras.layers.Layer`.
 
-    Input shape: `[B, H, W, filters]`; z `[B, H, W, shortcut_filters]`; y `[B, condition_size]`; `kept`, None or what
-        multiplies f(h).
+    Input shape: x `[B, H, W, filters]`; z `[B, H, W, shortcut_filters]`; y `[B, condition_size]`.
     Output shape: `[B, H, W, filters]`.
 
     Raises:
@@ -111,19 +110,27 @@ class GatedResidualBlock(keras.layers.Layer):
             self.condition.build((None, self.condition_size))
         self.built = True
 
-    def call(self, x: Any, z: Any = None, y: Any = None, kept: Any = None, apply: Any = None) -> tf.Tensor:
-        """Applies the block; `apply(layer, inputs)` stands in for a call of each convolution."""
-        f, apply = ACTIVATIONS[self.activation], apply or _call
-        hidden = apply(self.conv_1, f(x))
+    def call(self, x: Any, z: Any = None, y: Any = None) -> tf.Tensor:
+        """Applies the block to whole images."""
+        return self.flow(Parallel(), x, z, None if self.condition is None else self.condition(y))
+
+    def flow(self, run: Run, x: Any, z: Any = None, condition: Any = None) -> Any:
+        """Describes the block; see `Run`.
+
+        Args:
+            run: evaluates the layers.
+            x: the input.
+            z: input of the shortcut, if the block has one.
+            condition: None, or U y, `[B, 2 * filters]`.
+        """
+        f = ACTIVATIONS[self.activation]
+        hidden = run(self.conv_1, run(f, x))
         if self.shortcut is not None:
-            hidden += apply(self.shortcut, f(z))
-        hidden = f(hidden)
-        if kept is not None:
-            hidden *= tf.cast(kept, hidden.dtype)
-        both = apply(self.conv_2, hidden)
-        if self.condition is not None:
-            both += self.condition(y)[:, None, None, :]
-        return x + gated(both)
+            hidden = hidden + run(self.shortcut, run(f, z))
+        both = run(self.conv_2, run.drop(run(f, hidden)))
+        if condition is not None:
+            both = both + tf.cast(run.condition(condition), both.dtype)
+        return x + run(gated, both)
 
     def get_config(self) -> dict[str, Any]:
         names = ("filters", "shift", "shortcut_filters", "condition_size", "activation", "use_weight_norm")
@@ -136,10 +143,6 @@ class GatedResidualBlock(keras.layers.Layer):
 
 
 def gated(both: tf.Tensor) -> tf.Tensor:
-    """The first half of the channels times the sigmoid of the second."""
+    """The first half of the channels times the sigmoid of the second half."""
     values, gate = tf.split(both, 2, axis=-1)
     return values * tf.sigmoid(gate)
-
-
-def _call(layer: WeightNormalized, x: tf.Tensor) -> tf.Tensor:
-    return layer(x)

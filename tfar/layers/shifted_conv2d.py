@@ -1,11 +1,14 @@
-"""Convolution whose kernel lies above, or above and to the left, of what it computes."""
+"""2D convolution whose kernel lies above its output, or above and to the left of it."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
+from tfar.layers.causal import Weights, convolve_rows, overlaps
 from tfar.layers.weight_normalized import WeightNormalized
 
 SHIFTS = ("down", "down_right")
@@ -13,30 +16,31 @@ SHIFTS = ("down", "down_right")
 
 @keras.saving.register_keras_serializable("tfar")
 class ShiftedConv2D(WeightNormalized):
-    """2D convolution that sees what is above, or what is above and to the left; the image is padded with zeros.
+    """2D convolution that sees the rows above, or the pixels above and to the left; the image is padded with zeros.
 
         y[i, j] = bias + sum_{a, b} kernel[a, b] x[s i - h + 1 + a, s j + first + b]
 
-    of a kernel of h rows and w columns and strides s. Shift "down" centres the columns, first = -(w // 2): all columns of row s i
-    and of those above it are seen. "down_right" ends at column s j, first = 1 - w. With `strict` the kernel lies one row higher
-    ("down") or one column further left ("down_right"), so that the row or the pixel itself is not seen.
+    for a kernel of h rows and w columns and strides s. Shift "down" centres the columns, first = -(w // 2): an output sees row
+    s i and the rows above it. "down_right" ends at column s j, first = 1 - w. A strict layer lies one row higher ("down") or one
+    column further left ("down_right"), so that it does not see its own row or pixel.
 
-    The kernel has no masked entries: what must not be seen has no weight.
+    The kernel has no masked entries. In steps, see `CausalLayer`, a position of shift "down" is a whole row, and a position of
+    "down_right" is a pixel.
 
     Args:
         filters: int. Number of output channels.
-        kernel_size: (h, w); w is odd for shift "down".
+        kernel_size: (h, w).
         shift: "down" or "down_right".
         strict: bool.
         strides: int. Of both axes; an axis of n has (n + strides - 1) // strides outputs.
-        use_weight_norm, kernel_initializer: see `WeightNormalized`.
+        use_weight_norm, use_bias, kernel_initializer: see `WeightNormalized`.
         **kwargs: those of `keras.layers.Layer`.
 
     Input shape: `[B, H, W, C]`.
     Output shape: `[B, ceil(H / strides), ceil(W / strides), filters]`.
 
     Raises:
-        ValueError: If the shift is unknown, a size is below 1, or the width is even where columns are centred.
+        ValueError: If the shift is unknown or a size is below 1.
 
     Example:
         >>> ShiftedConv2D(8, (2, 3), "down")(tf.ones([4, 5, 7, 2])).shape
@@ -63,14 +67,14 @@ class ShiftedConv2D(WeightNormalized):
 
     @property
     def offsets(self) -> tuple[range, range]:
-        """The rows and columns that the output at 0, 0 sees."""
+        """Rows and columns of the input that the output at (0, 0) sees."""
         rows, columns = self.kernel_size
         above, left = (int(self.strict), 0) if self.shift == "down" else (0, int(self.strict))
         first = -(columns // 2) if self.shift == "down" else 1 - columns - left
         return range(1 - rows - above, 1 - above), range(first, first + columns)
 
     def build(self, input_shape: Sequence[int | None]) -> None:
-        self._add_weights((*self.kernel_size, input_shape[-1], self.filters))
+        self._add_weights(input_shape[-1], (*self.kernel_size, input_shape[-1], self.filters))
         self.built = True
 
     def _linear(self, x: tf.Tensor, kernel: tf.Tensor, **how: Any) -> tf.Tensor:
@@ -84,6 +88,43 @@ class ShiftedConv2D(WeightNormalized):
         size = [None if n is None else -(-n // self.strides) for n in input_shape[1:3]]
         return (input_shape[0], *size, self.filters)
 
+    # In steps --------------------------------------------------------------------------------------------------------
+
+    @property
+    def window(self) -> int:  # type: ignore[override]
+        """Rows or pixels that a step sees."""
+        return self.kernel_size[0 if self.shift == "down" else 1]
+
+    @property
+    def num_above(self) -> int:  # type: ignore[override]
+        """Rows above the row of the pixel; a step of shift "down" keeps the rows that it needs itself."""
+        return 0 if self.shift == "down" else self.kernel_size[0] - 1
+
+    def step_weights(self) -> Weights:
+        weights = super().step_weights()
+        if self.shift == "down":
+            return weights
+        kernel = weights.pop("kernel")
+        weights["taps"] = tf.reshape(kernel[-1], [-1, self.filters])
+        return {**weights, "above": kernel[:-1]} if self.num_above else weights
+
+    def read(self, cache: tf.Tensor, index: tf.Tensor, weights: Weights, part: tf.Tensor | None = None) -> tf.Tensor:
+        if self.shift == "down":
+            return convolve_rows(cache, weights["kernel"], self.offsets[1], self.strides, weights["bias"])
+        taps = weights["taps"]
+        outputs = tf.matmul(tf.reshape(cache, [-1, taps.shape[0]]), taps)
+        return outputs + (weights["bias"] if part is None else part)
+
+    def read_rows(self, rows: tf.Tensor, index: tf.Tensor, weights: Weights) -> tf.Tensor:
+        return convolve_rows(rows, weights["above"], self.offsets[1], self.strides, weights["bias"])
+
+    def reach(self, asked: NDArray[np.bool_], size: Sequence[int]) -> NDArray[np.bool_]:
+        result = np.zeros((len(asked), *size, asked.shape[-1]), bool)
+        asked = asked.any(-1, keepdims=True)
+        for _, out, source in overlaps(asked.shape[1:3], size, self.offsets, self.strides):
+            result[(slice(None), *source)] |= asked[(slice(None), *out)]
+        return result
+
     def get_config(self) -> dict[str, Any]:
         own = {
             "kernel_size": list(self.kernel_size),
@@ -95,12 +136,10 @@ class ShiftedConv2D(WeightNormalized):
 
 
 def check_kernel(kernel_size: Sequence[int], shift: str) -> tuple[int, int]:
-    """The rows and columns of a shifted kernel, or a ValueError."""
+    """Returns the rows and columns of a shifted kernel, or raises ValueError."""
     rows, columns = (int(n) for n in kernel_size)
     if shift not in SHIFTS:
         raise ValueError(f"Expected `shift` to be one of {SHIFTS}; received {shift!r}.")
-    if rows < 1 or columns < 1 or (shift == "down" and columns % 2 == 0):
-        raise ValueError(
-            f"Expected `kernel_size` of at least (1, 1), and odd columns for shift 'down'; received {tuple(kernel_size)}."
-        )
+    if rows < 1 or columns < 1:
+        raise ValueError(f"Expected `kernel_size` of at least (1, 1); received {tuple(kernel_size)}.")
     return rows, columns

@@ -1,11 +1,14 @@
-"""Transposed convolution of stride 2 that gives to what is below, or below and to the right."""
+"""Transposed 2D convolution of stride 2 whose kernel lies below its input, or below and to the right of it."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
+from tfar.layers.causal import Weights, overlaps
 from tfar.layers.shifted_conv2d import check_kernel
 from tfar.layers.weight_normalized import WeightNormalized
 
@@ -14,21 +17,24 @@ STRIDES = 2
 
 @keras.saving.register_keras_serializable("tfar")
 class ShiftedConv2DTranspose(WeightNormalized):
-    """Transposed 2D convolution that doubles an image, and whose outputs see nothing below them, or to their right.
+    """Transposed 2D convolution that doubles the size of an image; an output sees no input below it or to its right.
 
         y[i, j] = bias + sum kernel[a, b] x[r, c]    over all a, b, r, c with i = 2 r + a, j = 2 c + first + b
 
-    Shift "down" centres the columns, first = -(w // 2); "down_right" begins at the pixel itself, first = 0. After a
-    `ShiftedConv2D` with strides 2 it is causal: x[r, c] saw rows up to 2 r (and columns up to 2 c) and gives to those from there.
+    Shift "down" centres the columns, first = -(w // 2); "down_right" starts at the pixel itself, first = 0. It undoes the
+    strides of a `ShiftedConv2D`: x[r, c] has seen rows up to 2 r (and columns up to 2 c) and contributes to pixels from there on.
+
+    In steps, see `CausalLayer`, `push` takes the positions of the input and `read` those of the output. Steps of shift
+    "down_right" are implemented for kernels of two rows.
 
     Args:
         filters: int. Number of output channels.
-        kernel_size: (h, w), each at least 2; w is odd for shift "down".
+        kernel_size: (h, w), each at least 2.
         shift: "down" or "down_right".
-        use_weight_norm, kernel_initializer: see `WeightNormalized`.
+        use_weight_norm, use_bias, kernel_initializer: see `WeightNormalized`.
         **kwargs: those of `keras.layers.Layer`.
 
-    Input shape: `[B, R, S, C]`, and `size`, the rows and columns of the output: one less than double, or double.
+    Input shape: `[B, R, S, C]`, and `size`, the rows and columns of the output: double, or one less than double.
     Output shape: `[B, *size, filters]`.
 
     Raises:
@@ -49,18 +55,18 @@ class ShiftedConv2DTranspose(WeightNormalized):
         self.kernel_size, self.shift = check_kernel(kernel_size, shift), shift
         if min(self.kernel_size) < STRIDES:
             raise ValueError(
-                f"Expected `kernel_size` of at least (2, 2), or outputs get nothing; received {kernel_size}."
+                f"Expected `kernel_size` of at least (2, 2), so that every output sees an input; received {kernel_size}."
             )
 
     @property
     def offsets(self) -> tuple[range, range]:
-        """The rows and columns of the output that the input at 0, 0 gives to."""
+        """Rows and columns of the output that the input at (0, 0) contributes to."""
         rows, columns = self.kernel_size
         first = -(columns // 2) if self.shift == "down" else 0
         return range(rows), range(first, first + columns)
 
     def build(self, input_shape: Sequence[int | None]) -> None:
-        self._add_weights((*self.kernel_size, self.filters, input_shape[-1]))
+        self._add_weights(input_shape[-1], (*self.kernel_size, self.filters, input_shape[-1]))
         self.built = True
 
     def call(self, x: Any, size: Sequence[int]) -> tf.Tensor:  # type: ignore[override]
@@ -76,6 +82,62 @@ class ShiftedConv2DTranspose(WeightNormalized):
 
     def compute_output_shape(self, input_shape: Sequence[Any], size: Any = (None, None)) -> tuple[Any, ...]:
         return (input_shape[0], *size, self.filters)
+
+    # In steps --------------------------------------------------------------------------------------------------------
+
+    @property
+    def window(self) -> int:  # type: ignore[override]
+        """Rows or pixels of the input that an output sees."""
+        return (self.kernel_size[0 if self.shift == "down" else 1] + 1) // STRIDES
+
+    @property
+    def num_above(self) -> int:  # type: ignore[override]
+        """Rows of the input above the row of the pixel."""
+        return int(self.shift == "down_right")
+
+    def start(self, batch_size: int | tf.Tensor, spatial: Sequence[int] = ()) -> tf.Tensor:
+        if self.shift == "down_right" and self.kernel_size[0] != STRIDES:
+            raise ValueError(
+                f"Expected a kernel of {STRIDES} rows in steps; received `kernel_size` {self.kernel_size}."
+            )
+        return tf.zeros([batch_size, self.window, *spatial, self.in_channels])
+
+    def step_weights(self) -> Weights:
+        """Splits the kernel by the parity of the output along the axis of the steps: `[2, window, ...]`."""
+        weights = super().step_weights()
+        kernel = weights.pop("kernel")
+        if self.shift == "down_right":
+            weights["above"], kernel = kernel[1], kernel[0]
+        padded = tf.pad(kernel, [[0, STRIDES * self.window - kernel.shape[0]]] + [[0, 0]] * (kernel.shape.rank - 1))
+        taps = tf.reshape(padded, [self.window, STRIDES, *kernel.shape[1:]])
+        weights["taps"] = tf.reverse(tf.stack(tf.unstack(taps, axis=1)), [1])
+        return weights
+
+    def read(self, cache: tf.Tensor, index: tf.Tensor, weights: Weights, part: tf.Tensor | None = None) -> tf.Tensor:
+        taps = tf.gather(weights["taps"], index % STRIDES)
+        offset = weights["bias"] if part is None else part
+        if self.shift == "down_right":
+            return offset + tf.einsum("bwc,wfc->bf", cache, taps)
+        return offset + tf.add_n([self._widen(cache[:, i], taps[i]) for i in range(self.window)])
+
+    def read_rows(self, rows: tf.Tensor, index: tf.Tensor, weights: Weights) -> tf.Tensor:
+        """Only odd rows of the output see the complete row of the input above; even rows start with a new one."""
+        odd = tf.cast(index % STRIDES, tf.float32)
+        return odd * self._widen(rows[:, -1], weights["above"]) + weights["bias"]
+
+    def _widen(self, row: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+        """Doubles a row `[B, S, C]` with a kernel `[w, filters, C]`: `[B, up to 2 S, filters]`."""
+        columns, left = kernel.shape[0], -self.offsets[1][0]
+        size = [tf.shape(row)[0], 1, STRIDES * (row.shape[1] - 1) + columns, self.filters]
+        wide = tf.nn.conv2d_transpose(row[:, None], kernel[None], tf.stack(size), [1, STRIDES], "VALID")
+        return wide[:, 0, left : left + STRIDES * row.shape[1]]
+
+    def reach(self, asked: NDArray[np.bool_], size: Sequence[int]) -> NDArray[np.bool_]:
+        result = np.zeros((len(asked), *size, asked.shape[-1]), bool)
+        asked = asked.any(-1, keepdims=True)
+        for _, source, out in overlaps(size, asked.shape[1:3], self.offsets, STRIDES):
+            result[(slice(None), *source)] |= asked[(slice(None), *out)]
+        return result
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "kernel_size": list(self.kernel_size), "shift": self.shift}

@@ -71,11 +71,11 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.event_shape = tuple(event_shape)
+        self.event_shape: tuple[Any, ...] = tuple(event_shape)
         self.site_shape = tuple(site_shape)
         self.conditional_shape = conditional_shape
-        self.num_sites = num_sites(self.event_shape, self.site_shape)
-        self.step_of_site: NDArray[np.int32] | None = None
+        self.num_sites: Any = num_sites(self.event_shape, self.site_shape)
+        self.step_of_site: Any = None
         if self.num_sites is not None:
             self.step_of_site = np.arange(self.num_sites, dtype=np.int32)[None]
 
@@ -85,7 +85,7 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
         """Length of a parameter vector."""
 
     @property
-    def orders(self) -> NDArray[np.int32] | None:
+    def orders(self) -> Any:
         """The sites in the order of the steps, int32 `[num_members or 1, num_sites]`; None if the length is not fixed."""
         return None if self.step_of_site is None else schedule.order_of(self.step_of_site)
 
@@ -160,7 +160,7 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
         sites: ArrayLike | None = None,
         member: int = 0,
         order: ArrayLike | None = None,
-        num_sites: int | None = None,
+        num_sites: Any = None,
     ) -> NDArray[np.bool_]:
         """Returns the sites that parameters can depend on, as the connections of the network allow.
 
@@ -281,7 +281,7 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
         }
 
 
-def num_sites(event_shape: tuple[int | None, ...], site_shape: tuple[int, ...]) -> int | None:
+def num_sites(event_shape: tuple[Any, ...], site_shape: tuple[int, ...]) -> int | None:
     """Returns the number of sites of an event whose trailing axes are those of a site; None if its length is not fixed.
 
     Raises:

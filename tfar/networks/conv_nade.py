@@ -97,7 +97,11 @@ class ConvNADENetwork(OrderlessNetwork):
         return self.sites_per_pixel * (self._encode.inputs_per_site + 1)
 
     def influences(
-        self, sites: ArrayLike | None = None, member: int = 0, order: ArrayLike | None = None
+        self,
+        sites: ArrayLike | None = None,
+        member: int = 0,
+        order: ArrayLike | None = None,
+        num_sites: int | None = None,
     ) -> NDArray[np.bool_]:
         """Returns earlier sites; without the fully connected branch, those alone that the convolutions connect."""
         earlier = super().influences(sites, member, order)

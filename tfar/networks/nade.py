@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from tfar import orders
+from tfar import orders as site_orders
 from tfar.networks.base import AutoregressiveNetwork, Weights
 from tfar.networks.conditions import State, condition_size, flatten_condition
 from tfar.networks.inputs import SiteEncoding, float32_value, seeded_initializer
@@ -53,7 +53,7 @@ class NADENetwork(AutoregressiveNetwork):
         params_size: int = 1,
         site_shape: tuple[int, ...] = (),
         *,
-        order: orders.Order = "natural",
+        order: site_orders.Order = "natural",
         activation: str = "sigmoid",
         learned_first_state: bool = False,
         conditional_shape: Any = None,
@@ -75,7 +75,7 @@ class NADENetwork(AutoregressiveNetwork):
         self._encode = SiteEncoding(site_shape, num_classes, one_hot)
         self.num_classes, self.one_hot = num_classes, self._encode.one_hot
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.step_of_site = orders.positions(orders.resolve(order, self.num_sites, seed))[None]
+        self.step_of_site = site_orders.positions(site_orders.resolve(order, self.num_sites, seed))[None]
         self.condition_layer = None
         if conditional_shape is not None:
             initializer = self._seeded(2)

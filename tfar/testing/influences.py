@@ -207,7 +207,7 @@ def _other_values(dist: Autoregressive, x: NDArray[np.float32], seed: int) -> ND
     """Returns another value of the support for each value."""
     generator = np.random.default_rng([seed, 5])
 
-    def other(values: NDArray[np.float32], site: int) -> NDArray[np.float32]:
+    def other(values: NDArray[np.float32], site: int) -> NDArray:
         own = dist.head.support(site)
         if not own.discrete:
             return values + generator.uniform(1.0, 3.0, size=values.shape)

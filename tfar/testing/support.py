@@ -39,7 +39,7 @@ def event_shape(dist: Autoregressive) -> tuple[int, ...]:
         raise ValueError(
             f"Expected events of a fixed shape; received {dist.event_shape}. Check `dist.with_length(...)`."
         )
-    return tuple(dist.event_shape.as_list())
+    return tuple(int(size) for size in dist.event_shape.as_list())
 
 
 def by_site(
@@ -77,9 +77,9 @@ def condition_rows(dist: Autoregressive, conditional_input: Any, num_rows: int, 
     bound = dist.bound_condition if conditional_input is None else conditional_input
     if bound is None:
         generator = np.random.default_rng([seed, 1])
-        length = dist.event_shape[0] if len(dist.event_shape) else None
+        length: Any = dist.event_shape[0] if len(dist.event_shape) else None
 
-        def draw(shape: tuple[int | None, ...]) -> NDArray[np.float64]:
+        def draw(shape: tuple[Any, ...]) -> NDArray[np.float64]:
             return generator.uniform(0.5, 1.5, size=(num_rows, *[length if size is None else size for size in shape]))
 
         drawn = {name: draw(s) for name, s in shape.items()} if isinstance(shape, dict) else draw(shape)

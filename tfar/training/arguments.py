@@ -1,5 +1,6 @@
 """Checks of arguments that several functions of training share."""
 
+import operator
 from typing import Any
 
 
@@ -9,11 +10,14 @@ def check_int(name: str, value: Any, lowest: int, highest: int | None = None) ->
     Raises:
         ValueError: If it is not an int from `lowest` to `highest`.
     """
-    is_int = hasattr(value, "__index__") and not isinstance(value, bool)
-    if not is_int or int(value) < lowest or (highest is not None and int(value) > highest):
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or number < lowest or (highest is not None and number > highest):
         end = "" if highest is None else f" and at most {highest}"
         raise ValueError(f"Expected `{name}` to be an int of at least {lowest}{end}; received {value!r}.")
-    return int(value)
+    return number
 
 
 def check_seed(value: Any) -> int:

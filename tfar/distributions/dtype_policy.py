@@ -1,0 +1,23 @@
+"""The dtype policies of Keras under which a distribution can be made."""
+
+import keras
+
+SUPPORTED = ("float32", "mixed_float16", "mixed_bfloat16")
+
+
+def check_dtype_policy() -> None:
+    """Checks the global dtype policy of Keras.
+
+    Weights, log-probabilities and samples are float32 in every distribution. Under the mixed policies the hidden layers compute
+    in half precision.
+
+    Raises:
+        ValueError: If the policy keeps variables in another type than float32, or computes in another type than the policies
+            above.
+    """
+    policy = keras.config.dtype_policy()
+    if policy.name not in SUPPORTED:
+        raise ValueError(
+            f"Expected one of the global dtype policies {', '.join(SUPPORTED)}, as the weights of a distribution are float32; "
+            f"received {policy.name}. Set another with `keras.config.set_dtype_policy`."
+        )

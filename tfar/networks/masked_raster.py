@@ -1,0 +1,94 @@
+"""Base of raster networks of masked convolutions, whose sites are scalars."""
+
+import abc
+from typing import Any
+
+import tensorflow as tf
+
+from tfar.layers import MaskedConv2D
+from tfar.layers.causal import Run
+from tfar.networks.inputs import SiteEncoding
+from tfar.networks.raster import RasterNetwork
+
+
+class MaskedRasterNetwork(RasterNetwork, abc.ABC):
+    """A raster network of masked convolutions; the channels of a pixel are decided one after the other.
+
+    Args:
+        event_shape: `[H, W]` or `[H, W, C]`.
+        filters: int. Features of a pixel.
+        params_size: int. Parameters of a site.
+        num_blocks: int.
+        first_kernel_size: (height, width) of the first layer, which does not see its own site.
+        kernel_size: (height, width) of the blocks.
+        output_filters: tuple of int. Features of the 1x1 convolutions before the parameters.
+        num_classes: None, or the number of classes of a site, whose values are then scaled to -1 .. 1.
+        one_hot: bool. Feed each class of a site as an input of its own.
+        **kwargs: those of `RasterNetwork`.
+    """
+
+    def __init__(
+        self,
+        event_shape: tuple[int, ...],
+        filters: int,
+        params_size: int = 1,
+        *,
+        num_blocks: int = 7,
+        first_kernel_size: tuple[int, int] = (7, 7),
+        kernel_size: tuple[int, int] = (3, 3),
+        output_filters: tuple[int, ...] = (),
+        num_classes: int | None = None,
+        one_hot: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(event_shape, (), params_size, **kwargs)
+        self.filters, self.num_blocks = int(filters), int(num_blocks)
+        self.first_kernel_size = (first_kernel_size[0], first_kernel_size[1])
+        self.kernel_size, self.output_filters = (kernel_size[0], kernel_size[1]), tuple(output_filters)
+        self._encoding = SiteEncoding((), num_classes, one_hot)
+        self.num_classes, self.one_hot = num_classes, self._encoding.one_hot
+        self._depth = self.num_groups * self._encoding.inputs_per_site
+
+    def _masked(
+        self, name: str, inputs: int, filters: int, kernel_size: tuple[int, int] = (1, 1), mask_type: str = "B"
+    ) -> Any:
+        """Makes a masked convolution."""
+        return self._add(MaskedConv2D, inputs, filters, kernel_size, mask_type, num_groups=self.num_groups, name=name)
+
+    def _add_outputs(self) -> None:
+        """Makes the 1x1 convolutions from the features to the parameters."""
+        self.outputs, inputs = [], self.filters
+        for number, width in enumerate(self.output_filters, start=1):
+            self.outputs.append(self._masked(f"output_{number}", inputs, width))
+            inputs = width
+        self.outputs.append(self._masked("params", inputs, self.num_groups * self.params_size))
+
+    def _outputs(self, run: Run, features: Any) -> Any:
+        """Maps features to parameters; the first of the convolutions has a ReLU before it as well."""
+        for layer in self.outputs:
+            features = run(layer, run(tf.nn.relu, features))
+        return features
+
+    def encode(self, values: tf.Tensor) -> tf.Tensor:
+        return self._encoding(values)
+
+    def blind_sites(self) -> list[int]:
+        """The sites beside the first one that see no other site.
+
+        A path of taps that leads to a site of the first row or column leads from the same distance to every site below and to
+        the right. So there are blind sites beyond the first two rows and columns only if there are some within.
+        """
+        _, width, groups = self.image_shape
+        pixels = [pixel for pixel, exists in ((0, True), (1, width > 1), (width, self.image_shape[0] > 1)) if exists]
+        sites = [pixel * groups + group for pixel in pixels for group in range(groups)][1:]
+        seen = self.influences(sites).any(axis=1)
+        return [site for site, sees in zip(sites, seen, strict=True) if not sees]
+
+    def get_config(self) -> dict[str, Any]:
+        names = ("filters", "num_blocks", "num_classes", "one_hot")
+        sizes = ("first_kernel_size", "kernel_size", "output_filters")
+        return {
+            **super().get_config(),
+            **{name: getattr(self, name) for name in names},
+            **{name: list(getattr(self, name)) for name in sizes},
+        }

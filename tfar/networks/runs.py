@@ -1,0 +1,327 @@
+"""Evaluates the description of a network in steps and as dependency sets.
+
+A network over images describes itself once, in two functions of plain calls (see `RasterNetwork`):
+
+    context(run, image, conditions)     features of whole rows, from the rows above: run.give(features)
+    flow(run, x, conditions)            parameters of the pixels; features of its row: run.take()
+
+and `run` decides what a call computes:
+
+    run         a call `run(layer, x)`                              used by
+    Parallel    layer(x), whole images                              passes and training (tfar.layers.causal)
+    Trace       records the layer                                   `Plan`: names of caches, dependency sets
+    Walk        layer.step(...), one position along an axis         `start_stage`: `context` for one row
+    Pixels      layer.step(...), one pixel, plus what its row had   `step`: `flow` for one pixel
+
+When a row starts, all rows above are known. `context` is evaluated for the whole row, and so is the share that each layer of
+`flow` takes from the rows above (`read_rows`). The steps of the row add the share of the pixels to the left. Every feature is
+computed once. The state is a flat dict:
+
+    image              [B, W C, inputs]   encoded values of the row; entry t holds the value of site t - 1
+    rows_n, pixels_n   [B, window, ...]   caches of the layers of `context` and of `flow`, by their numbers
+    above_n            [B, K, W, ...]     earlier rows, for layers of `flow` that see K > 1 rows above
+    kept_l             [B, W_l + 1, ...]  what level l keeps of the pixels of its row, for the rows below
+    new_l              [B, ...]           the same for the last pixel of level l
+    given_l, part_l    [B, W_l C, ...]    features from `context`, and shares of the rows above, for the row
+
+While the pixels of a row are decided, `image` and `kept_l` are only written and `given_l` and `part_l` are only read, so that a
+compiled loop updates them in place. The extra last column of `kept_l` is a dummy slot for pixels at which level l has none.
+
+The same parts serve other walks. A network over a signal is a `Walk` over samples whose layers keep ring buffers. An LSTM over
+rows is a layer whose cache holds its state. A video adds an outer `Walk` over frames, whose result conditions the rows.
+"""
+
+import collections
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from tfar.layers.causal import CausalLayer, Run, Weights
+from tfar.networks.conditions import State
+
+
+class Node:
+    """A value of a `Trace`.
+
+    Attributes:
+        layer: what computed it, a causal layer, a pointwise function or None for a sum.
+        inputs: nodes.
+        level: int. Level of its resolution.
+        channels: number of channels, or None if it follows from a function.
+    """
+
+    def __init__(self, trace: "Trace", layer: Any, inputs: Sequence["Node"], channels: int | None = None) -> None:
+        self.trace, self.layer, self.inputs, self.level, self.channels = trace, layer, inputs, trace.level, channels
+        trace.nodes.append(self)
+
+    def __add__(self, other: "Node") -> "Node":
+        return Node(self.trace, None, (self, other), self.channels or other.channels)
+
+
+class Call(NamedTuple):
+    """A causal layer of a description.
+
+    Attributes:
+        layer: the layer.
+        name: name of its cache.
+        level, out_level: levels of its input and of its output.
+        sees_image: bool. Whether its input is the image itself.
+    """
+
+    layer: CausalLayer
+    name: str
+    level: int
+    out_level: int
+    sees_image: bool
+
+
+class Trace(Run):
+    """Records a description as a graph of nodes."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self.level = 0
+        self.given: list[Node] = []
+        self._taken = 0
+
+    def __call__(self, layer: Any, *inputs: Node) -> Node:
+        return Node(self, layer, inputs, layer.filters if isinstance(layer, CausalLayer) else None)
+
+    def give(self, x: Node) -> None:
+        self.given.append(x)
+
+    def take(self) -> Node:
+        self._taken += 1
+        return self.given[self._taken - 1]
+
+    def below(self, contract: Any, expand: Any, x: Node, body: Callable[[Run, Any], Any]) -> Node:
+        self.level += 1
+        x = body(self, self(contract, x))
+        self.level -= 1
+        return self(expand, x)
+
+
+class Plan:
+    """What steps and dependency sets need to know of a description.
+
+    Args:
+        context, flow: functions of a run and of the image.
+        size: rows and columns of the image.
+        num_groups: int. Groups of channels of a pixel that are decided one after the other, with a single level.
+
+    Attributes:
+        rows, pixels: the causal layers of `context` and of `flow`, in the order of the calls.
+        sizes: rows and columns of each level.
+        given: channels of the features that `context` gives at each level.
+    """
+
+    def __init__(
+        self,
+        context: Callable[[Run, Any], None],
+        flow: Callable[[Run, Any], Any],
+        size: Sequence[int],
+        num_groups: int = 1,
+    ) -> None:
+        trace, self.num_groups = Trace(), num_groups
+        self._image = Node(trace, None, ())
+        context(trace, self._image)
+        num_nodes = len(trace.nodes)
+        self._output, self._nodes = flow(trace, self._image), trace.nodes
+        self.rows = self._calls("rows", trace.nodes[:num_nodes])
+        self.pixels = self._calls("pixels", trace.nodes[num_nodes:])
+        self._by_layer = {call.layer: call for call in (*self.rows, *self.pixels)}
+        num_levels = 1 + max(node.level for node in trace.nodes)
+        self.sizes = [(-(-size[0] // 2**level), -(-size[1] // 2**level)) for level in range(num_levels)]
+        self.given = [[node.channels for node in trace.given if node.level == level] for level in range(num_levels)]
+
+    def _calls(self, name: str, nodes: Sequence[Node]) -> list[Call]:
+        calls = [node for node in nodes if isinstance(node.layer, CausalLayer)]
+        return [
+            Call(node.layer, f"{name}_{i}", node.inputs[0].level, node.level, node.inputs[0] is self._image)
+            for i, node in enumerate(calls)
+        ]
+
+    def call(self, layer: CausalLayer) -> Call:
+        """The call of a layer."""
+        return self._by_layer[layer]
+
+    def parts(self, level: int) -> list[Call]:
+        """The layers of `flow` whose output at a level has a share of the rows above."""
+        return [call for call in self.pixels if call.layer.num_above and call.out_level == level]
+
+    def kept(self, level: int) -> list[Call]:
+        """The layers of `flow` that keep pixels of their input, at a level, for the rows below."""
+        return [call for call in self.pixels if call.layer.num_above and call.level == level and not call.sees_image]
+
+    def reach(self, asked: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Follows sets of outputs `[S, H, W, groups]` back to the image."""
+        needed = {id(self._output): asked}
+        for node in reversed(self._nodes):
+            if id(node) not in needed or node is self._image:
+                continue
+            asked = needed.pop(id(node))
+            for x in node.inputs:
+                seen = node.layer.reach(asked, self.sizes[x.level]) if isinstance(node.layer, CausalLayer) else asked
+                needed[id(x)] = needed[id(x)] | seen if id(x) in needed else seen
+        return needed.get(id(self._image), np.zeros_like(asked))
+
+
+class Walk(Run):
+    """Evaluates one position along an axis whose earlier positions the caches of the layers hold.
+
+    Args:
+        plan: of the network.
+        state: the state; it is not changed.
+        weights: weights of the layers by the names of their calls, see `by_call`.
+        index: int32 scalar. The position at this level.
+        level: int.
+
+    Attributes:
+        state: the state with all changes.
+    """
+
+    def __init__(self, plan: Plan, state: Any, weights: dict[str, Weights], index: tf.Tensor, level: int = 0) -> None:
+        self.plan, self.weights, self.index, self.level = plan, weights, index, level
+        self.state: collections.ChainMap[str, tf.Tensor] = collections.ChainMap({}, state)
+        self._given: list[tf.Tensor] = []
+
+    def __call__(self, layer: Any, *inputs: Any) -> Any:
+        if not isinstance(layer, CausalLayer):
+            return layer(*inputs)
+        call = self.plan.call(layer)
+        part, weights = self._part(call), self.weights[call.name]
+        outputs, cache, kept = layer.step(self.state.get(call.name), *inputs, self.index, weights, part)
+        self._store(call, cache, kept)
+        return outputs
+
+    def _part(self, call: Call) -> tf.Tensor | None:
+        return None
+
+    def _store(self, call: Call, cache: tf.Tensor, kept: tf.Tensor) -> None:
+        if call.name in self.state:
+            self.state[call.name] = cache
+
+    def give(self, x: tf.Tensor) -> None:
+        self._given.append(by_site(x, self.plan.num_groups))
+
+    def condition(self, part: tf.Tensor) -> tf.Tensor:
+        return part[:, None] if part.shape.rank == 2 else tf.gather(part, self.index, axis=1)
+
+    def changes(self) -> State:
+        """The new values of what has changed."""
+        if self._given:
+            self.state[f"given_{self.level}"] = tf.concat(self._given, axis=-1)
+        return dict(self.state.maps[0])
+
+    # Levels ----------------------------------------------------------------------------------------------------------
+
+    def below(self, contract: Any, expand: Any, x: tf.Tensor, body: Callable[[Run, Any], Any]) -> tf.Tensor:
+        """The lower level changes at every second position only; otherwise it keeps its state."""
+        cache = self._push(contract, x)
+        names: list[str] = []
+
+        def compute() -> list[tf.Tensor]:
+            run = self._deeper()
+            run._push(expand, body(run, run._read(contract, cache)))
+            changes = run.changes()
+            names.extend(changes)
+            return list(changes.values())
+
+        # TensorFlow traces `compute` first; in eager mode without it there is nothing to keep.
+        values = tf.cond(self._is_due(), compute, lambda: [tf.identity(self.state[name]) for name in names])
+        self.state.update(zip(names, values, strict=True))
+        outputs = self._read(expand, self.state[self.plan.call(expand).name])
+        return outputs if x.shape.rank == 2 else outputs[:, : x.shape[1]]
+
+    def _push(self, layer: CausalLayer, x: tf.Tensor) -> tf.Tensor:
+        call = self.plan.call(layer)
+        cache = layer.push(self.state.get(call.name), x, self.index)
+        self._store(call, cache, x)
+        return cache
+
+    def _read(self, layer: CausalLayer, cache: tf.Tensor) -> tf.Tensor:
+        call = self.plan.call(layer)
+        return layer.read(cache, self.index, self.weights[call.name], self._part(call))
+
+    def _deeper(self) -> "Walk":
+        return Walk(self.plan, self.state, self.weights, self.index // 2, self.level + 1)
+
+    def _is_due(self) -> tf.Tensor:
+        return tf.equal(self.index % 2, 0)
+
+
+class Pixels(Walk):
+    """Evaluates one pixel, or one channel of it, of a row that has started.
+
+    Args:
+        plan, state, weights, level: see `Walk`.
+        index: int32 scalar. The site in its row at this level.
+        row: int32 scalar. The row at this level.
+    """
+
+    def __init__(
+        self, plan: Plan, state: Any, weights: dict[str, Weights], index: tf.Tensor, row: tf.Tensor, level: int = 0
+    ) -> None:
+        super().__init__(plan, state, weights, index, level)
+        self.row = row
+        self._parts = self._of_site("part", [call.layer.filters for call in plan.parts(level)])
+        self._taken = self._of_site("given", plan.given[level])
+        self._kept: list[tf.Tensor] = []
+
+    def _of_site(self, name: str, channels: Sequence[Any]) -> Any:
+        """Iterates over the features of the site in a packed entry of the state."""
+        if not channels:
+            return iter(())
+        site = tf.gather(self.state[f"{name}_{self.level}"], self.index, axis=1)
+        return iter(tf.split(site, [n // self.plan.num_groups for n in channels], axis=-1))
+
+    def _part(self, call: Call) -> tf.Tensor | None:
+        return next(self._parts) if call.layer.num_above else None
+
+    def _store(self, call: Call, cache: tf.Tensor, kept: tf.Tensor) -> None:
+        super()._store(call, cache, kept)
+        if call.layer.num_above and not call.sees_image:
+            self._kept.append(kept)
+
+    def take(self) -> tf.Tensor:
+        return next(self._taken)
+
+    def condition(self, part: tf.Tensor) -> tf.Tensor:
+        if part.shape.rank != 2:
+            raise ValueError(f"Expected a condition [B, k] in `flow`, as `context` reads maps; received {part.shape}.")
+        return part
+
+    def changes(self) -> State:
+        if self._kept:
+            self.state[f"new_{self.level}"] = tf.concat(self._kept, axis=-1)
+        return super().changes()
+
+    def _deeper(self) -> "Pixels":
+        return Pixels(self.plan, self.state, self.weights, self.index // 2, self.row // 2, self.level + 1)
+
+    def _is_due(self) -> tf.Tensor:
+        return tf.logical_and(tf.equal(self.row % 2, 0), tf.equal(self.index % 2, 0))
+
+
+def step_weights(calls: Sequence[Call]) -> Weights:
+    """Weights of the steps of all layers, with the names of their calls in front."""
+    return {f"{call.name}/{key}": w for call in calls for key, w in call.layer.step_weights().items()}
+
+
+def by_call(weights: Weights) -> dict[str, Weights]:
+    """The inverse of `step_weights`: weights of the steps of each layer."""
+    result: dict[str, Weights] = collections.defaultdict(dict)
+    for name, value in weights.items():
+        call, key = name.split("/")
+        result[call][key] = value
+    return result
+
+
+def by_site(features: tf.Tensor, num_groups: int) -> tf.Tensor:
+    """Features of the pixels of a row, `[B, W, F]`, as those of its sites, `[B, W * groups, F / groups]`."""
+    if num_groups == 1:
+        return features
+    return tf.reshape(features, [-1, features.shape[1] * num_groups, features.shape[2] // num_groups])
