@@ -15,7 +15,7 @@ from tfar.testing import samples, support
 from tfar.testing.normalization import integrate
 
 SIGNIFICANCE = 1e-4
-STEPS = np.array([2e-2, 5e-3, 1e-3])
+STEPS = np.array([2e-2, 5e-3])
 
 # Dependences ---------------------------------------------------------------------------------------------------------
 
@@ -150,12 +150,15 @@ def test_gradients_are_true_and_reach_every_variable(facts: Facts) -> None:
     for number, variable in enumerate(variables):
         direction = generator.choice([-1.0, 1.0], size=variable.shape).astype(np.float32)
         # A rectifier may bend within a long step; a short one has more rounding.
-        found = [slopes(facts, variable, direction, step) for step in STEPS / np.sqrt(direction.size)]
+        steps = STEPS / np.sqrt(direction.size)
+        found = [slopes(facts, variable, direction, step) for step in steps]
+        rounding = np.spacing(np.float32(np.abs(facts.log_prob).sum())) / steps
         for kind, name in enumerate(("log_prob", "training_loss")[: 1 + facts.case.has_true_loss_gradient]):
             gradient = facts.gradients[kind][number]
             slope = float((gradient * direction).sum())
-            limit = 0.02 * (abs(slope) + float(np.linalg.norm(gradient))) + 1e-4
-            assert min(abs(own[kind] - slope) for own in found) <= limit, (name, variable.name, slope, found)
+            limits = 0.02 * (abs(slope) + float(np.linalg.norm(gradient))) + rounding
+            errors = [abs(own[kind] - slope) for own in found]
+            assert (errors <= limits).any(), (name, variable.name, slope, found)
 
 
 def slopes(facts: Facts, variable: tf.Variable, direction: np.ndarray, step: float) -> np.ndarray:
