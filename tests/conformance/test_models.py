@@ -15,7 +15,7 @@ from tfar.testing import samples, support
 from tfar.testing.normalization import integrate
 
 SIGNIFICANCE = 1e-4
-STEPS = np.array([2e-2, 5e-3])
+STEPS = np.array([2e-2, 5e-3, 1e-3])
 
 # Dependences ---------------------------------------------------------------------------------------------------------
 
