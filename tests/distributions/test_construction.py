@@ -46,11 +46,21 @@ def test_the_same_seed_makes_the_same_model():
 
 
 def test_config_round_trip():
-    dist = tfar.MADE(
-        [4], [8, 6], head=tfar.heads.Categorical(3), order="random", num_masks=2, degrees="random", conditional_shape={"a": [2]}, seed=5,
-        activation="tanh", kernel_initializer="he_normal", connectivity_weights=True, direct_connections=False,
-        jit_compile=False, name="mine",
-    )  # fmt: skip
+    arguments = {
+        "head": tfar.heads.Categorical(3),
+        "order": "random",
+        "num_masks": 2,
+        "degrees": "random",
+        "conditional_shape": {"a": [2]},
+        "seed": 5,
+        "activation": "tanh",
+        "kernel_initializer": "he_normal",
+        "connectivity_weights": True,
+        "direct_connections": False,
+        "jit_compile": False,
+        "name": "mine",
+    }
+    dist = tfar.MADE([4], [8, 6], **arguments)
     again = tfar.MADE.from_config(
         keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(dist)).get_config()
     )
