@@ -126,3 +126,21 @@ def test_events_after_a_weight_changes():
     spread(dist, 3.0)
     assert abs(float(dist.log_prob(np.ones(4)) - before)) > 1e-2
     assert np.any(dist.sample(64, seed=0) != draws)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda head: tfar.MADE([3], [8], head=head),
+        lambda head: tfar.MADE([3], [8], head=head, order="random", num_masks=None),
+        lambda head: tfar.NADE([3], 8, head=head),
+        lambda head: tfar.OrderlessNADE([3], [8], head=head),
+        lambda head: tfar.Factorized([3], head),
+    ],
+    ids=["MADE", "MADE of any order", "NADE", "OrderlessNADE", "Factorized"],
+)
+def test_components_of_a_mixture_differ_at_the_first_site(make):
+    """Equal components would get equal gradients and stay equal."""
+    dist = make(tfar.heads.NormalMixture(4))
+    _, loc, _ = dist.head.components(dist.network(tf.zeros([1, 3]))[0, dist.network.orders[0][0]])
+    assert np.all(np.diff(np.asarray(loc)) > 0.2)
