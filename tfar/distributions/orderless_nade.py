@@ -105,6 +105,7 @@ class OrderlessNADE(Autoregressive):
             conditional_shape=checked_conditional_shape(conditional_shape),
             kernel_initializer=kernel_initializer,
             seed=check_positive_int("seed", seed, lowest=0),
+            initial_params=head.initial_params(),
             **class_inputs(head, one_hot_inputs),
         )
         members = check_positive_int("num_orders", num_orders) if orders is None else orders
