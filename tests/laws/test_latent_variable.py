@@ -52,6 +52,13 @@ def assert_means(found, expected):
     np.testing.assert_array_less(np.abs(found.mean(axis=1) - expected), SIGMAS * error + 1e-5)
 
 
+def assert_rises_to(dist, log_prob):
+    """The bound comes closer with 100 latents, and exp of it is an unbiased estimate of the probability."""
+    found = draws(dist.importance_log_prob, seed=3, num_draws=300, num_samples=100)
+    np.testing.assert_allclose(found.mean(axis=1), log_prob, atol=0.1)
+    assert_means(np.exp(found), np.exp(log_prob))
+
+
 # Binary latents --------------------------------------------------------------------------------------------------------
 
 
@@ -84,8 +91,7 @@ def test_the_importance_bound_rises_to_the_log_probability(binary, exact):
         assert_means(draws(binary.importance_log_prob, seed=2, num_samples=number + 1), bound)
         assert (bound <= log_prob).all()
         assert not number or (bound > bounds[number - 1]).all()
-    many = np.asarray(binary.importance_log_prob(EVENTS, num_samples=20_000, seed=3))
-    np.testing.assert_allclose(many, log_prob, atol=0.03)
+    assert_rises_to(binary, log_prob)
 
 
 def test_samples_follow_the_enumerated_marginal(binary, exact):
@@ -153,23 +159,14 @@ def test_the_reparameterised_gradient_is_that_of_the_quadrature(step):
     assert_gradient(gradient_estimates(dist, step), expected)
 
 
-def test_the_loss_is_the_bound_with_the_weight_of_the_step(binary):
-    loss = binary.training_loss(EVENTS, seed=5)
-    for step, weight in ((0, 0.0), (5, 0.5), (20, 1.0)):
-        annealed = copy.copy(binary)
-        annealed = models.binary(tfar.laws.LinearAnnealing(10))
-        found = annealed.training_loss(EVENTS, seed=5, step=step)
-        if weight == 1.0:
-            np.testing.assert_allclose(found, loss, rtol=1e-5)
-        else:
-            assert not np.allclose(found, loss)
-    np.testing.assert_allclose(-np.asarray(loss), binary.law.elbo(row_seeds(5), tf.constant(EVENTS)), rtol=1e-5)
-
-
-def row_seeds(seed):
-    from tfar.networks.inputs import row_seeds as seeds_of_rows
-
-    return seeds_of_rows(tfar.random.as_seed(seed), len(EVENTS))
+def test_the_weight_of_the_kl_term_is_a_function_of_the_step():
+    dist = models.binary(tfar.laws.LinearAnnealing(10))
+    losses = [np.asarray(dist.training_loss(EVENTS, seed=5, step=step), np.float64) for step in (0, 5, 10, 20)]
+    np.testing.assert_allclose(losses[1], (losses[0] + losses[2]) / 2, rtol=1e-5)
+    np.testing.assert_array_equal(losses[3], losses[2])
+    assert not np.allclose(losses[0], losses[2])
+    seeds = tfar.random.row_seeds(5, len(EVENTS))
+    np.testing.assert_allclose(-losses[2], dist.law.elbo(seeds, tf.constant(EVENTS)), rtol=1e-5)
 
 
 # Normal latents --------------------------------------------------------------------------------------------------------
@@ -187,8 +184,7 @@ def test_the_bounds_of_normal_latents_are_those_of_the_quadrature(gaussian, gaus
     error = several.std(axis=1, ddof=1) / np.sqrt(DRAWS)
     assert (several.mean(1) > bound + SIGMAS * error).all()
     assert (several.mean(1) < gaussian_log_prob + SIGMAS * error).all()
-    many = np.asarray(gaussian.importance_log_prob(EVENTS, num_samples=20_000, seed=3))
-    np.testing.assert_allclose(many, gaussian_log_prob, atol=0.05)
+    assert_rises_to(gaussian, gaussian_log_prob)
 
 
 def test_samples_follow_the_marginal_by_quadrature(gaussian, gaussian_log_prob):
@@ -238,8 +234,8 @@ def test_log_prob_names_the_bounds(binary):
         (lambda d: d.elbo(EVENTS + 0.5), ValueError, "support of Bernoulli"),
         (lambda d: d.importance_log_prob(EVENTS, num_samples=0), ValueError, "`num_samples`"),
         (lambda d: d.sample(2, method="guess"), ValueError, "`method`"),
-        (lambda d: tfar.LatentVariable(d.prior, d.decoder, d.encoder), ValueError, None),
-        (lambda d: tfar.LatentVariable(d.prior, d.encoder, d.prior), ValueError, "condition of the decoder"),
+        (lambda d: tfar.LatentVariable(d.prior, d.decoder, d.encoder), ValueError, "to have shape"),
+        (lambda d: tfar.LatentVariable(d.prior, d.encoder, d.prior), ValueError, "condition of the encoder"),
         (lambda d: tfar.LatentVariable(3, d.encoder, d.prior), ValueError, "`prior`.*received int"),
     ],
 )
@@ -253,12 +249,13 @@ def annealed():
 
 
 @pytest.mark.parametrize("make", [models.gaussian, annealed])
-def test_copies_give_the_same_bounds_and_loss(make):
+def test_copies_give_the_same_bound_and_loss(make):
     dist = make()
-    for other in (copy.copy(dist), copy.deepcopy(dist), pickle.loads(pickle.dumps(dist)), dist.copy(name="Other")):
-        np.testing.assert_allclose(other.elbo(EVENTS, seed=3), dist.elbo(EVENTS, seed=3), rtol=1e-5)
-        loss = dist.training_loss(EVENTS, seed=3, step=2)
-        np.testing.assert_allclose(other.training_loss(EVENTS, seed=3, step=2), loss, rtol=1e-5)
+    bound, loss = dist.elbo(EVENTS, seed=3), dist.training_loss(EVENTS, seed=3, step=2)
+    for other in (copy.copy(dist), dist.copy(name="Other"), copy.deepcopy(dist)):
+        np.testing.assert_allclose(other.elbo(EVENTS, seed=3), bound, rtol=1e-5)
+    other = pickle.loads(pickle.dumps(dist))
+    np.testing.assert_allclose(other.training_loss(EVENTS, seed=3, step=2), loss, rtol=1e-5)
 
 
 def test_a_deep_copy_has_weights_of_its_own(binary):
@@ -284,6 +281,16 @@ def test_fit_raises_the_bound_and_the_file_brings_it_back(make, tmp_path):
     np.testing.assert_allclose(loaded.elbo(x, seed=1), after, rtol=1e-5)
     loss = dist.training_loss(x, seed=1, step=4)
     np.testing.assert_allclose(loaded.training_loss(x, seed=1, step=4), loss, rtol=1e-5)
+
+
+def test_fit_names_the_row_that_is_outside_the_support(gaussian):
+    model = tfar.training.DensityModel(gaussian)
+    model.compile("adam", jit_compile=False)
+    x = EVENTS.copy()
+    x[6, 2] = 0.5
+    for data in (x, tf.data.Dataset.from_tensor_slices(x).batch(8)):
+        with pytest.raises(ValueError, match="row 6, site 2"):
+            model.fit(data, verbose=0)
 
 
 def test_every_trainable_variable_gets_a_gradient(binary, gaussian):

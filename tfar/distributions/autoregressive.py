@@ -137,11 +137,11 @@ class Autoregressive(Shell):
         Raises:
             ValueError: If the initial weights do not depend on data, or the data hold values outside the support.
         """
-        has_units = type(self.head).adapt is not Head.adapt
-        if has_units:
+        if self.head.awaits_data:
             self.head.adapt(value)
-            if type(self.network).initialize is AutoregressiveNetwork.initialize:
-                return
+        has_units = type(self.head).adapt is not Head.adapt
+        if has_units and type(self.network).initialize is AutoregressiveNetwork.initialize:
+            return
         self.check_rows(value, conditional_input)
         x, _, condition, _ = self._flat_rows(value, conditional_input)
         self.network.initialize(self._law.encoded(x), condition)

@@ -102,6 +102,32 @@ class LatentVariable(Shell):
         value = self._checked_value(value)
         self.decoder.initialize(value, self.prior.sample(len(value), seed=0))
 
+    # Training data ---------------------------------------------------------------------------------------------------
+
+    @_without_autograph
+    def valid_rows(self, value: Any, conditional_input: Any = None, *, observed: Any = None) -> tf.Tensor:
+        """Whether the values of each row are in the support, bool `[B]`.
+
+        Args:
+            value, conditional_input, observed: as in `training_loss`.
+        """
+        self._refuse(conditional_input=conditional_input, observed=observed)
+        return tf.logical_not(tf.math.is_nan(self._law.bad_row_marks(self._flat_value(value)[0])))
+
+    @_without_autograph
+    def check_rows(
+        self, value: Any, conditional_input: Any = None, *, observed: Any = None, first_row: int = 0
+    ) -> None:
+        """Raises ValueError if a row is not valid, see `valid_rows`; the message names the row and the site.
+
+        Args:
+            value, conditional_input, observed: as in `training_loss`.
+            first_row: int. Number of the first row in the message.
+        """
+        self._refuse(conditional_input=conditional_input, observed=observed)
+        x, _ = self._flat_value(value)
+        refuse_bad_rows(self.decoder.law, self._law.bad_row_marks(x), x, first_row=first_row)
+
     # Bounds ----------------------------------------------------------------------------------------------------------
 
     @_without_autograph

@@ -39,7 +39,8 @@ class Bernoulli(Head):
         return -softplus((1.0 - 2.0 * x) * params[..., 0])
 
     def _sample(self, params: tf.Tensor, noise: tf.Tensor, site: Any) -> tf.Tensor:
-        return tf.cast(noise[..., 0] >= tf.sigmoid(-params[..., 0]), tf.float32)
+        # No cast from bool: the TFLite converter cannot convert a comparison of such a value with 0, as in `in_support`.
+        return tf.where(noise[..., 0] >= tf.sigmoid(-params[..., 0]), 1.0, 0.0)
 
     def _noise(self, params: tf.Tensor, x: tf.Tensor, uniform: tf.Tensor, site: Any) -> tf.Tensor:
         zero = tf.sigmoid(-params[..., 0])

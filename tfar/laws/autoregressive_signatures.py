@@ -21,6 +21,7 @@ from tfar.laws.signature import (
     rows_where,
     spec,
 )
+from tfar.laws.streaming import streaming_signatures
 
 ROWS, EXAMPLE_LENGTH = 3, 4
 _LARGEST_NOISE = 1.0 - 2.0**-24
@@ -34,7 +35,8 @@ def autoregressive_signatures(dist: Any) -> dict[str, Signature]:
 
     Returns:
         `log_prob`, `site_log_probs`, `observed_log_prob`, `sample`, `sample_from_noise` and `complete`. Events of any length have
-        no `sample`, because a request does not say a length; `sample_from_noise` draws as many sites as there is noise for.
+        no `sample`, because a request does not say a length; `sample_from_noise` draws as many sites as there is noise for, and
+        `start` and `step` draw one entry for each request, see `streaming_signatures`.
     """
     parts = _Parts(dist)
     made = {
@@ -47,7 +49,7 @@ def autoregressive_signatures(dist: Any) -> dict[str, Signature]:
     }
     if parts.num_sites is None:
         del made["sample"]
-    return made
+    return {**made, **streaming_signatures(dist)}
 
 
 class _Parts:
@@ -94,7 +96,7 @@ class _Parts:
     def sample(self) -> Signature:
         return self._make(
             "sample",
-            lambda inputs, condition: self.law.sample(inputs["seed"], condition),
+            lambda inputs, condition: self.law.sample(inputs["seed"], condition, self.examples.length),
             {"seed": spec("seed", (2,), tf.int32)},
             ("value", self.event_shape, "a draw for each row, a function of its seed and its condition"),
         )
@@ -137,7 +139,7 @@ class _Parts:
     def _marks(self, inputs: Inputs) -> tf.Tensor:
         """Returns which sites are observed, bool `[B, num_sites]`: those of which all values are."""
         observed, size = inputs["observed"], math.prod(self.dist.head.site_shape)
-        num_sites = tf.size(observed[0]) // size if self.num_sites is None else self.num_sites
+        num_sites = tf.reduce_prod(tf.shape(observed)[1:]) // size if self.num_sites is None else self.num_sites
         shape = [tf.shape(observed)[0], num_sites, size]
         return tf.reduce_all(tf.reshape(observed, shape) > 0.0, axis=-1)
 
@@ -176,20 +178,20 @@ class _Examples:
         self.dist = dist.copy(jit_compile=False)
         self.event_shape = tuple(size or EXAMPLE_LENGTH for size in dist.event_shape.as_list())
         self.num_sites = _num_sites(dist, self.event_shape)
+        self.length = self.event_shape[0] if dist.law.network.num_sites is None else None
         self.batch = functools.cache(self._batch)
         self.live = functools.cache(self._live)
 
     def _batch(self, seed: int) -> _Batch:
-        condition = example_condition(self.dist.conditional_shape, ROWS, seed)
+        condition = example_condition(self.dist.conditional_shape, ROWS, seed, self.length)
         # Other draws than those of `seeds`, with which a completion would draw the missing values of the row again.
         value = self._sample(seed + 2**16, condition)
         seeds = random.row_seeds(seed, ROWS)
-        sites, size = self.num_sites, self.dist.head.noise_size
         inputs = {
             "value": value,
             "observed": self._first_half(),
             "seed": seeds.numpy(),
-            "noise": random.uniform(seeds, sites * size, random.Stream.NOISE).numpy().reshape(ROWS, sites, size),
+            "noise": self.dist.law.uniform_noise(seeds, self.num_sites).numpy(),
             "member_noise": random.uniform(seeds, 1, random.Stream.MEMBER).numpy()[:, 0],
             **named_condition(condition),
         }
@@ -212,10 +214,9 @@ class _Examples:
         return np.asarray(result)
 
     def _sample(self, seed: int, condition: Any) -> NDArray:
-        length = self.event_shape[0] if None in self.dist.event_shape.as_list() else None
         if condition is None:
-            return np.asarray(self.dist.sample(ROWS, seed=seed, length=length))
-        return np.asarray(self.dist.sample(1, seed=seed, conditional_input=condition, length=length))[0]
+            return np.asarray(self.dist.sample(ROWS, seed=seed, length=self.length))
+        return np.asarray(self.dist.sample(1, seed=seed, conditional_input=condition, length=self.length))[0]
 
     def _first_half(self) -> NDArray[np.float32]:
         """Marks the sites of the first half of the steps as observed, or none if the orders of the members differ."""
@@ -225,7 +226,7 @@ class _Examples:
         elif law.network.step_of_site is not None:
             steps = np.asarray(law.network.step_of_site)[0]
         else:
-            steps = np.arange(self.num_sites)
+            steps = np.arange(self.num_sites) // law.network.sites_per_step
         marks = np.tile(steps < np.sort(steps)[self.num_sites // 2], [ROWS, 1])
         if not np.all(law.allows(tf.constant(marks))):
             marks[:] = False

@@ -98,7 +98,7 @@ class _Walk:
         self._noise, self._sites = self._by_step(self.noise, count, size), self._sites_by_step(count, size)
         self._given = None if self.given is None else self._by_step(self.given, count, size)
         self._observed = None if self.observed is None else self._by_step(self.observed, count, size)
-        self._offset, self._first = self._offset + count * size, first
+        self._offset, self._first, self._size = self._offset + count * size, first, size
         batch_size = tf.shape(self.noise)[0]
         values = tf.zeros([count, batch_size, size, *self.member.head.site_shape])
         index: Any = tf.constant(first)
@@ -152,7 +152,11 @@ class _Walk:
             is_given = tf.reshape(is_given, [-1, is_given.shape[1]] + [1] * (x.shape.rank - 2))
             x = tf.where(is_given, self._given[number], x)
         values = tf.tensor_scatter_nd_update(values, [[number]], x[None])
-        return index + 1, self.member.head.encode_inputs(x, self._sites[number]), values, state
+        x = self.member.head.encode_inputs(x, self._sites[number])
+        x.set_shape(
+            [None, self._size, *self.member.head.site_shape]
+        )  # As the loop expects, whatever the network knows of it.
+        return index + 1, x, values, state
 
 
 def _in_stages(

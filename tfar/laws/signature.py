@@ -74,7 +74,7 @@ def make_signature(
     Args:
         compute: takes the inputs by name and the conditional input, and returns the outputs.
         inputs: the specification of each input but the condition.
-        outputs: the outputs, float32.
+        outputs: the outputs.
         conditional_shape: None, a shape, or a dict of shapes.
         example: see `Signature`.
 
@@ -93,15 +93,21 @@ def make_signature(
 
     def function(**given: tf.Tensor) -> dict[str, tf.Tensor]:
         given = _checked(given, specs)
-        results = compute(given, _condition(given, conditional_shape))
+        results = compute(given, unnamed_condition(given, conditional_shape))
         valid = [rows_where(tf.abs(given[name]) <= tf.float32.max) for name in conditions]
-        results = {name: nan_unless(valid, result) for name, result in results.items()}
+        results = {name: nan_unless(valid, t) if t.dtype.is_floating else t for name, t in results.items()}
         for name, result in results.items():
             result.set_shape([None, *outputs[name].shape])
         return results
 
-    meanings = {name: MEANINGS.get(name, "the conditional input; rows that are not finite give NaN") for name in specs}
+    meanings = {name: _meaning(name) for name in specs}
     return Signature(function, specs, {name: output.meaning for name, output in outputs.items()}, meanings, example)
+
+
+def _meaning(name: str) -> str:
+    if name.startswith("state_"):
+        return "the state of the network, an output of the step before"
+    return MEANINGS.get(name, "the conditional input; rows that are not finite give NaN")
 
 
 MEANINGS = {
@@ -110,6 +116,9 @@ MEANINGS = {
     "seed": "two 32-bit integers for each row; equal seeds and conditions give equal draws",
     "noise": "uniform numbers for each site, in raster order; numbers outside of [0, 1] give NaN",
     "member_noise": "a uniform number for each row, which selects the member of the ensemble",
+    "index": "number of the entry of the sequence in each row, from 0",
+    "previous": "the entry before; ignored at index 0",
+    "length": "number of known entries of each row; later values are ignored",
 }
 
 
@@ -136,20 +145,24 @@ def named_condition(condition: Any) -> dict[str, Any]:
     return {"conditional_input": condition}
 
 
-def _condition(given: Mapping[str, Any], shape: Any) -> Any:
+def unnamed_condition(given: Mapping[str, Any], shape: Any) -> Any:
     """The inverse of `named_condition`."""
     if isinstance(shape, Mapping):
         return {name: given[f"conditional_{name}"] for name in shape}
     return given.get("conditional_input")
 
 
-def example_condition(shape: Any, num_rows: int, seed: int) -> Any:
-    """Draws a conditional input of normal numbers, float32 `[num_rows, ...]`, or None if there is no condition."""
+def example_condition(shape: Any, num_rows: int, seed: int, length: int | None = None) -> Any:
+    """Draws a conditional input of normal numbers, float32 `[num_rows, ...]`, or None if there is no condition.
+
+    `length` is the size of axes whose size is not fixed.
+    """
     rng = random.numpy_generator(seed, random.Stream.EXAMPLES)
     drawn = {
-        name: rng.normal(size=[num_rows, *s.shape[1:]]).astype(np.float32) for name, s in condition_specs(shape).items()
+        name: rng.normal(size=[num_rows, *[size or length for size in s.shape[1:]]]).astype(np.float32)
+        for name, s in condition_specs(shape).items()
     }
-    return _condition(drawn, shape)
+    return unnamed_condition(drawn, shape)
 
 
 def _checked(given: Inputs, specs: dict[str, tf.TensorSpec]) -> Inputs:
