@@ -7,7 +7,7 @@ import keras
 import pytest
 import tensorflow as tf
 
-from tests.registry import CASES, Case
+from tests.registry import CASES, Case, shard_of_today, variants_in
 
 with contextlib.suppress(RuntimeError):
     tf.config.set_logical_device_configuration(
@@ -16,25 +16,19 @@ with contextlib.suppress(RuntimeError):
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Runs a test with an argument `case` on the main case of every model; on all others it is slow.
+    """Runs a test with an argument `case` on every autoregressive case of the registry.
 
-    The marker `by_default(name, ...)` names other cases than the main ones, and `in_ci(name, ...)` those of the slow ones that
-    run before a change lands: all if it names none. A test that parametrises `case` itself keeps its own.
+    The main case of each model runs by default. The variants are slow; those of the shard of today run before a change lands.
+    A test that parametrises `case` itself keeps its own.
     """
     own = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
     if "case" in metafunc.fixturenames and "case" not in own:
-        by_default, in_ci = (metafunc.definition.get_closest_marker(name) for name in ("by_default", "in_ci"))
-        names = [case.name for case in CASES]
-        unknown = {name for mark in (by_default, in_ci) if mark for name in mark.args} - set(names)
-        if unknown:
-            raise ValueError(
-                f"Expected names of cases of the registry at {metafunc.function.__name__}; received {unknown}."
-            )
-        fast = by_default.args if by_default else [case.name for case in CASES if case.main]
-        in_ci_names = (in_ci.args or names) if in_ci else ()
-        slow = {name: pytest.mark.slow(ci=True) if name in in_ci_names else pytest.mark.slow for name in names}
-        marked = [case if case.name in fast else pytest.param(case, marks=slow[case.name]) for case in CASES]
-        metafunc.parametrize("case", marked, ids=names)
+        today = variants_in(shard_of_today())
+        cases = [case for case in CASES if case.oracle is not None]
+        marks = {case.name: [] if case.main else [pytest.mark.slow(ci=case.name in today)] for case in cases}
+        parameters = [pytest.param(case, marks=marks[case.name], id=case.name) for case in cases]
+        # Tests of a case follow each other, so that its facts are computed once and then given up.
+        metafunc.parametrize("case", parameters, scope="session")
 
 
 @pytest.fixture

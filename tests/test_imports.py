@@ -11,11 +11,12 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "tfar"
 FILES = sorted(PACKAGE.rglob("*.py"))
 # What each part may import of the package besides itself.
-NETWORKS = {"orders", "masks", "layers", "networks", "random"}
+NETWORKS = {"orders", "masks", "layers", "networks", "random", "private", "configuration"}
 LAWS = NETWORKS | {"heads", "laws"}
-DENSITIES = LAWS | {"distributions", "private"}
+DENSITIES = LAWS | {"distributions", "forks"}
 TOPS = {"training", "serving", "coding", "data", "plots", "testing"}
 ALLOWED = {
+    "configuration": set(),
     "orders": {"random"},
     "masks": {"orders"},
     "random": set(),

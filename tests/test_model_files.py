@@ -23,7 +23,15 @@ ROOT = Path(__file__).parents[1]
 def members(tmp_path_factory):
     """The members of a good `.keras` file."""
     path = tmp_path_factory.mktemp("good") / "made.keras"
-    dist = tfar.MADE([4], [8], conditional_shape={"c": (2,)}, order=[2, 0, 1, 3], seed=2**31 - 1, jit_compile=False)
+    dist = tfar.MADE(
+        [4],
+        [8],
+        head=tfar.heads.Bernoulli(),
+        conditional_shape={"c": (2,)},
+        order=[2, 0, 1, 3],
+        seed=2**31 - 1,
+        jit_compile=False,
+    )
     model = tfar.training.DensityModel(dist)
     model.compile("adam")
     model.save(path)

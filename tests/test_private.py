@@ -1,5 +1,6 @@
 """The private interfaces of TensorFlow that tfar uses do what it relies on."""
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -33,3 +34,16 @@ def test_without_recording_hides_operations_from_a_tape():
             hidden = x * x
         seen = x * 3.0 + hidden
     assert float(tape.gradient(seen, x)) == 3.0
+
+
+def test_layers_of_finds_layers_in_lists_and_inside_layers():
+    inner = keras.layers.Dense(2)
+
+    class Outer(keras.layers.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.parts = [keras.Sequential([inner])]
+
+    outer = Outer()
+    assert private.layers_of(outer, recursive=False) == outer.parts
+    assert inner in private.layers_of(outer)

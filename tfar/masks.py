@@ -117,24 +117,3 @@ def raster_mask(kernel_size: Sequence[int], mask_type: str, num_groups: int = 1)
     mask[height // 2, : width // 2] = True
     mask[height // 2, width // 2] = np.triu(np.ones((num_groups, num_groups), bool), 0 if mask_type == "B" else 1)
     return mask
-
-
-def convolved(paths: NDArray[np.bool_], mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Propagates dependencies through a masked convolution.
-
-    Args:
-        paths: bool array `[N, H, W, groups]`. Whether a group of a pixel depends on source n.
-        mask: as `raster_mask` returns it.
-
-    Returns:
-        bool array of the shape of `paths`. Whether the outputs of the convolution depend on source n.
-    """
-    height, width = paths.shape[1:3]
-    up, left = mask.shape[0] // 2, mask.shape[1] // 2
-    below, right = mask.shape[0] - 1 - up, mask.shape[1] - 1 - left
-    padded = np.pad(paths, [(0, 0), (up, below), (left, right), (0, 0)])
-    result = np.zeros_like(paths)
-    for i, j in np.argwhere(mask.any((2, 3))):
-        tap = padded[:, i : i + height, j : j + width]
-        result |= (tap.astype(np.float32) @ mask[i, j].astype(np.float32)) > 0
-    return result

@@ -1,12 +1,13 @@
-"""Private interfaces of TensorFlow that tfar needs, one function each.
+"""Private interfaces of TensorFlow and Keras that tfar needs, one function each.
 
-`tests/test_private.py` fails if a new version of TensorFlow takes one away or changes what it does.
+`tests/test_private.py` fails if a new version takes one away or changes what it does.
 """
 
 import contextlib
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import tensorflow as tf
 from tensorflow.python.eager import record
 
@@ -27,3 +28,8 @@ def is_recorded() -> bool:
 def without_recording() -> contextlib.AbstractContextManager:
     """Returns a context in which no gradient tape records."""
     return record.stop_recording()
+
+
+def layers_of(layer: keras.layers.Layer, *, recursive: bool = True) -> list[keras.layers.Layer]:
+    """Returns the layers inside a layer, those in lists and dicts too; with `recursive`, also the layers inside of those."""
+    return list(layer._flatten_layers(include_self=False, recursive=recursive))

@@ -97,7 +97,9 @@ def test_paths_without_a_model(invoke: Any, tmp_path: Path, digits_run: Path) ->
     (tmp_path / "bad.keras").write_text("no model")
     assert "bad.keras: expected a .keras file" in refused(invoke, "sample", tmp_path / "bad.keras", *out)
     (tmp_path / "config.json").write_text("{}")
-    assert "expected what `tfar train` of this version wrote" in refused(invoke, "sample", tmp_path, *out)
+    assert "expected the config.json of a run of `tfar train` of this version" in refused(
+        invoke, "sample", tmp_path, *out
+    )
 
 
 def test_data_of_another_shape_or_support(invoke: Any, digits_run: Path, table: Path, tmp_path: Path) -> None:

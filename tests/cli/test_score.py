@@ -17,7 +17,7 @@ import tfar
 
 @pytest.fixture(scope="module")
 def dist() -> Any:
-    return tfar.MADE([3], [8], tfar.heads.NormalMixture(2), seed=1)
+    return tfar.MADE([3], [8], head=tfar.heads.NormalMixture(2), seed=1)
 
 
 @pytest.fixture(scope="module")

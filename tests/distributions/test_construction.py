@@ -46,11 +46,21 @@ def test_the_same_seed_makes_the_same_model():
 
 
 def test_config_round_trip():
-    dist = tfar.MADE(
-        [4], [8, 6], tfar.heads.Categorical(3), "random", 2, degrees="random", conditional_shape={"a": [2]}, seed=5,
-        activation="tanh", kernel_initializer="he_normal", connectivity_weights=True, direct_connections=False,
-        jit_compile=False, name="mine",
-    )  # fmt: skip
+    arguments = {
+        "head": tfar.heads.Categorical(3),
+        "order": "random",
+        "num_masks": 2,
+        "degrees": "random",
+        "conditional_shape": {"a": [2]},
+        "seed": 5,
+        "activation": "tanh",
+        "kernel_initializer": "he_normal",
+        "connectivity_weights": True,
+        "direct_connections": False,
+        "jit_compile": False,
+        "name": "mine",
+    }
+    dist = tfar.MADE([4], [8, 6], **arguments)
     again = tfar.MADE.from_config(
         keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(dist)).get_config()
     )
@@ -116,3 +126,21 @@ def test_events_after_a_weight_changes():
     spread(dist, 3.0)
     assert abs(float(dist.log_prob(np.ones(4)) - before)) > 1e-2
     assert np.any(dist.sample(64, seed=0) != draws)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda head: tfar.MADE([3], [8], head=head),
+        lambda head: tfar.MADE([3], [8], head=head, order="random", num_masks=None),
+        lambda head: tfar.NADE([3], 8, head=head),
+        lambda head: tfar.OrderlessNADE([3], [8], head=head),
+        lambda head: tfar.Factorized([3], head),
+    ],
+    ids=["MADE", "MADE of any order", "NADE", "OrderlessNADE", "Factorized"],
+)
+def test_components_of_a_mixture_differ_at_the_first_site(make):
+    """Equal components would get equal gradients and stay equal."""
+    dist = make(tfar.heads.NormalMixture(4))
+    _, loc, _ = dist.head.components(dist.network(tf.zeros([1, 3]))[0, dist.network.orders[0][0]])
+    assert np.all(np.diff(np.asarray(loc)) > 0.2)

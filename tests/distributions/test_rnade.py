@@ -12,7 +12,7 @@ from tests.parameters import few_by_default
 from tests.registry import randomize
 from tfar.heads import LaplaceMixture, NormalMixture, Standardized
 from tfar.heads.mixtures import LocationScaleMixture
-from tfar.networks import RNADENetwork
+from tfar.networks import NADENetwork
 
 RNG = np.random.default_rng(0)
 X = (RNG.normal(size=(60, 3)) * [0.5, 2.0, 7.0] + [3.0, 0.0, -40.0]).astype(np.float32)
@@ -245,7 +245,7 @@ def test_fresh_components_differ_at_every_site():
 def test_network_config_round_trip():
     network = make(order="random", conditional_shape=(2,)).network
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(network))
-    assert isinstance(again, RNADENetwork) and again.get_config() == network.get_config()
+    assert isinstance(again, NADENetwork) and again.get_config() == network.get_config()
     if not again.built:
         again.build()
     for a, b in zip(again.variables, network.variables, strict=True):

@@ -105,3 +105,11 @@ def test_smallest_float_is_exact_but_for_subnormal_numbers():
     found = np.array(numerics.smallest_float(lambda x: x >= thresholds, tf.constant([8])))
     found[np.abs(found) < np.finfo(np.float32).tiny] = 0.0  # which TensorFlow takes for 0
     np.testing.assert_array_equal(found, thresholds)
+
+
+def test_a_point_stays_below_the_end_of_its_interval():
+    low = np.float32([0.0, 0.25, 0.75])
+    for high in (np.nextafter(low, np.float32(1)), np.float32([0.25, 0.75, 1.0])):
+        for uniform in (2.0**-24, 0.5, 1.0 - 2.0**-24):
+            point = np.asarray(numerics.point_in(tf.constant(low), tf.constant(high), tf.constant(uniform)))
+            assert (low <= point).all() and (point < high).all()

@@ -313,7 +313,7 @@ def test_from_tfp_takes_the_arguments_of_tensorflow_probability():
     ours = list(inspect.signature(tfar.PixelCNNPlusPlus.from_tfp).parameters.values())[: len(theirs)]
     assert [p.name for p in ours] == [p.name for p in theirs]
     assert [p.default for p in ours[:-1]] == [p.default for p in theirs[:-1]]
-    with pytest.raises(ValueError, match="Expected `dtype` to be tf.float32"):
+    with pytest.raises(ValueError, match=r"Expected `dtype` to be tf\.float32"):
         tfar.PixelCNNPlusPlus.from_tfp((4, 4, 1), dtype=tf.float16)
 
 

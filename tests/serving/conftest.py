@@ -36,7 +36,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Exported]:
     head = tfar.heads.NormalMixture(2, min_scale=0.3)
     dists = {
         "binary": tfar.MADE([2, 3], [16], seed=1, jit_compile=False),
-        "table": tfar.MADE([4], [16], head, num_masks=2, conditional_shape=[2], seed=2, jit_compile=False),
+        "table": tfar.MADE([4], [16], head=head, num_masks=2, conditional_shape=[2], seed=2, jit_compile=False),
     }
     made = {}
     for name, dist in dists.items():

@@ -22,7 +22,7 @@ def beam():
 
 @pytest.fixture(scope="module")
 def dist():
-    return tfar.MADE([3], [8], tfar.heads.NormalMixture(2), seed=1)
+    return tfar.MADE([3], [8], head=tfar.heads.NormalMixture(2), seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,9 @@ def test_each_row_gets_its_log_prob_and_a_bad_one_nan(beam, dist, export, tmp_pa
 def test_a_conditional_model_takes_dicts(beam, tmp_path):
     from tfar.serving.beam import LogProbModelHandler
 
-    dist = tfar.MADE([3], [8], tfar.heads.NormalMixture(2), conditional_shape={"speaker": (2,), "tone": (1,)}, seed=1)
+    dist = tfar.MADE(
+        [3], [8], head=tfar.heads.NormalMixture(2), conditional_shape={"speaker": (2,), "tone": (1,)}, seed=1
+    )
     path = tfar.serving.export_saved_model(dist, tmp_path / "made")
     condition = {"speaker": ROWS[:20, :2], "tone": ROWS[:20, 2:]}
     rows = [

@@ -178,7 +178,7 @@ def test_an_error_of_tensorflow_while_writing_is_an_oserror(dist, monkeypatch, t
 
 
 def test_weights_that_are_not_finite_are_refused(tmp_path):
-    dist = tfar.MADE([3], [4], tfar.heads.NormalMixture(1))
+    dist = tfar.MADE([3], [4], head=tfar.heads.NormalMixture(1))
     dist.trainable_variables[-1].assign(tf.fill(dist.trainable_variables[-1].shape, np.nan))
     with pytest.raises(ValueError, match="finite weights"):
         tfar.serving.export_saved_model(dist, tmp_path)

@@ -36,7 +36,7 @@ def export_of(dist, factory, name):
 
 @pytest.fixture(scope="module")
 def dist():
-    return tfar.MADE([3], [8], tfar.heads.NormalMixture(2), seed=1)
+    return tfar.MADE([3], [8], head=tfar.heads.NormalMixture(2), seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +116,7 @@ def test_rows_outside_the_support_and_flat_ones(tmp_path, tmp_path_factory):
 
 @pytest.mark.parametrize("shape", few_by_default([{"speaker": (2,), "tone": (1,)}, [2]]), ids=["several", "one"])
 def test_a_conditional_model_takes_a_dataset_of_dicts(shape, tmp_path, tmp_path_factory):
-    dist = tfar.MADE([3], [8], tfar.heads.NormalMixture(2), conditional_shape=shape, seed=1)
+    dist = tfar.MADE([3], [8], head=tfar.heads.NormalMixture(2), conditional_shape=shape, seed=1)
     rng = np.random.default_rng(1)
     shapes = shape if isinstance(shape, dict) else {"": shape}
     condition = {name: rng.normal(size=(500, *s)).astype(np.float32) for name, s in shapes.items()}
@@ -208,7 +208,7 @@ def test_a_run_with_something_else_is_refused(
         breaks_after(patch, 3)
         score(export, data, tmp_path / "scores.npy")
     if what == "model":
-        dist = tfar.MADE([3], [8], tfar.heads.NormalMixture(2), seed=2)
+        dist = tfar.MADE([3], [8], head=tfar.heads.NormalMixture(2), seed=2)
         export, message = export_of(dist, tmp_path_factory, "made"), "another model saved_model.pb"
     elif what == "rows":
         np.save(tmp_path / "rows.npy", ROWS + 1)
@@ -233,7 +233,7 @@ def test_a_damaged_folder_is_told_so(export, data, tmp_path, monkeypatch, every_
     with pytest.raises(ValueError, match=r"log_prob.f32 is damaged: expected 120 scores; delete"):
         score(export, data, tmp_path / "scores.npy")
     (folder / "journal.json").write_text('{"rows": 3')
-    with pytest.raises(ValueError, match=r"journal.json is damaged"):
+    with pytest.raises(ValueError, match=r"journal.json: expected a journal of scores .delete .* to start again"):
         score(export, data, tmp_path / "scores.npy")
 
 

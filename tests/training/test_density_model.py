@@ -174,7 +174,9 @@ def test_observed_in_evaluate(rows):
 
 def test_bits_per_dim_divides_by_the_observed_values_of_the_row(rows):
     """Pixels of two values: a pixel with one observed value does not count, as in `log_prob`; nor a row without pixels."""
-    dist = tfar.PixelCNNPlusPlus([2, 2, 2], num_resnet=1, num_hierarchies=1, num_filters=2, high=1, jit_compile=False)
+    dist = tfar.PixelCNNPlusPlus(
+        [2, 2, 2], 2, num_blocks=1, num_levels=1, num_components=1, use_weight_norm=False, high=1, jit_compile=False
+    )
     assert dist.num_sites == 4
     model = make(dist=dist)
     x = np.concatenate([rows, rows[:, :2]], axis=1)[:6].reshape([6, 2, 2, 2])

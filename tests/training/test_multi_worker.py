@@ -97,7 +97,7 @@ def make_dist():
 @pytest.fixture
 def make_dataset(rows):
     def make(context, epoch):
-        order = np.random.default_rng([4, epoch]).permutation(len(rows))
+        order = tfar.random.numpy_generator(4, tfar.random.Stream.SHUFFLING, epoch).permutation(len(rows))
         return tf.data.Dataset.from_tensor_slices(rows[order]).batch(context.get_per_replica_batch_size(16))
 
     return make

@@ -2,7 +2,7 @@
 
 import collections
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -116,7 +116,7 @@ class Summary:
 
 def _lines(
     dist: Any, batches: Iterable[np.ndarray], mask: np.ndarray, summary: Summary, progress: Progress, count: int | None
-) -> Iterator[tuple[Any, Any]]:
+) -> Iterator[Sequence[Any]]:
     """Yields the header of the output file and then (row, score) for each row. Adds every batch to the summary."""
     row = 0
     task = progress.add_task("Scoring", total=count, note="")

@@ -1,7 +1,7 @@
 """Input rows, masks of observed values, and output files of the commands."""
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +147,7 @@ def write_array(path: Path, values: np.ndarray, discrete: bool) -> None:
     write_table(path, [f"x{i}" for i in range(flat.shape[1])], rows)
 
 
-def write_table(path: Path, header: list[str], rows: Iterable[Iterable[Any]]) -> None:
+def write_table(path: Path, header: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
     """Writes a CSV file from an iterator of rows. The file appears under its name when it is complete."""
     with files.replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")

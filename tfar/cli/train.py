@@ -129,12 +129,12 @@ def run(settings: Settings, out: Path, *, resume: bool, console: Console, hints:
 
     splits = tfar.data.load(str(settings.data), data_dir=settings.data_dir, batch_size=settings.batch_size)
     config = runs.describe(settings, splits)
+    model = runs.build(config)  # Before the folder is made, so that invalid options leave none.
     with files.locked(out):
         if resume:
             runs.check_same_data(out, config)
         else:
             runs.check_new(out)
-        model = runs.build(config)
         files.sweep(out)
         files.write_json(out / runs.CONFIG, config)
         try:

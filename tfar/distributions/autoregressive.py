@@ -17,7 +17,7 @@ from tfar.heads import Head
 from tfar.heads.tempered import check_temperature
 from tfar.laws import AutoregressiveLaw
 from tfar.laws.samplers import METHODS
-from tfar.networks import AutoregressiveNetwork, WholePassNetwork
+from tfar.networks import AutoregressiveNetwork, FactorizedNetwork, WholePassNetwork
 
 # Eager calls do without AutoGraph, so that a user's graph does too: a network branches by tf.cond or keras.ops in both.
 _without_autograph = tf.autograph.experimental.do_not_convert
@@ -81,7 +81,7 @@ class Autoregressive(Shell):
             )
         law = AutoregressiveLaw(network, head, orders=orders)
         layers = {"network": network, "head": head}
-        if isinstance(network, WholePassNetwork):
+        if isinstance(network, WholePassNetwork | FactorizedNetwork):  # They hold a Keras network of the user's.
             _first_pass(network)
         super().__init__(law, layers, network.event_shape, network.conditional_shape, jit_compile, name)
 
@@ -137,11 +137,11 @@ class Autoregressive(Shell):
         Raises:
             ValueError: If the initial weights do not depend on data, or the data hold values outside the support.
         """
-        has_units = type(self.head).adapt is not Head.adapt
-        if has_units:
+        if self.head.awaits_data:
             self.head.adapt(value)
-            if type(self.network).initialize is AutoregressiveNetwork.initialize:
-                return
+        has_units = type(self.head).adapt is not Head.adapt
+        if has_units and type(self.network).initialize is AutoregressiveNetwork.initialize:
+            return
         self.check_rows(value, conditional_input)
         x, _, condition, _ = self._flat_rows(value, conditional_input)
         self.network.initialize(self._law.encoded(x), condition)
@@ -576,7 +576,7 @@ for _pair in (
     tfp.distributions.RegisterKL(*_pair)(_kl_divergence)
 
 
-def _first_pass(network: WholePassNetwork) -> None:
+def _first_pass(network: WholePassNetwork | FactorizedNetwork) -> None:
     """Makes the variables of a Keras network and checks its output, so that errors come early."""
     shape = network.conditional_shape
     zeros = lambda s: tf.zeros([1, *[1 if n is None else n for n in s]])  # noqa: E731

@@ -1,6 +1,5 @@
 """The shell of a distribution: a law as a citizen of TensorFlow Probability."""
 
-import inspect
 import math
 from collections.abc import Mapping
 from typing import Any, Self
@@ -10,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tfar import random
+from tfar import configuration, random
 from tfar.distributions import rows
 from tfar.distributions.calls import CompiledCalls
 from tfar.distributions.dtype_policy import check_dtype_policy
@@ -37,7 +36,7 @@ class Shell(tfd.Distribution):  # type: ignore[name-defined]
         """Notes the arguments of the constructor, which are the configuration, before its networks are made."""
         check_dtype_policy()
         dist = super().__new__(cls)
-        dist._arguments = _bound_arguments(cls, args, kwargs)
+        dist._arguments = configuration.noted_arguments(cls, args, kwargs)
         return dist
 
     def __init__(
@@ -298,7 +297,7 @@ class Shell(tfd.Distribution):  # type: ignore[name-defined]
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the constructor and what a copy changed; the weights are not part of it."""
-        config = {name: _serialized(value) for name, value in self._arguments.items()}
+        config = {name: configuration.serialized(value) for name, value in self._arguments.items()}
         config.update(jit_compile=self._jit_compile, name=self.name)
         changes = self._copy_config()
         return {**config, _COPY: changes} if changes else config
@@ -317,7 +316,7 @@ class Shell(tfd.Distribution):  # type: ignore[name-defined]
         """Makes the distribution of a configuration, with new weights."""
         config = dict(config)
         changes = dict(config.pop(_COPY, {}))
-        dist = cls(**{name: _deserialized(value) for name, value in config.items()})
+        dist = cls(**{name: configuration.deserialized(value) for name, value in config.items()})
         condition, length = changes.pop("condition", None), changes.pop("length", None)
         attributes: dict[str, Any] = {"_length": length}
         if condition is not None:
@@ -327,45 +326,11 @@ class Shell(tfd.Distribution):  # type: ignore[name-defined]
         return dist._clone(**attributes)
 
 
-def _bound_arguments(cls: type, args: Any, kwargs: Any) -> dict[str, Any]:
-    """Returns the arguments of a constructor by name, with their defaults."""
-    signature = inspect.signature(cls.__init__)  # type: ignore[misc]
-    try:
-        bound = signature.bind(None, *args, **kwargs)
-    except TypeError:  # The constructor itself raises it, with its own message.
-        return {}
-    bound.apply_defaults()
-    return dict(list(bound.arguments.items())[1:])
-
-
 def _restored(config: dict[str, Any], weights: list[np.ndarray]) -> Any:
     dist = keras.saving.deserialize_keras_object(config)
     for variable, value in zip(dist.variables, weights, strict=True):
         variable.assign(value)
     return dist
-
-
-def _serialized(value: Any) -> Any:
-    """Returns an argument of a constructor as a part of a configuration."""
-    if isinstance(value, tf.Tensor | np.ndarray):
-        return np.asarray(value).tolist()
-    if isinstance(value, Mapping):
-        return {name: _serialized(part) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_serialized(part) for part in value]
-    if isinstance(value, np.integer | np.floating):
-        return value.item()
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    return keras.saving.serialize_keras_object(value)
-
-
-def _deserialized(value: Any) -> Any:
-    if isinstance(value, dict) and "class_name" in value:
-        return keras.saving.deserialize_keras_object(value)
-    if isinstance(value, list):
-        return [_deserialized(part) for part in value]
-    return value
 
 
 def _sample_shape(sample_shape: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfar import private, random
+from tfar import forks, private, random
 
 # Compiled functions that a distribution keeps. The least recently used one is dropped.
 MAX_FUNCTIONS = 128
@@ -59,6 +59,7 @@ class CompiledCalls:
             seed: None, or int32 `[2]`: the function takes a seed for each row before `rows`.
             count: None, or the number of rows if no tensor tells it.
         """
+        forks.check_not_forked()
         tensors = keras.tree.flatten([row for row in rows if row is not None])
         count = len(tensors[0]) if count is None else count
         jit_compile = jit_compile and not private.is_recorded()

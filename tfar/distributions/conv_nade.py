@@ -22,7 +22,7 @@ PAPER_HIDDEN_UNITS = (500, 500)
 class ConvNADE(Autoregressive):
     """Convolutional neural autoregressive distribution estimator, for all orders of the sites of an image.
 
-    A network sees the known pixels and the mask m of what is known, and gives the parameters of all others:
+    The inputs of the network are the known pixels and their mask m. It gives the parameters of all other pixels:
 
         h_0     = [x * m, m]
         h_l     = relu(valid_l(h_{l-1})),             l = 1 .. L           shrink the image
@@ -30,9 +30,9 @@ class ConvNADE(Autoregressive):
         params  = h_{2L} + dense(h_0)
         log p(x | order) = sum_d log p(x[order[d]] | params under the mask of order[:d])
 
-    It is trained on all orders at once: each row of a batch gets a random order and a random step d of it, and the sites not yet
-    known weigh D / (D - d + 1). `log_prob` averages the probabilities of `num_orders` orders; each takes D passes.
-    `complete` and `observed` take any pattern.
+    Training is over all orders at once: each row of a batch gets a random order and a random step d of it, and the sites that are
+    not yet known have the weight D / (D - d + 1). `log_prob` averages the probabilities of `num_orders` orders; each takes D
+    passes. `complete` and `observed` accept any pattern.
 
     Args:
         event_shape: shape of one event, `[H, W]` or `[H, W, C]`.
@@ -49,8 +49,8 @@ class ConvNADE(Autoregressive):
             Otherwise the value is scaled to -1 .. 1.
         kernel_initializer: of all kernels; each gets a seed of its own.
         seed: int. Decides the initial weights and the random orders.
-        jit_compile: bool. Compile eager calls, and by default `fit`, with XLA. Not by default, as XLA's convolutions and their
-            gradients take several times as long on CPUs.
+        jit_compile: bool. Compile eager calls, and by default `fit`, with XLA. On CPUs False is faster: the convolutions of XLA
+            and their gradients take several times as long.
         name: str.
 
     Raises:
@@ -67,8 +67,9 @@ class ConvNADE(Autoregressive):
         Their program: https://github.com/MarcCote/NADE
 
     Notes:
-        The papers model bits; other heads, channels and conditions are extensions. The paper counts steps from 1; so does d.
-        Without the fully connected branch, pixels further apart than the middle layer's units reach do not see each other.
+        The papers model binary images; other heads, channels and conditions are extensions. Steps d are counted from 1, as in
+        the paper. Without the fully connected branch, pixels that no unit of the smallest layer connects do not depend on each
+        other.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class ConvNADE(Autoregressive):
         filters: Sequence[int] = PAPER_FILTERS,
         kernel_sizes: Sequence[Any] = PAPER_KERNEL_SIZES,
         hidden_units: Sequence[int] | None = PAPER_HIDDEN_UNITS,
+        *,
         head: Head | None = None,
         num_orders: int = 1,
         orders: Any = None,

@@ -53,7 +53,7 @@ class Factorized(Autoregressive):
         name: str = "Factorized",
     ) -> None:
         head = Bernoulli() if head is None else check_head(head)
-        if initial_params is None and network is None and hasattr(head, "initial_params"):
+        if initial_params is None and network is None:
             initial_params = head.initial_params()
         if initial_params is not None and len(initial_params) != head.params_size:
             raise ValueError(f"Expected {head.params_size} `initial_params`; received {len(initial_params)}.")

@@ -37,14 +37,14 @@ class ImageAutoregressive(Autoregressive):
                    [1, 1, 0, 0],
                    [0, 0, 0, 0]])
         """
-        shape = self.network.image_shape
+        shape, event_shape = self.network.image_shape, tuple(self.event_shape)
         for name, value, size in zip(("row", "column", "channel"), (row, column, channel), shape, strict=True):
             if check_positive_int(name, value, lowest=0) >= size:
                 raise ValueError(f"Expected `{name}` below {size}; received {value}.")
         groups = self.network.num_groups
         site = (row * shape[1] + column) * groups + channel % groups
         seen = self.network.influences([site]).reshape(*shape[:2], groups)
-        return np.broadcast_to(seen, shape).reshape(self.network.event_shape)
+        return np.broadcast_to(seen, shape).reshape(event_shape)
 
 
 def image_shape(event_shape: Any) -> tuple[int, ...]:

@@ -93,6 +93,7 @@ class NADE(Autoregressive):
             conditional_shape=checked_conditional_shape(conditional_shape),
             kernel_initializer=kernel_initializer,
             seed=check_positive_int("seed", seed, lowest=0),
+            initial_params=head.initial_params(),
             **class_inputs(head, one_hot_inputs),
         )
         super().__init__(network, head, jit_compile=jit_compile, name=name)

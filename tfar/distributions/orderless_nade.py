@@ -23,8 +23,8 @@ from tfar.networks import OrderlessNADENetwork
 class OrderlessNADE(Autoregressive):
     """Orderless and deep NADE: one perceptron gives the conditionals of every order.
 
-    The network sees the values of the known sites and which those are, and serves any order o; the mask m of step d is 1 on
-    the sites o_1 .. o_{d-1}:
+    The inputs of the network are the values of the known sites and their mask m, so that it serves any order o. At step d the
+    mask is 1 on the sites o_1 .. o_{d-1}:
 
         h_1 = g(c + W (x * m) + A m),   h_l = g(b_l + W_l h_{l-1}),   params = b + V h_L
         log p(x | o) = sum_d log p(x_{o_d} | x_{o_<d}, m),            log p(x) = log mean_k p(x | o_k)
@@ -33,18 +33,19 @@ class OrderlessNADE(Autoregressive):
 
         -D / (D - d + 1) sum_{i not in o_<d} log p(x_i | x_{o_<d}, m),
 
-    whose expectation is the mean of -log p(x | o) over all orders. Of a row that is observed in part it draws both within the
-    observed sites. `log_prob` averages the probabilities of `num_orders` orders (EoNADE) and costs D passes of the deep layers
-    for each; `with_orders` gives another number of them to the same weights, and `with_order` a certain one.
+    whose expectation is the mean of -log p(x | o) over all orders. In a partly observed row it draws both among the observed
+    sites. `log_prob` averages the probabilities of `num_orders` orders (EoNADE) and takes D passes of the deep layers for each.
+    `with_orders` returns a copy with another number of orders and the same weights, and `with_order` one with a fixed order.
 
     Args:
         event_shape: shape of one event, a sequence of ints or an int.
         hidden_units: units of each hidden layer.
         head: the head of a site. Default: Bernoulli.
-        num_orders: int, K. Random orders that `log_prob` averages; they follow from the seed, the first ones for any K.
-        orders: None, or int `[K, num_sites]`: the orders themselves, in place of `num_orders`.
+        num_orders: int, K. Number of random orders that `log_prob` averages. They follow from the seed, and the first ones are
+            the same for any K.
+        orders: None, or int `[K, num_sites]`: the orders themselves, instead of `num_orders`.
         activation: of the hidden units.
-        dropout_rate: float in [0, 1). Share of the hidden units that training drops; `log_prob` drops none.
+        dropout_rate: float in [0, 1). The share of hidden units that training drops; `log_prob` drops none.
         conditional_shape: shape of the conditional input of one row, a dict of shapes, or None. A dense layer adds it to the
             activations of the first hidden layer.
         one_hot_inputs: bool or None. Feed each class of a Categorical site as an input of its own; None: up to 32 classes.
@@ -61,7 +62,7 @@ class OrderlessNADE(Autoregressive):
         >>> dist = tfar.OrderlessNADE(event_shape=[4, 4], hidden_units=[16, 16], num_orders=2)
         >>> dist.log_prob(dist.sample(2, seed=1)).shape
         TensorShape([2])
-        >>> dist.with_orders(8).network.num_members
+        >>> dist.with_orders(8).num_members
         8
 
     References:
@@ -71,14 +72,16 @@ class OrderlessNADE(Autoregressive):
         and 5. https://arxiv.org/abs/1605.02226
 
     Notes:
-        Every row of a batch trains at an order and a step of its own. Heads other than bits and mixtures, conditions and
-        dropout are extensions. The gradient of `log_prob` keeps the hidden units of all D steps, which training does not need.
+        Every row of a batch has an order and a step of its own in training. Heads other than Bernoulli and mixtures,
+        conditions and dropout are extensions. The gradient of `log_prob` stores the hidden units of all D steps; training does
+        not.
     """
 
     def __init__(
         self,
         event_shape: Any,
         hidden_units: Sequence[int],
+        *,
         head: Head | None = None,
         num_orders: int = 1,
         orders: Any = None,
@@ -102,6 +105,7 @@ class OrderlessNADE(Autoregressive):
             conditional_shape=checked_conditional_shape(conditional_shape),
             kernel_initializer=kernel_initializer,
             seed=check_positive_int("seed", seed, lowest=0),
+            initial_params=head.initial_params(),
             **class_inputs(head, one_hot_inputs),
         )
         members = check_positive_int("num_orders", num_orders) if orders is None else orders

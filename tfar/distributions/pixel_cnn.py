@@ -23,29 +23,29 @@ class PixelCNN(images.ImageAutoregressive):
         h_0 = conv_A(x),    h_l = h_{l-1} + conv_1x1(relu(conv_B(relu(conv_1x1(relu(h_{l-1}))))))
         params = conv_1x1(relu(... conv_1x1(relu(h_L))))
 
-    A batch of samples costs a few of its `log_prob`: features are kept by rows, and each is computed once.
+    Sampling caches features by rows and computes each once, so that a batch of samples costs a few of its `log_prob`.
 
     Args:
         event_shape: `[H, W]` or `[H, W, C]`.
-        filters: int. Features between the blocks, a multiple of C, and of 2 C with residual blocks: those have half as many
-            inside (the paper's 2h and h).
+        filters: int. Features between the blocks, a multiple of C, or of 2 C with residual blocks, which have half as many
+            features inside (the paper's 2h and h).
         num_blocks: int.
         head: the head of a value: Bernoulli for binary images, Categorical for any number of levels. Default: Bernoulli.
-        first_kernel_size: int or (height, width). Of the first convolution, which does not see its own value.
-        kernel_size: int or (height, width). Of the blocks.
-        use_residual: bool. Residual blocks; otherwise a block is a convolution after a ReLU.
+        first_kernel_size: int or (height, width) of the first convolution, which does not see its own value.
+        kernel_size: int or (height, width) of the blocks.
+        use_residual: bool. Residual blocks; otherwise a block is a ReLU and a convolution.
         output_filters: sequence of int, multiples of C. Features of the 1x1 convolutions before the parameters. Default: two of
             `filters`.
         one_hot_inputs: bool or None. Feed each level of a Categorical value as an input of its own; None: up to 32 levels.
             Otherwise the value is scaled to -1 .. 1.
         kernel_initializer: of all kernels; each gets a seed of its own.
-        seed: int. Decides the initial weights.
+        seed: int. Determines the initial weights.
         jit_compile: bool. Compile eager calls with XLA.
         name: str.
 
     Raises:
-        ValueError: If a size is out of range, features do not split among the channels, or the kernels leave a value other than
-            the first that sees nothing.
+        ValueError: If a size is out of range, features do not split among the channels, or a value other than the first depends
+            on no other value.
 
     Example:
         >>> dist = tfar.PixelCNN(event_shape=[8, 8, 3], filters=12, num_blocks=2, head=tfar.heads.Categorical(4))
@@ -59,10 +59,10 @@ class PixelCNN(images.ImageAutoregressive):
 
     Notes:
         The paper's settings are 15 layers with h = 128 for CIFAR-10, and 1x1 convolutions of 1024 features before a softmax
-        over 256 levels, or of 32 before a sigmoid for MNIST. Its receptive field has a blind spot: stacked masks never reach
-        some of the pixels above and to the right, which `receptive_field` shows; `GatedPixelCNN` has none. The channels of
-        features belong to the colours in blocks, red's first. Values outside the image are zeros, as the paper's.
-        `complete` takes any beginning in raster order, such as the upper half of an image.
+        over 256 levels, or of 32 before a sigmoid for MNIST. The receptive field has a blind spot: stacked masks never reach
+        some of the pixels above and to the right, as `receptive_field` shows; `GatedPixelCNN` has none. The features of a pixel
+        are split into contiguous groups, one for each colour, red first. As in the paper, values outside the image are zeros.
+        `complete` takes any first part of an image in raster order, such as its upper half.
     """
 
     def __init__(

@@ -11,7 +11,7 @@ from tfar.distributions.autoregressive import Autoregressive
 from tfar.heads import Head, NormalMixture, Standardized
 from tfar.heads.base import check_head, check_positive_int
 from tfar.heads.mixtures import LocationScaleMixture
-from tfar.networks import RNADENetwork
+from tfar.networks import NADENetwork
 
 
 @keras.saving.register_keras_serializable("tfar")
@@ -96,13 +96,15 @@ class RNADE(Autoregressive):
         if not isinstance(mixture, LocationScaleMixture):
             raise ValueError(f"Expected `head` to be a NormalMixture or a LaplaceMixture; received {head!r}.")
         shape = shape_tuple("event_shape", event_shape)
-        network = RNADENetwork(
+        network = NADENetwork(
             event_shape=shape,
             hidden_units=check_positive_int("hidden_units", hidden_units),
             params_size=mixture.params_size,
             initial_params=mixture.initial_params(),
             order=order,
             activation=activation,
+            scaled_activations=True,
+            compensated=True,
             conditional_shape=checked_conditional_shape(conditional_shape),
             kernel_initializer=kernel_initializer,
             seed=check_positive_int("seed", seed, lowest=0),

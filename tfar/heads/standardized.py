@@ -143,7 +143,7 @@ class Standardized(Head):
         if site is None:
             raise ValueError(f"Expected `site`, as the units of the {self.num_sites} sites differ; received None.")
         static = tf.get_static_value(site)
-        if static is not None and np.array_equal(static, np.arange(len(table))):
+        if static is not None and np.array_equal(static, np.arange(table.shape[0])):
             return table
         return tf.gather(table, site)
 

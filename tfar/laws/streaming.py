@@ -107,9 +107,7 @@ class Stream:
         """
         sites = steps[..., None] * self.network.sites_per_step + tf.range(self.network.sites_per_step)
         supported = tf.reduce_all(self.head.in_support(x, sites), axis=-1)
-        keep = tf.reshape(
-            tf.logical_and(supported, is_used), tf.concat([tf.shape(x)[:2], [1] * (x.shape.rank - 2)], 0)
-        )
+        keep = tf.reshape(tf.logical_and(supported, is_used), tf.concat([tf.shape(x)[:2], [1] * (x.shape.rank - 2)], 0))
         x = self.head.encode_inputs(tf.where(keep, x, tf.zeros_like(x)), sites)
         return tf.where(keep, x, tf.zeros_like(x)), tf.logical_or(supported, tf.logical_not(is_used))
 
@@ -150,7 +148,9 @@ def streaming_signatures(dist: Any) -> dict[str, Signature]:
             functools.partial(_step, stream),
             {**states, "index": spec("index", (), tf.int32), "previous": spec("previous", entry), **seed},
             {
-                "value": Output(entry, "the next entry of the sequence, a function of the state, the index and the seed"),
+                "value": Output(
+                    entry, "the next entry of the sequence, a function of the state, the index and the seed"
+                ),
                 "log_prob": Output((), "log-probability of that entry given those before it, in nats"),
                 **state_outputs,
             },
@@ -236,7 +236,9 @@ class _Examples:
         condition, value, _ = self._drawn(seed)
         state, after = self.stream.start(ROWS, condition), []
         for t in range(ROWS):
-            _, _, state = self.stream.step(state, tf.fill([ROWS], t), value[:, max(t - 1, 0)], tf.zeros([ROWS, 2], tf.int32))
+            _, _, state = self.stream.step(
+                state, tf.fill([ROWS], t), value[:, max(t - 1, 0)], tf.zeros([ROWS, 2], tf.int32)
+            )
             after.append(state)
         outputs = {name: np.stack([after[i][name][i] for i in range(ROWS)]) for name in state}
         inputs = {"value": value, "length": np.arange(1, ROWS + 1, dtype=np.int32), **named_condition(condition)}

@@ -120,9 +120,9 @@ class ShiftedConv2D(WeightNormalized):
 
     def reach(self, asked: NDArray[np.bool_], size: Sequence[int]) -> NDArray[np.bool_]:
         result = np.zeros((len(asked), *size, asked.shape[-1]), bool)
-        asked = asked.any(-1, keepdims=True)
+        any_group = np.any(asked, axis=-1, keepdims=True)
         for _, out, source in overlaps(asked.shape[1:3], size, self.offsets, self.strides):
-            result[(slice(None), *source)] |= asked[(slice(None), *out)]
+            result[(slice(None), *source)] |= any_group[(slice(None), *out)]
         return result
 
     def get_config(self) -> dict[str, Any]:

@@ -134,9 +134,9 @@ class ShiftedConv2DTranspose(WeightNormalized):
 
     def reach(self, asked: NDArray[np.bool_], size: Sequence[int]) -> NDArray[np.bool_]:
         result = np.zeros((len(asked), *size, asked.shape[-1]), bool)
-        asked = asked.any(-1, keepdims=True)
+        any_group = np.any(asked, axis=-1, keepdims=True)
         for _, source, out in overlaps(size, asked.shape[1:3], self.offsets, STRIDES):
-            result[(slice(None), *source)] |= asked[(slice(None), *out)]
+            result[(slice(None), *source)] |= any_group[(slice(None), *out)]
         return result
 
     def get_config(self) -> dict[str, Any]:

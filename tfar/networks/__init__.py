@@ -10,7 +10,6 @@ from tfar.networks.orderless import OrderlessNetwork
 from tfar.networks.orderless_nade import OrderlessNADENetwork
 from tfar.networks.pixel_cnn import PixelCNNNetwork
 from tfar.networks.pixel_cnn_plus_plus import PixelCNNPlusPlusNetwork
-from tfar.networks.rnade import RNADENetwork
 from tfar.networks.whole_pass import WholePassNetwork
 
 __all__ = [
@@ -24,6 +23,5 @@ __all__ = [
     "OrderlessNetwork",
     "PixelCNNNetwork",
     "PixelCNNPlusPlusNetwork",
-    "RNADENetwork",
     "WholePassNetwork",
 ]

@@ -2,15 +2,16 @@
 
 import abc
 import math
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
+from tfar import configuration, private
 from tfar.networks import schedule
-from tfar.networks.conditions import State, shape_config
+from tfar.networks.conditions import State
 
 Weights = dict[str, tf.Tensor]
 
@@ -62,6 +63,12 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
         "Make the model with an `order` that puts them first, or use a model for any order: OrderlessNADE, or MADE with "
         "order='random' and num_masks=None."
     )
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Notes the arguments of the constructor, which are the configuration."""
+        network = super().__new__(cls, *args, **kwargs)
+        object.__setattr__(network, "_arguments", configuration.noted_arguments(cls, args, kwargs))
+        return network
 
     def __init__(
         self,
@@ -269,16 +276,18 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
     def _trackable_children(self, save_type: str = "checkpoint", **kwargs: Any) -> dict[str, Any]:
         """Lists all layers for `tf.train.Checkpoint`, because Keras hides those in lists from it."""
         children = super()._trackable_children(save_type, **kwargs)
-        layers = self._flatten_layers(include_self=False) if save_type == "checkpoint" else []
+        layers = private.layers_of(self) if save_type == "checkpoint" else []
         return {**children, **{f"layer_{i}": layer for i, layer in enumerate(layers)}}
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "event_shape": list(self.event_shape),
-            "site_shape": list(self.site_shape),
-            "conditional_shape": shape_config(self.conditional_shape),
-        }
+        """Returns the arguments of the constructor."""
+        own = {name: configuration.serialized(value) for name, value in self._arguments.items()}
+        return {**super().get_config(), **own} if configuration.accepts_others(type(self)) else own
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Makes the network of a configuration, with new weights."""
+        return cls(**{name: configuration.deserialized(value) for name, value in config.items()})
 
 
 def num_sites(event_shape: tuple[Any, ...], site_shape: tuple[int, ...]) -> int | None:

@@ -9,15 +9,6 @@ import tensorflow as tf
 State = dict[str, tf.Tensor]
 
 
-def shape_config(conditional_shape: Any) -> Any:
-    """Returns a conditional shape, or a dict of shapes, as plain lists for a configuration."""
-    if conditional_shape is None:
-        return None
-    if isinstance(conditional_shape, Mapping):
-        return {name: list(shape) for name, shape in conditional_shape.items()}
-    return list(conditional_shape)
-
-
 def flatten_condition(conditional_input: Any, conditional_shape: Any) -> tf.Tensor:
     """Joins a conditional input, or a dict of them in the order of their names, into features `[B, F]`."""
     if isinstance(conditional_shape, Mapping):

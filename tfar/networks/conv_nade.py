@@ -198,17 +198,6 @@ class ConvNADENetwork(OrderlessNetwork):
         features = flatten_condition(conditional_input, self.conditional_shape)
         return [layer(features) for layer in self.condition_layers]
 
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "filters": list(self.filters),
-            "kernel_sizes": [list(size) for size in self.kernel_sizes],
-            "hidden_units": None if self.hidden_units is None else list(self.hidden_units),
-            **{name: getattr(self, name) for name in ("params_size", "num_classes", "one_hot")},
-            "activation": keras.activations.serialize(self.activation),
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-        }
-
 
 def check_image(event_shape: tuple[int, ...], filters: Sequence[int], kernel_sizes: Sequence[tuple[int, int]]) -> None:
     """Raises ValueError unless the event is an image on which the valid convolutions leave something."""

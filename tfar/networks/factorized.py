@@ -94,17 +94,3 @@ class FactorizedNetwork(AutoregressiveNetwork):
         self, state: State, index: tf.Tensor, x_previous: tf.Tensor, weights: Weights | None = None
     ) -> tuple[tf.Tensor, State]:
         return state["params"], state
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "params_size": self._params_size,
-            "network": None if self.network is None else keras.saving.serialize_keras_object(self.network),
-            "initial_params": self.initial_params,
-        }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "FactorizedNetwork":
-        network = config["network"]
-        network = None if network is None else keras.saving.deserialize_keras_object(network)
-        return cls(**{**config, "network": network})

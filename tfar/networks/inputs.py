@@ -1,5 +1,6 @@
 """Helpers that networks share: input encoding, seeded initializers, dropout."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -51,6 +52,20 @@ def seeded_initializer(initializer: keras.initializers.Initializer, seed: int, s
     if "seed" in config:
         config["seed"] = int(random.numpy_generator(seed, random.Stream.INITIAL_WEIGHTS, salt).integers(2**31))
     return type(initializer).from_config(config)
+
+
+def initial_bias(initial_params: Sequence[float] | None, num_sites: int) -> Any:
+    """Returns the initialiser of the bias of the parameters of all sites, `[num_sites * params_size]`.
+
+    Args:
+        initial_params: None for zeros, or the parameters of every site before training. Components of a mixture that start
+            equal at a site without inputs would stay equal, because their gradients would be equal.
+        num_sites: int.
+    """
+    if initial_params is None:
+        return "zeros"
+    values = np.tile(np.asarray(initial_params, np.float32), num_sites)
+    return lambda shape, dtype=None: tf.constant(values, dtype)
 
 
 def float32_value(variable: Any) -> tf.Tensor:

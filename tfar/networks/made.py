@@ -1,5 +1,6 @@
 """The network of MADE: a masked multilayer perceptron."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -12,7 +13,7 @@ from tfar.layers import MaskedDense
 from tfar.networks.base import TrainingPass
 from tfar.networks.conditions import condition_size, flatten_condition
 from tfar.networks.connectivity import Connectivity, ConnectivityDraw, Members
-from tfar.networks.inputs import SiteEncoding, dropped, seeded_initializer
+from tfar.networks.inputs import SiteEncoding, dropped, initial_bias, seeded_initializer
 from tfar.networks.made_steps import MADESteps
 from tfar.networks.permutations import inverted, observed_first, permuted, unpermuted
 
@@ -35,6 +36,7 @@ class MADENetwork(MADESteps):
         site_shape: shape of the value of one site.
         num_classes: None, or the number of classes of a site. Its values are then scaled to -1 .. 1.
         one_hot: bool. Encode the classes of a site as one-hot inputs instead.
+        initial_params: None, or `params_size` numbers: the parameters of every site before training.
         order, num_masks, num_eval_masks, degrees, direct_connections, connectivity_weights, activation, dropout_rate,
         conditional_shape, kernel_initializer, seed: see `tfar.MADE`.
 
@@ -61,6 +63,7 @@ class MADENetwork(MADESteps):
         conditional_shape: Any = None,
         num_classes: int | None = None,
         one_hot: bool = False,
+        initial_params: Sequence[float] | None = None,
         kernel_initializer: Any = "glorot_uniform",
         seed: int = 0,
         **kwargs: Any,
@@ -73,6 +76,7 @@ class MADENetwork(MADESteps):
         self.connectivity_weights, self.seed = connectivity_weights, seed
         self._encode = SiteEncoding(site_shape, num_classes, one_hot)
         self.num_classes, self.one_hot = num_classes, self._encode.one_hot
+        self.initial_params = initial_params
         self.activation, self.dropout_rate = keras.activations.get(activation), float(dropout_rate)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self._draw_members()
@@ -146,7 +150,8 @@ class MADENetwork(MADESteps):
             if self.conditional_shape is not None:
                 self.condition_layers.append(self._condition_layer(f"condition_{i + 1}", units, 3 * i + 1))
             previous = degrees
-        self.output_layer = self._masked("output", previous, outputs, -1, strict=True)
+        bias = initial_bias(self.initial_params, self.num_sites)
+        self.output_layer = self._masked("output", previous, outputs, -1, strict=True, bias_initializer=bias)
         if self.direct_connections:
             self.direct_layer = self._masked("direct", inputs, outputs, -2, strict=True, use_bias=False)
 
@@ -249,26 +254,6 @@ class MADENetwork(MADESteps):
         site_degrees = connectivity.positions + 1
         inputs = tf.repeat(site_degrees, self._encode.inputs_per_site, axis=-1)
         return [inputs, *connectivity.hidden, tf.repeat(site_degrees, self._params_size, axis=-1)]
-
-    def get_config(self) -> dict[str, Any]:
-        order = self.order if isinstance(self.order, str) else np.asarray(self.order).tolist()
-        names = (
-            "params_size",
-            "num_masks",
-            "num_eval_masks",
-            "degrees",
-            "direct_connections",
-            "connectivity_weights",
-            "dropout_rate",
-        )
-        return {
-            **super().get_config(),
-            **{name: getattr(self, name) for name in (*names, "num_classes", "one_hot", "seed")},
-            "hidden_units": list(self.hidden_units),
-            "order": order,
-            "activation": keras.activations.serialize(self.activation),
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-        }
 
 
 def select_member(noise: tf.Tensor, num_members: int) -> tf.Tensor:

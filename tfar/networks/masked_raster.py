@@ -81,8 +81,8 @@ class MaskedRasterNetwork(RasterNetwork, abc.ABC):
         _, width, groups = self.image_shape
         pixels = [pixel for pixel, exists in ((0, True), (1, width > 1), (width, self.image_shape[0] > 1)) if exists]
         sites = [pixel * groups + group for pixel in pixels for group in range(groups)][1:]
-        seen = self.influences(sites).any(axis=1)
-        return [site for site, sees in zip(sites, seen, strict=True) if not sees]
+        counts = self.influences(sites).sum(axis=1)
+        return [site for site, count in zip(sites, counts, strict=True) if count == 0]
 
     def get_config(self) -> dict[str, Any]:
         names = ("filters", "num_blocks", "num_classes", "one_hot")

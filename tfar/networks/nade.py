@@ -1,5 +1,6 @@
 """The network of NADE: a hidden layer that all sites share."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from tfar import orders as site_orders
 from tfar.networks.base import AutoregressiveNetwork, Weights
 from tfar.networks.conditions import State, condition_size, flatten_condition
-from tfar.networks.inputs import SiteEncoding, float32_value, seeded_initializer
+from tfar.networks.inputs import SiteEncoding, float32_value, initial_bias, seeded_initializer
 from tfar.networks.nade_scan import ACTIVATIONS, nade_scan
 from tfar.networks.permutations import permuted, unpermuted
 
@@ -32,6 +33,7 @@ class NADENetwork(AutoregressiveNetwork):
         one_hot: bool. Encode the classes of a site as one-hot inputs instead.
         scaled_activations: bool. Learn a scale of the activations for each site, as RNADE does: `h(rho_t a_t)`.
         compensated: bool. Use compensated summation, for real values; see `tfar.networks.nade_scan.nade_scan`.
+        initial_params: None, or `params_size` numbers: the parameters of every site before training.
         order, activation, learned_first_state, conditional_shape, kernel_initializer, seed: see `tfar.NADE`.
 
     Raises:
@@ -61,6 +63,7 @@ class NADENetwork(AutoregressiveNetwork):
         one_hot: bool = False,
         scaled_activations: bool = False,
         compensated: bool = False,
+        initial_params: Sequence[float] | None = None,
         kernel_initializer: Any = "glorot_uniform",
         seed: int = 0,
         **kwargs: Any,
@@ -72,6 +75,7 @@ class NADENetwork(AutoregressiveNetwork):
         self.order, self.activation = order, activation
         self.learned_first_state, self.seed = bool(learned_first_state), seed
         self.scaled_activations, self.compensated = bool(scaled_activations), bool(compensated)
+        self.initial_params = initial_params
         self._encode = SiteEncoding(site_shape, num_classes, one_hot)
         self.num_classes, self.one_hot = num_classes, self._encode.one_hot
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
@@ -97,7 +101,7 @@ class NADENetwork(AutoregressiveNetwork):
         self.kernel = self._weight("kernel", (inputs, self.hidden_units), self._seeded(0))
         self.bias = self._weight("bias", (self.hidden_units,))
         self.output_kernel = self._weight("output_kernel", (outputs, self.hidden_units), self._seeded(1))
-        self.output_bias = self._weight("output_bias", (outputs,), self._initial_output_bias())
+        self.output_bias = self._weight("output_bias", (outputs,), initial_bias(self.initial_params, self.num_sites))
         self.first_state = self._weight("first_state", (self.hidden_units,)) if self.learned_first_state else None
         scales = (self.num_sites,) if self.scaled_activations else None
         self.activation_scale = None if scales is None else self._weight("activation_scale", scales, "ones")
@@ -111,9 +115,6 @@ class NADENetwork(AutoregressiveNetwork):
     def _seeded(self, salt: int) -> Any:
         """Returns the kernel initializer with a seed of its own."""
         return seeded_initializer(self.kernel_initializer, self.seed, salt)
-
-    def _initial_output_bias(self) -> Any:
-        return "zeros"
 
     # In parallel -----------------------------------------------------------------------------------------------------
 
@@ -185,12 +186,3 @@ class NADENetwork(AutoregressiveNetwork):
         else:
             params = tf.matmul(hidden, output_kernel, transpose_b=True)
         return (params + tf.gather(weights["output_bias"], index))[:, None], state
-
-    def get_config(self) -> dict[str, Any]:
-        names = ("hidden_units", "params_size", "activation", "learned_first_state", "num_classes", "one_hot", "seed")
-        return {
-            **super().get_config(),
-            **{name: getattr(self, name) for name in (*names, "scaled_activations", "compensated")},
-            "order": self.order if isinstance(self.order, str) else np.asarray(self.order).tolist(),
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-        }

@@ -210,9 +210,6 @@ class OrderlessNetwork(AutoregressiveNetwork, abc.ABC):
         """Gives a mask `[..., num_sites]` axes of length 1 for the axes of a site."""
         return tf.reshape(mask, tf.concat([tf.shape(mask), [1] * len(self.site_shape)], 0)) if self.site_shape else mask
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "seed": self.seed}
-
 
 def draw_known(seeds: tf.Tensor, num_sites: int, observed: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor]:
     """Draws an order and a step d of it for each row: the sites known before the step, and the weights of the others.

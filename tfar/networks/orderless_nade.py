@@ -1,5 +1,6 @@
 """The network of orderless NADE: a perceptron that takes values and the mask of the known sites."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -7,7 +8,7 @@ import tensorflow as tf
 
 from tfar.networks.base import Weights
 from tfar.networks.conditions import State, condition_size, flatten_condition
-from tfar.networks.inputs import SiteEncoding, dropped, float32_value, push, seeded_initializer
+from tfar.networks.inputs import SiteEncoding, dropped, float32_value, initial_bias, push, seeded_initializer
 from tfar.networks.orderless import Carry, ChunkFunction, OrderlessNetwork
 
 
@@ -26,6 +27,7 @@ class OrderlessNADENetwork(OrderlessNetwork):
         site_shape: shape of the value of one site.
         num_classes: None, or the number of classes of a site: its values are then scaled to -1 .. 1.
         one_hot: bool. Feed each class of a site as an input of its own.
+        initial_params: None, or `params_size` numbers: the parameters of every site before training.
         activation, dropout_rate, conditional_shape, kernel_initializer, seed: see `tfar.OrderlessNADE`.
 
     References:
@@ -45,6 +47,7 @@ class OrderlessNADENetwork(OrderlessNetwork):
         conditional_shape: Any = None,
         num_classes: int | None = None,
         one_hot: bool = False,
+        initial_params: Sequence[float] | None = None,
         kernel_initializer: Any = "glorot_uniform",
         seed: int = 0,
         **kwargs: Any,
@@ -54,6 +57,7 @@ class OrderlessNADENetwork(OrderlessNetwork):
         self._encode = SiteEncoding(site_shape, num_classes, one_hot)
         self.num_classes, self.one_hot = num_classes, self._encode.one_hot
         self.activation, self.dropout_rate = keras.activations.get(activation), float(dropout_rate)
+        self.initial_params = initial_params
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     @property
@@ -72,14 +76,13 @@ class OrderlessNADENetwork(OrderlessNetwork):
             self.condition_layer = self._dense("condition", features, first, salt=2, use_bias=False)
         pairs = zip(self.hidden_units, self.hidden_units[1:], strict=False)
         self.hidden_layers = [self._dense(f"hidden_{i}", *pair, salt=i + 2) for i, pair in enumerate(pairs, start=2)]
-        self.output_layer = self._dense("output", self.hidden_units[-1], self.num_sites * self.params_size, salt=3)
+        outputs, bias = self.num_sites * self.params_size, initial_bias(self.initial_params, self.num_sites)
+        self.output_layer = self._dense("output", self.hidden_units[-1], outputs, salt=3, bias_initializer=bias)
         self.built = True
 
-    def _dense(self, name: str, inputs: int, units: int, salt: int, use_bias: bool = True) -> keras.layers.Dense:
+    def _dense(self, name: str, inputs: int, units: int, salt: int, **kwargs: Any) -> keras.layers.Dense:
         initializer = seeded_initializer(self.kernel_initializer, self.seed, salt)
-        layer = keras.layers.Dense(
-            units, use_bias=use_bias, kernel_initializer=initializer, dtype=self.dtype_policy, name=name
-        )
+        layer = keras.layers.Dense(units, kernel_initializer=initializer, dtype=self.dtype_policy, name=name, **kwargs)
         layer.build((None, inputs))
         return layer
 
@@ -171,13 +174,3 @@ class OrderlessNADENetwork(OrderlessNetwork):
         else:
             params = tf.matmul(hidden, kernel, transpose_b=True)
         return (params + tf.gather(weights["output_bias"], site))[:, None], state
-
-    def get_config(self) -> dict[str, Any]:
-        names = ("params_size", "dropout_rate", "num_classes", "one_hot")
-        return {
-            **super().get_config(),
-            **{name: getattr(self, name) for name in names},
-            "hidden_units": list(self.hidden_units),
-            "activation": keras.activations.serialize(self.activation),
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-        }

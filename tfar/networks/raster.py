@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
+from tfar import private
 from tfar.layers.causal import Parallel, Run
 from tfar.networks.base import AutoregressiveNetwork, TrainingPass, Weights
 from tfar.networks.conditions import State
@@ -37,9 +38,11 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
         num_groups: int. Groups of channels that are decided one after the other.
 
     Raises:
-        ValueError: If `event_shape` has another number of axes.
+        ValueError: If `event_shape` has another number of axes or holds None.
     """
 
+    event_shape: tuple[int, ...]
+    num_sites: int
     any_order_hint = (
         "Flip or rotate the images, in training too, so that the observed part comes first in raster order; a MADE with "
         "order='random' and num_masks=None allows any pattern."
@@ -58,7 +61,7 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
         **kwargs: Any,
     ) -> None:
         super().__init__(event_shape, site_shape, conditional_shape, **kwargs)
-        if len(self.event_shape) not in (2, 3):
+        if len(self.event_shape) not in (2, 3) or None in self.event_shape:
             raise ValueError(f"Expected `event_shape` to be [H, W] or [H, W, C]; received {list(self.event_shape)}.")
         height, width = self.event_shape[:2]
         self.image_shape = (height, width, self.event_shape[2] if len(self.event_shape) == 3 else 1)
@@ -95,7 +98,7 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
 
     def build(self, input_shape: Any = None) -> None:
         """Makes all variables; their shapes follow from the configuration."""
-        for layer in self._flatten_layers(include_self=False, recursive=False):
+        for layer in private.layers_of(self, recursive=False):
             layer.build((None, None, None, layer.in_channels))
         self.built = True
 
@@ -154,7 +157,7 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
     ) -> NDArray[np.bool_]:
         """See the base: follows the asked sites back through all layers."""
         chosen = np.arange(self.num_sites) if sites is None else np.asarray(sites, int)
-        asked = np.eye(self.num_sites, dtype=bool)[chosen]
+        asked = chosen[:, None] == np.arange(self.num_sites)
         shape = (len(chosen), *self.image_shape[:2], self.num_groups)
         return self._plan.reach(asked.reshape(shape)).reshape(len(chosen), self.num_sites)
 
@@ -172,13 +175,13 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
         self, batch_size: int | tf.Tensor, conditional_input: Any = None, *, order: Any = None, member: Any = None
     ) -> State:
         plan, groups = self._plan, self.num_groups
-        shapes: dict[str, Any] = {"image": (self.stages[0], self._inputs)}
+        shapes: dict[str, Any] = {"image": (self.stages[0], *self.site_shape)}
         for call in plan.pixels:
             if call.layer.num_above > 1:
-                shapes[_above(call)] = (call.layer.num_above, plan.sizes[call.level][1], call.layer.in_channels)
+                shapes[f"above_{call.name}"] = (call.layer.num_above, plan.sizes[call.level][1], call.layer.in_channels)
         for level, (_, width) in enumerate(plan.sizes):
-            kept = sum(call.layer.in_channels for call in plan.kept(level))
-            parts, given = sum(call.layer.filters for call in plan.parts(level)), sum(plan.given[level])
+            kept = sum(plan.channels(plan.kept(level)))
+            parts, given = sum(call.layer.filters for call in plan.parts(level)), plan.num_given(level)
             shapes[f"kept_{level}"], shapes[f"new_{level}"] = (width + 1, kept), (kept,)
             shapes[f"part_{level}"] = (width * groups, parts // groups)
             shapes[f"given_{level}"] = (width * groups, given // groups)
@@ -202,51 +205,52 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
     ) -> State:
         by_name = by_call(self.step_weights() if weights is None else weights)
         width = self.image_shape[1]
-        sites = tf.concat([state["image"][:, 1:], self._known(x_previous, number > 0)[:, None]], axis=1)
-        row = tf.reshape(sites, [-1, width, self.num_groups * self._inputs])
+        sites = tf.concat([state["image"][:, 1:], tf.cast(x_previous, tf.float32)], axis=1)
+        row = tf.reshape(self._known(sites, number > 0), [-1, width, self.num_groups * self._inputs])
         walk = Walk(self._plan, state, by_name, number)
         self.context(walk, row, _conditions(state))
         state = self._start_parts({**state, **walk.changes()}, row, by_name, number)
         return {**state, **self._caches(self._plan.pixels, tf.shape(row)[0], rows=False)}
 
     def _start_parts(self, state: State, row: tf.Tensor, weights: dict[str, Weights], number: tf.Tensor) -> State:
-        """Computes the shares of the rows above for the row that starts, at the levels that have a row there."""
-        state, plan, groups = dict(state), self._plan, self.num_groups
+        """Computes the shares of the rows above for row `number`, at the levels that have a row there."""
+        state, plan = dict(state), self._plan
+        rows = self._rows_above(state, row)
         for level, (_, width) in enumerate(plan.sizes):
-            calls, period = plan.parts(level), 2**level
-            if not calls:
-                continue
-            rows = [self._rows_above(state, call, row) for call in calls]
+            calls, period, name = plan.parts(level), 2**level, f"part_{level}"
 
-            def compute(calls: Any = calls, rows: Any = rows, width: int = width, period: int = period) -> tf.Tensor:
-                pairs = zip(calls, rows, strict=True)
-                parts = [call.layer.read_rows(r, number // period, weights[call.name])[:, :width] for call, r in pairs]
-                return tf.concat([by_site(part, groups) for part in parts], axis=-1)
+            def compute(calls: Any = calls, width: int = width, period: int = period) -> tf.Tensor:
+                parts = [call.layer.read_rows(rows[call.name], number // period, weights[call.name]) for call in calls]
+                return tf.concat([by_site(part[:, :width], self.num_groups) for part in parts], axis=-1)
 
-            name = f"part_{level}"
-            old = state[name]
-            is_due = tf.equal(number % period, 0)
-            state[name] = tf.cond(is_due, compute, lambda old=old: tf.identity(old)) if level else compute()
+            if calls and level == 0:
+                state[name] = compute()
+            elif calls:
+                old = state[name]
+                state[name] = tf.cond(tf.equal(number % period, 0), compute, lambda old=old: tf.identity(old))
         return state
 
-    def _rows_above(self, state: State, call: Call, row: tf.Tensor) -> tf.Tensor:
-        """The rows `[B, num_above, W, channels]` that a layer sees; `row` is the last row of the image."""
-        if not call.sees_image:
-            calls = self._plan.kept(call.level)
-            kept = tf.split(state[f"kept_{call.level}"][:, :-1], [c.layer.in_channels for c in calls], axis=-1)
-            row = kept[calls.index(call)]
-        if call.layer.num_above == 1:
-            return row[:, None]
-        state[_above(call)] = tf.concat([state[_above(call)][:, 1:], row[:, None]], axis=1)
-        return state[_above(call)]
+    def _rows_above(self, state: State, row: tf.Tensor) -> State:
+        """The rows `[B, num_above, W, channels]` that each layer sees, by name; `row` is the last row of the image."""
+        plan = self._plan
+        rows = {call.name: row for call in plan.pixels if call.sees_image and call.layer.num_above}
+        for level in range(len(plan.sizes)):
+            calls = plan.kept(level)
+            kept = tf.split(state[f"kept_{level}"][:, :-1], plan.channels(calls), axis=-1) if calls else []
+            rows.update({call.name: value for call, value in zip(calls, kept, strict=True)})
+        for name, last in rows.items():
+            rows[name] = last[:, None]
+            if f"above_{name}" in state:
+                rows[name] = state[f"above_{name}"] = tf.concat([state[f"above_{name}"][:, 1:], rows[name]], axis=1)
+        return rows
 
     def step(
         self, state: State, index: tf.Tensor, x_previous: tf.Tensor, weights: Weights | None = None
     ) -> tuple[tf.Tensor, State]:
         by_name = by_call(self.step_weights() if weights is None else weights)
         row, site = index // self.stages[0], index % self.stages[0]
-        x = self._known(x_previous, site > 0)
-        state = {**state, "image": _write(state["image"], site, x)}
+        state = {**state, "image": self._write_site(state["image"], site, x_previous)}
+        x = self._known(x_previous, site > 0)[:, 0]
         pixel = Pixels(self._plan, state, by_name, site, row)
         params = self.flow(pixel, x, _conditions(state))
         state.update(pixel.changes())
@@ -258,9 +262,15 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
                 state[f"kept_{level}"] = _write(state[f"kept_{level}"], slot, state[f"new_{level}"])
         return params[:, None], state
 
+    def _write_site(self, image: tf.Tensor, site: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+        """Writes a value `[B, 1, *site_shape]`. It rewrites the whole row, as a row of values is small."""
+        chosen = tf.reshape(tf.equal(tf.range(self.stages[0]), site), [1, -1] + [1] * len(self.site_shape))
+        return tf.where(chosen, tf.cast(x, tf.float32), image)
+
     def _known(self, x: tf.Tensor, is_known: tf.Tensor) -> tf.Tensor:
-        """Inputs of the value of a site, or zeros, as beyond the edge of the image, if it is not known."""
-        return self.encode(tf.cast(x[:, 0], tf.float32)) * tf.cast(is_known, tf.float32)
+        """Inputs of the values of sites, or zeros, as beyond the edge of the image, if they are not known."""
+        inputs = self.encode(tf.cast(x, tf.float32))
+        return tf.where(is_known, inputs, tf.zeros_like(inputs))
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
@@ -268,11 +278,6 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
         names = ("params_size", "dropout_rate", "seed")
         initializer = keras.initializers.serialize(self.kernel_initializer)
         return {**config, **{name: getattr(self, name) for name in names}, "kernel_initializer": initializer}
-
-
-def _above(call: Call) -> str:
-    """Name of the entry of the state with the earlier rows of a layer."""
-    return call.name.replace("pixels", "above")
 
 
 def _conditions(state: State) -> State:

@@ -17,9 +17,9 @@ When a row starts, all rows above are known. `context` is evaluated for the whol
 `flow` takes from the rows above (`read_rows`). The steps of the row add the share of the pixels to the left. Every feature is
 computed once. The state is a flat dict:
 
-    image              [B, W C, inputs]   encoded values of the row; entry t holds the value of site t - 1
+    image              [B, W C, ...]      values of the row; entry t holds the value of site t - 1
     rows_n, pixels_n   [B, window, ...]   caches of the layers of `context` and of `flow`, by their numbers
-    above_n            [B, K, W, ...]     earlier rows, for layers of `flow` that see K > 1 rows above
+    above_pixels_n     [B, K, W, ...]     rows above, for layers of `flow` that see K > 1 of them
     kept_l             [B, W_l + 1, ...]  what level l keeps of the pixels of its row, for the rows below
     new_l              [B, ...]           the same for the last pixel of level l
     given_l, part_l    [B, W_l C, ...]    features from `context`, and shares of the rows above, for the row
@@ -156,6 +156,15 @@ class Plan:
         """The layers of `flow` that keep pixels of their input, at a level, for the rows below."""
         return [call for call in self.pixels if call.layer.num_above and call.level == level and not call.sees_image]
 
+    def num_given(self, level: int) -> int:
+        """Channels of all features that `context` gives at a level."""
+        return sum(n for n in self.given[level] if n is not None)
+
+    @staticmethod
+    def channels(calls: Sequence[Call]) -> list[int]:
+        """Channels of the inputs of layers."""
+        return [call.layer.in_channels for call in calls]
+
     def reach(self, asked: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Follows sets of outputs `[S, H, W, groups]` back to the image."""
         needed = {id(self._output): asked}
@@ -191,9 +200,9 @@ class Walk(Run):
     def __call__(self, layer: Any, *inputs: Any) -> Any:
         if not isinstance(layer, CausalLayer):
             return layer(*inputs)
-        call = self.plan.call(layer)
+        call, (x,) = self.plan.call(layer), inputs
         part, weights = self._part(call), self.weights[call.name]
-        outputs, cache, kept = layer.step(self.state.get(call.name), *inputs, self.index, weights, part)
+        outputs, cache, kept = layer.step(self.state.get(call.name), x, self.index, weights, part)
         self._store(call, cache, kept)
         return outputs
 

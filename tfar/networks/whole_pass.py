@@ -85,16 +85,3 @@ class WholePassNetwork(AutoregressiveNetwork):
         condition = condition_of_state(state, self.conditional_shape)
         params = self(tf.reshape(values, [-1, *self.event_shape]), condition)
         return tf.cast(tf.gather(params, [order[index]], axis=1), tf.float32), {**state, "values": values}
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "network": keras.saving.serialize_keras_object(self.network),
-            "params_size": self.params_size,
-            "order": self.orders[0].tolist(),
-        }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "WholePassNetwork":
-        config = dict(config, network=keras.saving.deserialize_keras_object(config["network"]))
-        return cls(**config)

@@ -14,6 +14,8 @@ from tfar.testing import support
 from tfar.testing.errors import CheckError
 
 NUM_ROWS = 5
+# Rows of one pass. A pass changes many sites, each in a block of rows of its own.
+MAX_ROWS = 256
 # Sums of floats may change in the last bits where convolutions are computed by transforms. A leak changes more than that.
 RTOL = 1e-6
 
@@ -70,7 +72,7 @@ def check_autoregressive(
             if dist.law.allows_any_pattern:
                 order = np.random.default_rng([seed, 4]).permutation(dist.num_sites).astype(np.int32)
                 probe = Probe(members[0].with_order(tf.constant(order)), x, condition, *others)
-                allowed = dist.network.influences(member=0, order=order)
+                allowed = support.earlier_sites(np.argsort(order))
                 _compare(probe.influences(), allowed, False, f"order {order.tolist()} with {name}")
 
 
@@ -103,6 +105,9 @@ def _declared(dist: Autoregressive, number: int, connectivity: ArrayLike | None)
 class Probe:
     """Measures what the parameters of a member depend on.
 
+    Values are changed a site at a time, for many sites in one pass: a pass holds a block of the B rows for each of them. Values
+    are compared with those of a pass of the same size, so that rounding is the same.
+
     Args:
         member: the member.
         x: values `[B, *event_shape]`.
@@ -111,62 +116,78 @@ class Probe:
     """
 
     def __init__(self, member: Member, x: Any, condition: Any, other_x: Any, other_condition: Any) -> None:
-        self.sites, self.other_sites = (member.values(tf.constant(v)) for v in (x, other_x))
-        self.condition, self.other_condition = condition, other_condition
-        self.run = tf.function(lambda values, condition: member.params(member.event(values), condition))
-        self.base = np.asarray(self.run(self.sites, condition))
-        self.num_sites = self.base.shape[1]
+        self.member, self.condition, self.other_condition = member, condition, other_condition
+        self.sites, self.other_sites = (np.asarray(member.values(tf.constant(v))) for v in (x, other_x))
+        self.num_rows, self.num_sites = self.sites.shape[:2]
+        self.base = self._params(self.sites)
         self.scale = float(np.abs(self.base).max()) + 1e-30
+
+    def _params(self, sites: Any, condition: Any = None) -> NDArray[np.float32]:
+        """Returns the parameters of blocks of the rows, `[blocks * B, N, P]`; by default under the conditions as they are."""
+        blocks = len(sites) // self.num_rows
+        condition = _tiled(self.condition, blocks) if condition is None else condition
+        return np.asarray(self.member.params(self.member.event(tf.convert_to_tensor(sites)), condition))
 
     def influences(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Returns dependences beyond rounding, and dependences of any size: both `[i, j]`, of site i on site j."""
-        changes = np.stack([self._change(j) for j in range(self.num_sites)], axis=1)
-        gradients = self._gradients()
+        size = max(1, MAX_ROWS // self.num_rows)
+        parts = [np.arange(first, min(first + size, self.num_sites)) for first in range(0, self.num_sites, size)]
+        changes = np.concatenate([self._changes(part) for part in parts], axis=1)
+        gradients = np.concatenate([self._gradients(part) for part in parts])
         large = (changes > RTOL * self.scale) | (gradients > RTOL * max(float(gradients.max()), 1e-30))
         return large, (changes > 0.0) | (gradients > 0.0)
 
-    def _changed(self, chosen: tf.Tensor) -> tf.Tensor:
-        """Returns the values with other ones where `chosen`, bool `[B or 1, N or 1]`, is True."""
-        chosen = tf.reshape(chosen, [*chosen.shape, *[1] * (self.sites.shape.rank - 2)])
-        return tf.where(chosen, self.other_sites, self.sites)
+    def _changes(self, sites: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Returns the largest change of the parameters of each site when one of `sites` changes, `[num_sites, len(sites)]`."""
+        before = np.tile(self.sites, [len(sites), *[1] * (self.sites.ndim - 1)])
+        after, block = before.copy(), np.arange(len(before)) // self.num_rows
+        own = (np.arange(len(before)), sites[block])
+        after[own] = self.other_sites[np.arange(len(before)) % self.num_rows, sites[block]]
+        change = np.abs(self._params(after) - self._params(before)).max(axis=2)
+        return change.reshape(len(sites), self.num_rows, self.num_sites).max(axis=1).T
 
-    def _change(self, site: int) -> NDArray[np.float32]:
-        """Returns the largest change of the parameters of each site when `site` takes its other value, `[num_sites]`."""
-        values = self._changed(tf.range(self.num_sites)[None] == site)
-        return np.abs(np.asarray(self.run(values, self.condition)) - self.base).max(axis=(0, 2))
-
-    def _gradients(self) -> NDArray[np.float32]:
-        """Returns the largest gradient of a weighted sum of the parameters of i with respect to j, `[i, j]`."""
-        weights = tf.constant(np.random.default_rng(0).uniform(0.5, 1.5, self.base.shape[2]), tf.float32)
-
-        @tf.function
-        def gradient(site: tf.Tensor) -> tf.Tensor:
-            with tf.GradientTape() as tape:
-                tape.watch(self.sites)
-                total = tf.reduce_sum(tf.gather(self.run(self.sites, self.condition), site, axis=1) * weights)
-            found = tf.abs(tape.gradient(total, self.sites, unconnected_gradients="zero"))
-            return tf.reduce_max(found, axis=[0, *range(2, found.shape.rank)])
-
-        return np.stack([np.asarray(gradient(tf.constant(i))) for i in range(self.num_sites)])
+    def _gradients(self, sites: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Returns the largest gradient of a weighted sum of the parameters of `sites` with respect to each site."""
+        weights = np.random.default_rng(0).uniform(0.5, 1.5, self.base.shape[2]).astype(np.float32)
+        values = tf.tile(tf.constant(self.sites), [len(sites), *[1] * (self.sites.ndim - 1)])
+        own = np.repeat(np.arange(self.num_sites)[None] == sites[:, None], self.num_rows, axis=0)
+        with tf.GradientTape() as tape:
+            tape.watch(values)
+            params = self.member.params(self.member.event(values), _tiled(self.condition, len(sites)))
+            total = tf.reduce_sum(params * weights * own[..., None].astype(np.float32))
+        found = np.abs(np.asarray(tape.gradient(total, values, unconnected_gradients="zero")))
+        return found.reshape(len(sites), self.num_rows, self.num_sites, -1).max(axis=(1, 3))
 
     def check_rows(self, what: str) -> None:
-        """Raises CheckError if the parameters of a row depend on the values or the condition of the first row."""
-        first = tf.range(len(self.sites))[:, None] == 0
-        self._check_others(self._changed(first), self.condition, f"the values of row 0: {what}")
-        if self.condition is not None:
-            condition = tf.nest.map_structure(
-                lambda own, other: np.concatenate([np.asarray(other)[:1], np.asarray(own)[1:]]),
-                self.condition,
-                self.other_condition,
-            )
-            self._check_others(self.sites, condition, f"the condition of row 0: {what}")
+        """Raises CheckError if the parameters of a row depend on the values or the condition of other rows."""
+        for name, changed in (("row 0", np.arange(self.num_rows) == 0), ("other rows", np.arange(self.num_rows) > 0)):
+            sites = np.where(changed.reshape(-1, *[1] * (self.sites.ndim - 1)), self.other_sites, self.sites)
+            self._check_kept(~changed, self._params(sites), f"the values of {name}: {what}")
+            if self.condition is not None:
+                condition = tf.nest.map_structure(
+                    lambda own, other: _where(changed, other, own),  # noqa: B023
+                    self.condition,
+                    self.other_condition,
+                )
+                self._check_kept(~changed, self._params(self.sites, condition), f"the condition of {name}: {what}")
 
-    def _check_others(self, values: tf.Tensor, condition: Any, what: str) -> None:
-        changes = np.abs(np.asarray(self.run(values, condition)) - self.base).max(axis=(1, 2))[1:]
+    def _check_kept(self, kept: NDArray[np.bool_], params: NDArray[np.float32], what: str) -> None:
+        changes = np.where(kept, np.abs(params - self.base).max(axis=(1, 2)), 0.0)
         if (changes > RTOL * self.scale).any():
             raise CheckError(
-                f"Expected independent rows; the parameters of row {1 + int(changes.argmax())} change with {what}."
+                f"Expected independent rows; the parameters of row {int(changes.argmax())} change with {what}."
             )
+
+
+def _tiled(condition: Any, blocks: int) -> Any:
+    """Repeats the rows of a condition as a whole."""
+    if condition is None or blocks == 1:
+        return condition
+    return tf.nest.map_structure(lambda t: tf.tile(t, [blocks, *[1] * (len(t.shape) - 1)]), condition)
+
+
+def _where(rows: NDArray[np.bool_], a: Any, b: Any) -> NDArray[np.float32]:
+    return np.where(rows.reshape(-1, *[1] * (len(a.shape) - 1)), np.asarray(a), np.asarray(b))
 
 
 def _compare(measured: tuple[Any, Any], declared: NDArray[np.bool_], both_ways: bool, what: str) -> None:

@@ -66,18 +66,22 @@ def check_samples(
     Example:
         >>> tfar.testing.check_samples(tfar.MADE(event_shape=[4], hidden_units=[8]), num_samples=2000)
     """
-    condition = support.take(support.condition_rows(dist, conditional_input, 1, seed), 0)
-    samples = np.asarray(dist.sample(num_samples, seed=seed, conditional_input=condition, method=method))
-    samples = samples.reshape(num_samples, -1)
+    samples = support.draws(dist, num_samples, seed, method, conditional_input)
     if dist.head.discrete:
-        probs, counts = _event_counts(dist, samples, conditional_input, seed)
+        log_probs = support.log_probs(dist, support.enumerate_events(dist), conditional_input, seed)
+        probs, counts = np.exp(log_probs), event_counts(dist, samples)
     else:
-        probs, counts = _bin_counts(dist, samples, conditional_input, seed)
-    statistic, freedom, p_value = chi_square(counts, probs * num_samples)
+        probs, counts = bin_counts(support.grid_density(dist, conditional_input, seed), samples)
+    require_frequencies(counts, probs, significance, f"{method}, {num_samples} samples")
+
+
+def require_frequencies(counts: Array, probs: Array, significance: float, what: str) -> None:
+    """Raises CheckError if the chi-square test rejects that cells counted so often have these probabilities."""
+    statistic, freedom, p_value = chi_square(counts, probs * counts.sum())
     if not p_value >= significance:
         raise CheckError(
             f"Expected samples that follow log_prob; chi-square {statistic:.1f} with {freedom} degrees of freedom has "
-            f"p = {p_value:.2g}, below {significance:g} ({method}, {num_samples} samples)."
+            f"p = {p_value:.2g}, below {significance:g} ({what})."
         )
 
 
@@ -93,10 +97,13 @@ def chi_square(counts: Array, expected: Array) -> tuple[float, int, float]:
     return statistic, common, float(tf.math.igammac(tf.constant(common / 2.0, tf.float64), statistic / 2.0))
 
 
-def _event_counts(dist: Autoregressive, samples: Array, conditional_input: Any, seed: int) -> tuple[Array, Array]:
-    """Returns the probabilities of all events and how often each was drawn."""
-    events = support.enumerate_events(dist)
-    entries = support.site_values(dist)
+def event_counts(dist: Autoregressive, samples: Array) -> Array:
+    """Returns how often each event of `support.enumerate_events` is among samples.
+
+    Raises:
+        CheckError: If a sample is outside the support.
+    """
+    samples, entries = samples.reshape(len(samples), -1), support.site_values(dist)
     codes = np.zeros(len(samples), np.int64)
     for dim, values in enumerate(entries):
         index = samples[:, dim] - values[0]
@@ -107,13 +114,12 @@ def _event_counts(dist: Autoregressive, samples: Array, conditional_input: Any, 
                 f"Expected samples in {values[0]:g} .. {values[-1]:g}; sample {row} has {samples[row, dim]} at dimension {dim}."
             )
         codes = codes * len(values) + index.astype(np.int64)
-    counts = np.bincount(codes, minlength=len(events))
-    return np.exp(support.log_probs(dist, events, conditional_input, seed)), counts
+    return np.bincount(codes, minlength=int(np.prod([len(values) for values in entries])))
 
 
-def _bin_counts(dist: Autoregressive, samples: Array, conditional_input: Any, seed: int) -> tuple[Array, Array]:
+def bin_counts(grid: support.Grid, samples: Array) -> tuple[Array, Array]:
     """Returns the probabilities of bins that the samples fill evenly, and the number of samples in each."""
-    grid = support.grid_density(dist, conditional_input, seed)
+    samples = samples.reshape(len(samples), -1)
     cells, edges = grid.density, []
     for dim, axis in enumerate(grid.axes):
         shares = np.quantile(samples[:, dim], np.linspace(0.0, 1.0, BINS + 1)[1:-1])
@@ -145,12 +151,16 @@ def check_samplers_agree(
     Example:
         >>> tfar.testing.check_samplers_agree(tfar.MADE(event_shape=[4], hidden_units=[8]), num_samples=100)
     """
+    draws = {method: support.draws(dist, num_samples, seed, method, conditional_input) for method in METHODS}
+    require_equal_draws(dist, draws, seed, conditional_input)
+
+
+def require_equal_draws(
+    dist: Autoregressive, draws: dict[str, Array], seed: int, conditional_input: Any = None
+) -> None:
+    """Raises CheckError if draws of other methods are not those of "naive" from the same seed."""
+    num_samples = len(draws[METHODS[0]])
     rows = support.one_condition(dist, conditional_input, num_samples, seed)
-    condition = support.take(rows, 0)
-    draws = {
-        method: np.asarray(dist.sample(num_samples, seed=seed, conditional_input=condition, method=method))
-        for method in METHODS
-    }
     seeds = random.row_seeds(seed, num_samples)
     noise, member_noise = dist.law.uniform_noise(seeds, dist.num_sites), dist.law.member_noise(seeds)
     for method in METHODS[1:]:

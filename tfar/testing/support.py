@@ -14,7 +14,7 @@ from tfar.distributions.rows import condition, condition_items, pack_condition
 
 MAX_EVENTS = 2**16
 CHUNK = 2**14
-GRID_POINTS = {1: 2**15 + 1, 2: 2**10 + 1}
+GRID_POINTS = {1: 2**14 + 1, 2: 2**9 + 1}
 
 
 class Grid(NamedTuple):
@@ -162,8 +162,17 @@ def log_probs(dist: Autoregressive, values: Any, conditional_input: Any, seed: i
     for first in range(0, len(values), CHUNK):
         chunk = values[first : first + CHUNK]
         rows = one_condition(dist, conditional_input, len(chunk), seed)
-        parts.append(np.asarray(dist.log_prob(chunk, conditional_input=rows), np.float64))
+        parts.append(np.asarray(dist.law.log_prob(tf.constant(chunk, tf.float32), rows), np.float64))
     return np.concatenate(parts)
+
+
+def draws(
+    dist: Autoregressive, num_samples: int, seed: int, method: str, conditional_input: Any
+) -> NDArray[np.float32]:
+    """Returns samples `[num_samples, *event_shape]` under the condition of one row."""
+    rows = one_condition(dist, conditional_input, num_samples, seed)
+    length = event_shape(dist)[0] if dist.network.num_sites is None else None
+    return np.asarray(dist.law.sample(random.row_seeds(seed, num_samples), rows, length, method))
 
 
 def grid_density(dist: Autoregressive, conditional_input: Any, seed: int) -> Grid:
@@ -177,9 +186,7 @@ def grid_density(dist: Autoregressive, conditional_input: Any, seed: int) -> Gri
         raise ValueError(
             f"Expected a continuous event of 1 or 2 dimensions, to integrate it on a grid; received {dims}."
         )
-    condition = one_condition(dist, conditional_input, 4096, seed)
-    length = event_shape(dist)[0] if dist.network.num_sites is None else None
-    samples = np.asarray(dist.law.sample(random.row_seeds(seed, 4096), condition, length), np.float64).reshape(-1, dims)
+    samples = draws(dist, 4096, seed, "ancestral", conditional_input).astype(np.float64).reshape(-1, dims)
     axes = []
     for low, high in zip(samples.min(0), samples.max(0), strict=True):
         margin = 0.6 * (high - low)

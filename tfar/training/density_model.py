@@ -1,12 +1,10 @@
 """A Keras model that trains a distribution."""
 
-import math
 import os
 from collections.abc import Sequence
 from typing import Any
 
 import keras
-import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfar import files
@@ -15,15 +13,15 @@ from tfar.training.arguments import check_int, check_seed
 from tfar.training.batches import Batches, FollowEpoch
 from tfar.training.checks import DataCheck, LossCheck
 from tfar.training.run_folder import Run
+from tfar.training.steps import METRICS, Steps
 
-METRICS = ("loss", "nll", "bits_per_dim", "neg_elbo")
 NEEDED = ("training_loss", "evaluate", "valid_rows", "check_rows", "awaits_data", "layers")
 # Rows of a stream that a distribution which awaits all rows is initialised with, at most.
 STREAMED_ROWS = 10_000
 
 
 @keras.saving.register_keras_serializable("tfar")
-class DensityModel(keras.Model):
+class DensityModel(Steps):
     """Trains a distribution with `fit`; `predict` and a call return `log_prob`.
 
     The data are arrays, or data sets whose batches are `x`, `(x, None, sample_weight)`, or dicts with the keys `value`,
@@ -66,16 +64,12 @@ class DensityModel(keras.Model):
         self.seed, self.validation_draws = check_seed(seed), check_int("validation_draws", validation_draws, 0)
         for name, layer in dist.layers.items():  # Keras finds the weights in attributes, and files have their names.
             setattr(self, name, layer)
-        self._means = [keras.metrics.Mean(name) for name in METRICS[1:]]
+        self._make_metrics()
         self.built = True
 
     def build(self, input_shape: Any = None) -> None:
         """Does nothing: the variables exist since the distribution was made."""
         self.built = True
-
-    def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
-        """Returns `log_prob [B]` of a batch in any form of the data; a lower bound of it, of a model with a bound."""
-        return -self._scores(forms.unpack(inputs))[1]
 
     def compile(
         self,
@@ -128,83 +122,6 @@ class DensityModel(keras.Model):
         """The inverse of `get_compile_config`, so that a file restores the optimizer and its state."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
-
-    # One step --------------------------------------------------------------------------------------------------------
-
-    def train_step(self, data: Any) -> dict[str, Any]:
-        batch = forms.unpack(data)
-        iteration = tf.cast(tf.convert_to_tensor(self.optimizer.iterations), tf.int32)
-        count = tf.cast(tf.shape(batch.value)[0], tf.float32)
-        batch = self._with_a_row(batch)
-        with tf.GradientTape() as tape:
-            losses = self.dist.training_loss(
-                batch.value,
-                batch.conditional_input,
-                seed=tf.stack([tf.constant(self.seed), iteration]),
-                step=iteration,
-                **batch.keywords,
-            )
-            total = tf.reduce_sum(_weighted(losses, batch.sample_weight))
-            weight = count if batch.sample_weight is None else tf.reduce_sum(batch.sample_weight)
-            sums = self._global_sum(tf.stop_gradient(tf.stack([total, count, weight])))
-            loss = total / sums[1]
-            if self.losses:
-                loss += tf.add_n(self.losses) / self._num_replicas
-            scaled = self.optimizer.scale_loss(loss)
-        variables = self.trainable_weights
-        gradients = tape.gradient(scaled, variables)
-        is_finite = tf.math.is_finite(sums[0])  # Else one bad row would make every weight NaN.
-        gradients = [None if g is None else tf.where(is_finite, g, tf.zeros_like(g)) for g in gradients]
-        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        # Every replica reports the mean over all replicas, as Keras takes the plain mean of what they return.
-        tracker = self._metric("loss")
-        tracker.update_state(tf.math.divide_no_nan(sums[0], sums[2]), sample_weight=sums[2])
-        return {"loss": tracker.result()}
-
-    def test_step(self, data: Any) -> dict[str, Any]:
-        batch = self._with_a_row(forms.unpack(data))
-        kind, losses = self._scores(batch, self.validation_draws)
-        weight = tf.ones_like(losses) if batch.sample_weight is None else batch.sample_weight
-        losses = tf.where(tf.equal(weight, 0.0), tf.zeros_like(losses), losses)  # a row of weight zero may be NaN
-        reported = {"loss": (losses, weight), kind: (losses, weight)}
-        if kind == "nll":
-            dimensions = forms.observed_dimensions(batch, self.dist)
-            bits = tf.math.divide_no_nan(losses, dimensions * math.log(2.0))
-            reported["bits_per_dim"] = (bits, tf.where(dimensions > 0.0, weight, tf.zeros_like(weight)))
-        for name, (values, weights) in reported.items():
-            self._metric(name).update_state(values, sample_weight=weights)
-        return {name: self._metric(name).result() for name in reported}
-
-    def predict_step(self, data: Any) -> tf.Tensor:
-        batch = forms.unpack(data)
-        return -self._scores(self._with_a_row(batch))[1][: tf.shape(batch.value)[0]]
-
-    def _scores(self, batch: forms.Batch, draws: int = 0) -> tuple[str, tf.Tensor]:
-        """What evaluation reports of each row, in nats, and under which name."""
-        if draws:
-            seeds = [tf.constant([-1, draw]) for draw in range(draws)]  # No step of training has these seeds.
-            losses = [
-                self.dist.training_loss(batch.value, batch.conditional_input, seed=seed, **batch.keywords)
-                for seed in seeds
-            ]
-            return "nll", tf.add_n(losses) / draws
-        scores = self.dist.evaluate(batch.value, batch.conditional_input, **batch.keywords)
-        return ("nll", scores["nll"]) if "nll" in scores else ("neg_elbo", -scores["elbo"])
-
-    def _metric(self, name: str) -> keras.metrics.Metric:
-        return next(metric for metric in self.metrics if metric.name == name)
-
-    @property
-    def _num_replicas(self) -> int:
-        return self.distribute_strategy.num_replicas_in_sync
-
-    def _with_a_row(self, batch: forms.Batch) -> forms.Batch:
-        return forms.with_a_row(batch) if self._num_replicas > 1 else batch
-
-    def _global_sum(self, values: tf.Tensor) -> tf.Tensor:
-        if self._num_replicas == 1:
-            return values
-        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, values)
 
     # Loops -----------------------------------------------------------------------------------------------------------
 
@@ -332,13 +249,6 @@ class DensityModel(keras.Model):
         config = dict(config)
         config["dist"] = keras.saving.deserialize_keras_object(config["dist"], custom_objects=custom_objects)
         return cls(**config)
-
-
-def _weighted(losses: tf.Tensor, weight: tf.Tensor | None) -> tf.Tensor:
-    """Losses times weights, where a weight of zero gives zero even for a loss that is NaN."""
-    if weight is None:
-        return losses
-    return tf.where(tf.equal(weight, 0.0), tf.zeros_like(losses), losses) * weight
 
 
 def _listed(callbacks: Any) -> Sequence[Any]:

@@ -91,7 +91,9 @@ def _run_epochs(
     check: DataCheck,
     told: keras.callbacks.CallbackList,
 ) -> None:
-    update = tf.function(lambda batch: strategy.run(model.train_step, args=(batch,)), reduce_retracing=True)
+    update = tf.function(
+        lambda batch: strategy.run(model.train_step, args=(batch,)), reduce_retracing=True, autograph=False
+    )
     model.stop_training = False
     told.on_train_begin()
     for epoch in range(keras_private.initial_epoch(model), epochs):

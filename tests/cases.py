@@ -1,0 +1,226 @@
+"""What a case of the registry is, and how those of each model are made."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+
+import tfar
+from tests.reference import oracles
+from tests.reference.oracles import Oracle
+
+
+@dataclass(frozen=True)
+class Case:
+    """A small distribution with random weights under which every path is alive.
+
+    Attributes:
+        name: str. Id of the case; starts with the name of the class.
+        make: makes the distribution, the same at every call.
+        event_shape: shape of one event.
+        support: number of values of a dimension, or None if they are real numbers.
+        conditional_shape: as the distribution takes it.
+        oracle: the truth that does not come from the distribution: `log_prob`, `connectivity` and `expected_loss`. None for a
+            latent-variable model, whose truth is enumerated from its parts.
+        main: bool. Whether the default suite runs on the case; the others rotate, see
+            `tests.registry.variants_in`.
+        has_random_masks: bool. Whether training draws masks or drops units, so that the expected loss is not enumerated.
+        has_true_loss_gradient: bool. Whether the gradient of the training loss is not scaled on purpose.
+    """
+
+    name: str
+    make: Callable[[], Any]
+    event_shape: tuple[int, ...]
+    support: int | None = 2
+    conditional_shape: Any = None
+    oracle: Oracle | None = field(default=None, repr=False)
+    main: bool = False
+    has_random_masks: bool = False
+    has_true_loss_gradient: bool = True
+
+    def values(self, num_rows: int, seed: int = 0) -> np.ndarray:
+        """Random events, `[num_rows, *event_shape]`."""
+        generator = np.random.default_rng([seed, 7])
+        shape = (num_rows, *self.event_shape)
+        if self.support is None:
+            return generator.normal(size=shape).astype(np.float32)
+        return generator.integers(self.support, size=shape).astype(np.float32)
+
+    def condition(self, num_rows: int, seed: int = 0) -> Any:
+        """Random conditions, `[num_rows, *conditional_shape]`, a dict of them, or None."""
+        generator = np.random.default_rng([seed, 8])
+        shape = self.conditional_shape
+        if isinstance(shape, dict):
+            return {key: generator.normal(size=(num_rows, *s)).astype(np.float32) for key, s in shape.items()}
+        return None if shape is None else generator.normal(size=(num_rows, *shape)).astype(np.float32)
+
+
+def randomize(dist: Any, seed: int = 1, scale: float = 0.6) -> Any:
+    """Gives all trainable variables seeded normal values."""
+    generator = np.random.default_rng(seed)
+    for variable in dist.trainable_variables:
+        variable.assign(generator.normal(0.0, scale, size=variable.shape))
+    return dist
+
+
+# Heads, made for each distribution, because two must not share one. --------------------------------------------------
+
+
+def categorical() -> tfar.heads.Categorical:
+    return tfar.heads.Categorical(3)
+
+
+def normals() -> tfar.heads.NormalMixture:
+    return tfar.heads.NormalMixture(2, min_scale=0.3)
+
+
+def laplaces() -> tfar.heads.LaplaceMixture:
+    return tfar.heads.LaplaceMixture(2, min_scale=0.3)
+
+
+# Cases of each model, with small defaults. ---------------------------------------------------------------------------
+
+
+def case_of(
+    model: Any,
+    oracle: Oracle,
+    name: str,
+    event_shape: Any,
+    *,
+    head: Any = tfar.heads.Bernoulli,
+    main: bool = False,
+    scale: float = 0.6,
+    has_random_masks: bool = False,
+    has_true_loss_gradient: bool = True,
+    **kwargs: Any,
+) -> Case:
+    """A case of a model; `head` makes the head."""
+    event_shape = tuple(event_shape)
+
+    def make() -> Any:
+        return randomize(model(event_shape, head=head(), **kwargs), scale=scale)
+
+    condition = kwargs.get("conditional_shape")
+    kind = f"{model.__name__}-{name}"
+    flags = (main, has_random_masks, has_true_loss_gradient)
+    return Case(kind, make, event_shape, head().support().num_values, condition, oracle, *flags)
+
+
+def made(name: str, event_shape: Any = (5,), **kwargs: Any) -> Case:
+    has_random_masks = "num_masks" in kwargs and kwargs["num_masks"] is None
+    kwargs = {"hidden_units": [11], "has_random_masks": has_random_masks, **kwargs}
+    return case_of(tfar.MADE, oracles.MADE, name, event_shape, **kwargs)
+
+
+def nade(name: str, event_shape: Any = (5,), **kwargs: Any) -> Case:
+    return case_of(tfar.NADE, oracles.NADE, name, event_shape, **{"hidden_units": 7, **kwargs})
+
+
+def orderless(name: str, event_shape: Any = (5,), **kwargs: Any) -> Case:
+    kwargs = {"hidden_units": [7, 6], "activation": "tanh", **kwargs}
+    return case_of(tfar.OrderlessNADE, oracles.ORDERLESS_NADE, name, event_shape, **kwargs)
+
+
+def rnade(name: str, event_shape: Any = (2,), **kwargs: Any) -> Case:
+    """In units that are not standard."""
+    dims = int(np.prod(event_shape))
+    loc, scale = np.linspace(-0.5, 0.4, dims + 2)[1:-1], np.linspace(0.7, 2.0, dims)
+    units = {"loc": loc.reshape(event_shape).tolist(), "scale": scale.reshape(event_shape).tolist()}
+    model = lambda shape, **arguments: tfar.RNADE(shape, **units, **arguments)  # noqa: E731
+    model.__name__ = "RNADE"
+    flags = {"has_true_loss_gradient": kwargs.get("scale_gradients") is False}
+    return case_of(model, oracles.RNADE, name, event_shape, **{"hidden_units": 7, "head": normals, **flags, **kwargs})
+
+
+def conv_nade(name: str, event_shape: Any = (3, 3), **kwargs: Any) -> Case:
+    kwargs = {"filters": [4], "kernel_sizes": [2], "hidden_units": None, **kwargs}
+    return case_of(tfar.ConvNADE, oracles.CONV_NADE, name, event_shape, **kwargs)
+
+
+SMALL_IMAGES = {"filters": 6, "num_blocks": 1, "first_kernel_size": 3, "output_filters": [6]}
+
+
+def pixel_cnn(name: str, event_shape: Any = (3, 3), **kwargs: Any) -> Case:
+    kwargs = {**SMALL_IMAGES, "scale": 0.4, **kwargs}
+    return case_of(tfar.PixelCNN, oracles.PIXEL_CNN, name, event_shape, **kwargs)
+
+
+def gated_pixel_cnn(name: str, event_shape: Any = (3, 3), **kwargs: Any) -> Case:
+    kwargs = {**SMALL_IMAGES, "scale": 0.3, "has_random_masks": "dropout_rate" in kwargs, **kwargs}
+    return case_of(tfar.GatedPixelCNN, oracles.GATED_PIXEL_CNN, name, event_shape, **kwargs)
+
+
+def pixel_cnn_plus_plus(name: str, event_shape: Any = (3, 2, 1), levels: int = 3, **kwargs: Any) -> Case:
+    """Over images of `levels` values, without dropout."""
+    main, condition = kwargs.pop("main", False), kwargs.get("conditional_shape")
+    kwargs = {"num_blocks": 1, "num_levels": 1, "filters": 3, "num_components": 2, "dropout_rate": 0.0, **kwargs}
+
+    def make() -> tfar.PixelCNNPlusPlus:
+        return randomize(tfar.PixelCNNPlusPlus(event_shape, high=levels - 1, **kwargs))
+
+    name = f"PixelCNNPlusPlus-{name}"
+    return Case(name, make, tuple(event_shape), levels, condition, oracles.PIXEL_CNN_PLUS_PLUS, main)
+
+
+def factorized(name: str, event_shape: Any = (3,), **kwargs: Any) -> Case:
+    """With a dense layer where there is a condition."""
+    dense = "conditional_shape" in kwargs
+
+    def model(shape: Any, head: Any, **arguments: Any) -> tfar.Factorized:
+        network = keras.layers.Dense(int(np.prod(shape)) * head.params_size, name="dense") if dense else None
+        return tfar.Factorized(shape, head, network=network, **arguments)
+
+    model.__name__ = "Factorized"
+    return case_of(model, oracles.FACTORIZED, name, event_shape, **kwargs)
+
+
+def own_network(conditional: bool = False) -> Case:
+    """A Keras model without `start` and `step`, as users bring them."""
+
+    def make() -> tfar.Autoregressive:
+        degrees, units = [1, 2, 3, 4], [1, 1, 2, 2, 3, 3]
+        x = keras.Input([4])
+        inputs = [x, keras.Input([3])] if conditional else x
+        hidden = tfar.layers.MaskedDense(6, degrees, units)(x)
+        if conditional:
+            hidden = hidden + keras.layers.Dense(6)(inputs[1])
+        outputs = tfar.layers.MaskedDense(4, units, degrees, strict=True)(keras.ops.tanh(hidden))
+        network = TwoInputs(keras.Model(inputs, outputs)) if conditional else keras.Model(inputs, outputs)
+        shape = (3,) if conditional else None
+        return randomize(tfar.Autoregressive(network, tfar.heads.Bernoulli(), [4], shape))
+
+    name = "Autoregressive-keras-network" + ("-conditional" if conditional else "")
+    condition = (3,) if conditional else None
+    return Case(name, make, (4,), 2, condition, oracles.OWN_NETWORK, main=not conditional)
+
+
+@keras.saving.register_keras_serializable("tests")
+class TwoInputs(keras.layers.Layer):
+    """A network called as `f(x, conditional_input)` around a model of a list of inputs."""
+
+    def __init__(self, model: keras.Model, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.model = model
+
+    def call(self, x: Any, conditional_input: Any) -> Any:
+        return self.model([x, conditional_input])
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "model": keras.saving.serialize_keras_object(self.model)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "TwoInputs":
+        return cls(**{**config, "model": keras.saving.deserialize_keras_object(config["model"])})
+
+
+def latent_variable() -> Case:
+    """Two bits of latent under a conditional NADE of three bits."""
+
+    def make() -> tfar.LatentVariable:
+        encoder = tfar.Factorized([2], network=keras.layers.Dense(2), conditional_shape=[3])
+        decoder = tfar.NADE([3], 4, conditional_shape=[2])
+        return randomize(tfar.LatentVariable(tfar.Factorized([2]), encoder, decoder))
+
+    return Case("LatentVariable-bits", make, (3,), main=True)

@@ -1,0 +1,25 @@
+"""What each model should compute, from its weights alone: log-probabilities, dependences and expected training losses.
+
+The loops of the papers are in the other modules of `tests.reference`. Here the weights of a distribution are put into their form.
+No number comes from a pass of the package, and no dependence from what a network declares.
+"""
+
+from tests.reference.oracles.images import GATED_PIXEL_CNN, PIXEL_CNN, PIXEL_CNN_PLUS_PLUS
+from tests.reference.oracles.orderless import CONV_NADE, ORDERLESS_NADE
+from tests.reference.oracles.others import FACTORIZED, OWN_NETWORK
+from tests.reference.oracles.parts import Oracle
+from tests.reference.oracles.perceptrons import MADE, NADE, RNADE
+
+__all__ = [
+    "CONV_NADE",
+    "FACTORIZED",
+    "GATED_PIXEL_CNN",
+    "MADE",
+    "NADE",
+    "ORDERLESS_NADE",
+    "OWN_NETWORK",
+    "PIXEL_CNN",
+    "PIXEL_CNN_PLUS_PLUS",
+    "RNADE",
+    "Oracle",
+]

@@ -1,0 +1,144 @@
+"""PixelCNN, Gated PixelCNN and PixelCNN++."""
+
+from typing import Any
+
+import numpy as np
+
+from tests.reference import gated_pixel_cnn, logistics, pixel_cnn, pixel_cnn_plus_plus, receptive_fields
+from tests.reference.oracles.parts import Array, exact, features_of, inputs_of, sum_of_sites, weights_of
+
+
+def _pair(size: Any) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else tuple(size)
+
+
+def _colours(dist: Any) -> int:
+    return int(np.prod(dist.parameters["event_shape"][2:]))
+
+
+def _sets(dist: Any, groups: int) -> Array:
+    return receptive_fields.image(*dist.parameters["event_shape"][:2], groups)
+
+
+def _kernel_sizes(dist: Any) -> tuple[Any, ...]:
+    arguments = dist.parameters
+    return _pair(arguments["first_kernel_size"]), _pair(arguments["kernel_size"]), arguments["num_blocks"]
+
+
+def _image(dist: Any, x: Array) -> Array:
+    """Returns the inputs of an event, `[H, W, C I]`."""
+    return inputs_of(dist, x.ravel()).reshape(*x.shape[:2], -1)
+
+
+def _pixel_cnn_log_prob(dist: Any, x: Array, condition: Any) -> float:
+    found = weights_of(dist.network)
+    names = {path.split("/")[0] for path in found}
+    layers = {name: pixel_cnn.Layer(found[f"{name}/kernel"], found[f"{name}/bias"]) for name in names}
+    return sum_of_sites(dist.head, pixel_cnn.parameters(layers, _image(dist, x), _colours(dist)), x.ravel())
+
+
+def _gated_log_prob(dist: Any, x: Array, condition: Any) -> float:
+    found = {
+        name.removesuffix("/v") + "/kernel" * name.endswith("/v"): v for name, v in weights_of(dist.network).items()
+    }
+    found = {name: v[0, 0] if name.startswith("link") and v.ndim == 4 else v for name, v in found.items()}
+    if isinstance(condition, dict):
+        parts = {f"condition_{name}": np.asarray(part, np.float64) for name, part in condition.items()}
+    else:
+        parts = {} if condition is None else {"condition": np.asarray(condition, np.float64)}
+    params = gated_pixel_cnn.parameters(found, _image(dist, x), _colours(dist), parts)
+    return sum_of_sites(dist.head, params, x.ravel())
+
+
+def _connectivity(dist: Any, rule: Any) -> Array:
+    return rule(_sets(dist, _colours(dist)), *_kernel_sizes(dist))[None]
+
+
+PIXEL_CNN = exact(_pixel_cnn_log_prob, lambda dist: _connectivity(dist, receptive_fields.pixel_cnn))
+GATED_PIXEL_CNN = exact(_gated_log_prob, lambda dist: _connectivity(dist, receptive_fields.gated_pixel_cnn))
+
+# PixelCNN++ ----------------------------------------------------------------------------------------------------------
+
+
+def _kernel(layer: Any) -> Array:
+    """Returns the kernel of a layer, of length g in the direction of v for each output channel."""
+    v = np.asarray(layer.v, np.float64)
+    if not layer.use_weight_norm:
+        return v
+    transposed = type(layer).__name__ == "ShiftedConv2DTranspose"
+    v = v.transpose(0, 1, 3, 2) if transposed else v
+    kernel = pixel_cnn_plus_plus.normalized(v, np.asarray(layer.g))
+    return kernel.transpose(0, 1, 3, 2) if transposed else kernel
+
+
+def _convolved(layer: Any, x: Array, shift: str, **how: Any) -> Array:
+    return pixel_cnn_plus_plus.convolve(x, _kernel(layer), np.asarray(layer.bias), shift, **how)
+
+
+def _block(block: Any, x: Array, z: Array | None, features: Any, shift: str) -> Array:
+    found: dict[str, Array] = {}
+    for name in ("conv_1", "conv_2", "shortcut"):
+        layer = getattr(block, name)
+        if layer is not None:
+            found[name], found[f"{name}_bias"] = _kernel(layer), np.asarray(layer.bias)
+    if block.condition is not None:
+        found["condition"], found["condition_bias"] = (np.asarray(v) for v in block.condition.weights)
+    return pixel_cnn_plus_plus.gated_block(found, x, z, features, block.activation, shift)
+
+
+class _Stack:
+    """One of the two stacks (ICLR 2017, figure 2): down through the levels, and up with a shortcut to each feature.
+
+    `outputs` are those of its blocks, in turn; `beside` yields those of the other stack.
+    """
+
+    def __init__(self, stack: Any, shift: str, features: Any, beside: Any = None) -> None:
+        self.stack, self.shift, self.features, self.beside = stack, shift, features, beside
+        self.outputs: list[Array] = []
+
+    def block(self, block: Any, x: Array, shortcut: Array | None) -> Array:
+        parts = [] if self.beside is None else [next(self.beside)]
+        parts += [] if shortcut is None else [shortcut]
+        z = np.concatenate(parts, -1) if parts else None
+        self.outputs.append(_block(block, x, z, self.features, self.shift))
+        return self.outputs[-1]
+
+    def run(self, x: Array, level: int = 0) -> Array:
+        stack, passed = self.stack, [x]
+        for block in stack.down[level]:
+            passed.append(self.block(block, passed[-1], None))
+        if level + 1 < len(stack.down):
+            small = _convolved(stack.contract[level], passed[-1], self.shift, strides=2)
+            expand, size = stack.expand[level], passed[-1].shape[:2]
+            bias = np.asarray(expand.bias)
+            x = pixel_cnn_plus_plus.expand(self.run(small, level + 1), _kernel(expand), bias, self.shift, size)
+        else:
+            x = passed.pop()
+        for block in stack.up[level]:
+            x = self.block(block, x, passed.pop())
+        return x
+
+
+def _plus_plus_log_prob(dist: Any, x: Array, condition: Any) -> float:
+    network, features = dist.network, features_of(condition)
+    low, high = dist.parameters["low"], dist.parameters["high"]
+    image = 2.0 * (np.asarray(x, np.float64) - low) / (high - low) - 1.0
+    vertical = _Stack(network.vertical, "down", features)
+    vertical.run(_convolved(network.first_vertical, image, "down", strict=True))
+    first = _convolved(network.first_up, image, "down", strict=True)
+    first += _convolved(network.first_left, image, "down_right", strict=True)
+    last = _Stack(network.horizontal, "down_right", features, iter(vertical.outputs)).run(first)
+    params = _convolved(network.outputs, pixel_cnn_plus_plus.elu(last), "down_right")
+    count, result = dist.parameters["num_components"], 0.0
+    for pixel in np.ndindex(x.shape[:2]):
+        result += np.log(logistics.pixel_prob(params[pixel], x[pixel], count, low, high))
+    return float(result)
+
+
+def _plus_plus_connectivity(dist: Any) -> Array:
+    arguments = dist.parameters
+    sizes = _pair(arguments["kernel_size"]), arguments["num_blocks"], arguments["num_levels"]
+    return receptive_fields.pixel_cnn_plus_plus(_sets(dist, 1), *sizes)[None]
+
+
+PIXEL_CNN_PLUS_PLUS = exact(_plus_plus_log_prob, _plus_plus_connectivity)

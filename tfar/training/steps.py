@@ -1,0 +1,116 @@
+"""One step of training, evaluation and prediction."""
+
+import math
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfar.training import forms
+
+METRICS = ("loss", "nll", "bits_per_dim", "neg_elbo")
+
+
+class Steps(keras.Model):
+    """The steps of a `DensityModel`, which sets `dist`, `seed` and `validation_draws`."""
+
+    dist: Any
+    seed: int
+    validation_draws: int
+
+    def _make_metrics(self) -> None:
+        self._means = [keras.metrics.Mean(name) for name in METRICS[1:]]
+        self._kind = "nll"
+
+    def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
+        """Returns `log_prob [B]` of a batch in any form of the data; a lower bound of it, of a model with a bound."""
+        return -self._scores(forms.unpack(inputs))[1]
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        batch = forms.unpack(data)
+        iteration = tf.cast(tf.convert_to_tensor(self.optimizer.iterations), tf.int32)
+        count = tf.cast(tf.shape(batch.value)[0], tf.float32)
+        batch = self._with_a_row(batch)
+        with tf.GradientTape() as tape:
+            losses = self.dist.training_loss(
+                batch.value,
+                batch.conditional_input,
+                seed=tf.stack([tf.constant(self.seed), iteration]),
+                step=iteration,
+                **batch.keywords,
+            )
+            total = tf.reduce_sum(_weighted(losses, batch.sample_weight))
+            weight = count if batch.sample_weight is None else tf.reduce_sum(batch.sample_weight)
+            sums = self._global_sum(tf.stop_gradient(tf.stack([total, count, weight])))
+            loss = total / sums[1]
+            if self.losses:
+                loss += tf.add_n(self.losses) / self._num_replicas
+            scaled = self.optimizer.scale_loss(loss)
+        variables = self.trainable_weights
+        gradients = tape.gradient(scaled, variables)
+        is_finite = tf.math.is_finite(sums[0])  # Else one bad row would make every weight NaN.
+        gradients = [None if g is None else tf.where(is_finite, g, tf.zeros_like(g)) for g in gradients]
+        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        # Every replica reports the mean over all replicas, as Keras takes the plain mean of what they return.
+        tracker = self._metric("loss")
+        tracker.update_state(tf.math.divide_no_nan(sums[0], sums[2]), sample_weight=sums[2])
+        return {"loss": tracker.result()}
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        batch = self._with_a_row(forms.unpack(data))
+        kind, losses = self._scores(batch, self.validation_draws)
+        self._kind = kind
+        weight = tf.ones_like(losses) if batch.sample_weight is None else batch.sample_weight
+        losses = tf.where(tf.equal(weight, 0.0), tf.zeros_like(losses), losses)  # a row of weight zero may be NaN
+        reported = {"loss": (losses, weight), kind: (losses, weight)}
+        if kind == "nll":
+            dimensions = forms.observed_dimensions(batch, self.dist)
+            bits = tf.math.divide_no_nan(losses, dimensions * math.log(2.0))
+            reported["bits_per_dim"] = (bits, tf.where(dimensions > 0.0, weight, tf.zeros_like(weight)))
+        for name, (values, weights) in reported.items():
+            self._metric(name).update_state(values, sample_weight=weights)
+        return {name: self._metric(name).result() for name in reported}
+
+    def predict_step(self, data: Any) -> tf.Tensor:
+        batch = forms.unpack(data)
+        return -self._scores(self._with_a_row(batch))[1][: tf.shape(batch.value)[0]]
+
+    def _scores(self, batch: forms.Batch, draws: int = 0) -> tuple[str, tf.Tensor]:
+        """What evaluation reports of each row, in nats, and under which name."""
+        if draws:
+            seeds = [tf.constant([-1, draw]) for draw in range(draws)]  # No step of training has these seeds.
+            losses = [
+                self.dist.training_loss(batch.value, batch.conditional_input, seed=seed, **batch.keywords)
+                for seed in seeds
+            ]
+            return "nll", tf.add_n(losses) / draws
+        scores = self.dist.evaluate(batch.value, batch.conditional_input, **batch.keywords)
+        return ("nll", scores["nll"]) if "nll" in scores else ("neg_elbo", -scores["elbo"])
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """The metrics that are reported. Keras sums them over replicas only if `test_step` returns exactly these."""
+        names = ("loss", "nll", "bits_per_dim") if self._kind == "nll" else ("loss", self._kind)
+        return [metric for metric in super().metrics if metric.name in names]
+
+    def _metric(self, name: str) -> keras.metrics.Metric:
+        return next(metric for metric in self.metrics if metric.name == name)
+
+    @property
+    def _num_replicas(self) -> int:
+        return self.distribute_strategy.num_replicas_in_sync
+
+    def _with_a_row(self, batch: forms.Batch) -> forms.Batch:
+        return forms.with_a_row(batch) if self._num_replicas > 1 else batch
+
+    def _global_sum(self, values: tf.Tensor) -> tf.Tensor:
+        if self._num_replicas == 1:
+            return values
+        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, values)
+
+
+def _weighted(losses: tf.Tensor, weight: tf.Tensor | None) -> tf.Tensor:
+    """Losses times weights, where a weight of zero gives zero even for a loss that is NaN."""
+    if weight is None:
+        return losses
+    return tf.where(tf.equal(weight, 0.0), tf.zeros_like(losses), losses) * weight
