@@ -3,13 +3,13 @@
 import copy
 import pickle
 
-import latent_models as models
 import numpy as np
 import pytest
 import tensorflow as tf
-from latent_models import CODES, EVENTS
 
 import tfar
+from tests import latent_models as models
+from tests.latent_models import CODES, EVENTS
 
 DRAWS = 2000
 # Estimates are within this many standard errors: a right estimate fails once in 10**6 comparisons.

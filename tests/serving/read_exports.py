@@ -4,7 +4,8 @@
 
 A job has the paths `saved_model` and `tflite`; `signatures`, which maps a name to its inputs and its output, each a
 name with the tensor that it is in the SavedModel; `inputs`, an npz with an array for `batch/input`; `runs`, pairs of a
-signature and a batch; and `outputs`, the npz to write: `signature/batch`, or `error/signature/batch` for what failed.
+signature and a batch; and `outputs`, the npz to write: `signature/batch` for the only output of a signature,
+`signature/batch/output` for each of several, or `error/signature/batch` for what failed.
 """
 
 import json
@@ -20,8 +21,8 @@ def cpp(job):
 
     def run(signature, inputs):
         names = job["signatures"][signature]
-        (output,) = names["outputs"].values()
-        return model.run({names["inputs"][key]: value for key, value in inputs.items()}, output)
+        feeds = {names["inputs"][key]: value for key, value in inputs.items()}
+        return {key: model.run(feeds, output) for key, output in names["outputs"].items()}
 
     return run
 
@@ -32,8 +33,8 @@ def python(job):
     model = tf.saved_model.load(job["saved_model"])
 
     def run(signature, inputs):
-        (output,) = model.signatures[signature](**{key: tf.constant(value) for key, value in inputs.items()}).values()
-        return output.numpy()
+        outputs = model.signatures[signature](**{key: tf.constant(value) for key, value in inputs.items()})
+        return {key: output.numpy() for key, output in outputs.items()}
 
     return run
 
@@ -44,8 +45,8 @@ def tflite(job):
     interpreter = Interpreter(model_path=job["tflite"])
 
     def run(signature, inputs):
-        (output,) = interpreter.get_signature_runner(signature)(**inputs).values()
-        return np.array(output)
+        outputs = interpreter.get_signature_runner(signature)(**inputs)
+        return {key: np.array(output) for key, output in outputs.items()}
 
     return run
 
@@ -59,7 +60,9 @@ def read(load, job):
     for signature, batch in job["runs"]:
         given = {name: inputs[f"{batch}/{name}"] for name in job["signatures"][signature]["inputs"]}
         try:
-            outputs[f"{signature}/{batch}"] = run(signature, given)
+            found = run(signature, given)
+            for name, output in found.items():
+                outputs[f"{signature}/{batch}" + (f"/{name}" if len(found) > 1 else "")] = output
         except Exception as error:
             outputs[f"error/{signature}/{batch}"] = np.array(str(error))
     np.savez(job["outputs"], **outputs)

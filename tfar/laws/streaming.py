@@ -18,6 +18,7 @@ from tfar.laws.signature import (
     make_signature,
     named_condition,
     nan_unless,
+    rows_where,
     spec,
     unnamed_condition,
 )
@@ -95,7 +96,8 @@ class Stream:
         drawn = conditional.sample(params, noise, sites)
         log_prob = tf.reduce_sum(conditional.log_prob(params, drawn, sites), axis=-1)
         value = tf.reshape(drawn, [batch_size, *self.entry_shape])
-        valid = valid[:, 0]
+        # Where the state is NaN, so are the parameters, and a discrete draw does not show it.
+        valid = tf.logical_and(valid[:, 0], rows_where(tf.logical_not(tf.math.is_nan(params))))
         return nan_unless([valid], value), nan_unless([valid], log_prob), self._marked(state, valid)
 
     def _cleaned(self, x: tf.Tensor, steps: tf.Tensor, is_used: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
