@@ -143,7 +143,7 @@ class Probe:
         after, block = before.copy(), np.arange(len(before)) // self.num_rows
         own = (np.arange(len(before)), sites[block])
         after[own] = self.other_sites[np.arange(len(before)) % self.num_rows, sites[block]]
-        change = np.abs(self._params(after) - self._params(before)).max(axis=2)
+        change: Any = np.abs(self._params(after) - self._params(before)).max(axis=2)
         return change.reshape(len(sites), self.num_rows, self.num_sites).max(axis=1).T
 
     def _gradients(self, sites: NDArray[np.int64]) -> NDArray[np.float32]:
