@@ -15,7 +15,8 @@ from tfar.testing import samples, support
 from tfar.testing.normalization import integrate
 
 SIGNIFICANCE = 1e-4
-STEPS = np.array([2e-2, 5e-3, 1e-3])
+# A rectifier may bend within a long step; a short one has more rounding.
+STEPS = np.array([2e-2, 5e-3, 1e-3, 1e-4])
 
 # Dependences ---------------------------------------------------------------------------------------------------------
 
@@ -160,16 +161,16 @@ def test_gradients_are_true_and_reach_every_variable(facts: Facts) -> None:
     generator = np.random.default_rng(0)
     for number, variable in enumerate(variables):
         direction = generator.choice([-1.0, 1.0], size=variable.shape).astype(np.float32)
-        # A rectifier may bend within a long step; a short one has more rounding.
-        steps = STEPS / np.sqrt(direction.size)
-        found = [slopes(facts, variable, direction, step) for step in steps]
-        rounding = np.spacing(np.float32(np.abs(facts.log_prob).sum())) / steps
-        for kind, name in enumerate(("log_prob", "training_loss")[: 1 + facts.case.has_true_loss_gradient]):
-            gradient = facts.gradients[kind][number]
-            slope = float((gradient * direction).sum())
-            limits = 0.02 * (abs(slope) + float(np.linalg.norm(gradient))) + rounding
-            errors = [abs(own[kind] - slope) for own in found]
-            assert (errors <= limits).any(), (name, variable.name, slope, found)
+        own = [gradients[number] for gradients in facts.gradients[: 1 + facts.case.has_true_loss_gradient]]
+        expected = np.array([(gradient * direction).sum() for gradient in own])
+        limit = 0.02 * (np.abs(expected) + [np.linalg.norm(gradient) for gradient in own])
+        errors = []
+        for step in STEPS / np.sqrt(direction.size):
+            rounding = np.spacing(np.float32(np.abs(facts.log_prob).sum())) / step
+            errors.append(np.abs(slopes(facts, variable, direction, step)[: len(own)] - expected) - rounding)
+            if (np.min(errors, axis=0) <= limit).all():
+                break
+        assert (np.min(errors, axis=0) <= limit).all(), (variable.name, "log_prob, training_loss", expected, errors)
 
 
 def slopes(facts: Facts, variable: tf.Variable, direction: np.ndarray, step: float) -> np.ndarray:

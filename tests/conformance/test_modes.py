@@ -8,16 +8,12 @@ import pytest
 import tensorflow as tf
 
 from tests.conformance import kinds
+from tests.conformance.facts import tensors
 from tests.conformance.stub import STUB
 from tests.registry import BY_NAME, Case
 from tfar import random, testing
 from tfar.testing import support
 from tfar.training import DensityModel
-
-
-def tensors(condition: Any) -> Any:
-    """A condition as tensors; None stays None."""
-    return None if condition is None else tf.nest.map_structure(tf.constant, condition)
 
 
 @kinds.over()
