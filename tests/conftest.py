@@ -7,7 +7,7 @@ import keras
 import pytest
 import tensorflow as tf
 
-from tests.registry import CASES, Case, shard_of_today, variants_in
+from tests.registry import BY_NAME, CASES, MAIN, Case, shard_of_today, variants_in
 
 with contextlib.suppress(RuntimeError):
     tf.config.set_logical_device_configuration(
@@ -16,19 +16,26 @@ with contextlib.suppress(RuntimeError):
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Runs a test with an argument `case` on every autoregressive case of the registry.
+    """Runs a test with an argument `case` on the autoregressive cases of the registry.
 
     The main case of each model runs by default. The variants are slow; those of the shard of today run before a change lands.
-    A test that parametrises `case` itself keeps its own.
+    The markers `by_default(name, ...)` and `in_ci(name, ...)` name other cases, and then the test runs on these alone. A test
+    that parametrises `case` itself keeps its own.
     """
     own = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
-    if "case" in metafunc.fixturenames and "case" not in own:
-        today = variants_in(shard_of_today())
-        cases = [case for case in CASES if case.oracle is not None]
-        marks = {case.name: [] if case.main else [pytest.mark.slow(ci=case.name in today)] for case in cases}
-        parameters = [pytest.param(case, marks=marks[case.name], id=case.name) for case in cases]
-        # Tests of a case follow each other, so that its facts are computed once and then given up.
-        metafunc.parametrize("case", parameters, scope="session")
+    if "case" not in metafunc.fixturenames or "case" in own:
+        return
+    by_default, in_ci = (metafunc.definition.get_closest_marker(name) for name in ("by_default", "in_ci"))
+    if by_default or in_ci:
+        fast, today = by_default.args if by_default else MAIN, in_ci.args if in_ci else ()
+        names = dict.fromkeys([*fast, *today])
+    else:
+        fast, today = MAIN, variants_in(shard_of_today())
+        names = [case.name for case in CASES if case.oracle is not None]
+    marks = {name: [] if name in fast else [pytest.mark.slow(ci=name in today)] for name in names}
+    parameters = [pytest.param(BY_NAME[name], marks=marks[name], id=name) for name in names]
+    # With this scope the tests of a case follow each other, so that its facts are computed once.
+    metafunc.parametrize("case", parameters, scope="session")
 
 
 @pytest.fixture

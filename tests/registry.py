@@ -127,6 +127,7 @@ CASES = (
 )
 
 BY_NAME = {case.name: case for case in CASES}
+MAIN = tuple(case.name for case in CASES if case.main and case.oracle is not None)
 VARIANTS = tuple(case.name for case in CASES if not case.main)
 
 

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from benchmarks import data, likelihood, render, results, training
 from benchmarks.cases import LikelihoodCase, Settings, load_cases, model_names
+from tfar.training.run_folder import Run
 
 EVENT_SIZE = 5
 SETTINGS = Settings(max_epochs=4, batch_size=10, learning_rate=0.1)
@@ -27,8 +28,9 @@ class IndependentBits(keras.Model):
     def log_prob(self, x):
         return -tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(x, self.logits + tf.zeros_like(x)), -1)
 
-    def fit(self, x, **kwargs):
-        return super().fit(x, shuffle=False, **kwargs)
+    def fit(self, x, callbacks, **kwargs):
+        with Run(self, callbacks) as run:
+            return super().fit(x, shuffle=False, callbacks=run.callbacks, **kwargs)
 
     def train_step(self, batch):
         with tf.GradientTape() as tape:

@@ -8,30 +8,31 @@ import numpy as np
 import tensorflow as tf
 
 import tfar
-from tests import registry
+from tests.conformance import kinds
+from tests.registry import BY_NAME, Case, randomize
 
 NUM_ROWS, NUM_SAMPLES = 6, 64
+CASES = (*kinds.ALL, BY_NAME["LatentVariable-bits"])
 
 
-def results(dist: Any, case: registry.Case, prefix: str) -> dict[str, np.ndarray]:
-    """Scores and samples of a distribution."""
-    dist, condition = dist.copy(jit_compile=False), case.condition(NUM_ROWS)
-    one = tfar.testing.support.take(condition, 0)
-    return {
-        f"{prefix}/log_prob": np.asarray(dist.log_prob(case.values(NUM_ROWS), conditional_input=condition)),
-        f"{prefix}/sample": np.asarray(dist.sample(NUM_SAMPLES, seed=5, conditional_input=one)),
-    }
+def results(dist: Any, case: Case, prefix: str) -> dict[str, np.ndarray]:
+    """Scores and samples of a distribution; of one with a latent variable, its bound."""
+    law, x, condition = dist.law, tf.constant(case.values(NUM_ROWS)), case.condition(NUM_ROWS)
+    seeds = tfar.random.row_seeds(5, NUM_SAMPLES)
+    score = law.elbo(seeds[:NUM_ROWS], x) if case.oracle is None else law.log_prob(x, condition)
+    one = tfar.testing.support.take(condition, np.zeros(NUM_SAMPLES, int))
+    return {f"{prefix}/score": np.asarray(score), f"{prefix}/sample": np.asarray(law.sample(seeds, one))}
 
 
 def main(folder: Path) -> None:
     """Reads both files of each case that has them."""
     found: dict[str, np.ndarray] = {}
-    for case in registry.CASES:
+    for case in CASES:
         keras_file, checkpoint = folder / f"{case.name}.keras", folder / case.name
         if keras_file.exists():
             found |= results(tfar.load(keras_file), case, f"{case.name}/keras")
         if Path(f"{checkpoint}.index").exists():
-            dist = registry.randomize(case.make(), seed=99)
+            dist = randomize(case.make(), seed=99)
             tf.train.Checkpoint(dist=dist).read(str(checkpoint)).assert_consumed()
             found |= results(dist, case, f"{case.name}/checkpoint")
     np.savez(folder / "found.npz", **found)

@@ -10,11 +10,13 @@ import pytest
 import tensorflow as tf
 
 import tfar
-from tests.conformance import read_files
+from tests.conformance import kinds, read_files
 from tests.conformance.selection import selected_cases
-from tests.registry import FEW, MAIN, Case
+from tests.conformance.stub import STUB
+from tests.registry import BY_NAME, CASES, Case, randomize
 
 ROOT = Path(__file__).parents[2]
+KINDS = kinds.over(in_ci=[*kinds.IN_CI, BY_NAME["LatentVariable-bits"]])
 
 
 @pytest.fixture(scope="module")
@@ -32,38 +34,31 @@ def found(request: Any, tmp_path_factory: Any, distributions: Any) -> dict[str, 
         return dict(arrays)
 
 
-@pytest.mark.by_default(*FEW)
-@pytest.mark.in_ci(*MAIN)
+@KINDS
 @pytest.mark.parametrize("kind", ["keras", "checkpoint"])
 def test_read_in_a_fresh_process(case: Case, distributions: Any, found: Any, kind: str) -> None:
     dist = distributions(case)
     expected = read_files.results(dist, case, "here")
-    np.testing.assert_allclose(found[f"{case.name}/{kind}/log_prob"], expected["here/log_prob"], rtol=1e-5, atol=1e-6)
-    seeds = tfar.random.row_seeds(5, read_files.NUM_SAMPLES)
-    condition = tfar.testing.support.take(case.condition(read_files.NUM_ROWS), np.zeros(len(seeds), int))
+    np.testing.assert_allclose(found[f"{case.name}/{kind}/score"], expected["here/score"], rtol=1e-5, atol=1e-6)
     samples = found[f"{case.name}/{kind}/sample"], expected["here/sample"]
-    noise, member_noise = dist.density.noise(seeds), dist.density.member_noise(seeds)
-    assert tfar.testing.equal_samples(dist, *samples, noise, condition, member_noise)
+    assert np.isclose(*samples, rtol=1e-4, atol=1e-4).mean() > 0.99  # A draw at the edge of two values may differ.
 
 
-def test_checkpoints_hold_every_variable(case: Case, distributions: Any, tmp_path: Path) -> None:
-    """Keras hides layers that are held in lists from TensorFlow."""
-    dist = distributions(case)
-    for tracked in ({"dist": dist}, {"network": dist.network, "head": dist.head}):
-        path = tf.train.Checkpoint(**tracked).write(str(tmp_path / next(iter(tracked))))
-        names = [name for name, _ in tf.train.list_variables(path) if name.endswith("VARIABLE_VALUE")]
-        assert len(names) == len(dist.variables) > 0
+@pytest.mark.parametrize("case", [case for case in CASES if case.main] + [STUB], ids=lambda case: case.name)
+def test_checkpoints_hold_every_variable(case: Case, tmp_path: Path) -> None:
+    """Of every model: Keras hides layers that are held in lists from TensorFlow."""
+    dist = case.make()
+    parts = {"network": dist.network, "head": dist.head} if case.oracle else {}
+    for number, tracked in enumerate(({"dist": dist}, parts)):
+        if tracked:
+            path = tf.train.Checkpoint(**tracked).write(str(tmp_path / str(number)))
+            names = [name for name, _ in tf.train.list_variables(path) if name.endswith("VARIABLE_VALUE")]
+            assert len(names) == len(dist.variables) > 0
 
 
-@pytest.mark.by_default(*FEW)
-@pytest.mark.in_ci(*MAIN)
+@KINDS
 def test_the_reader_starts_from_other_weights(case: Case, distributions: Any) -> None:
     """Otherwise a checkpoint that restores nothing would pass."""
-    from tests.registry import randomize
-
-    x, condition = case.values(4), case.condition(4)
-    other = randomize(case.make(), seed=99).copy(jit_compile=False)
-    here = distributions(case, jit_compile=False)
-    assert not np.allclose(
-        other.log_prob(x, conditional_input=condition), here.log_prob(x, conditional_input=condition), rtol=1e-3
-    )
+    here = read_files.results(distributions(case), case, "")
+    other = read_files.results(randomize(case.make(), seed=99), case, "")
+    assert not np.allclose(here["/score"], other["/score"], rtol=1e-3)

@@ -6,8 +6,9 @@ import tensorflow as tf
 
 from tfar.layers import MaskedConv2D
 from tfar.layers.causal import CausalLayer, Parallel
+from tfar.networks.plan import Plan
 from tfar.networks.raster import RasterNetwork
-from tfar.networks.runs import Plan, Walk, by_call, step_weights
+from tfar.networks.runs import Walk, by_call, step_weights
 
 LENGTH, CHANNELS = 11, 3
 

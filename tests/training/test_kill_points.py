@@ -135,16 +135,21 @@ def test_backups_of_every_second_epoch(trainer, tmp_path):
     assert failures(trainer, points, expected, every=2) == {}
 
 
+def before_the_second_commit(points):
+    """The kill points of the second epoch, which has the best weights, after these are saved."""
+    return [
+        point
+        for point in points
+        if (point / "best-2.weights.h5").exists() and b'"epoch": 1' in (point / "journal.json").read_bytes()
+    ]
+
+
 def test_a_shorter_run_forgets_what_was_not_committed(trainer, tmp_path):
     """Killed before the commit of the second epoch, which has the best weights, and started again for one epoch."""
     (tmp_path / "a").mkdir()
     _, expected = kill_points(trainer, tmp_path / "a", epochs=1)
     points, _ = kill_points(trainer, tmp_path)
-    uncommitted = [
-        point
-        for point in points
-        if (point / "best-2.weights.h5").exists() and b'"epoch": 1' in (point / "journal.json").read_bytes()
-    ]
+    uncommitted = before_the_second_commit(points)
     assert len(uncommitted) > 2
     assert failures(trainer, uncommitted, expected, epochs=1) == {}
 
@@ -220,11 +225,15 @@ def leave_temporary_files(patch):
 )
 def test_the_kill_points_find_planted_faults(fault, trainer, tmp_path, monkeypatch):
     _, expected = kill_points(trainer, tmp_path)
+    (tmp_path / "a").mkdir()
+    _, shorter = kill_points(trainer, tmp_path / "a", epochs=1)
     with monkeypatch.context() as patch:
         fault(patch)
         (tmp_path / "b").mkdir()
         points, _ = kill_points(trainer, tmp_path / "b")
-        assert failures(trainer, points, expected) != {}
+        copies = [shutil.copytree(point, tmp_path / "c" / point.name) for point in before_the_second_commit(points)]
+        found = failures(trainer, copies, shorter, epochs=1) or failures(trainer, points, expected)
+    assert found != {}
 
 
 def test_leftovers_of_a_killed_run_are_removed(trainer, tmp_path):

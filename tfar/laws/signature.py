@@ -152,7 +152,7 @@ def unnamed_condition(given: Mapping[str, Any], shape: Any) -> Any:
     return given.get("conditional_input")
 
 
-def example_condition(shape: Any, num_rows: int, seed: int, length: int | None = None) -> Any:
+def example_condition(shape: Any, num_rows: int, seed: int, length: Any = None) -> Any:
     """Draws a conditional input of normal numbers, float32 `[num_rows, ...]`, or None if there is no condition.
 
     `length` is the size of axes whose size is not fixed.

@@ -246,5 +246,5 @@ class _Examples:
 
 
 def _example(inputs: dict[str, Any], outputs: dict[str, Any]) -> Example:
-    arrays = [{name: np.asarray(part) for name, part in parts.items()} for parts in (inputs, outputs)]
-    return Example(*arrays)
+    given, expected = ({name: np.asarray(part) for name, part in parts.items()} for parts in (inputs, outputs))
+    return Example(given, expected)

@@ -15,7 +15,8 @@ from tfar.layers.causal import Parallel, Run
 from tfar.networks.base import AutoregressiveNetwork, TrainingPass, Weights
 from tfar.networks.conditions import State
 from tfar.networks.inputs import dropped, seeded_initializer
-from tfar.networks.runs import Call, Pixels, Plan, Walk, by_call, by_site, step_weights
+from tfar.networks.plan import Call, Plan
+from tfar.networks.runs import Pixels, Walk, by_call, by_site, step_weights
 
 
 class RasterNetwork(AutoregressiveNetwork, abc.ABC):

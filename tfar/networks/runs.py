@@ -1,4 +1,4 @@
-"""Evaluates the description of a network in steps and as dependency sets.
+"""Evaluates the description of a network in steps.
 
 A network over images describes itself once, in two functions of plain calls (see `RasterNetwork`):
 
@@ -9,7 +9,7 @@ and `run` decides what a call computes:
 
     run         a call `run(layer, x)`                              used by
     Parallel    layer(x), whole images                              passes and training (tfar.layers.causal)
-    Trace       records the layer                                   `Plan`: names of caches, dependency sets
+    Trace       records the layer                                   `Plan`: names of caches, influences (tfar.networks.plan)
     Walk        layer.step(...), one position along an axis         `start_stage`: `context` for one row
     Pixels      layer.step(...), one pixel, plus what its row had   `step`: `flow` for one pixel
 
@@ -33,149 +33,13 @@ rows is a layer whose cache holds its state. A video adds an outer `Walk` over f
 
 import collections
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from tfar.layers.causal import CausalLayer, Run, Weights
 from tfar.networks.conditions import State
-
-
-class Node:
-    """A value of a `Trace`.
-
-    Attributes:
-        layer: what computed it, a causal layer, a pointwise function or None for a sum.
-        inputs: nodes.
-        level: int. Level of its resolution.
-        channels: number of channels, or None if it follows from a function.
-    """
-
-    def __init__(self, trace: "Trace", layer: Any, inputs: Sequence["Node"], channels: int | None = None) -> None:
-        self.trace, self.layer, self.inputs, self.level, self.channels = trace, layer, inputs, trace.level, channels
-        trace.nodes.append(self)
-
-    def __add__(self, other: "Node") -> "Node":
-        return Node(self.trace, None, (self, other), self.channels or other.channels)
-
-
-class Call(NamedTuple):
-    """A causal layer of a description.
-
-    Attributes:
-        layer: the layer.
-        name: name of its cache.
-        level, out_level: levels of its input and of its output.
-        sees_image: bool. Whether its input is the image itself.
-    """
-
-    layer: CausalLayer
-    name: str
-    level: int
-    out_level: int
-    sees_image: bool
-
-
-class Trace(Run):
-    """Records a description as a graph of nodes."""
-
-    def __init__(self) -> None:
-        self.nodes: list[Node] = []
-        self.level = 0
-        self.given: list[Node] = []
-        self._taken = 0
-
-    def __call__(self, layer: Any, *inputs: Node) -> Node:
-        return Node(self, layer, inputs, layer.filters if isinstance(layer, CausalLayer) else None)
-
-    def give(self, x: Node) -> None:
-        self.given.append(x)
-
-    def take(self) -> Node:
-        self._taken += 1
-        return self.given[self._taken - 1]
-
-    def below(self, contract: Any, expand: Any, x: Node, body: Callable[[Run, Any], Any]) -> Node:
-        self.level += 1
-        x = body(self, self(contract, x))
-        self.level -= 1
-        return self(expand, x)
-
-
-class Plan:
-    """What steps and dependency sets need to know of a description.
-
-    Args:
-        context, flow: functions of a run and of the image.
-        size: rows and columns of the image.
-        num_groups: int. Groups of channels of a pixel that are decided one after the other, with a single level.
-
-    Attributes:
-        rows, pixels: the causal layers of `context` and of `flow`, in the order of the calls.
-        sizes: rows and columns of each level.
-        given: channels of the features that `context` gives at each level.
-    """
-
-    def __init__(
-        self,
-        context: Callable[[Run, Any], None],
-        flow: Callable[[Run, Any], Any],
-        size: Sequence[int],
-        num_groups: int = 1,
-    ) -> None:
-        trace, self.num_groups = Trace(), num_groups
-        self._image = Node(trace, None, ())
-        context(trace, self._image)
-        num_nodes = len(trace.nodes)
-        self._output, self._nodes = flow(trace, self._image), trace.nodes
-        self.rows = self._calls("rows", trace.nodes[:num_nodes])
-        self.pixels = self._calls("pixels", trace.nodes[num_nodes:])
-        self._by_layer = {call.layer: call for call in (*self.rows, *self.pixels)}
-        num_levels = 1 + max(node.level for node in trace.nodes)
-        self.sizes = [(-(-size[0] // 2**level), -(-size[1] // 2**level)) for level in range(num_levels)]
-        self.given = [[node.channels for node in trace.given if node.level == level] for level in range(num_levels)]
-
-    def _calls(self, name: str, nodes: Sequence[Node]) -> list[Call]:
-        calls = [node for node in nodes if isinstance(node.layer, CausalLayer)]
-        return [
-            Call(node.layer, f"{name}_{i}", node.inputs[0].level, node.level, node.inputs[0] is self._image)
-            for i, node in enumerate(calls)
-        ]
-
-    def call(self, layer: CausalLayer) -> Call:
-        """The call of a layer."""
-        return self._by_layer[layer]
-
-    def parts(self, level: int) -> list[Call]:
-        """The layers of `flow` whose output at a level has a share of the rows above."""
-        return [call for call in self.pixels if call.layer.num_above and call.out_level == level]
-
-    def kept(self, level: int) -> list[Call]:
-        """The layers of `flow` that keep pixels of their input, at a level, for the rows below."""
-        return [call for call in self.pixels if call.layer.num_above and call.level == level and not call.sees_image]
-
-    def num_given(self, level: int) -> int:
-        """Channels of all features that `context` gives at a level."""
-        return sum(n for n in self.given[level] if n is not None)
-
-    @staticmethod
-    def channels(calls: Sequence[Call]) -> list[int]:
-        """Channels of the inputs of layers."""
-        return [call.layer.in_channels for call in calls]
-
-    def reach(self, asked: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Follows sets of outputs `[S, H, W, groups]` back to the image."""
-        needed = {id(self._output): asked}
-        for node in reversed(self._nodes):
-            if id(node) not in needed or node is self._image:
-                continue
-            asked = needed.pop(id(node))
-            for x in node.inputs:
-                seen = node.layer.reach(asked, self.sizes[x.level]) if isinstance(node.layer, CausalLayer) else asked
-                needed[id(x)] = needed[id(x)] | seen if id(x) in needed else seen
-        return needed.get(id(self._image), np.zeros_like(asked))
+from tfar.networks.plan import Call, Plan
 
 
 class Walk(Run):

@@ -143,12 +143,12 @@ class Probe:
         after, block = before.copy(), np.arange(len(before)) // self.num_rows
         own = (np.arange(len(before)), sites[block])
         after[own] = self.other_sites[np.arange(len(before)) % self.num_rows, sites[block]]
-        change = np.abs(self._params(after) - self._params(before)).max(axis=2)
+        change: Any = np.abs(self._params(after) - self._params(before)).max(axis=2)
         return change.reshape(len(sites), self.num_rows, self.num_sites).max(axis=1).T
 
     def _gradients(self, sites: NDArray[np.int64]) -> NDArray[np.float32]:
         """Returns the largest gradient of a weighted sum of the parameters of `sites` with respect to each site."""
-        weights = np.random.default_rng(0).uniform(0.5, 1.5, self.base.shape[2]).astype(np.float32)
+        weights = np.asarray(np.random.default_rng(0).uniform(0.5, 1.5, self.base.shape[2]), np.float32)
         values = tf.tile(tf.constant(self.sites), [len(sites), *[1] * (self.sites.ndim - 1)])
         own = np.repeat(np.arange(self.num_sites)[None] == sites[:, None], self.num_rows, axis=0)
         with tf.GradientTape() as tape:
