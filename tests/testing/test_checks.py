@@ -27,7 +27,7 @@ def test_weights_are_put_back_even_if_the_check_fails() -> None:
     dist = tfar.Autoregressive(VideoNetwork((2, 1, 2)), tfar.heads.Bernoulli(), jit_compile=False)
     before = [v.numpy() for v in dist.variables]
     testing.check_autoregressive(dist)
-    with pytest.raises(testing.CheckError, match="dead connection.*random weights"):
+    with pytest.raises(testing.CheckError, match=r"dead connection.*random weights"):
         testing.check_autoregressive(dist, connectivity=np.tri(4, k=-1))
     for old, variable in zip(before, dist.variables, strict=True):
         np.testing.assert_array_equal(old, variable.numpy())
