@@ -169,5 +169,4 @@ def test_complete_keeps_what_is_observed_and_training_takes_patterns():
     assert np.isfinite(dist.training_loss(x, observed=observed, seed=1)).all()
     model = tfar.training.DensityModel(dist)
     model.compile(optimizer="adam")
-    assert not model.jit_compile
     assert np.isfinite(model.fit({"value": x, "observed": observed}, verbose=0).history["loss"]).all()
