@@ -117,10 +117,12 @@ class Facts:
             for t in totals
         ]
 
-    def losses(self, row: int, num_rows: int) -> np.ndarray:
-        """Training losses of one event, many times in each of a few batches, `[num_rows]`."""
-        parts = [self._losses_of_batch(row, num_rows // 8, seed) for seed in range(8)]
-        return np.concatenate(parts).astype(np.float64)
+    def losses(self, row: int) -> np.ndarray:
+        """Training losses of one event, as many as its random choices need, which a model may make for a row or for a batch."""
+        batches = [self._losses_of_batch(row, 500, seed) for seed in range(4)]
+        if all(np.ptp(batch) == 0.0 for batch in batches) and np.ptp(batches) > 0.0:
+            batches = [self._losses_of_batch(row, 1, seed) for seed in range(200)]
+        return np.concatenate(batches).astype(np.float64)
 
     def _losses_of_batch(self, row: int, num_rows: int, seed: int) -> np.ndarray:
         x = tf.constant(np.repeat(self.x[row : row + 1], num_rows, axis=0))

@@ -57,7 +57,8 @@ class Exports:
         batch["noise"] = self.dist.law.uniform_noise(batch["seed"]).numpy()
         batch["member_noise"] = self.dist.law.member_noise(batch["seed"]).numpy()
         batch["observed"] = self._observed()
-        batch["value"] = self._live("sample", batch)
+        # Other draws than those of the seeds, with which a completion would draw what is missing again.
+        batch["value"] = self._live("sample", batch, seed=8)
         return batch
 
     def _observed(self) -> np.ndarray:
@@ -94,14 +95,16 @@ class Exports:
             return {name: batch[f"conditional_{name}"] for name in shape}
         return None if shape is None else batch["conditional_input"]
 
-    def _live(self, name: str, batch: dict[str, np.ndarray]) -> np.ndarray:
+    def _live(self, name: str, batch: dict[str, np.ndarray], seed: int = 7) -> np.ndarray:
         """What the public methods of the distribution give; the seeds and the noise of the batch are those of the seed 7."""
         condition = self.condition(batch)
         given = {"conditional_input": condition}
         if name in ("sample", "sample_from_noise"):
-            result = self.live.sample(ROWS, seed=7) if condition is None else self.live.sample(1, seed=7, **given)[0]
+            result = (
+                self.live.sample(ROWS, seed=seed) if condition is None else self.live.sample(1, seed=seed, **given)[0]
+            )
         elif name == "complete":
-            result = self.live.complete(batch["value"], batch["observed"], seed=7, **given)
+            result = self.live.complete(batch["value"], batch["observed"], seed=seed, **given)
         elif name == "observed_log_prob":
             result = self.live.log_prob(batch["value"], observed=batch["observed"], **given)
         elif name == "site_log_probs":

@@ -1,7 +1,7 @@
-"""Every check of the suite rejects a planted fault: a check that cannot fail proves nothing."""
+"""Every assertion about models rejects a planted fault: an assertion that cannot fail proves nothing."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import functools
+from collections.abc import Callable
 from typing import Any
 from unittest import mock
 
@@ -9,282 +9,374 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import tfar
-from tests.conformance import test_values
-from tests.registry import CASES, Case, randomize
-from tfar import samplers, testing
-from tfar.distributions import density
-from tfar.distributions.density import Density
-from tfar.heads import Bernoulli, Categorical
-from tfar.layers import MaskedDense
-from tfar.networks import MADENetwork, WholePassNetwork
+from tests.cases import made
+from tests.conformance import test_models as models
+from tests.conformance.facts import Facts
+from tests.registry import BY_NAME
+from tfar import networks
+from tfar.heads import Bernoulli, Categorical, LaplaceMixture, NormalMixture
+from tfar.laws import AutoregressiveLaw, samplers
+from tfar.laws.ensemble import Ensemble
+from tfar.networks import MADENetwork, NADENetwork, OrderlessNADENetwork, orderless
 
-BY_NAME = {case.name: case for case in CASES}
+Change = Callable[[Any], Callable[..., Any]]
 
 
-def plain(name: str) -> Any:
-    """The distribution of a case, fresh and without XLA."""
-    return BY_NAME[f"MADE-{name}"].make().copy(jit_compile=False)
+def change(owner: Any, name: str, wrong: Change) -> Any:
+    """Replaces an attribute of a class or module by `wrong(right)`."""
+    return mock.patch.object(owner, name, wrong(getattr(owner, name)))
 
 
-@contextmanager
-def output_masks(change: Callable[[Any, Any], Any]) -> Iterator[None]:
-    """Replaces the masks of the strict layers: `change(in_degrees [I, 1], out_degrees [1, O])`."""
-    right = MaskedDense._masked
+def params(wrong: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], owner: Any = MADENetwork) -> Any:
+    """Replaces the parameters of a pass by `wrong(params [B, N, P], x [B, N])`."""
 
-    def wrong(self: MaskedDense, weights: Any, in_degrees: Any, out_degrees: Any) -> tf.Tensor:
-        if not self.strict:
-            return right(self, weights, in_degrees, out_degrees)
-        left = tf.convert_to_tensor(self.in_degrees if in_degrees is None else in_degrees, tf.int32)[:, None]
-        above = tf.convert_to_tensor(self.out_degrees if out_degrees is None else out_degrees, tf.int32)[None, :]
-        weights = tf.convert_to_tensor(weights)
-        return weights * tf.cast(change(left, above), weights.dtype)
+    def planted(right: Any) -> Any:
+        def call(self: Any, x: Any, *args: Any, **kwargs: Any) -> tf.Tensor:
+            found = right(self, x, *args, **kwargs)
+            return wrong(found, tf.reshape(x, [-1, self.num_sites]))
 
-    with mock.patch.object(MaskedDense, "_masked", wrong):
-        yield
+        return call
 
+    return change(owner, "call", planted)
 
-# Influences ----------------------------------------------------------------------------------------------------------
 
+def of_member(number: int, wrong: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]) -> Any:
+    """Replaces the parameters of one member alone."""
 
-@pytest.mark.parametrize("name", ["bernoulli", "categorical-one-hot", "normals", "masks-3-random-orders"])
-def test_a_leaking_mask_is_found(name: str) -> None:
-    dist = plain(name)
-    with (
-        output_masks(lambda left, above: left <= above),
-        pytest.raises(testing.CheckError, match=r"leak: site \d+ -> site \d+"),
-    ):
-        testing.check_autoregressive(dist)
+    def planted(right: Any) -> Any:
+        def call(self: Any, x: Any, condition: Any = None, member: Any = 0, **kwargs: Any) -> tf.Tensor:
+            found = right(self, x, condition, member=member, **kwargs)
+            return tf.where(tf.equal(member, number), wrong(found, x), found)
 
+        return call
 
-def test_one_leaking_pair_is_named() -> None:
-    """One direct connection from the site of degree 4 to that of degree 2."""
-    dist = plain("bernoulli")
+    return change(MADENetwork, "call", planted)
 
-    def change(left: Any, above: Any) -> Any:
-        is_direct = tf.equal(tf.size(left), dist.num_sites)
-        return (left < above) | (is_direct & (left == 4) & (above == 2))
 
-    with output_masks(change):
-        with pytest.raises(testing.CheckError, match=r"leak: site 3 -> site 1"):
-            testing.check_autoregressive(dist)
-        with pytest.raises(testing.CheckError, match=r"leak: site 3 -> site 1"):
-            testing.check_autoregressive(dist, randomize=False)
+def of_inputs(wrong: Callable[[Any, Any], tuple[Any, Any]]) -> Any:
+    """Gives the pass other values and conditions, `wrong(x, condition)`."""
 
+    def planted(right: Any) -> Any:
+        def call(self: Any, x: Any, condition: Any = None, **kwargs: Any) -> tf.Tensor:
+            return right(self, *wrong(x, condition), **kwargs)
 
-def test_a_dead_connection_is_found() -> None:
-    dist = plain("no-direct")
-    with (
-        output_masks(lambda left, above: (left < above) & (left > 1)),
-        pytest.raises(testing.CheckError, match=r"dead connection: site 0 -> site \d"),
-    ):
-        testing.check_autoregressive(dist)
+        return call
 
+    return change(MADENetwork, "call", planted)
 
-def test_a_leak_in_one_member_alone_is_found() -> None:
-    dist = plain("masks-3")
-    right = MADENetwork._connectivity
 
-    def wrong(self: Any, member: Any, order: Any, seed: Any) -> Any:
-        found = right(self, member, order, seed)
-        positions = tf.where(tf.equal(member, 2), found.positions[::-1], found.positions)
-        return found._replace(positions=positions)
+def one_row_for_all(row: int) -> Any:
+    return lambda x, c: (x, tf.repeat(tf.gather(c, [row % len(c)]), len(c), axis=0))
 
-    with mock.patch.object(MADENetwork, "_connectivity", wrong), pytest.raises(testing.CheckError, match="member 2"):
-        testing.check_autoregressive(dist)
 
+def stepping(wrong: Callable[..., Any], owner: Any = MADENetwork) -> Any:
+    """Calls a step with other arguments, `wrong(state, index, x_previous)`."""
 
-def test_a_declared_influence_from_the_future_is_found() -> None:
-    dist = plain("bernoulli")
-    with (
-        mock.patch.object(MADENetwork, "connectivity", lambda self, member=0: np.ones([5, 5], bool)),
-        pytest.raises(testing.CheckError, match="declares that site 0 influences site 0"),
-    ):
-        testing.check_autoregressive(dist)
+    def planted(right: Any) -> Any:
+        def step(self: Any, state: Any, index: Any, x_previous: Any, weights: Any = None) -> Any:
+            return right(self, *wrong(state, index, x_previous), weights)
 
+        return step
 
-def test_rows_that_see_each_other_are_found() -> None:
-    dist = plain("bernoulli")
-    right = MADENetwork.call
+    return change(owner, "step", planted)
 
-    def wrong(self: Any, x: Any, *args: Any, **kwargs: Any) -> tf.Tensor:
-        params = right(self, x, *args, **kwargs)
-        return params - 0.01 * tf.reduce_mean(params, axis=0, keepdims=True)
 
-    with (
-        mock.patch.object(MADENetwork, "call", wrong),
-        pytest.raises(testing.CheckError, match=r"independent rows|leak"),
-    ):
-        testing.check_autoregressive(dist)
+def sampled(owner: Any, wrong: Callable[[tf.Tensor], tf.Tensor]) -> Any:
+    return change(owner, "_sample", lambda right: lambda self, *args: wrong(right(self, *args)))
 
 
-def test_an_unmasked_network_of_ones_own_is_found() -> None:
-    network = MaskedDense(3, [1, 1, 1], [1, 1, 1])
-    dist = randomize(tfar.Autoregressive(network, Bernoulli(), [3]))
-    with pytest.raises(testing.CheckError, match="leak: site 0 -> site 0"):
-        testing.check_autoregressive(dist)
+def scaled_quantile(owner: Any) -> Any:
+    return change(owner, "_standard_quantile", lambda right: lambda self, p: 1.1 * right(self, p))
 
 
-# Probabilities -------------------------------------------------------------------------------------------------------
+def averaged(wrong: Callable[[tf.Tensor], tf.Tensor]) -> Any:
+    """Another mean over the members of an ensemble, of scores `[members, ...]`."""
 
+    def planted(right: Any) -> Any:
+        return lambda self, score: wrong(tf.stack([score(self.member(k)) for k in range(self.num_members)]))
 
-def test_a_leaking_mask_is_not_normalised() -> None:
-    dist = plain("bernoulli")
-    with output_masks(lambda left, above: left <= above), pytest.raises(testing.CheckError, match="sum to 1"):
-        testing.check_normalized(dist)
+    return change(Ensemble, "log_mean_exp", planted)
 
 
-@pytest.mark.parametrize("fault", ["no log K", "mean of logs"])
-def test_an_unnormalised_ensemble_is_found(fault: str) -> None:
-    dist = plain("masks-3")
-
-    def wrong(self: Density, member_log_prob: Any) -> tf.Tensor:
-        members = tf.stack([member_log_prob(k) for k in range(self.network.num_members)])
-        return tf.reduce_logsumexp(members, 0) if fault == "no log K" else tf.reduce_mean(members, 0)
-
-    with mock.patch.object(Density, "_log_mean_exp", wrong), pytest.raises(testing.CheckError, match="sum to 1"):
-        testing.check_normalized(dist)
-
-
-def test_an_unnormalised_density_is_found() -> None:
-    dist = plain("laplaces-one-site")
-    right = type(dist.head)._standard_log_prob
-    with (
-        mock.patch.object(type(dist.head), "_standard_log_prob", lambda self, z: right(self, z) + 0.01),
-        pytest.raises(testing.CheckError, match="integrate to 1"),
-    ):
-        testing.check_normalized(dist)
-
-
-# Samples -------------------------------------------------------------------------------------------------------------
-
-
-def flipped(self: Any, params: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
-    return tf.cast(noise[..., 0] >= 0.97 * tf.sigmoid(-params[..., 0]) - 0.03, tf.float32)
-
-
-def test_a_biased_sampler_is_found() -> None:
-    dist = plain("bernoulli")
-    with mock.patch.object(Bernoulli, "_sample", flipped), pytest.raises(testing.CheckError, match="chi-square"):
-        testing.check_samples(dist, num_samples=8000, seed=5)
-
-
-def test_a_sampler_that_feeds_back_other_values_is_found() -> None:
-    """The value fed back is not the value returned: the fault of samplers that round at the end."""
-    dist = plain("categorical-scaled")
-    right = MADENetwork.step
-
-    def wrong(self: Any, state: Any, index: Any, x_previous: Any, weights: Any = None) -> Any:
-        return right(self, state, index, x_previous + 0.4, weights)
-
-    with mock.patch.object(MADENetwork, "step", wrong):
-        with pytest.raises(testing.CheckError, match="chi-square"):
-            testing.check_samples(dist, num_samples=8000, seed=5)
-        with pytest.raises(testing.CheckError, match="ancestral to give the samples of naive"):
-            testing.check_samplers_agree(dist)
-
-
-def test_samples_outside_the_support_are_found() -> None:
-    dist = plain("categorical-one-hot")
-    right = Categorical._sample
-    with (
-        mock.patch.object(Categorical, "_sample", lambda self, params, noise: right(self, params, noise) + 0.5),
-        pytest.raises(testing.CheckError, match=r"samples in 0 \.\. 2"),
-    ):
-        testing.check_samples(dist, num_samples=100)
-
-
-@pytest.mark.parametrize("name", ["normals", "laplaces-one-site"])
-def test_a_continuous_sampler_of_another_scale_is_found(name: str) -> None:
-    dist = plain(name)
-    kind = type(dist.head)
-    right = kind._standard_quantile
-    with (
-        mock.patch.object(kind, "_standard_quantile", lambda self, p: 1.1 * right(self, p)),
-        pytest.raises(testing.CheckError, match="chi-square"),
-    ):
-        testing.check_samples(dist, num_samples=8000, seed=5)
-
-
-def test_a_member_that_is_drawn_too_often_is_found() -> None:
-    dist = plain("masks-3-random-orders")
-    with (
-        mock.patch.object(Density, "_uniform_member", lambda self, noise: tf.zeros(tf.shape(noise), tf.int32)),
-        pytest.raises(testing.CheckError, match="chi-square"),
-    ):
-        testing.check_samples(dist, num_samples=8000, seed=5)
-
-
-@pytest.mark.parametrize("name", ["bernoulli", "normals"])
-def test_noise_that_is_shifted_by_a_site_is_found(name: str) -> None:
-    dist = plain(name)
-    right = samplers.naive
-    with (
-        mock.patch.object(samplers, "naive", lambda n, h, noise, *a, **k: right(n, h, tf.roll(noise, 1, 1), *a, **k)),
-        pytest.raises(testing.CheckError, match="give the samples of naive"),
-    ):
-        testing.check_samplers_agree(dist, num_samples=50)
-
-
-def test_a_fixed_point_that_stops_early_is_found() -> None:
-    dist = plain("bernoulli")
-    right = samplers.fixed_point
-
-    def wrong(network: Any, head: Any, noise: tf.Tensor, *args: Any, **kwargs: Any) -> Any:
-        values, passes = right(network, head, noise, *args, **kwargs)
-        x = tf.zeros([noise.shape[0], *network.event_shape])
-        first = head.sample(network(x), noise)
-        return tf.where(tf.range(noise.shape[0])[:, None] % 7 == 0, first, values), passes
-
-    with (
-        mock.patch.object(samplers, "fixed_point", wrong),
-        pytest.raises(testing.CheckError, match="fixed_point to give the samples of naive"),
-    ):
-        testing.check_samplers_agree(dist)
-
-
-# Steps ---------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", ["bernoulli", "masks-3-random-orders", "deep", "normals"])
-def test_a_step_off_by_one_is_found(name: str) -> None:
-    dist = plain(name)
-    right = MADENetwork._finish_units
-
-    def wrong(self: Any, layer: int, state: Any, index: Any, weights: Any) -> Any:
-        return right(self, layer, state, tf.maximum(index - 1, 0), weights)
-
-    with mock.patch.object(MADENetwork, "_finish_units", wrong), pytest.raises(testing.CheckError, match="step"):
-        testing.check_steps(dist)
-
-
-def test_a_whole_pass_that_forgets_the_order_is_found() -> None:
-    degrees = [3, 1, 2]
-    network = MaskedDense(3, degrees, degrees, strict=True)
-    dist = randomize(tfar.Autoregressive(network, Bernoulli(), [3], order=[1, 2, 0]))
-    testing.check_steps(dist)
-    with (
-        mock.patch.object(WholePassNetwork, "sites_at", lambda self, state, index: index),
-        pytest.raises(testing.CheckError, match="`sites_at` says"),
-    ):
-        testing.check_steps(dist)
-
-
-# Values --------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("fault", ["finite", "all rows"])
-def test_bad_values_that_stay_finite_or_spread_are_found(fault: str) -> None:
-    case: Case = BY_NAME["MADE-bernoulli"]
-
-    def wrong(valid: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
-        if fault == "finite":
-            return values
-        return tf.where(tf.reduce_all(valid), values, tf.constant(float("nan")))
-
-    with mock.patch.object(density, "_nan_unless", wrong), pytest.raises(AssertionError):
-        test_values.check_rows(case.make(), case, jit_compile=False)
-    with mock.patch.object(density, "_nan_unless", lambda valid, values: values), pytest.raises(pytest.fail.Exception):
-        test_values.test_bad_values_are_errors_eagerly(
-            case, lambda case, jit_compile: case.make().copy(jit_compile=jit_compile)
+def stops_early(right: Any) -> Any:
+    def fixed_point(member: Any, noise: Any, condition: Any = None) -> Any:
+        values, passes = right(member, noise, condition)
+        first = member.conditional.sample(
+            member.params(tf.zeros([len(noise), *member.network.event_shape]), condition), noise
         )
+        return tf.where(tf.range(len(noise))[:, None] % 7 == 0, first, values), passes
+
+    return fixed_point
+
+
+def draws_all_and_overwrites(right: Any) -> Any:
+    def ancestral(member: Any, noise: Any, condition: Any = None, given: Any = None, observed: Any = None) -> tf.Tensor:
+        values = right(member, noise, condition)
+        return values if given is None else tf.where(observed, given, values)
+
+    return ancestral
+
+
+def law(name: str, wrong: Change) -> Any:
+    return change(AutoregressiveLaw, name, wrong)
+
+
+def loss(wrong: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]) -> Any:
+    """Replaces the training loss `[B]` by `wrong(loss, x)`."""
+    return law("training_loss", lambda right: lambda self, x, *args: wrong(right(self, x, *args), x))
+
+
+def half_stopped(right: Any) -> Any:
+    def log_prob(self: Any, *args: Any) -> tf.Tensor:
+        return 0.5 * right(self, *args) + tf.stop_gradient(0.5 * right(self, *args))
+
+    return log_prob
+
+
+def declares(wrong: Callable[[np.ndarray], np.ndarray]) -> Any:
+    def planted(right: Any) -> Any:
+        def influences(self: Any, sites: Any = None, *args: Any, **kwargs: Any) -> np.ndarray:
+            found = wrong(right(self, None, *args, **kwargs))
+            return found if sites is None else found[sites]
+
+        return influences
+
+    return change(MADENetwork, "influences", planted)
+
+
+class Both:
+    """Two faults at once."""
+
+    def __init__(self, *faults: Any) -> None:
+        self.faults = faults
+
+    def __enter__(self) -> None:
+        for fault in self.faults:
+            fault.__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        for fault in reversed(self.faults):
+            fault.__exit__(*error)
+
+
+INFLUENCES = models.test_influences_equal_the_connectivity_of_the_case
+BITS, MASKS = "MADE-bernoulli", "MADE-masks-3-random-orders"
+FAULTS: dict[str, tuple[Callable[[Facts], None], str, Callable[[], Any]]] = {
+    # Dependences
+    "a leak": (INFLUENCES, BITS, lambda: params(lambda p, x: p + 0.1 * x[..., None])),
+    "a leak into one site": (
+        INFLUENCES,
+        BITS,
+        lambda: params(lambda p, x: p + tf.one_hot(1, 5)[:, None] * 0.1 * x[:, 3:4, None]),
+    ),
+    "a leak of one member": (
+        INFLUENCES,
+        MASKS,
+        lambda: of_member(2, lambda p, x: p + 0.1 * x[..., None]),
+    ),
+    "a leak in another order alone": (
+        INFLUENCES,
+        "OrderlessNADE-bernoulli",
+        lambda: change(orderless, "inverted", lambda right: lambda order: tf.range(5)),
+    ),
+    "a dead connection": (
+        INFLUENCES,
+        BITS,
+        lambda: of_inputs(lambda x, c: (x * np.float32([0, 1, 1, 1, 1]), c)),
+    ),
+    "a factorised network that declares no dependence": (
+        INFLUENCES,
+        BITS,
+        lambda: Both(of_inputs(lambda x, c: (0.0 * x, c)), declares(np.zeros_like)),
+    ),
+    "a dependence that is not declared": (
+        INFLUENCES,
+        BITS,
+        lambda: declares(lambda found: found & (np.arange(5) != 1)),
+    ),
+    "rows that see their mean": (
+        INFLUENCES,
+        BITS,
+        lambda: params(lambda p, x: p - 0.01 * tf.reduce_mean(p, axis=0, keepdims=True)),
+    ),
+    "the condition of the first row for all": (
+        INFLUENCES,
+        "MADE-conditional",
+        lambda: of_inputs(one_row_for_all(0)),
+    ),
+    "the condition of the last row for all": (
+        INFLUENCES,
+        "MADE-conditional",
+        lambda: of_inputs(one_row_for_all(-1)),
+    ),
+    # Probabilities
+    "another equation": (models.test_log_prob_equals_the_paper, BITS, lambda: params(lambda p, x: 1.001 * p)),
+    "a leak that is not normalised": (models.test_normalized, BITS, lambda: params(lambda p, x: p + x[..., None])),
+    "a density of another mass": (
+        models.test_normalized,
+        "RNADE-normals",
+        lambda: change(NormalMixture, "_standard_log_prob", lambda right: lambda self, z: right(self, z) + 0.01),
+    ),
+    "an ensemble without log K": (
+        models.test_normalized,
+        MASKS,
+        lambda: averaged(lambda s: tf.reduce_logsumexp(s, axis=0)),
+    ),
+    "an ensemble by the mean of logs": (
+        models.test_normalized,
+        MASKS,
+        lambda: averaged(lambda s: tf.reduce_mean(s, axis=0)),
+    ),
+    "shares that lack the mixture": (
+        models.test_site_log_probs_sum_to_log_prob,
+        MASKS,
+        lambda: change(Ensemble, "site_log_probs", lambda right: lambda self, *a: self.member(0).site_log_probs(*a)),
+    ),
+    # Draws
+    "a biased draw": (
+        models.test_samples_follow_log_prob,
+        BITS,
+        lambda: change(
+            Bernoulli,
+            "_sample",
+            lambda right: lambda self, p, u, *a: tf.cast(u[..., 0] >= 0.95 * tf.sigmoid(-p[..., 0]), tf.float32),
+        ),
+    ),
+    "draws outside the support": (
+        models.test_samples_follow_log_prob,
+        "MADE-categorical-one-hot",
+        lambda: sampled(Categorical, lambda x: x + 0.5),
+    ),
+    "normal draws of another scale": (
+        models.test_samples_follow_log_prob,
+        "RNADE-normals",
+        lambda: scaled_quantile(NormalMixture),
+    ),
+    "Laplace draws of another scale": (
+        models.test_samples_follow_log_prob,
+        "MADE-laplaces-one-site",
+        lambda: scaled_quantile(LaplaceMixture),
+    ),
+    "a member that is drawn too often": (
+        models.test_samples_follow_log_prob,
+        MASKS,
+        lambda: change(Ensemble, "select", lambda right: lambda self, noise: tf.zeros(tf.shape(noise), tf.int32)),
+    ),
+    "another value fed back than drawn": (
+        models.test_samples_follow_log_prob,
+        "MADE-categorical-scaled",
+        lambda: stepping(lambda state, index, x: (state, index, x + 0.4)),
+    ),
+    "completions that ignore what is observed": (
+        models.test_completions_follow_log_prob,
+        BITS,
+        lambda: change(samplers, "ancestral", draws_all_and_overwrites),
+    ),
+    "completions of another member": (
+        models.test_completions_follow_log_prob,
+        "strong",
+        lambda: change(Ensemble, "select_posterior", lambda right: lambda self, score, noise: self.select(noise)),
+    ),
+    # Ways
+    "a step off by one": (
+        models.test_steps_and_prefill_equal_the_pass,
+        BITS,
+        lambda: stepping(lambda state, index, x: (state, tf.maximum(index - 1, 0), x)),
+    ),
+    "a step without the last value": (
+        models.test_steps_and_prefill_equal_the_pass,
+        "NADE-bernoulli",
+        lambda: stepping(lambda state, index, x: (state, index, 0.0 * x), NADENetwork),
+    ),
+    "a prefix off by one": (
+        models.test_steps_and_prefill_equal_the_pass,
+        "OrderlessNADE-bernoulli",
+        lambda: change(
+            networks.AutoregressiveNetwork,
+            "prefill",
+            lambda right: lambda self, state, x, length: right(self, state, x, tf.maximum(length - 1, 0)),
+        ),
+    ),
+    "noise of the site before": (
+        models.test_samplers_agree,
+        BITS,
+        lambda: change(samplers, "naive", lambda right: lambda m, noise, *a: right(m, tf.roll(noise, 1, 1), *a)),
+    ),
+    "a fixed point that stops early": (
+        models.test_samplers_agree,
+        BITS,
+        lambda: change(samplers, "fixed_point", stops_early),
+    ),
+    "noise that ignores the value": (
+        models.test_noise_inverts_sampling,
+        BITS,
+        lambda: change(Bernoulli, "_noise", lambda right: lambda self, p, x, uniform, *a: uniform),
+    ),
+    "noise that is not uniform": (
+        models.test_noise_inverts_sampling,
+        BITS,
+        lambda: change(Bernoulli, "_noise", lambda right: lambda self, p, x, u, *a: right(self, p, x, 0.5 * u, *a)),
+    ),
+    # Training
+    "a loss that is no likelihood": (
+        models.test_training_loss_has_its_expectation,
+        BITS,
+        lambda: loss(lambda value, x: tf.reduce_sum((x - 0.5) ** 2, axis=-1)),
+    ),
+    "a loss of one member": (
+        models.test_training_loss_has_its_expectation,
+        "MADE-masks-3",
+        lambda: change(MADENetwork, "training_pass", lambda right: networks.AutoregressiveNetwork.training_pass),
+    ),
+    "a loss without the weights of the paper": (
+        models.test_training_loss_has_its_expectation,
+        "OrderlessNADE-bernoulli",
+        lambda: change(
+            orderless, "draw_known", lambda right: lambda *a: (right(*a)[0], tf.cast(right(*a)[1] > 0.0, tf.float32))
+        ),
+    ),
+    "a loss of random masks of another scale": (
+        models.test_training_loss_is_that_of_log_prob_if_masks_do_not_matter,
+        "MADE-agnostic",
+        lambda: loss(lambda value, x: 1.01 * value),
+    ),
+    "a gradient of half the size": (
+        models.test_gradients_are_true_and_reach_every_variable,
+        BITS,
+        lambda: law("log_prob", half_stopped),
+    ),
+    "a loss whose gradient is another one": (
+        models.test_gradients_are_true_and_reach_every_variable,
+        BITS,
+        lambda: loss(lambda value, x: value + 0.1 * (value - tf.stop_gradient(value))),
+    ),
+    "a variable without a gradient": (
+        models.test_gradients_are_true_and_reach_every_variable,
+        "OrderlessNADE-bernoulli",
+        lambda: change(
+            OrderlessNADENetwork, "_first_activations", lambda right: lambda *a: tf.stop_gradient(right(*a))
+        ),
+    ),
+}
+
+
+CASES = {**BY_NAME, "strong": made("masks-3-strong", num_masks=3, scale=2.5)}
+
+
+@functools.cache
+def require_without_fault(check: Callable[[Facts], None], name: str) -> None:
+    """Otherwise an assertion that always fails would pass for one that finds the fault."""
+    check(Facts(CASES[name]))
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_found(fault: str) -> None:
+    check, name, plant = FAULTS[fault]
+    require_without_fault(check, name)
+    with plant(), pytest.raises(AssertionError):
+        check(Facts(CASES[name]))
+
+
+def test_every_assertion_about_models_has_a_fault() -> None:
+    checks = {check for name, check in vars(models).items() if name.startswith("test_")}
+    assert {check for check, *_ in FAULTS.values()} == checks

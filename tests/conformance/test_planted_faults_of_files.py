@@ -1,5 +1,6 @@
-"""Planted faults, continued: exports, files, arguments and the seeds of rows."""
+"""Planted faults of exports, files, modes, arguments and the registry, each found by the test that should find it."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -11,12 +12,28 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 import tfar
-from tests.conformance import read_files, test_exports, test_files, test_values, test_ways
-from tests.conformance.test_planted_faults_of_modes import CASE, fresh
-from tfar.distributions import Autoregressive
+from tests import test_registry
+from tests.conformance import read_files, test_exports, test_files, test_modes, test_shell
+from tests.conformance.facts import Facts
+from tests.conformance.stub import STUB
+from tests.registry import BY_NAME, Case
+from tfar.distributions import Autoregressive, rows
+from tfar.laws import AutoregressiveLaw, autoregressive, ensemble
 from tfar.networks import AutoregressiveNetwork
+from tfar.training import DensityModel
 
+CASE: Case = BY_NAME["MADE-bernoulli"]
 Outputs = dict[str, np.ndarray]
+
+
+def fresh(case: Case, jit_compile: bool | None = None) -> Any:
+    """As the fixture `distributions`, without what others have traced."""
+    return case.make() if jit_compile is None else case.make().copy(jit_compile=jit_compile)
+
+
+def stub() -> Any:
+    return STUB.make().copy(jit_compile=False)
+
 
 # Exports -------------------------------------------------------------------------------------------------------------
 
@@ -26,11 +43,16 @@ class Served(test_exports.Exports):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(CASE, folder)
-        self.right = {f"{name}/{batch}": self.expected(name, batch) for name, batch in self.runs}
+        self.right = {f"{name}/{batch}": self._eager(name, self.batches[batch]) for name, batch in self.runs}
         self.served: Outputs = dict(self.right)
 
     def outputs(self, runtime: str) -> Outputs:
         return self.served
+
+    def with_input(self, name: str, **changed: Callable[[np.ndarray], np.ndarray]) -> Outputs:
+        """What a signature gives for other inputs."""
+        good = self.batches["good"]
+        return {f"{name}/good": self._eager(name, {**good, **{key: f(good[key]) for key, f in changed.items()}})}
 
 
 @pytest.fixture(scope="module")
@@ -38,24 +60,19 @@ def served(tmp_path_factory: Any) -> Served:
     return Served(tmp_path_factory.mktemp("served"))
 
 
-def of_other_seeds(served: Served) -> Outputs:
-    good = served.batches["good"]
-    return {"sample/good": served._eager("sample", {**good, "seed": good["seed"] + 1})}
-
-
-def of_mirrored_noise(served: Served) -> Outputs:
-    good = served.batches["good"]
-    return {"sample_from_noise/good": served._eager("sample_from_noise", {**good, "noise": 1.0 - good["noise"]})}
-
-
 TESTS = test_exports.TestExports()
-EXPORT_FAULTS = {
-    "another seed": (TESTS.test_every_signature_gives_what_the_distribution_gives, of_other_seeds),
-    "mirrored noise": (TESTS.test_every_signature_gives_what_the_distribution_gives, of_mirrored_noise),
-    "a signature that fails": (
-        TESTS.test_every_signature_gives_what_the_distribution_gives,
-        lambda served: {"error/complete": np.array("no kernel")},
+EQUAL = TESTS.test_every_signature_gives_what_the_distribution_gives
+EXPORT_FAULTS: dict[str, tuple[Any, Callable[[Served], Outputs]]] = {
+    "samples of another seed": (EQUAL, lambda served: served.with_input("sample", seed=lambda s: s + 1)),
+    "mirrored noise": (EQUAL, lambda served: served.with_input("sample_from_noise", noise=lambda u: 1.0 - u)),
+    "completions of another seed": (EQUAL, lambda served: served.with_input("complete", seed=lambda s: s + 1)),
+    "completions of a part alone": (EQUAL, lambda served: served.with_input("complete", observed=lambda o: 0.0 * o)),
+    "a score that is off": (EQUAL, lambda served: {"log_prob/good": served.right["log_prob/good"] + 0.01}),
+    "a score of all of a part": (
+        EQUAL,
+        lambda served: {"observed_log_prob/good": served.right["log_prob/good"]},
     ),
+    "a signature that fails": (EQUAL, lambda served: {"error/complete": np.array("no kernel")}),
     "a bad row that spreads": (
         TESTS.test_a_bad_value_makes_its_own_row_nan,
         lambda served: {"site_log_probs/bad": np.full_like(served.right["site_log_probs/bad"], np.nan)},
@@ -83,24 +100,6 @@ def test_a_fault_of_an_export_is_found(served: Served, fault: str) -> None:
     served.served = {**served.right, **wrong(served)}
     with pytest.raises(AssertionError):
         check(served, CASE, "cpp")
-
-
-@pytest.mark.parametrize("name", ["serving_default", "log_prob"])
-def test_a_served_score_that_is_not_log_prob_is_found(served: Served, name: str) -> None:
-    served.served = dict(served.right)
-    test_exports.test_what_is_served_as_the_score_is_log_prob(served, CASE)
-    served.served = {**served.right, f"{name}/good": served.right[f"{name}/good"] + 0.01}
-    with pytest.raises(AssertionError):
-        test_exports.test_what_is_served_as_the_score_is_log_prob(served, CASE)
-
-
-@pytest.mark.parametrize("wrong", [of_other_seeds, of_mirrored_noise])
-def test_served_samples_that_are_not_those_of_the_distribution_are_found(served: Served, wrong: Any) -> None:
-    served.served = dict(served.right)
-    test_exports.test_the_distribution_itself_samples_what_is_served(served, CASE)
-    served.served = {**served.right, **wrong(served)}
-    with pytest.raises(AssertionError):
-        test_exports.test_the_distribution_itself_samples_what_is_served(served, CASE)
 
 
 @pytest.mark.parametrize("rows", [-1, 1])
@@ -137,31 +136,120 @@ def test_a_checkpoint_without_the_layers_in_lists_is_found(tmp_path: Path) -> No
     children = keras.layers.Layer._trackable_children
     hidden = mock.patch.object(AutoregressiveNetwork, "_trackable_children", children)
     with hidden, pytest.raises(AssertionError):
-        test_files.test_checkpoints_hold_every_variable(CASE, fresh, tmp_path)
+        test_files.test_checkpoints_hold_every_variable(CASE, tmp_path)
 
 
 def test_a_reader_that_starts_from_the_weights_of_the_file_is_found() -> None:
-    with mock.patch("tests.registry.randomize", lambda dist, **_: dist), pytest.raises(AssertionError):
+    with mock.patch("tests.conformance.test_files.randomize", lambda dist, **_: dist), pytest.raises(AssertionError):
         test_files.test_the_reader_starts_from_other_weights(CASE, fresh)
 
 
-# Arguments and seeds -------------------------------------------------------------------------------------------------
+# Modes ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("position", "mode"), enumerate(["eager", "graph", "XLA", "without XLA", "vectorized_map"], start=1)
+)
+def test_a_mode_that_scores_otherwise_is_found(position: int, mode: str) -> None:
+    """Every mode traces the score once, in the order of the test; one of the traces is off."""
+    right, traces = AutoregressiveLaw.log_prob, iter(range(100))
+
+    def wrong(self: Any, *args: Any) -> tf.Tensor:
+        return right(self, *args) + (0.01 if next(traces) == position else 0.0)
+
+    with mock.patch.object(AutoregressiveLaw, "log_prob", wrong), pytest.raises(AssertionError, match=rf"\n{mode}\n"):
+        test_modes.test_log_prob_agrees(CASE, fresh)
+
+
+@pytest.mark.parametrize(("position", "mode"), [(1, "graph"), (2, "XLA")])
+def test_a_mode_that_draws_otherwise_is_found(position: int, mode: str) -> None:
+    right, traces = AutoregressiveLaw.sample, iter(range(100))
+
+    def wrong(self: Any, *args: Any, **kwargs: Any) -> tf.Tensor:
+        values = right(self, *args, **kwargs)
+        return values[::-1] if next(traces) == position else values
+
+    with mock.patch.object(AutoregressiveLaw, "sample", wrong), pytest.raises(AssertionError, match=mode):
+        test_modes.test_samples_agree(CASE, fresh)
+
+
+@pytest.mark.slow(ci=True)
+def test_a_loss_that_each_replica_averages_for_itself_is_found() -> None:
+    with mock.patch.object(DensityModel, "_global_sum", lambda self, values: values), pytest.raises(AssertionError):
+        test_modes.test_two_replicas_equal_one_device(CASE)
+
+
+def test_a_compiled_train_step_that_differs_is_found() -> None:
+    right, traces = AutoregressiveLaw.training_loss, iter(range(100))
+
+    def wrong(self: Any, *args: Any) -> tf.Tensor:
+        return right(self, *args) * (1.1 if next(traces) else 1.0)
+
+    with mock.patch.object(AutoregressiveLaw, "training_loss", wrong), pytest.raises(AssertionError):
+        test_modes.test_a_compiled_train_step_equals_an_uncompiled_one(CASE)
+
+
+def test_scores_in_half_precision_are_found(dtype_policy: Any) -> None:
+    right = AutoregressiveLaw.log_prob
+    wrong = lambda self, *args: tf.cast(right(self, *args), tf.float16)  # noqa: E731
+    with mock.patch.object(AutoregressiveLaw, "log_prob", wrong), pytest.raises(AssertionError):
+        test_modes.test_half_precision_scores_in_float32(CASE, dtype_policy, "mixed_float16")
+
+
+# Shell ---------------------------------------------------------------------------------------------------------------
+
+
+def half_of_prefixes(self: AutoregressiveLaw, observed: tf.Tensor, shift: int) -> tf.Tensor:
+    """Whether what is observed is decided no later than `shift` steps after the first step that is not."""
+    steps = tf.constant(self.network.step_of_site[0])
+    first_missing = tf.reduce_min(tf.where(observed, tf.shape(observed)[1], steps), axis=-1)
+    return tf.reduce_max(tf.where(observed, steps, -1), axis=-1) <= first_missing + shift
+
+
+@pytest.mark.parametrize("shift", [-1, 1])
+def test_prefixes_off_by_a_step_are_found(shift: int) -> None:
+    wrong = lambda self, observed: half_of_prefixes(self, observed, shift)  # noqa: E731
+    with mock.patch.object(AutoregressiveLaw, "_is_prefix", wrong), pytest.raises(AssertionError):
+        test_shell.test_the_law_allows_prefixes_alone([0, 0, 1, 1, 2], Facts(STUB))
+
+
+def test_shares_that_are_gathered_by_the_order_are_found() -> None:
+    """The order of the stub is not its own inverse."""
+    facts = Facts(STUB)
+    with mock.patch.object(ensemble, "inverted", lambda order: order), pytest.raises(AssertionError):
+        test_shell.test_shares_of_sites_are_conditionals_of_the_enumerated_law(
+            facts, facts.dist.copy(jit_compile=False)
+        )
+
+
+@pytest.mark.parametrize("fault", ["finite", "all rows"])
+def test_bad_rows_that_stay_finite_or_spread_are_found(fault: str) -> None:
+    def wrong(valid: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+        return values if fault == "finite" else tf.where(tf.reduce_all(valid), values, tf.constant(float("nan")))
+
+    with mock.patch.object(autoregressive, "_nan_unless", wrong), pytest.raises(AssertionError):
+        test_shell.test_bad_rows_are_nan_alone_in_a_graph(stub(), jit_compile=False)
+
+
+def test_bad_values_without_an_error_are_found() -> None:
+    unchecked = mock.patch("tfar.distributions.autoregressive.refuse_bad_rows", lambda *args, **kwargs: None)
+    with unchecked, pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
+        test_shell.test_bad_values_are_errors_eagerly(stub())
 
 
 @pytest.mark.parametrize(
     "check",
     [
-        test_values.test_bad_shapes_are_errors,
-        test_values.test_bad_dtypes_are_errors,
-        test_values.test_bad_conditions_are_errors,
-        test_values.test_bad_orders_methods_and_seeds_are_errors,
+        test_shell.test_bad_shapes_are_errors,
+        test_shell.test_bad_dtypes_are_errors,
+        test_shell.test_bad_conditions_are_errors,
+        test_shell.test_bad_orders_methods_and_seeds_are_errors,
     ],
     ids=lambda check: check.__name__,
 )
 def test_a_distribution_that_takes_anything_is_found(check: Any) -> None:
-    lenient = mock.Mock(num_sites=fresh(CASE).num_sites)
     with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
-        check(CASE, lambda case, jit_compile: lenient)
+        check(mock.Mock(num_sites=4))
 
 
 def test_a_cast_that_loses_values_is_found() -> None:
@@ -172,25 +260,50 @@ def test_a_cast_that_loses_values_is_found() -> None:
         return right(self, value if value.dtype.kind == "f" else np.zeros_like(value), **kwargs)
 
     with mock.patch.object(Autoregressive, "log_prob", wrong), pytest.raises(AssertionError):
-        test_values.test_integers_and_booleans_are_cast(CASE, fresh)
+        test_shell.test_integers_and_booleans_are_cast(stub())
 
 
-def test_what_is_not_observed_but_scored_is_found() -> None:
+def test_a_score_of_what_is_not_observed_is_found() -> None:
     right = Autoregressive.log_prob
 
     def wrong(self: Autoregressive, value: Any, observed: Any = None, **kwargs: Any) -> tf.Tensor:
         return right(self, value, **kwargs)
 
     with mock.patch.object(Autoregressive, "log_prob", wrong), pytest.raises((AssertionError, ValueError)):
-        test_values.test_bad_values_that_are_not_observed_do_not_matter(CASE, fresh)
+        test_shell.test_bad_values_that_are_not_observed_do_not_matter(stub())
+
+
+def test_rows_in_another_order_of_axes_are_found() -> None:
+    def wrong(values: tf.Tensor, lead: Any) -> tf.Tensor:
+        trailing = list(range(values.shape.rank - 1))
+        turned = tf.reshape(values, [*lead[::-1], *values.shape[1:]])
+        return tf.transpose(turned, [*reversed(range(len(lead))), *(len(lead) + axis for axis in trailing)])
+
+    with mock.patch.object(rows, "unflatten", wrong), pytest.raises(AssertionError):
+        test_shell.test_leading_axes(stub(), (2, 3))
 
 
 def test_seeds_of_rows_that_depend_on_their_number_are_found() -> None:
     right = tfar.random.row_seeds
-
-    def wrong(seed: Any, num_rows: Any, first: Any = 0) -> tf.Tensor:
-        return right(seed, num_rows, first + num_rows)
-
-    test_ways.test_rows_of_a_sample_come_from_row_seeds(CASE, fresh)
+    wrong = lambda seed, num_rows, first=0: right(seed, num_rows, first + num_rows)  # noqa: E731
     with mock.patch.object(tfar.random, "row_seeds", wrong), pytest.raises(AssertionError):
-        test_ways.test_rows_of_a_sample_come_from_row_seeds(CASE, fresh)
+        test_shell.test_a_row_of_a_sample_depends_on_its_seed_and_condition_alone(stub())
+
+
+# Registry ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_distribution_without_a_case_is_found() -> None:
+    with mock.patch.object(test_registry, "CASES", []), pytest.raises(AssertionError, match="add a Case of MADE"):
+        test_registry.test_every_public_distribution_has_a_main_case("MADE")
+
+
+def test_a_public_distribution_that_is_not_autoregressive_is_found() -> None:
+    class Tree(tfar.distributions.base.Shell):
+        """No subclass of Autoregressive."""
+
+    with mock.patch.object(tfar.distributions, "Tree", Tree, create=True):
+        names = mock.patch.object(tfar.distributions, "__all__", [*tfar.distributions.__all__, "Tree"])
+        with names, pytest.raises(AssertionError, match="add a Case of Tree"):
+            for name in test_registry.public_distributions():
+                test_registry.test_every_public_distribution_has_a_main_case(name)

@@ -280,6 +280,11 @@ class Shell(tfd.Distribution):  # type: ignore[name-defined]
         items = rows.condition_items(self._condition, self._conditional_shape)
         return self.given(rows.pack_condition([sliced(*item) for item in items], self._conditional_shape))
 
+    def _trackable_children(self, save_type: str = "checkpoint", **kwargs: Any) -> dict[str, Any]:
+        """Lists what `tf.train.Checkpoint` stores: the layers, and not their weights a second time."""
+        children = super()._trackable_children(save_type, **kwargs)
+        return {name: child for name, child in children.items() if name != "_weights" or save_type != "checkpoint"}
+
     def __copy__(self) -> Self:
         return self._clone()
 
