@@ -261,3 +261,16 @@ def test_none_follows_the_global_seed():
     first = random.as_seed(None).numpy()
     tf.random.set_seed(1)
     np.testing.assert_array_equal(random.as_seed(None), first)
+
+
+def test_numbers_of_an_endless_sequence_depend_on_their_place_alone():
+    seeds = random.row_seeds(3, 4)
+    whole = random.uniform_at(seeds, tf.range(7), random.Stream.NOISE)
+    own = np.array([[6, 0], [1, 1], [3, 5], [2, 4]])
+    np.testing.assert_array_equal(
+        random.uniform_at(seeds, own, random.Stream.NOISE), np.take_along_axis(np.asarray(whole), own, axis=1)
+    )
+    # The first word of the same block of Threefry, of which `uniform` takes both.
+    half = random.uniform(seeds, 14, random.Stream.NOISE)[:, :7]
+    np.testing.assert_array_equal(whole, half)
+    assert not np.any(whole == random.uniform_at(seeds, tf.range(7), random.Stream.LATENT))

@@ -10,8 +10,8 @@ from tfar.laws import samplers
 
 CASES = {
     "bernoulli": lambda: tfar.MADE([7], [20], order="random", jit_compile=False),
-    "categorical": lambda: tfar.MADE([5], [20, 10], tfar.heads.Categorical(4), "reverse", jit_compile=False),
-    "normals": lambda: tfar.MADE([4], [16], tfar.heads.NormalMixture(2), jit_compile=False),
+    "categorical": lambda: tfar.MADE([5], [20, 10], head=tfar.heads.Categorical(4), order="reverse", jit_compile=False),
+    "normals": lambda: tfar.MADE([4], [16], head=tfar.heads.NormalMixture(2), jit_compile=False),
     "members": lambda: tfar.MADE([5], [16], order="random", num_masks=3, jit_compile=False),
 }
 

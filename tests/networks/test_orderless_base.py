@@ -11,7 +11,7 @@ import tfar
 from tests.parameters import few_by_default
 from tests.registry import randomize
 from tfar import random
-from tfar.networks.base import flatten_condition
+from tfar.networks.conditions import flatten_condition
 from tfar.networks.orderless import OrderlessNetwork, draw_known
 
 
@@ -19,7 +19,6 @@ from tfar.networks.orderless import OrderlessNetwork, draw_known
 class Plain(OrderlessNetwork):
     """One hidden layer on values and mask."""
 
-    weight_attributes = ("hidden", "outputs")
     params_size = 1
 
     def build(self, input_shape=None):
@@ -36,9 +35,9 @@ class Plain(OrderlessNetwork):
         return self.outputs(self.hidden(tf.concat(parts, axis=1)))[..., None]
 
 
-def make(**kwargs):
+def make(num_orders=1, **kwargs):
     network = Plain(**{"event_shape": (5,), **kwargs})
-    return randomize(tfar.Autoregressive(network, tfar.heads.Bernoulli()))
+    return randomize(tfar.Autoregressive(network, tfar.heads.Bernoulli(), orders=num_orders))
 
 
 EVENTS = np.array(list(itertools.product([0, 1], repeat=5)), np.float32)
@@ -63,10 +62,21 @@ def test_a_pass_is_all_it_takes(kwargs):
 
 @pytest.mark.parametrize("chunk_rows", [1, 7, 64, 96, 1000])
 def test_chunks_do_not_change_the_parameters(chunk_rows, monkeypatch):
-    dist = make(num_orders=2)
-    expected = dist.network(EVENTS, member=1)
+    network, order = make().network, tf.constant([2, 0, 4, 1, 3])
+    expected = network(EVENTS, order=order)
     monkeypatch.setattr(Plain, "chunk_rows", chunk_rows)
-    np.testing.assert_allclose(dist.network(EVENTS, member=1), expected, atol=1e-5)
+    np.testing.assert_allclose(network(EVENTS, order=order), expected, atol=1e-5)
+
+
+def test_orders_of_rows_give_the_parameters_of_each_order():
+    network = make(conditional_shape=(2,)).network
+    orders = np.array([[2, 0, 4, 1, 3], [0, 1, 2, 3, 4], [4, 3, 1, 0, 2]], np.int32)
+    x, condition = tf.constant(EVENTS[[3, 17, 30]]), tf.constant([[0.5, 1.0], [-1.0, 0.0], [2.0, 0.3]])
+    found = network(x, condition, order=tf.constant(orders))
+    for row, order in enumerate(orders):
+        own = slice(row, row + 1)
+        expected = network(x[own], condition[own], order=tf.constant(order))
+        np.testing.assert_allclose(found[row], expected[0], atol=1e-5)
 
 
 def exact_loss(dist, x, observed):
@@ -112,12 +122,12 @@ def test_with_orders_shares_the_weights():
     c = np.ones([32, 2], np.float32)
     more = dist.with_orders(5)
     assert more.num_members == 5 and dist.num_members == 2
-    np.testing.assert_array_equal(more.network.orders[:2], dist.network.orders)
+    np.testing.assert_array_equal(more.law.orders[:2], dist.law.orders)
     assert {id(v) for v in more.variables} == {id(v) for v in dist.variables}
     np.testing.assert_allclose(
         more.with_orders(2).log_prob(EVENTS, conditional_input=c), dist.log_prob(EVENTS, conditional_input=c), rtol=1e-6
     )
-    alone = [np.asarray(more.with_order(o).log_prob(EVENTS, conditional_input=c)) for o in more.network.orders]
+    alone = [np.asarray(more.with_order(o).log_prob(EVENTS, conditional_input=c)) for o in more.law.orders]
     mean = np.log(np.mean(np.exp(alone), axis=0))
     np.testing.assert_allclose(more.log_prob(EVENTS, conditional_input=c), mean, rtol=1e-5)
     assert more.with_order("natural").num_members == 1
@@ -133,5 +143,5 @@ def test_bad_orders_are_errors(orders):
 
 
 def test_other_models_have_no_orders_to_choose():
-    with pytest.raises(ValueError, match="MADENetwork has weights or masks for its own alone"):
+    with pytest.raises(ValueError, match="MADE has masks or weights for its own orders"):
         tfar.MADE([5], [6]).with_orders(2)

@@ -51,7 +51,7 @@ def test_log_prob_equals_the_paper(case: Case, distributions: Any) -> None:
     expected = []
     for row in range(3):
         own = features_of(condition, row)
-        of_orders = [order_log_prob(dist, x[row], own, order) for order in dist.network.orders]
+        of_orders = [order_log_prob(dist, x[row], own, order) for order in dist.law.orders]
         expected.append(np.logaddexp.reduce(of_orders) - np.log(len(of_orders)))
     np.testing.assert_allclose(dist.log_prob(x, conditional_input=condition), expected, rtol=2e-5, atol=2e-5)
 

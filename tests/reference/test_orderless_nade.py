@@ -34,7 +34,7 @@ def weights(dist):
 
 
 def test_log_prob_of_orders(dist, weights):
-    expected = [reference.ensemble_log_prob(weights, x, dist.network.orders) for x in EVENTS]
+    expected = [reference.ensemble_log_prob(weights, x, dist.law.orders) for x in EVENTS]
     np.testing.assert_allclose(dist.log_prob(EVENTS), expected, rtol=1e-5)
     expected = [reference.log_prob(weights, x, [3, 1, 0, 2]) for x in EVENTS]
     np.testing.assert_allclose(dist.with_order([3, 1, 0, 2]).log_prob(EVENTS), expected, rtol=1e-5)
@@ -45,7 +45,7 @@ def test_completions_and_marginals_put_what_is_observed_first(dist, weights):
     expected = []
     for x in EVENTS:
         parts = []
-        for order in dist.network.orders:
+        for order in dist.law.orders:
             first = [site for site in order if observed[site]]
             known, total = np.zeros(SIZE), 0.0
             for site in first:

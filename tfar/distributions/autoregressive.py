@@ -37,7 +37,8 @@ class Autoregressive(Shell):
         event_shape: shape of one event. May be left out if the network is an `AutoregressiveNetwork`.
         conditional_shape: shape of the conditional input of one row, a dict of shapes, or None.
         order: the order that a Keras network respects: "natural", "reverse" or a permutation of the sites.
-        orders: None, or ints `[K, num_sites]`: orders whose probabilities `log_prob` averages, with a network for any order.
+        orders: None, or with a network for any order int K for K random orders, or ints `[K, num_sites]`: the orders whose
+            probabilities `log_prob` averages.
         jit_compile: bool. Compile eager calls with XLA.
         name: str.
 
@@ -79,6 +80,12 @@ class Autoregressive(Shell):
                 f"Expected a network with {head.params_size} parameters for a site of shape {head.site_shape}, as "
                 f"{type(head).__name__} has; received {network.params_size} for {network.site_shape}."
             )
+        if orders is not None:
+            if not network.any_order or network.num_members > 1:
+                raise ValueError(
+                    f"Expected no `orders`, as {type(network).__name__} has masks or weights for its own; received {orders!r}."
+                )
+            orders = site_orders.members(orders, network.num_sites, getattr(network, "seed", 0))
         law = AutoregressiveLaw(network, head, orders=orders)
         layers = {"network": network, "head": head}
         if isinstance(network, WholePassNetwork | FactorizedNetwork):  # They hold a Keras network of the user's.

@@ -6,7 +6,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfar import orders as site_orders
 from tfar.distributions.arguments import check_head, checked_conditional_shape, class_inputs, shape_tuple
 from tfar.distributions.autoregressive import Autoregressive
 from tfar.heads import Bernoulli, Head
@@ -105,7 +104,6 @@ class ConvNADE(Autoregressive):
             **class_inputs(head, one_hot_inputs),
         )
         members = check_positive_int("num_orders", num_orders) if orders is None else orders
-        members = site_orders.members(members, network.num_sites, network.seed)
         super().__init__(network, head, orders=members, jit_compile=jit_compile, name=name)
 
 

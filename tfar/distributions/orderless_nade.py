@@ -5,7 +5,6 @@ from typing import Any
 
 import keras
 
-from tfar import orders as site_orders
 from tfar.distributions.arguments import (
     check_head,
     check_rate,
@@ -109,5 +108,4 @@ class OrderlessNADE(Autoregressive):
             **class_inputs(head, one_hot_inputs),
         )
         members = check_positive_int("num_orders", num_orders) if orders is None else orders
-        members = site_orders.members(members, network.num_sites, network.seed)
         super().__init__(network, head, orders=members, jit_compile=jit_compile, name=name)

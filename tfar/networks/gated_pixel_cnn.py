@@ -137,9 +137,6 @@ class GatedPixelCNNNetwork(MaskedRasterNetwork):
             conditional_input = tf.nest.map_structure(keep, conditional_input)
         return super().training_pass(x, conditional_input, seed)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "condition_dropout": self.condition_dropout}
-
 
 def gate(features: tf.Tensor, half: int | None = None) -> tf.Tensor:
     """tanh(a) * sigmoid(b) of the two halves of the features, or of each group of `2 * half` features."""

@@ -83,12 +83,3 @@ class MaskedRasterNetwork(RasterNetwork, abc.ABC):
         sites = [pixel * groups + group for pixel in pixels for group in range(groups)][1:]
         counts = self.influences(sites).sum(axis=1)
         return [site for site, count in zip(sites, counts, strict=True) if count == 0]
-
-    def get_config(self) -> dict[str, Any]:
-        names = ("filters", "num_blocks", "num_classes", "one_hot")
-        sizes = ("first_kernel_size", "kernel_size", "output_filters")
-        return {
-            **super().get_config(),
-            **{name: getattr(self, name) for name in names},
-            **{name: list(getattr(self, name)) for name in sizes},
-        }

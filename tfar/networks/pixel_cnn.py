@@ -62,6 +62,3 @@ class PixelCNNNetwork(MaskedRasterNetwork):
                 inside = run(layer, run(tf.nn.relu, inside))
             features = features + inside if self.use_residual else inside
         return self._outputs(run, features)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "use_residual": self.use_residual}

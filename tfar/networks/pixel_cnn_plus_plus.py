@@ -136,8 +136,3 @@ class PixelCNNPlusPlusNetwork(RasterNetwork):
             raise ValueError("Expected a network with `use_weight_norm` and `use_data_init`; received one without.")
         self._pass(Parallel(initialize=True), x, conditional_input)
         self.data_init_pending.assign(tf.zeros([]))
-
-    def get_config(self) -> dict[str, Any]:
-        names = ("low", "high", "filters", "num_blocks", "num_levels", "activation", "use_weight_norm", "use_data_init")
-        own = {name: getattr(self, name) for name in names}
-        return {**super().get_config(), **own, "kernel_size": list(self.kernel_size)}

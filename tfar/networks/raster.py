@@ -273,13 +273,6 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
         inputs = self.encode(tf.cast(x, tf.float32))
         return tf.where(is_known, inputs, tf.zeros_like(inputs))
 
-    def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        del config["site_shape"]
-        names = ("params_size", "dropout_rate", "seed")
-        initializer = keras.initializers.serialize(self.kernel_initializer)
-        return {**config, **{name: getattr(self, name) for name in names}, "kernel_initializer": initializer}
-
 
 def _conditions(state: State) -> State:
     return {name: value for name, value in state.items() if name.startswith("condition")}
