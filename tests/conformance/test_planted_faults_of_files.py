@@ -13,12 +13,12 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 import tfar
 from tests import test_registry
-from tests.conformance import read_files, test_exports, test_files, test_modes, test_shell
+from tests.conformance import read_files, test_exports, test_files, test_latent_models, test_modes, test_shell
 from tests.conformance.facts import Facts
 from tests.conformance.stub import STUB
 from tests.registry import BY_NAME, Case
 from tfar.distributions import Autoregressive, rows
-from tfar.laws import AutoregressiveLaw, autoregressive, ensemble
+from tfar.laws import AutoregressiveLaw, LatentVariableLaw, autoregressive, ensemble
 from tfar.networks import AutoregressiveNetwork
 from tfar.training import DensityModel
 
@@ -307,3 +307,38 @@ def test_a_public_distribution_that_is_not_autoregressive_is_found() -> None:
         with names, pytest.raises(AssertionError, match="add a Case of Tree"):
             for name in test_registry.public_distributions():
                 test_registry.test_every_public_distribution_has_a_main_case(name)
+
+
+# Latent variables ----------------------------------------------------------------------------------------------------
+
+LATENT = BY_NAME["LatentVariable-bits"]
+LATENT_FAULTS: dict[str, tuple[Any, str, Callable[[Any], Any]]] = {
+    "a bound without the prior": (
+        test_latent_models.test_bounds_rise_to_the_log_probability,
+        "elbo",
+        lambda right: lambda self, seeds, x: right(self, seeds, x) - self.prior.log_prob(self.encode(seeds, x)),
+    ),
+    "a bound of one sample for many": (
+        test_latent_models.test_bounds_rise_to_the_log_probability,
+        "importance_log_prob",
+        lambda right: lambda self, seeds, x, count: self.elbo(seeds, x),
+    ),
+    "samples of one latent": (
+        test_latent_models.test_samples_follow_the_enumerated_marginal,
+        "sample",
+        lambda right: lambda self, seeds: self.decoder.sample(seeds, tf.ones([len(seeds), 2])),
+    ),
+    "an encoder that does not learn": (
+        test_latent_models.test_every_variable_gets_a_gradient,
+        "training_loss",
+        lambda right: lambda self, x, *args: -self.decoder.log_prob(x, tf.ones([len(x), 2])),
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", LATENT_FAULTS)
+def test_a_fault_of_a_latent_variable_model_is_found(fault: str) -> None:
+    check, name, wrong = LATENT_FAULTS[fault]
+    right = getattr(LatentVariableLaw, name)
+    with mock.patch.object(LatentVariableLaw, name, wrong(right)), pytest.raises(AssertionError):
+        check(LATENT)

@@ -10,10 +10,7 @@ import pytest
 
 import tfar
 from tests.reference import receptive_fields
-from tests.registry import CASES, Case
 
-MODELS = ("PixelCNN", "GatedPixelCNN", "PixelCNNPlusPlus")
-PIXEL_CASES = [case for case in CASES if case.name.split("-")[0] in MODELS]
 LARGER = {
     "PixelCNN": lambda: tfar.PixelCNN([5, 6, 2], 4, num_blocks=2, first_kernel_size=(4, 3), kernel_size=(2, 3)),
     "GatedPixelCNN": lambda: tfar.GatedPixelCNN([5, 7], 2, num_blocks=2, first_kernel_size=(5, 2), kernel_size=(3, 3)),
@@ -35,12 +32,6 @@ def of_paper(dist: Any) -> np.ndarray:
     sizes = network.first_kernel_size, network.kernel_size, network.num_blocks
     is_gated = isinstance(dist, tfar.GatedPixelCNN)
     return (receptive_fields.gated_pixel_cnn if is_gated else receptive_fields.pixel_cnn)(x, *sizes)
-
-
-@pytest.mark.parametrize("case", PIXEL_CASES, ids=lambda case: case.name)
-def test_declared_influences_are_those_of_the_paper(case: Case, distributions: Any) -> None:
-    dist = distributions(case, jit_compile=False)
-    np.testing.assert_array_equal(dist.network.influences(), of_paper(dist))
 
 
 @pytest.mark.parametrize("name", LARGER)
