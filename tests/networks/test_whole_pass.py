@@ -37,11 +37,11 @@ def test_steps_give_the_parameters_of_a_pass(conditional_shape):
     x = np.random.default_rng(0).normal(size=(2, 4)).astype(np.float32)
     parallel = network(x, c)
     assert parallel.shape == [2, 4, 2]
-    state, previous = network.start(2, c), tf.zeros([2])
+    state, previous = network.start(2, c), tf.zeros([2, 1])
     for t, site in enumerate(ORDER):
         params, state = network.step(state, tf.constant(t), previous)
-        np.testing.assert_allclose(params, parallel[:, site], rtol=1e-5, atol=1e-6)
-        previous = tf.constant(x[:, site])
+        np.testing.assert_allclose(params[:, 0], parallel[:, site], rtol=1e-5, atol=1e-6)
+        previous = tf.constant(x[:, site : site + 1])
 
 
 def test_errors_and_config():

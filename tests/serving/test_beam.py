@@ -93,7 +93,7 @@ def test_the_handler_keeps_the_version_that_was_newest(beam, dist, export):
 def test_what_cannot_be_scored_is_refused(beam, export, tmp_path):
     from tfar.serving.beam import LogProbModelHandler
 
-    with pytest.raises(ValueError, match="is no export"):
+    with pytest.raises(ValueError, match="is not an export"):
         LogProbModelHandler(tmp_path)
     with pytest.raises(ValueError, match=r"1 <= min_batch_size <= max_batch_size; received 10 and 5"):
         LogProbModelHandler(export, min_batch_size=10, max_batch_size=5)

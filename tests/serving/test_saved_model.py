@@ -274,7 +274,7 @@ def test_warm_up_records_are_read_as_they_were_written(version):
 
 FAULTS = {
     "complete": lambda law: lambda seeds, x, observed, condition=None: law.sample(seeds, condition),
-    "sample": lambda law: lambda seeds, condition=None: law.sample(seeds + 1, condition),
+    "sample": lambda law: lambda seeds, condition=None, *rest: law.sample(seeds + 1, condition, *rest),
     "observed_log_prob": lambda law: lambda x, observed, condition=None: law.log_prob(x, condition),
     "log_prob": lambda law: lambda x, condition=None: law.log_prob(x, condition) + 0.01,
     "site_log_probs": lambda law: lambda x, condition=None: tf.reverse(law.site_log_probs(x, condition), [1]),

@@ -125,7 +125,7 @@ def test_a_conditional_model_takes_a_dataset_of_dicts(shape, tmp_path, tmp_path_
     dataset = tf.data.Dataset.from_tensor_slices({"value": ROWS, "conditional_input": condition}).batch(64)
     done = score(folder, dataset, tmp_path / "scores.npy")
     np.testing.assert_allclose(np.load(done.path), dist.log_prob(ROWS, conditional_input=condition), rtol=1e-5)
-    with pytest.raises(ValueError, match=r"a conditional model takes rows with conditional_.*; received value"):
+    with pytest.raises(ValueError, match=r"a conditional model with conditional_.*; received value"):
         score(folder, tf.data.Dataset.from_tensor_slices(ROWS).batch(64), tmp_path / "none.npy")
     assert os.listdir(tmp_path) == ["scores.npy"]
 
@@ -296,7 +296,7 @@ def test_what_cannot_be_scored_is_refused_and_leaves_nothing(export, data, tmp_p
     out = tmp_path / "out" / "scores.npy"
     with pytest.raises(ValueError, match=r"ends with .csv, .npy, .parquet; received .*scores.txt"):
         score(export, data, out.with_suffix(".txt"))
-    with pytest.raises(ValueError, match=r"is a file for phones|does not exist"), open(tmp_path / "m.tflite", "w"):
+    with pytest.raises(ValueError, match=r"is a TFLite file|does not exist"), open(tmp_path / "m.tflite", "w"):
         score(tmp_path / "m.tflite", data, out)
     np.save(tmp_path / "wide.npy", np.zeros([4, 5]))
     with pytest.raises(
