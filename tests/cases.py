@@ -216,11 +216,11 @@ class TwoInputs(keras.layers.Layer):
 
 
 def latent_variable() -> Case:
-    """Two bits of latent under a conditional NADE of three bits."""
+    """Two bits of latent under a conditional NADE of three bits, with weights by which the latent matters."""
 
     def make() -> tfar.LatentVariable:
         encoder = tfar.Factorized([2], network=keras.layers.Dense(2), conditional_shape=[3])
         decoder = tfar.NADE([3], 4, conditional_shape=[2])
-        return randomize(tfar.LatentVariable(tfar.Factorized([2]), encoder, decoder))
+        return randomize(tfar.LatentVariable(tfar.Factorized([2]), encoder, decoder), scale=2.5)
 
     return Case("LatentVariable-bits", make, (3,), main=True)
