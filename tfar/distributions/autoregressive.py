@@ -5,7 +5,6 @@ from typing import Any, Self
 import keras
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from tfar import orders as site_orders
 from tfar import private, random
@@ -534,53 +533,6 @@ class Autoregressive(Shell):
         """
         temperature = check_temperature(temperature, self.head)
         return self._clone(_law=self._law.with_options(temperature=None if temperature == 1.0 else temperature))
-
-    # Statistics that have no closed form -----------------------------------------------------------------------------
-
-    def _no_closed_form(self, what: str, way: str) -> NotImplementedError:
-        return NotImplementedError(
-            f"{type(self).__name__} has no closed form of its {what}. Estimate it by samples: {way}."
-        )
-
-    def _entropy(self) -> tf.Tensor:
-        raise self._no_closed_form("entropy", "`-tf.reduce_mean(dist.log_prob(dist.sample(n)))`")
-
-    def _mean(self) -> tf.Tensor:
-        raise self._no_closed_form("mean", "`tf.reduce_mean(dist.sample(n), axis=0)`")
-
-    def _variance(self) -> tf.Tensor:
-        raise self._no_closed_form("variance", "`tf.math.reduce_variance(dist.sample(n), axis=0)`")
-
-    def _stddev(self) -> tf.Tensor:
-        raise self._no_closed_form("standard deviation", "`tf.math.reduce_std(dist.sample(n), axis=0)`")
-
-    def _covariance(self) -> tf.Tensor:
-        raise self._no_closed_form("covariance", "`tfp.stats.covariance(dist.sample(n))`")
-
-    def _mode(self) -> tf.Tensor:
-        raise self._no_closed_form("mode", "take the sample with the highest `log_prob`")
-
-    def _quantile(self, value: Any) -> tf.Tensor:
-        raise self._no_closed_form("quantiles", "`tfp.stats.percentile(dist.sample(n), q, axis=0)`")
-
-    def _cdf(self, value: Any) -> tf.Tensor:
-        raise self._no_closed_form("distribution function", "count the samples that are below the value")
-
-
-def _kl_divergence(a: Any, b: Any, name: str | None = None) -> tf.Tensor:
-    """Says how to estimate a KL divergence, which has no closed form."""
-    raise NotImplementedError(
-        f"KL({type(a).__name__} || {type(b).__name__}) has no closed form. Estimate it by samples: x = a.sample(n), then "
-        "tf.reduce_mean(a.log_prob(x) - b.log_prob(x))."
-    )
-
-
-for _pair in (
-    (Autoregressive, Autoregressive),
-    (Autoregressive, tfp.distributions.Distribution),
-    (tfp.distributions.Distribution, Autoregressive),
-):
-    tfp.distributions.RegisterKL(*_pair)(_kl_divergence)
 
 
 def _first_pass(network: WholePassNetwork | FactorizedNetwork) -> None:

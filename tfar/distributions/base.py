@@ -13,12 +13,13 @@ from tfar import configuration, random
 from tfar.distributions import rows
 from tfar.distributions.calls import CompiledCalls
 from tfar.distributions.dtype_policy import check_dtype_policy
+from tfar.distributions.no_closed_form import NoClosedForm
 
 tfd = tfp.distributions
 _COPY = "copy"  # The entry of a configuration that holds what a copy changed.
 
 
-class Shell(tfd.Distribution):  # type: ignore[name-defined]
+class Shell(NoClosedForm):
     """Shapes, bound conditions, compiled calls, copies and configuration of a distribution.
 
     A subclass calls the constructor with its law and adds the methods of its kind of law.

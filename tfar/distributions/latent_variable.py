@@ -53,6 +53,8 @@ class LatentVariable(Shell):
         Burda, Grosse and Salakhutdinov. Importance weighted autoencoders. ICLR 2016. https://arxiv.org/abs/1509.00519
     """
 
+    _score_name = "importance_log_prob"
+
     def __init__(
         self,
         prior: Autoregressive,
