@@ -1,8 +1,8 @@
 """Degrees and masks of masked autoencoders, and masks of convolutions over images, as pure NumPy functions.
 
 The site that step `t` decides (from 0) has degree `t + 1`. A hidden unit of degree `m` is connected to sites of degree <= m,
-and the output of a site to hidden units of a degree < its own (Germain et al. 2015, equations 8 and 9; section 4.1 for deep
-networks).
+and the output of a site of degree d is connected to hidden units of degree < d (Germain et al. 2015, equations 8 and 9;
+section 4.1 for deep networks).
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ RASTER_MASKS = ("A", "B")
 def even_degrees(num_units: int, lowest: int, highest: int) -> Degrees:
     """Returns sorted degrees, spread evenly over `lowest .. highest`, both ends included.
 
-    Few units then share a degree, which makes stepwise sampling fast. A single unit gets the highest degree.
+    Each degree then has few units, which makes stepwise sampling fast. A single unit gets the highest degree.
 
     Example:
         >>> even_degrees(5, 1, 3)
@@ -55,7 +55,7 @@ def influences(
     Args:
         site_degrees: int array `[N]`. One more than the step that decides each site.
         hidden_degrees: degrees of each hidden layer, from input to output.
-        sites: ints. The sites whose parameters are asked for. Default: all.
+        sites: ints. The sites for whose parameters to return the dependences. Default: all.
         direct_connections: bool. Whether inputs are also connected to outputs directly.
 
     Returns:
@@ -76,7 +76,7 @@ def influences(
 
 
 def units_by_degree(degrees: Degrees, num_sites: int) -> NDArray[np.int32]:
-    """Returns the units of each degree: those that become final at the step of this number.
+    """Returns the units of each degree. The units of degree m become final at step m.
 
     Args:
         degrees: int array `[units]`, degrees within `0 .. num_sites - 1`.

@@ -1,4 +1,4 @@
-"""Orders of the sites: which site is decided first, second, ... (NumPy, pure).
+"""Orders of the sites, as pure NumPy functions.
 
 An order is an int32 vector: `order[t]` is the raster index of the site that step `t` decides. Its inverse, the
 positions, says at which step each site is decided.
@@ -26,12 +26,12 @@ def reverse(num_sites: int) -> NDArray[np.int32]:
 
 
 def random(num_sites: int, seed: int) -> NDArray[np.int32]:
-    """Returns a permutation that is a function of `seed` alone."""
+    """Returns a random permutation, which depends only on `seed` and `num_sites`."""
     return several(1, num_sites, seed)[0]
 
 
 def several(num_orders: int, num_sites: int, seed: int) -> NDArray[np.int32]:
-    """Returns random orders `[num_orders, num_sites]`, of which the first ones are the same for any number.
+    """Returns random orders `[num_orders, num_sites]`; a larger `num_orders` only appends further orders.
 
     Example:
         >>> several(2, 3, seed=0).shape
@@ -45,12 +45,12 @@ def members(orders: ArrayLike, num_sites: int, seed: int) -> NDArray[np.int32]:
     """Returns the orders of the members of an ensemble, `[K, num_sites]`.
 
     Args:
-        orders: int K, for random orders; or the orders themselves, ints `[K, num_sites]`.
+        orders: int K to draw K random orders, or ints `[K, num_sites]` with the orders.
         num_sites: int. Number of sites.
-        seed: int. Of random orders.
+        seed: int. Seed of the random orders.
 
     Raises:
-        ValueError: If they are neither.
+        ValueError: If `orders` is neither.
     """
     if np.ndim(orders) == 0:
         if isinstance(orders, bool) or not isinstance(orders, int | np.integer) or orders < 1:

@@ -1,4 +1,4 @@
-"""Heads: from a site's parameter vector to its conditional distribution."""
+"""Heads, which turn the parameter vector of a site into its conditional distribution."""
 
 from tfar.heads.base import Head, check_head
 from tfar.heads.bernoulli import Bernoulli

@@ -1,4 +1,4 @@
-"""The contract of a head: from a site's parameter vector to its conditional distribution."""
+"""Base class of heads, which turn the parameter vector of a site into its conditional distribution."""
 
 import abc
 from typing import Any, NoReturn
@@ -12,25 +12,27 @@ from tfar.heads import summaries
 from tfar.heads.conditional import Conditional
 from tfar.heads.support import Support
 
-# Largest whole number below which float32 holds all whole numbers.
+# float32 represents all whole numbers up to this one exactly.
 MAX_WHOLE = 2**24
 
 
 class Head(keras.layers.Layer, abc.ABC):
     """Turns the parameter vector of a site into the conditional distribution of that site.
 
-    A head sees parameters and the number of the site, never the network or other sites. Public methods check and cast their
-    arguments; subclasses write `params_size`, `support`, `_log_prob`, `_sample`, `_noise` and, where they exist, `_cdf`,
-    `_probs`, `_mean_variance`, `_entropy` and `_mode`, on float32 tensors. A head with weights makes them in `build`.
+    A head receives parameters and the number of the site, and has no access to the network or to other sites. Public
+    methods check and cast their arguments; subclasses implement `params_size`, `support`, `_log_prob`, `_sample`,
+    `_noise` and, where they exist, `_cdf`, `_probs`, `_mean_variance`, `_entropy` and `_mode`, on float32 tensors. A
+    head with weights creates them in `build`.
 
-    In every method `site` is None or an int tensor that broadcasts to `params.shape[:-1]`: the site, in raster order, of each
-    parameter vector. It is `[N]` in a pass over `[B, N, params_size]`. Heads that treat all sites alike ignore it.
+    In every method `site` is None or an int tensor that broadcasts to `params.shape[:-1]`: the raster index of the site
+    of each parameter vector. In a pass over `[B, N, params_size]` its shape is `[N]`. Heads that treat all sites alike
+    ignore it.
 
     Attributes:
         site_shape: tuple. Shape of the value of one site: `()` for a scalar, `(C,)` for channels decided together.
         params_size: int. Length of a parameter vector.
         noise_size: int. Number of uniform numbers that one draw uses.
-        discrete: bool. Whether `log_prob` is of a probability mass.
+        discrete: bool. Whether `log_prob` is the logarithm of a probability mass rather than of a density.
         num_sites: int, or None if the head treats all sites alike.
     """
 
@@ -41,7 +43,7 @@ class Head(keras.layers.Layer, abc.ABC):
 
     @property
     def reparameterized(self) -> bool:
-        """Whether `sample` is differentiable with respect to the parameters, and its gradient that of the expectation."""
+        """Whether `sample` is differentiable in the parameters and gives unbiased gradients of expectations."""
         return False
 
     @property
@@ -50,13 +52,13 @@ class Head(keras.layers.Layer, abc.ABC):
         """Length of a parameter vector."""
 
     def build(self, input_shape: Any = None) -> None:
-        """Makes the weights of the head; their shapes follow from the configuration."""
+        """Creates the weights of the head, whose shapes depend only on the configuration."""
         self.built = True
 
     # Densities -------------------------------------------------------------------------------------------------------
 
     def log_prob(self, params: Any, x: Any, site: Any = None) -> tf.Tensor:
-        """Log-probability (mass or density, in nats) of a site's value.
+        """Returns the log-probability (mass or density, in nats) of a site's value.
 
         Args:
             params: float tensor `[..., params_size]`.
@@ -72,7 +74,9 @@ class Head(keras.layers.Layer, abc.ABC):
         return self._supported_log_prob(self._log_prob, params, x, site)
 
     def training_log_prob(self, params: Any, x: Any, seed: Any = None, site: Any = None) -> tf.Tensor:
-        """What training maximises: by default `log_prob`. A head may change its gradient, or estimate it by random numbers.
+        """Returns the quantity that training maximises, by default `log_prob`.
+
+        A head may change the gradient, or return a random estimate.
 
         Args:
             params, x, site: as in `log_prob`.
@@ -83,16 +87,17 @@ class Head(keras.layers.Layer, abc.ABC):
         )
 
     def in_support(self, x: Any, site: Any = None) -> tf.Tensor:
-        """Whether a site's value can occur: bool tensor `[...]` for x `[..., *site_shape]`."""
+        """Returns whether a site's value is in the support, bool `[...]` for x `[..., *site_shape]`."""
         inside = self._in_support(tf.cast(x, tf.float32), site)
         return tf.reduce_all(inside, axis=list(range(-len(self.site_shape), 0))) if self.site_shape else inside
 
     @abc.abstractmethod
     def support(self, site: int | None = None) -> Support:
-        """The values of a site, or of each of its channels; if `site` is None, the least that holds those of all sites."""
+        """Returns the support of a site or of each of its channels; None returns the smallest one that covers all
+        sites."""
 
     def cdf(self, params: Any, x: Any, site: Any = None) -> tf.Tensor:
-        """P(X <= x) of a scalar site, float32 `[...]`; x may be outside the support.
+        """Returns P(X <= x) of a scalar site, float32 `[...]`; x may be outside the support.
 
         Raises:
             ValueError: If a site has several channels or a shape does not fit.
@@ -101,7 +106,7 @@ class Head(keras.layers.Layer, abc.ABC):
         return self._cdf(self._checked(params), tf.cast(x, tf.float32), site)
 
     def interval_prob(self, params: Any, lower: Any, upper: Any, site: Any = None) -> tf.Tensor:
-        """P(lower <= X <= upper) of a scalar site, float32 `[...]`; 0 if lower > upper.
+        """Returns P(lower <= X <= upper) of a scalar site, float32 `[...]`; 0 if lower > upper.
 
         Raises:
             ValueError: If a site has several channels or a shape does not fit.
@@ -111,10 +116,10 @@ class Head(keras.layers.Layer, abc.ABC):
         return self._interval_prob(self._checked(params), lower, upper, site)
 
     def probs(self, params: Any, site: Any = None) -> tf.Tensor:
-        """Probabilities `[..., num_values]` of the values of a discrete site, or of the joint values of its channels.
+        """Returns the probabilities `[..., num_values]` of the (joint) values of a discrete site.
 
         Raises:
-            ValueError: If the support is not finite, if there are too many joint values, or a shape does not fit.
+            ValueError: If the support is not finite, if there are too many joint values, or if a shape does not fit.
         """
         summaries.values_of(self)
         return self._probs(self._checked(params), site)
@@ -122,7 +127,7 @@ class Head(keras.layers.Layer, abc.ABC):
     # Draws -----------------------------------------------------------------------------------------------------------
 
     def sample(self, params: Any, noise: Any, site: Any = None) -> tf.Tensor:
-        """Draws a site's value: a deterministic function of uniform noise.
+        """Draws a site's value as a deterministic function of uniform noise.
 
         Args:
             params: float tensor `[..., params_size]`.
@@ -130,7 +135,7 @@ class Head(keras.layers.Layer, abc.ABC):
             site: see the class.
 
         Returns:
-            float32 tensor `[..., *site_shape]`: a value that `log_prob` accepts.
+            float32 tensor `[..., *site_shape]`, in the support.
 
         Raises:
             ValueError: If a shape does not fit.
@@ -138,10 +143,11 @@ class Head(keras.layers.Layer, abc.ABC):
         return self._sample(self._checked(params), self._checked_noise("noise", noise), site)
 
     def noise(self, params: Any, x: Any, uniform: Any, site: Any = None) -> tf.Tensor:
-        """The inverse of `sample`: noise that gives x, uniform if x follows the distribution.
+        """Returns noise from which `sample` draws x; it is uniform if x follows the distribution.
 
-        Many noises give the same value where it is discrete or a mixture; `uniform` selects one of them. A value whose
-        probability is below the resolution of float32 noise, about 6e-8, may have none: `sample` then gives a neighbour.
+        For discrete values and for mixtures, a set of noise values gives the same x; `uniform` selects one of them. For
+        a value whose probability is below the resolution of float32 noise, about 6e-8, this set may be empty: `sample`
+        then returns a neighbouring value.
 
         Args:
             params: float tensor `[..., params_size]`.
@@ -161,11 +167,12 @@ class Head(keras.layers.Layer, abc.ABC):
         return tf.where(tf.expand_dims(supported, -1), noise, tf.constant(float("nan"), tf.float32))
 
     def tempered(self, params: Any, temperature: Any, site: Any = None) -> tf.Tensor:
-        """Parameters of the conditional at another temperature: sharper below 1, flatter above.
+        """Returns the parameters of the conditional at a temperature: sharper below 1, flatter above.
 
-        A Bernoulli or categorical site then follows `p(x)^(1 / T)`, normalised. In a mixture the weights and each component
-        are raised to that power and normalised separately. A power of a logistic is not a logistic: its scale is multiplied by
-        T. Scales do not fall below the smallest that the head allows.
+        A Bernoulli or categorical site then follows `p(x)^(1 / T)`, normalised. In a mixture, the weights and each
+        component are raised to the power 1 / T and normalised separately. A power of a logistic density is not
+        logistic, so the scale of a logistic is multiplied by T instead. Scales are bounded below by the smallest scale
+        of the head.
 
         Args:
             params: float tensor `[..., params_size]`.
@@ -183,7 +190,7 @@ class Head(keras.layers.Layer, abc.ABC):
     # Networks, data and summaries ------------------------------------------------------------------------------------
 
     def encode_inputs(self, x: Any, site: Any = None) -> tf.Tensor:
-        """Values of sites as a network sees them, of the same shape: standardised if the head has units, else as they are.
+        """Returns values of sites as inputs of a network: standardised if the head has units, else unchanged.
 
         Args:
             x: float tensor `[..., *site_shape]`.
@@ -192,16 +199,16 @@ class Head(keras.layers.Layer, abc.ABC):
         return tf.cast(x, tf.float32)
 
     def initial_params(self) -> list[float] | None:
-        """Parameters that are good to start training from, as the initial bias of an output layer; None: zeros are."""
+        """Returns parameters for the initial bias of an output layer, or None to start from zeros."""
         return None
 
     @property
     def awaits_data(self) -> bool:
-        """Whether `adapt` is to see the training data before training, and has not."""
+        """Whether `adapt` should be called with the training data before training and has not been called yet."""
         return False
 
     def adapt(self, data: Any) -> None:
-        """Sets weights that summarise data, such as units.
+        """Sets weights that summarise data, such as the units (location and scale).
 
         Raises:
             ValueError: If the head has no such weights.
@@ -209,15 +216,15 @@ class Head(keras.layers.Layer, abc.ABC):
         raise ValueError(f"Expected a head with units, such as Standardized; received {type(self).__name__}.")
 
     def distribution(self, params: Any, site: Any = None) -> tfp.distributions.Distribution:
-        """The conditionals as a `tfd.Distribution` of batch shape `params.shape[:-1]`.
+        """Returns the conditionals as a `tfd.Distribution` with batch shape `params.shape[:-1]`.
 
-        It has `log_prob`, `sample`, `mean`, `variance`, `stddev` and `entropy`; of scalar sites `cdf`, `quantile` and
-        `survival_function`; and `mode` where it has a closed form.
+        It implements `log_prob`, `sample`, `mean`, `variance`, `stddev` and `entropy`; for scalar sites also `cdf`,
+        `quantile` and `survival_function`; and `mode` if it has a closed form.
         """
         return Conditional(self, self._checked(params), site)
 
     def call(self, params: Any, x: Any, site: Any = None) -> tf.Tensor:
-        """The same as `log_prob(params, x, site)`."""
+        """Returns `log_prob(params, x, site)`."""
         return self.log_prob(params, x, site)
 
     # Checks ----------------------------------------------------------------------------------------------------------
@@ -255,7 +262,7 @@ class Head(keras.layers.Layer, abc.ABC):
         return tf.where(supported, log_prob, tf.constant(float("nan"), tf.float32))
 
     def _nearby(self, x: tf.Tensor, supported: tf.Tensor) -> tf.Tensor:
-        """Values with 0 in place of those outside the support, which could make gradients of others NaN."""
+        """Replaces values outside the support by 0, because they could make the gradients of other values NaN."""
         mask = tf.reshape(supported, tf.concat([tf.shape(supported), [1] * len(self.site_shape)], 0))
         return tf.where(mask, x, tf.zeros_like(x))
 
@@ -266,7 +273,7 @@ class Head(keras.layers.Layer, abc.ABC):
 
     @abc.abstractmethod
     def _log_prob(self, params: tf.Tensor, x: tf.Tensor, site: Any) -> tf.Tensor:
-        """Log-probability of values that are in the support."""
+        """Returns the log-probability of values in the support."""
 
     @abc.abstractmethod
     def _sample(self, params: tf.Tensor, noise: tf.Tensor, site: Any) -> tf.Tensor:
@@ -282,7 +289,7 @@ class Head(keras.layers.Layer, abc.ABC):
         self._lacks("`tempered`")
 
     def _in_support(self, x: tf.Tensor, site: Any) -> tf.Tensor:
-        """Elementwise: whether a value can occur."""
+        """Returns elementwise whether a value is in the support."""
         support = self.support()
         within = tf.logical_and(tf.abs(x) <= tf.float32.max, tf.logical_and(x >= support.low, x <= support.high))
         return tf.logical_and(within, tf.equal(x, tf.floor(x))) if support.discrete else within
@@ -298,7 +305,7 @@ class Head(keras.layers.Layer, abc.ABC):
         self._lacks("`probs`")
 
     def _mean_variance(self, params: tf.Tensor, site: Any) -> tuple[tf.Tensor, tf.Tensor]:
-        """Mean and variance, both `[..., *site_shape]`."""
+        """Returns mean and variance, both `[..., *site_shape]`."""
         return summaries.mean_variance(self, params, site)
 
     def _entropy(self, params: tf.Tensor, site: Any) -> tf.Tensor:

@@ -16,10 +16,10 @@ class Categorical(Head):
 
         p(x = k) = exp(logits[k]) / sum_j exp(logits[j])
 
-    A logit of -inf gives its class the probability 0; one logit at least must be finite.
+    A class with the logit -inf has probability 0; at least one logit must be finite.
 
     Args:
-        num_classes: int, from 2 to 2**24, up to which float32 holds all whole numbers.
+        num_classes: int from 2 to 2**24, up to which float32 represents all whole numbers.
 
     Raises:
         ValueError: If `num_classes` is out of range.

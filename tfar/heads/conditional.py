@@ -16,11 +16,11 @@ tfd = tfp.distributions
 
 
 class Conditional(tfd.Distribution):  # type: ignore[name-defined]
-    """Distribution of sites with given parameters; made by `Head.distribution`.
+    """Distribution of sites with given parameters, as returned by `Head.distribution`.
 
-    `log_prob` outside the support is NaN, as that of the head. `quantile(p)` is the smallest float32 x with `cdf(x) >= p`.
-    Discrete sites have closed forms. The mean and the variance of a mixture are closed forms; for its entropy see
-    `LocationScaleMixture`.
+    `log_prob` is NaN outside the support, as for the head. `quantile(p)` is the smallest float32 x with `cdf(x) >= p`.
+    Statistics of discrete sites have closed forms, and so do the mean and the variance of a mixture. For the entropy of
+    a mixture see `LocationScaleMixture`.
 
     Args:
         head: the head.

@@ -34,20 +34,21 @@ class Components(NamedTuple):
 
 @keras.saving.register_keras_serializable("tfar")
 class DiscretizedLogisticMixture(Head):
-    """Pixel of C channels with whole values `low .. high`: a mixture of rounded logistics.
+    """Mixture of discretised logistics for a pixel of C channels with integer values `low .. high`.
 
-    With y = 2 (x - low) / (high - low) - 1, and h = 1 / (high - low) half the width of a value's interval,
+    With y = 2 (x - low) / (high - low) - 1, and h = 1 / (high - low), half the width of the interval of a value,
 
         p(x) = sum_k softmax(logits)[k] prod_c [F((y_c + h - m_kc) / s_kc) - F((y_c - h - m_kc) / s_kc)]
         m_kc = loc_kc + sum_{b < c} coefficient_kcb y_b,    s = softplus(raw_scale) + exp(-7),    F(z) = 1 / (1 + exp(-z))
 
-    where the interval of `low` begins at minus infinity and that of `high` ends at infinity, so that the values of each channel
-    have probabilities that sum to 1. The parameter vector holds for each component its logit, C locations, C raw scales and
-    C (C - 1) / 2 coefficients.
+    where the interval of `low` begins at minus infinity and that of `high` ends at infinity, so that the probabilities
+    of the values of each channel sum to 1. The parameter vector holds for each component its logit, C locations, C raw
+    scales and C (C - 1) / 2 coefficients.
 
-    A draw uses 1 + C uniform numbers: the first selects the component, each other inverts the distribution function of a channel,
-    whose location depends on the values drawn before it. Channels that are decided together have no common distribution
-    function: `cdf`, `interval_prob` and `quantile` need one channel.
+    A draw uses 1 + C uniform numbers. The first selects the component, and each of the others gives the value of a
+    channel through its inverse distribution function. The location of a channel depends on the values of the channels
+    drawn before it. A pixel of several channels has no scalar distribution function: `cdf`, `interval_prob` and
+    `quantile` need one channel.
 
     Args:
         num_components: int, K.
@@ -115,14 +116,14 @@ class DiscretizedLogisticMixture(Head):
         raw_scale = raw_scale_of((softplus(raw_scale) + MIN_SCALE) * temperature, MIN_SCALE)
         return tf.reshape(tf.concat([logits / temperature, loc, raw_scale, coefficients], axis=-1), tf.shape(params))
 
-    # Values are counted from 0, as levels, and locations and scales are in the same units. The edge between two values is then
-    # the same number for both, and sums over the values telescope.
+    # Values are represented as levels from 0, with locations and scales in the same units. Both neighbours of an edge
+    # between two values then use the same number for it, so that sums over the values telescope.
 
     def _log_prob(self, params: tf.Tensor, x: tf.Tensor, site: Any) -> tf.Tensor:
         return logsumexp(self._joint_log_probs(self.components(params), x - float(self.low)))
 
     def _joint_log_probs(self, parts: Components, level: tf.Tensor) -> tf.Tensor:
-        """log p(component, x), `[..., K]`."""
+        """Returns log p(component, x), `[..., K]`."""
         total = tf.nn.log_softmax(parts.logits)
         for channel in range(self.num_channels):
             loc = self._location(parts, [level[..., None, c] for c in range(channel)])
@@ -131,7 +132,7 @@ class DiscretizedLogisticMixture(Head):
         return total
 
     def _location(self, parts: Components, before: list[tf.Tensor]) -> tf.Tensor:
-        """Location, in levels, of the channel after those with levels `before`: `[..., K]`, or `[...]` of one component."""
+        """Returns the location, in levels, of the channel after `before`: `[..., K]`, or `[...]` for one component."""
         channel = len(before)
         loc, first = parts.loc[..., channel], channel * (channel - 1) // 2
         for i, level in enumerate(before):
@@ -142,7 +143,7 @@ class DiscretizedLogisticMixture(Head):
         return values * (0.5 * self._top)
 
     def _log_mass(self, lowest: tf.Tensor, highest: tf.Tensor, loc: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
-        """log(F(a) - F(b)) of the levels lowest .. highest, which end at the edges b and a, without cancellation.
+        """Returns log(F(a) - F(b)), without cancellation, for the levels lowest .. highest with edges b and a.
 
         F(a) - F(b) = F(a) F(-b) (1 - exp(b - a))
         """
@@ -170,7 +171,7 @@ class DiscretizedLogisticMixture(Head):
         parts, level = self.components(params), x - float(self.low)
         joint = self._joint_log_probs(parts, level)
         component = select_class(joint, uniform[..., 0])
-        # What the selection leaves of its uniform number is uniform again.
+        # The position of the uniform number within the interval of the selected component is again uniform.
         low, high = numerics.class_interval(joint, component)
         rest = (uniform[..., 0] - low) / tf.maximum(high - low, 1e-30)
         noise = [numerics.point_in(*numerics.class_interval(parts.logits, component), rest)]
@@ -184,7 +185,7 @@ class DiscretizedLogisticMixture(Head):
         return numerics.open_unit(tf.stack(noise, axis=-1))
 
     def _component(self, parts: Components, component: tf.Tensor) -> Components:
-        """The parts of one component `[...]`, without the axis of components."""
+        """Returns the parameters of one component `[...]`, without the axis of components."""
         chosen = tf.expand_dims(is_class(component, self.num_components), -1)
         pick = [tf.reduce_sum(tf.where(chosen, part, tf.zeros_like(part)), axis=-2) for part in parts[1:]]
         return Components(parts.logits, *pick)

@@ -13,8 +13,8 @@ from tfar.heads.base import Head, check_positive_int
 from tfar.heads.numerics import is_class, logsumexp, raw_scale_of, select_class, softplus, sum_where
 from tfar.heads.support import Support
 
-# Distances from the location of a component, in units of its scale, and inputs of networks are limited to this, so that
-# neither a square nor the gradient of one overflows.
+# Limit on the distance from the location of a component, in units of its scale, and on inputs of networks. It prevents
+# overflow of squares and of their gradients.
 LIMIT = 1e9
 # Nodes of the quadrature that computes an entropy, and how many of them are held in memory at once.
 ENTROPY_NODES = 256
@@ -28,12 +28,14 @@ class LocationScaleMixture(Head):
 
         p(x) = sum_k softmax(logits)[k] f((x - loc[k]) / scale[k]) / scale[k],    scale = min_scale + softplus(raw_scale)
 
-    A draw uses two uniform numbers: the first selects the component, the second its quantile.
+    A draw uses two uniform numbers: the first selects the component, and the second selects the quantile of that
+    component.
 
-    A value further than 1e9 scales from a location counts as 1e9 scales from it: its log-probability is finite.
+    Distances from a location are limited to 1e9 scales, so that every log-probability is finite.
 
-    The entropy is `-sum_k softmax(logits)[k] E_k[log p(x)]` with each expectation by the midpoint rule at 256 nodes t over the
-    quantile `u = t - sin(2 pi t) / (2 pi)` of component k, which lets the integrand end smoothly.
+    The entropy is `-sum_k softmax(logits)[k] E_k[log p(x)]` with each expectation computed by the midpoint rule at 256
+    nodes t, which are mapped to the quantiles `u = t - sin(2 pi t) / (2 pi)` of component k so that the integrand
+    vanishes smoothly at both ends.
 
     Args:
         num_components: int, K.
@@ -44,7 +46,7 @@ class LocationScaleMixture(Head):
     """
 
     noise_size = 2
-    # The power of T by which a component's scale changes when its density is raised to the power 1 / T.
+    # Raising the density of a component to the power 1 / T multiplies its scale by T to this power.
     _scale_power: float
     # Variance of the component of scale 1.
     _standard_variance: float
@@ -58,7 +60,7 @@ class LocationScaleMixture(Head):
 
     @property
     def reparameterized(self) -> bool:
-        return self.num_components == 1  # With more, the choice of the component is not differentiable.
+        return self.num_components == 1  # With several components, the choice of one is not differentiable.
 
     @property
     def params_size(self) -> int:
@@ -76,21 +78,21 @@ class LocationScaleMixture(Head):
         return logits, loc, self.min_scale + softplus(raw_scale)
 
     def scale_location_gradients(self, params: tf.Tensor) -> tf.Tensor:
-        """The same parameters, with the gradient of each location multiplied by the scale of its component.
+        """Returns the same parameters; the gradient of each location is multiplied by the scale of its component.
 
-        The gradient of a location grows as 1 / scale. Scaled, it is the gradient with respect to the location in units of the
-        scale, and narrow components do not dominate.
+        The gradient of a location grows as 1 / scale. The multiplication keeps narrow components from dominating the
+        update.
         """
         logits, loc, raw_scale = tf.split(tf.cast(params, tf.float32), 3, axis=-1)
         scale = tf.stop_gradient(self.min_scale + softplus(raw_scale))
-        # The difference is zero, so the value is that of loc to the last bit; only its gradient counts.
+        # The difference is exactly zero, so it changes only the gradient of loc and not its value.
         loc = tf.stop_gradient(loc) + scale * (loc - tf.stop_gradient(loc))
         return tf.concat([logits, loc, raw_scale], axis=-1)
 
     def initial_params(self) -> list[float]:
-        """Parameters for training to start from on standardised data: equal weights, scale 1, evenly spread locations.
+        """Returns initial parameters for standardised data: equal weights, scale 1, evenly spread locations.
 
-        Components that started equal would stay equal, as their gradients would be the same.
+        The locations differ because components that start equal stay equal: their gradients are the same.
         """
         shares = [(k + 0.5) / self.num_components for k in range(self.num_components)]
         loc = [statistics.NormalDist().inv_cdf(share) for share in shares]
@@ -106,7 +108,7 @@ class LocationScaleMixture(Head):
         return logsumexp(self._joint_log_probs(params, x))
 
     def _joint_log_probs(self, params: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
-        """log p(component, x), `[..., K]`."""
+        """Returns log p(component, x), `[..., K]`."""
         logits, loc, scale = self.components(params)
         z = _standardized(tf.expand_dims(x, -1), loc, scale)
         return tf.nn.log_softmax(logits) + self._standard_log_prob(z) - tf.math.log(scale)
@@ -161,19 +163,19 @@ class LocationScaleMixture(Head):
 
     @abc.abstractmethod
     def _standard_log_prob(self, z: tf.Tensor) -> tf.Tensor:
-        """Log-density of the component with location 0 and scale 1."""
+        """Returns the log-density of the component with location 0 and scale 1."""
 
     @abc.abstractmethod
     def _standard_cdf(self, z: tf.Tensor) -> tf.Tensor:
-        """Its distribution function."""
+        """Returns the distribution function of the component with location 0 and scale 1."""
 
     @abc.abstractmethod
     def _standard_interval(self, low: tf.Tensor, high: tf.Tensor) -> tf.Tensor:
-        """Its mass in an interval."""
+        """Returns the mass of the component with location 0 and scale 1 in an interval."""
 
     @abc.abstractmethod
     def _standard_quantile(self, p: tf.Tensor) -> tf.Tensor:
-        """The inverse of its distribution function."""
+        """Returns the quantile function of the component with location 0 and scale 1."""
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_components": self.num_components, "min_scale": self.min_scale}
@@ -250,9 +252,9 @@ class LaplaceMixture(LocationScaleMixture):
 
 
 def _standardized(x: tf.Tensor, loc: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
-    """(x - loc) / scale within -LIMIT .. LIMIT.
+    """Returns (x - loc) / scale, clipped to -LIMIT .. LIMIT.
 
-    The difference is limited before the division: a gradient through an infinite quotient would be NaN.
+    The difference is clipped before the division, because a gradient through an infinite quotient would be NaN.
     """
     bound = tf.stop_gradient(tf.minimum(LIMIT * scale, tf.float32.max))
     return tf.minimum(tf.maximum(x - loc, -bound), bound) / scale

@@ -1,4 +1,4 @@
-"""Elementary functions that stay accurate at extreme arguments, made of operations that TFLite has built in.
+"""Elementary functions that are accurate at extreme arguments and use only operations built into TFLite.
 
 TFLite's softplus and log_sigmoid overflow near |x| = 89, and it has neither erf nor the inverse of the normal distribution
 function.
@@ -18,7 +18,7 @@ GAUSS_LEGENDRE = (
 )
 INV_SQRT_2 = 0.7071067811865476
 INV_SQRT_2_PI = 0.3989422804014327
-# Coefficients of `normal_cdf`, from the constant on.
+# Coefficients of `normal_cdf`, starting with the constant term.
 ERFC = (
     -1.26551223,
     1.00002368,
@@ -34,12 +34,12 @@ ERFC = (
 
 
 def softplus(x: tf.Tensor) -> tf.Tensor:
-    """log(1 + exp(x)), finite for every finite x."""
+    """Computes log(1 + exp(x)), which is finite for every finite x."""
     return tf.maximum(x, 0.0) + tf.math.log(1.0 + tf.exp(-tf.abs(x)))
 
 
 def softplus_inverse(y: tf.Tensor) -> tf.Tensor:
-    """x with softplus(x) = y, for y > 0."""
+    """Returns x such that softplus(x) = y, for y > 0."""
     small = tf.minimum(y, 0.1)  # where 1 - exp(-y) would cancel
     large = tf.maximum(y, 0.1)
     of_small = tf.math.log(small) + small * (0.5 + small / 24.0)
@@ -47,12 +47,12 @@ def softplus_inverse(y: tf.Tensor) -> tf.Tensor:
 
 
 def raw_scale_of(scale: tf.Tensor, min_scale: float) -> tf.Tensor:
-    """raw with min_scale + softplus(raw) = scale; a scale that is not above `min_scale` becomes `min_scale`."""
+    """Returns raw such that min_scale + softplus(raw) = scale; smaller scales are raised to `min_scale`."""
     return softplus_inverse(tf.maximum(scale - min_scale, 1e-30))
 
 
 def logsumexp(x: tf.Tensor) -> tf.Tensor:
-    """log(sum(exp(x))) over the last axis; -inf, with gradient 0, where all entries are -inf."""
+    """Computes log(sum(exp(x))) over the last axis; -inf, with gradient 0, where all entries are -inf."""
     largest = tf.stop_gradient(tf.reduce_max(x, axis=-1, keepdims=True))
     nothing = tf.equal(largest, -float("inf"))
     total = tf.reduce_sum(tf.exp(x - tf.where(nothing, tf.zeros_like(largest), largest)), axis=-1)
@@ -61,14 +61,14 @@ def logsumexp(x: tf.Tensor) -> tf.Tensor:
 
 
 def logaddexp(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
-    """log(exp(x) + exp(y)), for finite x and y."""
+    """Computes log(exp(x) + exp(y)) for finite x and y."""
     return tf.maximum(x, y) + tf.math.log(1.0 + tf.exp(-tf.abs(x - y)))
 
 
 def sum_where(condition: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
-    """Sum over the last axis of the values for which the condition holds.
+    """Sums the values for which the condition holds over the last axis.
 
-    A product with 0 and 1 would turn an infinite value that is not selected into NaN.
+    Multiplying by 0 or 1 instead would turn an infinite value that is not selected into NaN.
     """
     return tf.reduce_sum(tf.where(condition, values, tf.zeros_like(values)), axis=-1)
 
@@ -77,7 +77,7 @@ def sum_where(condition: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
 
 
 def is_class(k: tf.Tensor, num_classes: int) -> tf.Tensor:
-    """One-hot encoding `[..., num_classes]`, bool, of classes `[...]` given as floats."""
+    """Returns the one-hot encoding, bool `[..., num_classes]`, of classes `[...]` given as floats."""
     return tf.equal(tf.expand_dims(k, -1), tf.range(num_classes, dtype=tf.float32))
 
 
@@ -89,8 +89,8 @@ def select_class(logits: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
         noise: float tensor `[...]` in (0, 1).
 
     Returns:
-        float tensor `[...]`: the class k with cdf(k - 1) <= noise < cdf(k), as a float in `0 .. K - 1`. Its probability is
-        never 0, although the last `cdf` may be below 1 by rounding.
+        float tensor `[...]`: the class k with cdf(k - 1) <= noise < cdf(k), as a float in `0 .. K - 1`. A class of
+        probability 0 is never returned, even if rounding makes the last `cdf` less than 1.
     """
     probs = tf.nn.softmax(logits)
     classes = tf.range(logits.shape[-1], dtype=tf.float32)
@@ -102,7 +102,7 @@ def select_class(logits: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
 
 
 def class_interval(logits: tf.Tensor, k: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """cdf(k - 1) and cdf(k) of a softmax: the interval of noise for which `select_class` gives class k."""
+    """Returns cdf(k - 1) and cdf(k) of a softmax, the interval of noise for which `select_class` returns class k."""
     cdf = tf.cumsum(tf.nn.softmax(logits), axis=-1)
     num_classes = logits.shape[-1]
     low = sum_where(is_class(k - 1.0, num_classes), cdf)
@@ -111,13 +111,13 @@ def class_interval(logits: tf.Tensor, k: tf.Tensor) -> tuple[tf.Tensor, tf.Tenso
 
 
 def point_in(low: tf.Tensor, high: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
-    """The point `low + uniform * (high - low)`, rounded such that low <= point < high."""
+    """Returns the point `low + uniform * (high - low)`, rounded such that low <= point < high."""
     point = low + uniform * (high - low)
     return tf.where(point < high, point, low)
 
 
 def open_unit(noise: tf.Tensor) -> tf.Tensor:
-    """Moves noise into the open interval (0, 1)."""
+    """Clips noise to the open interval (0, 1)."""
     return tf.minimum(tf.maximum(noise, 1e-37), 1.0 - 2.0**-24)
 
 
@@ -125,7 +125,8 @@ def open_unit(noise: tf.Tensor) -> tf.Tensor:
 
 
 def normal_cdf(z: tf.Tensor) -> tf.Tensor:
-    """Standard normal distribution function, to seven digits where z > 0 and to six of a tail where z < 0.
+    """Computes the standard normal distribution function, to seven digits for z > 0 and six digits of the tail for z <
+    0.
 
     Press et al., Numerical recipes, section 6.2 (erfc by Chebyshev fitting).
     """
@@ -136,12 +137,13 @@ def normal_cdf(z: tf.Tensor) -> tf.Tensor:
 
 
 def normal_interval(low: tf.Tensor, high: tf.Tensor) -> tf.Tensor:
-    """Mass of a standard normal in [low, high], for low <= high, with its leading digits in both tails.
+    """Computes the mass of a standard normal in [low, high], for low <= high, with small relative error in both tails.
 
-    A difference of distribution functions loses the digits of a narrow interval, which is integrated by five points instead.
+    For a narrow interval a difference of distribution functions would cancel, so the density is integrated with five
+    nodes.
     """
     low, high = tf.maximum(tf.minimum(low, 40.0), -40.0), tf.maximum(tf.minimum(high, 40.0), -40.0)
-    right = low + high > 0.0  # by symmetry, an interval of the right tail is one of the left
+    right = low + high > 0.0  # by symmetry, an interval in the right tail is reflected to the left tail
     low, high = tf.where(right, -high, low), tf.where(right, -low, high)
     centre, half = 0.5 * (low + high), 0.5 * (high - low)
     narrow = tf.zeros_like(centre)
@@ -152,7 +154,7 @@ def normal_interval(low: tf.Tensor, high: tf.Tensor) -> tf.Tensor:
 
 
 def normal_quantile(p: tf.Tensor) -> tf.Tensor:
-    """Inverse of the standard normal distribution function, to about seven digits.
+    """Computes the inverse of the standard normal distribution function, to about seven digits.
 
     Wichura, Algorithm AS 241: the percentage points of the normal distribution, Applied Statistics 37, 1988 (PPND7).
     """
@@ -179,13 +181,13 @@ def normal_quantile(p: tf.Tensor) -> tf.Tensor:
 
 
 def laplace_cdf(z: tf.Tensor) -> tf.Tensor:
-    """Standard Laplace distribution function."""
+    """Computes the standard Laplace distribution function."""
     tail = 0.5 * tf.exp(-tf.abs(z))
     return tf.where(z < 0.0, tail, 1.0 - tail)
 
 
 def laplace_interval(low: tf.Tensor, high: tf.Tensor) -> tf.Tensor:
-    """Mass of a standard Laplace in [low, high], for low <= high, with its leading digits in both tails."""
+    """Computes the mass of a standard Laplace in [low, high], low <= high, with small relative error in both tails."""
     low, high = tf.maximum(tf.minimum(low, 200.0), -200.0), tf.maximum(tf.minimum(high, 200.0), -200.0)
     nearest = tf.minimum(tf.maximum(low, 0.0), tf.maximum(high, 0.0)) + tf.maximum(-high, 0.0)
     one_sided = tf.exp(-nearest) * one_minus_exp(high - low)
@@ -194,12 +196,12 @@ def laplace_interval(low: tf.Tensor, high: tf.Tensor) -> tf.Tensor:
 
 
 def laplace_quantile(p: tf.Tensor) -> tf.Tensor:
-    """Inverse of the standard Laplace distribution function."""
+    """Computes the inverse of the standard Laplace distribution function."""
     return tf.where(p < 0.5, tf.math.log(2.0 * p), -tf.math.log(2.0 * (1.0 - p)))
 
 
 def one_minus_exp(d: tf.Tensor) -> tf.Tensor:
-    """1 - exp(-d) for d >= 0, without a difference of numbers that are almost equal."""
+    """Computes 1 - exp(-d) for d >= 0 without cancellation."""
     t = tf.tanh(0.5 * d)
     return 2.0 * t / (1.0 + t)
 
@@ -208,9 +210,9 @@ def one_minus_exp(d: tf.Tensor) -> tf.Tensor:
 
 
 def smallest_float(reached: Callable[[tf.Tensor], tf.Tensor], shape: tf.Tensor) -> tf.Tensor:
-    """The smallest finite float32 at which a condition holds that stays true from there on.
+    """Returns the smallest finite float32 for which a monotone condition holds.
 
-    Bisects the float32 numbers by their rank, so that 32 evaluations find the exact one. Not for TFLite.
+    It bisects the float32 numbers by rank, so that 32 evaluations find the exact number. TFLite does not support it.
 
     Args:
         reached: from float32 `[*shape]` to bool `[*shape]`.

@@ -1,4 +1,4 @@
-"""Another head for each site."""
+"""Head with a different head for each site."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -16,17 +16,18 @@ from tfar.layers.standardization import arrays_of
 
 @keras.saving.register_keras_serializable("tfar")
 class PerSite(Head):
-    """A head of its own for each site, such as one for each column of a table.
+    """Uses a separate head for each site, such as one for each column of a table.
 
-    Equal heads are evaluated together if `site` is static and as long as the last batch axis, as in a pass over all sites.
-    Elsewhere, as in a step, all heads are evaluated and the results are selected by site. Parameters and noise are as long as
-    the longest of any head; each head uses the first numbers.
+    Equal heads are evaluated together if `site` is static and as long as the last batch axis, as in a pass over all
+    sites. Otherwise, as in a step, all heads are evaluated and the results are selected by site. Parameter and noise
+    vectors have the largest size that any head needs; each head uses the leading entries.
 
     `log_prob` is a density at continuous sites and a mass at discrete ones. `discrete` is True if all sites are discrete;
-    `support(site).discrete` tells of one.
+    `support(site).discrete` is True if that site is discrete.
 
     Args:
-        heads: the head of each site in raster order. A head may stand for several sites; its weights are then shared.
+        heads: the head of each site in raster order. The same head may be used for several sites, which then share its
+            weights.
 
     Raises:
         ValueError: If there is no head, or if the shapes of their sites differ.
@@ -48,7 +49,7 @@ class PerSite(Head):
         self._parts, self._part_of_site = _distinct(given)
         for number, part in enumerate(
             self._parts
-        ):  # attributes, as tf.train.Checkpoint does not follow lists of layers
+        ):  # attributes, because tf.train.Checkpoint does not track layers in lists
             setattr(self, f"head_{number}", part)
         self.num_sites, self.site_shape = len(given), given[0].site_shape
         self.noise_size = max(head.noise_size for head in self._parts)
@@ -65,7 +66,7 @@ class PerSite(Head):
         return self._params_size
 
     def build(self, input_shape: Any = None) -> None:
-        """Makes the weights of all heads."""
+        """Creates the weights of all heads."""
         for part in self._parts:
             if not part.built:
                 part.build()
@@ -76,7 +77,7 @@ class PerSite(Head):
         return any(part.awaits_data for part in self._parts)
 
     def adapt(self, data: Any) -> None:
-        """Adapts the heads that await data, or if none does all that have units, to the values of their sites.
+        """Adapts the heads that await data to the values of their sites; if none does, all heads with units.
 
         Args:
             data: array `[..., *event_shape]`, or an iterable of such arrays.
@@ -106,8 +107,8 @@ class PerSite(Head):
         """Calls `function(head, site, *tensors)` for each distinct head and puts the results together by site.
 
         Args:
-            function: from a head, sites, and tensors to a tensor whose trailing axes are `rank`; the last axis may be shorter
-                than for another head.
+            function: maps a head, sites and tensors to a tensor with `rank` trailing axes; the size of the last axis
+                may differ between heads.
             site: the sites, as in the public methods.
             rank: int. Number of trailing axes of the result.
             *tensors: pairs of a tensor and the number of its trailing axes.
@@ -146,7 +147,7 @@ class PerSite(Head):
     def _of_params(
         self, name: str, params: tf.Tensor, site: Any, rank: int, *tensors: tuple[tf.Tensor, int]
     ) -> tf.Tensor:
-        """`_dispatch` of a method `name(params, *tensors, site)`."""
+        """Calls `_dispatch` for a method `name(params, *tensors, site)`."""
 
         def function(head: Head, site: Any, params: tf.Tensor, *others: tf.Tensor) -> tf.Tensor:
             return getattr(head, name)(params[..., : head.params_size], *others, site)
@@ -154,7 +155,7 @@ class PerSite(Head):
         return self._dispatch(function, site, rank, (params, 1), *tensors)
 
     def _possible(self, head: Head, x: tf.Tensor, site: Any) -> tf.Tensor:
-        """Values with one of the head's support in place of those outside it, which belong to sites of other heads."""
+        """Replaces values outside the head's support, which belong to sites of other heads, by a value inside it."""
         support = head.support()
         low = support.low if np.isfinite(support.low) else 0.0
         return tf.where(head._in_support(x, site), x, tf.constant(low, tf.float32))
@@ -196,7 +197,7 @@ class PerSite(Head):
         def noise(head: Head, site: Any, params: tf.Tensor, x: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
             used, x = uniform[..., : head.noise_size], self._possible(head, x, site)
             found = head._noise(params[..., : head.params_size], x, used, site)
-            # Numbers that the head does not use are uniform too.
+            # Noise entries that the head does not use are uniform as well.
             unused = tf.broadcast_to(uniform, tf.concat([tf.shape(found)[:-1], tf.shape(uniform)[-1:]], 0))
             return tf.concat([found, unused[..., head.noise_size :]], axis=-1)
 
@@ -256,7 +257,10 @@ class PerSite(Head):
 
 
 def _distinct(heads: Sequence[Head]) -> tuple[tuple[Head, ...], NDArray[np.int32]]:
-    """The distinct heads, and the number of that of each site. Heads without weights are equal if their settings are."""
+    """Returns the distinct heads and the index of the head of each site.
+
+    Heads without weights are equal if their settings are equal.
+    """
     identities = [_identity(head) for head in heads]
     parts = dict(reversed(list(zip(identities, heads, strict=True))))
     numbers = {identity: number for number, identity in enumerate(dict.fromkeys(identities))}
@@ -274,14 +278,14 @@ def _identity(head: Head) -> Any:
 
 
 def _settings(config: Any) -> Any:
-    """A configuration without the numbers by which Keras, while it saves, marks objects that it has seen before."""
+    """Returns a configuration without the ids that Keras assigns to shared objects while saving."""
     if isinstance(config, dict):
         return {key: _settings(value) for key, value in config.items() if key != "shared_object_id"}
     return [_settings(value) for value in config] if isinstance(config, list | tuple) else config
 
 
 def _padded(results: list[tf.Tensor], rank: int) -> list[tf.Tensor]:
-    """Pads the last axes with zeros to the length of the longest."""
+    """Pads the last axis of each result with zeros to the largest size."""
     if not rank:
         return results
     size = max(result.shape[-1] for result in results)

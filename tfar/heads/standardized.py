@@ -1,4 +1,4 @@
-"""Head of real values in units of their own."""
+"""Head over standardised values."""
 
 from typing import Any
 
@@ -15,25 +15,26 @@ from tfar.layers import Standardization
 
 @keras.saving.register_keras_serializable("tfar")
 class Standardized(Head):
-    """Another head over standardised values; densities and draws are in the units of the data.
+    """Applies another head to standardised values; densities and draws are in the units of the data.
 
         log p(x) = log f((x - loc) / scale) - log(scale),    f the density of the head
 
-    `loc` and `scale` are non-trainable weights, one of each for every entry of an event, or one for all. They are given, or
-    set by `adapt` to the mean and the standard deviation of data; training does so first if neither is given. A network sees
-    the standardised values (`encode_inputs`). Discrete sites of a `PerSite` head keep location 0 and scale 1.
+    `loc` and `scale` are non-trainable weights, one of each for every entry of an event, or one for all entries. They
+    are given, or `adapt` sets them to the mean and the standard deviation of data; training calls `adapt` first if
+    neither is given. The inputs of a network are the standardised values (`encode_inputs`). Discrete sites of a
+    `PerSite` head keep location 0 and scale 1.
 
     Args:
         head: head of the standardised values, with a continuous site; its `min_scale` is in units of `scale`.
-        event_shape: shape of one event, an int or ints: the units differ between its entries. None: all values share one
-            location and one scale.
+        event_shape: shape of one event, an int or ints, to use a location and a scale for each entry. None means that
+            all values share one location and one scale.
         loc: None, or float or floats that broadcast to `event_shape`.
         scale: None, or the same, positive.
         scale_gradients: bool. For mixtures: in training, multiply the gradient of each component's location by its scale.
 
     Raises:
-        ValueError: If the head is discrete, if `loc` or `scale` does not fit, or if float32 is too coarse for values of such
-            units (see `tfar.layers.Standardization`).
+        ValueError: If the head is discrete, if `loc` or `scale` does not fit, or if float32 is too coarse for the scale
+            (see `tfar.layers.Standardization`).
 
     Example:
         >>> head = Standardized(tfar.heads.NormalMixture(1), event_shape=[2], loc=[1000.0, 0.0])
@@ -92,7 +93,7 @@ class Standardized(Head):
         return self.head.params_size
 
     def build(self, input_shape: Any = None) -> None:
-        """Makes the units and the weights of the inner head."""
+        """Creates the location, the scale and the weights of the inner head."""
         for layer in (self.units, self.head):
             if not layer.built:
                 layer.build()
@@ -106,7 +107,7 @@ class Standardized(Head):
         return self.units.awaits_data
 
     def adapt(self, data: Any) -> None:
-        """Sets the units to the mean and the standard deviation of each entry of data, computed in float64.
+        """Sets `loc` and `scale` to the mean and the standard deviation of each entry of data, computed in float64.
 
         Args:
             data: array `[..., *event_shape]`, or an iterable of such arrays, such as a `tf.data.Dataset`.
@@ -117,7 +118,7 @@ class Standardized(Head):
         self.units.adapt(data, fixed=self._discrete_entries())
 
     def _discrete_entries(self) -> NDArray[np.bool_]:
-        """Which entries of an event are discrete: bool `[*event_shape]`."""
+        """Returns which entries of an event are discrete, bool `[*event_shape]`."""
         if self.event_shape is None:
             return np.asarray(False)
         discrete = [self.head.support(site).discrete for site in range(self.num_sites or 1)]
@@ -133,7 +134,7 @@ class Standardized(Head):
     # Units -----------------------------------------------------------------------------------------------------------
 
     def _of_site(self, table: tf.Variable, site: Any) -> tf.Tensor:
-        """Locations or scales of the sites, `[*site.shape, *site_shape]`; one number if all sites share it."""
+        """Returns the locations or scales of the sites, `[*site.shape, *site_shape]`, or a scalar that all share."""
         table = tf.convert_to_tensor(table)
         if self.event_shape is None:
             return table
@@ -154,7 +155,7 @@ class Standardized(Head):
         return self._of_site(self.units.loc, site), self._of_site(self.units.scale, site)
 
     def _inside(self, x: Any, site: Any) -> tf.Tensor:
-        """Standardised values, limited to the range of float32."""
+        """Returns standardised values, clipped to the range of float32."""
         loc, scale = self._units(site)
         z = (tf.cast(x, tf.float32) - loc) / scale
         return tf.where(tf.abs(x) <= tf.float32.max, tf.minimum(tf.maximum(z, tf.float32.min), tf.float32.max), z)

@@ -1,4 +1,4 @@
-"""Summaries of conditionals that need no formula of their own: sums over a finite support, quantiles by bisection."""
+"""Generic statistics of conditionals: sums over a finite support, and quantiles by bisection."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tfar.heads.numerics import smallest_float
 if TYPE_CHECKING:
     from tfar.heads.base import Head
 
-# Largest number of joint values of a site that are listed.
+# Largest number of joint values of a site that is enumerated.
 MAX_JOINT_VALUES = 2**16
 
 
 def values_of(head: Head) -> tf.Tensor:
-    """All values of a site with a finite support, `[num, *site_shape]`, in lexicographic order.
+    """Returns all values of a site with a finite support, `[num, *site_shape]`, in lexicographic order.
 
     Raises:
         ValueError: If the support is not finite, or there are more than `MAX_JOINT_VALUES` joint values of channels.
@@ -35,7 +35,7 @@ def values_of(head: Head) -> tf.Tensor:
 
 
 def mean_variance(head: Head, params: tf.Tensor, site: Any) -> tuple[tf.Tensor, tf.Tensor]:
-    """Mean and variance over a finite support, both `[..., *site_shape]`."""
+    """Returns the mean and the variance over a finite support, both `[..., *site_shape]`."""
     values, probs = values_of(head), head._probs(params, site)
     probs = tf.reshape(probs, tf.concat([tf.shape(probs), [1] * len(head.site_shape)], 0))
     axis = -1 - len(head.site_shape)
@@ -44,19 +44,19 @@ def mean_variance(head: Head, params: tf.Tensor, site: Any) -> tuple[tf.Tensor, 
 
 
 def entropy(head: Head, params: tf.Tensor, site: Any) -> tf.Tensor:
-    """Entropy in nats over a finite support, `[...]`."""
+    """Returns the entropy in nats over a finite support, `[...]`."""
     values_of(head)
     probs = head._probs(params, site)
     return -tf.reduce_sum(tf.math.xlogy(probs, probs), axis=-1)
 
 
 def mode(head: Head, params: tf.Tensor, site: Any) -> tf.Tensor:
-    """The most probable value of a finite support, `[..., *site_shape]`."""
+    """Returns the most probable value of a finite support, `[..., *site_shape]`."""
     return tf.gather(values_of(head), tf.argmax(head._probs(params, site), axis=-1))
 
 
 def quantile(head: Head, params: tf.Tensor, p: tf.Tensor, site: Any) -> tf.Tensor:
-    """The smallest float32 x with cdf(x) >= p, `[..., *site_shape]`, of a head with one support at all sites."""
+    """Returns the smallest float32 x with cdf(x) >= p, `[..., *site_shape]`; all sites must have the same support."""
     shape, support = tf.broadcast_dynamic_shape(tf.shape(params)[:-1], tf.shape(p)), head.support()
     value_shape = tf.concat([shape, [1] * len(head.site_shape)], 0)
     p = tf.broadcast_to(p, shape)

@@ -11,7 +11,8 @@ from tfar.heads.support import Support
 
 
 def _at_temperature(name: str) -> Callable[..., Any]:
-    """A method that calls that of the inner head with tempered parameters; its last argument is the site."""
+    """Returns a method that calls the method of the inner head with tempered parameters; its last argument is the
+    site."""
 
     def method(self: "Tempered", params: tf.Tensor, *arguments: Any) -> Any:
         return getattr(self.head, name)(self.head._tempered(params, self.temperature, arguments[-1]), *arguments)
@@ -25,7 +26,7 @@ class Tempered(Head):
         log p(x) = log q(x; tempered(params, T)),    q the density of the head
 
     Args:
-        head: the head, whose parameters, sites and noise this one shares.
+        head: the head. This head takes the same parameters, sites and noise.
         temperature: float or scalar tensor, T > 0.
     """
 
@@ -36,7 +37,7 @@ class Tempered(Head):
         self.discrete = head.discrete
 
     def build(self, input_shape: Any = None) -> None:
-        """Makes the weights of the inner head."""
+        """Creates the weights of the inner head."""
         if not self.head.built:
             self.head.build()
         self.built = True

@@ -1,4 +1,4 @@
-"""Keras layers: those that respect an order of their inputs, and those that prepare values for them."""
+"""Keras layers that respect an order of their inputs, and a layer that standardises inputs."""
 
 from tfar.layers.gated_residual import GatedResidualBlock
 from tfar.layers.masked_conv2d import MaskedConv2D

@@ -1,4 +1,4 @@
-"""The contract of a causal layer: one object that evaluates whole events, single positions and dependency sets."""
+"""Interface of causal layers, which evaluate whole events, single positions and dependency sets."""
 
 import abc
 import collections
@@ -13,27 +13,29 @@ Weights = dict[str, tf.Tensor]
 
 
 class CausalLayer(abc.ABC):
-    """Mixin of a layer whose output at a position depends on inputs at that position and at earlier ones.
+    """Mixin for layers whose output at a position depends only on inputs at that position and at earlier ones.
 
     Such a layer is evaluated in three ways:
 
     * In parallel: `layer(x)` maps a whole event.
-    * In steps: `start` makes a cache and `step` maps one position along an axis: a row of an image, a pixel of a row, a sample
-      of a signal. A step writes the cache first and reads it afterwards, so that XLA updates a large cache in place. `push` and
-      `read` are the two halves, for layers whose input and output have different resolutions.
+    * In steps: `start` creates a cache and `step` maps one position along an axis, such as a row of an image, a pixel
+      of a row or a sample of a signal. A step writes the cache before it reads it, so that XLA updates a large cache in
+      place. `push` writes and `read` reads; layers whose input and output have different resolutions call them
+      separately.
     * As a dependency set: `reach` returns the inputs that a set of outputs depends on.
 
-    A strict layer does not see its own position. Its steps take the input of the position before.
+    The output of a strict layer does not depend on the input at the same position. Its steps take the input of the
+    previous position.
 
-    A layer that walks along the pixels of a row may also see `num_above` rows above. Its share of those is computed by
-    `read_rows` for the whole row when the row starts, and each step adds it as `part`. The rows consist of what `step` returned
-    as `kept`.
+    A layer whose positions are the pixels of a row may also depend on `num_above` rows above. `read_rows` computes the
+    contribution of these rows for the whole row when the row starts, and each step adds it as `part`. The rows consist
+    of the third output of `step` for each position.
 
     Attributes:
         in_channels: int. Channels of the input.
         filters: int. Channels of the output.
-        window: int. Positions along the axis that an output sees; the cache holds this many.
-        num_above: int. Rows above that a layer over pixels sees.
+        window: int. Number of positions along the axis that an output depends on, and length of the cache.
+        num_above: int. Number of rows above that an output of a layer over pixels depends on.
     """
 
     in_channels: int
@@ -43,7 +45,7 @@ class CausalLayer(abc.ABC):
 
     @abc.abstractmethod
     def step_weights(self) -> Weights:
-        """float32 tensors that all steps use, computed once before a loop over the positions."""
+        """Returns float32 tensors that all steps use, computed once before a loop over the positions."""
 
     def start(self, batch_size: int | tf.Tensor, spatial: Sequence[int] = ()) -> tf.Tensor | None:
         """Returns the cache before the first position, or None if the layer needs none.
@@ -70,23 +72,23 @@ class CausalLayer(abc.ABC):
         """Maps one position.
 
         Args:
-            cache: what `start` or the step before returned.
+            cache: the cache that `start` or the previous step returned.
             x: input of the position, `[B, *spatial, C]`.
             index: int32 scalar. The position.
-            weights: what `step_weights` returned.
-            part: None, or what `read_rows` returned for this position.
+            weights: the result of `step_weights`.
+            part: None, or the entry of the result of `read_rows` for this position.
 
         Returns:
-            The output, the new cache, and what the layer needs of this position once its row is complete.
+            The output, the new cache, and the values of this position that `read_rows` needs for later rows.
         """
         cache = self.push(cache, x, index)
         return self.read(cache, index, weights, part), cache, x
 
     def read_rows(self, rows: tf.Tensor, index: tf.Tensor, weights: Weights) -> tf.Tensor:
-        """Returns the share of the rows above and of the bias, for a whole row.
+        """Returns the contribution of the rows above plus the bias, for a whole row.
 
         Args:
-            rows: `[B, num_above, W, kept channels]`. What was kept of the rows above.
+            rows: `[B, num_above, W, kept channels]`. The values that the steps of the rows above returned to be kept.
             index: int32 scalar. The row that starts.
             weights: what `step_weights` returned.
 
@@ -100,7 +102,8 @@ class CausalLayer(abc.ABC):
         """Returns the inputs that sets of outputs depend on.
 
         Args:
-            asked: bool `[S, *positions of the output, groups]`. S sets of outputs; groups of channels are told apart.
+            asked: bool `[S, *positions of the output, groups]`. S sets of outputs, each a mask over positions and
+                groups of channels.
             size: number of positions of the input along each axis.
 
         Returns:
@@ -111,7 +114,7 @@ class CausalLayer(abc.ABC):
 def overlaps(
     small: Sequence[int], large: Sequence[int], offsets: Sequence[range], strides: int = 1
 ) -> Iterator[tuple[tuple[int, int], tuple[slice, slice], tuple[slice, slice]]]:
-    """Yields for each tap of a 2D kernel the positions that it connects: large = strides * small + offset.
+    """Yields the positions that each tap of a 2D kernel connects: large = strides * small + offset.
 
     Args:
         small, large: rows and columns of the two images.
@@ -138,7 +141,7 @@ def _overlap(small: int, large: int, offset: int, strides: int) -> tuple[slice, 
 
 
 def as_float(variable: Any) -> tf.Tensor:
-    """The value of a variable or tensor in float32."""
+    """Returns the value of a variable or tensor in float32."""
     return tf.cast(tf.convert_to_tensor(variable), tf.float32)
 
 
@@ -151,7 +154,7 @@ def convolve_rows(
         rows: `[B, R, W, C]`.
         kernel: `[R, width, C, filters]`.
         columns: offsets of the columns of the kernel.
-        strides: int. Of the columns.
+        strides: int. Stride of the columns.
         bias: None or `[filters]`.
 
     Returns:
@@ -165,11 +168,11 @@ def convolve_rows(
 
 
 class Run:
-    """Evaluates a network that is described once, as plain calls `run(layer, x)` of layers and of pointwise functions.
+    """Evaluates a network that is described once, by calls `run(layer, x)` of layers and pointwise functions.
 
-    Features of a level have half the rows and columns of the level above. A first part of a network may compute features of
-    whole rows, such as the vertical stack of a PixelCNN, that the second part, which goes pixel by pixel, reads: the first calls
-    `give`, the second `take`, in the same order.
+    Features of a level have half the rows and columns of the level above. The first part of a network may compute
+    features of whole rows, such as the vertical stack of a PixelCNN, which the second part reads pixel by pixel. The
+    first part calls `give` and the second calls `take`, in the same order.
     """
 
     def __call__(self, layer: Any, *inputs: Any) -> Any:
@@ -177,11 +180,11 @@ class Run:
         raise NotImplementedError
 
     def give(self, x: Any) -> None:
-        """Hands over features of whole rows."""
+        """Stores features of whole rows for `take`."""
         raise NotImplementedError
 
     def take(self) -> Any:
-        """Returns the next features that were handed over."""
+        """Returns the next features that `give` stored."""
         raise NotImplementedError
 
     def below(self, contract: Any, expand: Any, x: Any, body: Callable[["Run", Any], Any]) -> Any:
@@ -193,7 +196,7 @@ class Run:
         raise NotImplementedError
 
     def drop(self, x: Any) -> Any:
-        """Dropout, in training only."""
+        """Applies dropout, in training only."""
         return x
 
 
@@ -201,8 +204,8 @@ class Parallel(Run):
     """Evaluates whole images.
 
     Args:
-        drop: None, or the dropout that `drop` applies.
-        initialize: bool. Initialise weight-normalised layers by the data on the way.
+        drop: None, or the dropout function that `drop` applies.
+        initialize: bool. Initialise each weight-normalised layer from its inputs.
     """
 
     def __init__(self, drop: Callable[[tf.Tensor], tf.Tensor] | None = None, *, initialize: bool = False) -> None:

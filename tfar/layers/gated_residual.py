@@ -11,7 +11,7 @@ from tfar.layers.shifted_conv2d import ShiftedConv2D
 
 
 def concat_elu(x: tf.Tensor) -> tf.Tensor:
-    """elu of x and of -x, `[..., 2 C]`, so that no sign is lost."""
+    """Returns elu(x) and elu(-x) concatenated, `[..., 2 C]`."""
     return tf.nn.elu(tf.concat([x, -x], axis=-1))
 
 
@@ -30,11 +30,11 @@ class GatedResidualBlock(keras.layers.Layer):
         a, b = split(conv_2(drop(f(h))) + U y)
         out = x + a sigmoid(b)
 
-    where z are features from elsewhere in the network and y is a condition; both are optional.
+    where z are features from another layer of the network and y is a condition; both are optional.
 
     Args:
         filters: int. Channels of the input and of the output.
-        kernel_size: of both convolutions.
+        kernel_size: (height, width) of both convolutions.
         shift: "down" or "down_right"; see `ShiftedConv2D`.
         shortcut_filters: int. Channels of z, 0 for none.
         condition_size: int. Features of y, 0 for none.
@@ -143,6 +143,6 @@ class GatedResidualBlock(keras.layers.Layer):
 
 
 def gated(both: tf.Tensor) -> tf.Tensor:
-    """The first half of the channels times the sigmoid of the second half."""
+    """Returns the first half of the channels times the sigmoid of the second half."""
     values, gate = tf.split(both, 2, axis=-1)
     return values * tf.sigmoid(gate)

@@ -23,16 +23,17 @@ class MaskedConv2D(CausalLayer, keras.layers.Conv2D):
 
         y = activation(conv(x, W * M) + b)
 
-    M is 1 for the pixels above and for those to the left. At the pixel itself a group of outputs sees the groups of inputs
-    before it (mask "A"), or also its own (mask "B"). The rows of the kernel that the mask hides are not computed.
+    M is 1 for the pixels above and for those to the left. At the centre, a group of outputs is connected to the earlier
+    groups of inputs (mask "A"), or also to the same group (mask "B"). Rows of the kernel that are entirely masked are
+    not computed.
 
-    In steps, each of the groups of a pixel is a position, see `CausalLayer`: a step takes and returns one group. With mask "A" it
-    takes the group before.
+    In steps (see `CausalLayer`), each group of a pixel is one position: a step takes and returns one group. With mask
+    "A" it takes the previous group.
 
     Args:
         filters: int. Number of output channels, a multiple of `num_groups`.
         kernel_size: int or two. The centre is `kernel_size // 2`: an even kernel reaches further up and left than to the right.
-        mask_type: "A" or "B". "A" belongs to the layers that see the image itself.
+        mask_type: "A" or "B". Layers whose input is the image need "A".
         num_groups: int. Groups of channels of a pixel that are decided one after the other, such as 3 for red, green and blue.
             The channels of inputs and outputs are split into contiguous groups of equal size.
         **kwargs: those of `keras.layers.Conv2D` (activation, initialisers, regularisers, dtype, name), except for strides,
@@ -95,7 +96,7 @@ class MaskedConv2D(CausalLayer, keras.layers.Conv2D):
         return masks.raster_mask(self.kernel_size, self.mask_type, self.num_groups)
 
     def _mask(self, num_channels: int, dtype: Any) -> tf.Tensor:
-        """M as a tensor `[kernel height, kernel width, C or 1, filters or 1]`."""
+        """Returns M as a tensor `[kernel height, kernel width, C or 1, filters or 1]`."""
         mask = tf.constant(self.group_mask)
         if self.num_groups > 1:
             per_group = [num_channels // self.num_groups, self.filters // self.num_groups]
@@ -122,12 +123,12 @@ class MaskedConv2D(CausalLayer, keras.layers.Conv2D):
 
     @property
     def num_above(self) -> int:  # type: ignore[override]
-        """Rows above that an output sees."""
+        """Number of rows above that an output depends on."""
         return int(self.kernel_size[0]) // 2
 
     @property
     def window(self) -> int:  # type: ignore[override]
-        """Pixels of the same row that an output sees; a single group under mask "A" does not see its own."""
+        """Number of pixels of the same row that an output depends on; excludes the pixel for mask "A" and one group."""
         return int(self.kernel_size[1]) // 2 + (self.num_groups > 1 or self.mask_type == "B")
 
     def step_weights(self) -> Weights:
@@ -140,7 +141,8 @@ class MaskedConv2D(CausalLayer, keras.layers.Conv2D):
     def _by_group(self, weights: tf.Tensor) -> tf.Tensor:
         """Moves the groups of filters to a first axis; a single group gets no such axis.
 
-        XLA would fuse the removal of that axis into the product of a single row, which is then four times slower on a CPU.
+        If that axis existed, XLA would fuse its removal into the product of a single row, which makes the product four
+        times slower on a CPU.
         """
         return weights if self.num_groups == 1 else tf.stack(tf.split(weights, self.num_groups, axis=-1))
 
@@ -150,17 +152,17 @@ class MaskedConv2D(CausalLayer, keras.layers.Conv2D):
         return tf.zeros([batch_size, self.window, self.in_channels])
 
     def push(self, cache: tf.Tensor | None, x: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
-        """Writes a group of a pixel; the first group of a pixel moves the pixels before it to the left."""
+        """Writes a group of a pixel; the first group of a pixel shifts the earlier pixels to the left."""
         if self.num_groups == 1 or cache is None:
             return super().push(cache, x, index)
         group = index % self.num_groups
         moved = lambda c: tf.where(tf.equal(group, 0), tf.concat([c[:, 1:], c[:, -1:]], 1), c)  # noqa: E731
-        if self.mask_type == "A":  # `x` completes the pixel before, if it is the last group of that pixel
+        if self.mask_type == "A":  # `x` is the previous group, which may be the last group of the previous pixel
             return moved(self._insert(cache, x, (group + self.num_groups - 1) % self.num_groups))
         return self._insert(moved(cache), x, group)
 
     def _insert(self, cache: tf.Tensor, x: tf.Tensor, group: tf.Tensor) -> tf.Tensor:
-        """Replaces a group of the last pixel of the cache."""
+        """Returns the cache with one group of its last pixel replaced."""
         chosen = tf.equal(tf.range(self.in_channels) // (self.in_channels // self.num_groups), group)
         last = tf.where(chosen[None, None], tf.tile(x, [1, self.num_groups])[:, None], cache[:, -1:])
         return tf.concat([cache[:, :-1], last], axis=1)
@@ -200,11 +202,11 @@ class MaskedConv2D(CausalLayer, keras.layers.Conv2D):
     # Files -----------------------------------------------------------------------------------------------------------
 
     def save_own_variables(self, store: Any) -> None:
-        """Stores the weights before masking; Conv2D would store the masked `kernel`."""
+        """Stores the weights before masking, because Conv2D would store the masked `kernel`."""
         keras.layers.Layer.save_own_variables(self, store)
 
     def load_own_variables(self, store: Any) -> None:
-        """The inverse of `save_own_variables`."""
+        """Loads the weights that `save_own_variables` stored."""
         keras.layers.Layer.load_own_variables(self, store)
 
     def get_config(self) -> dict[str, Any]:

@@ -18,12 +18,12 @@ class MaskedDense(keras.layers.Dense):
 
         y = activation(x (W * M) + b),    M[i, j] = 1 if in_degrees[i] <= out_degrees[j] else 0
 
-    with `<` in place of `<=` if `strict`. With `use_connectivity_kernel` the units also receive the mask as an input:
+    with `<` instead of `<=` if `strict`. With `use_connectivity_kernel` the units also receive the mask as an input:
 
         y = activation(x (W * M) + 1 (U * M) + b)
 
-    W is one variable `kernel` of shape `[inputs, units]`, masked entries included. `call` accepts other degrees than the
-    layer's own, so that one layer can serve many masks.
+    W is one variable `kernel` of shape `[inputs, units]`, including the masked entries. `call` accepts other degrees
+    than those of the constructor, so that one layer can be used with many masks.
 
     Args:
         units: int. Number of outputs.
@@ -93,7 +93,7 @@ class MaskedDense(keras.layers.Dense):
         return self._masked(self.full_kernel, None, None)
 
     def _masked(self, weights: Any, in_degrees: Any, out_degrees: Any) -> tf.Tensor:
-        """Masks weights by the given degrees, or by those of the layer where None."""
+        """Masks weights by the given degrees; None selects the degrees of the layer."""
         in_degrees = self.in_degrees if in_degrees is None else in_degrees
         out_degrees = self.out_degrees if out_degrees is None else out_degrees
         return masked(tf.convert_to_tensor(weights), in_degrees, out_degrees, strict=self.strict)
@@ -103,8 +103,8 @@ class MaskedDense(keras.layers.Dense):
 
         Args:
             inputs: float tensor `[..., inputs]`.
-            in_degrees: None for those of the layer, or int tensor `[inputs]`, or `[B, inputs]` for a mask per row of
-                inputs `[B, inputs]`.
+            in_degrees: None for the degrees of the layer, or int tensor `[inputs]`, or `[B, inputs]` for one mask per
+                row of inputs `[B, inputs]`.
             out_degrees: None, or int tensor `[units]` or `[B, units]`.
             training: ignored.
 
@@ -124,11 +124,11 @@ class MaskedDense(keras.layers.Dense):
         return outputs if self.activation is None else self.activation(outputs)
 
     def save_own_variables(self, store: Any) -> None:
-        """Stores W; `Dense` would store `kernel`, whose masked entries are zero, although another mask may use them."""
+        """Stores W, because `Dense` would store `kernel`, which lacks masked entries that another mask may use."""
         keras.layers.Layer.save_own_variables(self, store)
 
     def load_own_variables(self, store: Any) -> None:
-        """The inverse of `save_own_variables`."""
+        """Loads the weights that `save_own_variables` stored."""
         keras.layers.Layer.load_own_variables(self, store)
 
     def get_config(self) -> dict[str, Any]:
@@ -142,8 +142,8 @@ class MaskedDense(keras.layers.Dense):
 
 
 def _product(inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """Inputs times a kernel `[inputs, units]`, or `[B, inputs, units]` for one per row."""
+    """Multiplies inputs by a kernel `[inputs, units]`, or by one kernel per row, `[B, inputs, units]`."""
     if kernel.shape.rank == 2:
         return tf.matmul(inputs, kernel)
-    # XLA fuses this sum and never stores a kernel per row; a batched matmul would.
+    # XLA fuses this sum without storing a kernel per row, which a batched matmul would store.
     return tf.reduce_sum(tf.expand_dims(inputs, -1) * kernel, axis=1)

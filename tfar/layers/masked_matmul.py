@@ -6,10 +6,10 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-# With sorted degrees, a quarter of the units needs only the inputs up to the last one that it sees, which saves 3/8 of the
-# work of an even mask. More slices save little more.
+# With sorted degrees, each quarter of the units uses only a leading part of the inputs, which saves 3/8 of the work if
+# the degrees are evenly spread. More slices save little more.
 NUM_SLICES = 4
-# Kernels with fewer weights are multiplied whole: there the overhead of four calls exceeds what they save.
+# Smaller kernels are multiplied in one call, because the overhead of four calls exceeds the saving.
 MIN_WEIGHTS = 2**16
 
 
@@ -40,8 +40,8 @@ def masked_matmul(
 ) -> tf.Tensor:
     """Computes `inputs @ masked(kernel)` for degrees that are known in advance.
 
-    If the degrees are sorted and the kernel is large, the units are cut into slices of equal size, and each slice is
-    multiplied with the inputs that its last unit sees. The result is the same.
+    If the degrees are sorted and the kernel is large, the units are split into slices of equal size, and each slice is
+    multiplied only with the inputs that its last unit is connected to. The result is the same.
 
     Args:
         inputs: float tensor `[..., N]`.
@@ -57,7 +57,8 @@ def masked_matmul(
     if len(slices) == 1:
         return tf.matmul(inputs, masked(kernel, in_degrees, out_degrees, strict=strict))
 
-    # The gradient of the kernel is one product: gradients of slices would be padded to the whole kernel and added up.
+    # The gradient of the kernel is computed as one product, because gradients of slices would be padded to the size of
+    # the kernel and summed.
     @tf.custom_gradient
     def product(x: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Any]:
         def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -78,7 +79,7 @@ def masked_matmul(
 
 
 def _slices(in_degrees: NDArray[np.int32], out_degrees: NDArray[np.int32], strict: bool) -> list[tuple[int, slice]]:
-    """The slices of the units, each with the number of inputs that its last unit sees; one slice if slicing is no use."""
+    """Returns the slices of the units and the number of inputs that each needs; one slice if slicing saves nothing."""
     num_inputs, num_units = len(in_degrees), len(out_degrees)
     is_sorted = np.all(np.diff(in_degrees) >= 0) and np.all(np.diff(out_degrees) >= 0)
     if num_inputs * num_units < MIN_WEIGHTS or num_units < NUM_SLICES or not is_sorted:

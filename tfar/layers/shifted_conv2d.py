@@ -16,23 +16,24 @@ SHIFTS = ("down", "down_right")
 
 @keras.saving.register_keras_serializable("tfar")
 class ShiftedConv2D(WeightNormalized):
-    """2D convolution that sees the rows above, or the pixels above and to the left; the image is padded with zeros.
+    """2D convolution over the rows above, or over the pixels above and to the left, of an image padded with zeros.
 
         y[i, j] = bias + sum_{a, b} kernel[a, b] x[s i - h + 1 + a, s j + first + b]
 
-    for a kernel of h rows and w columns and strides s. Shift "down" centres the columns, first = -(w // 2): an output sees row
-    s i and the rows above it. "down_right" ends at column s j, first = 1 - w. A strict layer lies one row higher ("down") or one
-    column further left ("down_right"), so that it does not see its own row or pixel.
+    for a kernel of h rows and w columns and strides s. Shift "down" centres the columns, first = -(w // 2): an output
+    depends on row s i and the rows above it. "down_right" ends at column s j, first = 1 - w. The kernel of a strict
+    layer is shifted one row further up ("down") or one column further left ("down_right"), so that an output does not
+    depend on its own row or pixel.
 
-    The kernel has no masked entries. In steps, see `CausalLayer`, a position of shift "down" is a whole row, and a position of
-    "down_right" is a pixel.
+    The kernel has no masked entries. In steps (see `CausalLayer`), a position is a whole row for shift "down" and a
+    pixel for shift "down_right".
 
     Args:
         filters: int. Number of output channels.
         kernel_size: (h, w).
         shift: "down" or "down_right".
-        strict: bool.
-        strides: int. Of both axes; an axis of n has (n + strides - 1) // strides outputs.
+        strict: bool. Whether an output does not depend on its own row ("down") or pixel ("down_right").
+        strides: int. Stride of both axes; an axis of n positions has (n + strides - 1) // strides outputs.
         use_weight_norm, use_bias, kernel_initializer: see `WeightNormalized`.
         **kwargs: those of `keras.layers.Layer`.
 
@@ -67,7 +68,7 @@ class ShiftedConv2D(WeightNormalized):
 
     @property
     def offsets(self) -> tuple[range, range]:
-        """Rows and columns of the input that the output at (0, 0) sees."""
+        """Rows and columns of the input that the output at (0, 0) depends on."""
         rows, columns = self.kernel_size
         above, left = (int(self.strict), 0) if self.shift == "down" else (0, int(self.strict))
         first = -(columns // 2) if self.shift == "down" else 1 - columns - left
@@ -92,12 +93,12 @@ class ShiftedConv2D(WeightNormalized):
 
     @property
     def window(self) -> int:  # type: ignore[override]
-        """Rows or pixels that a step sees."""
+        """Number of rows or pixels that a step depends on."""
         return self.kernel_size[0 if self.shift == "down" else 1]
 
     @property
     def num_above(self) -> int:  # type: ignore[override]
-        """Rows above the row of the pixel; a step of shift "down" keeps the rows that it needs itself."""
+        """Number of rows above the row of the pixel; 0 for shift "down", whose cache holds the rows."""
         return 0 if self.shift == "down" else self.kernel_size[0] - 1
 
     def step_weights(self) -> Weights:

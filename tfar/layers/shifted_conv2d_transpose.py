@@ -17,15 +17,16 @@ STRIDES = 2
 
 @keras.saving.register_keras_serializable("tfar")
 class ShiftedConv2DTranspose(WeightNormalized):
-    """Transposed 2D convolution that doubles the size of an image; an output sees no input below it or to its right.
+    """Transposed 2D convolution that doubles the size of an image; outputs depend on no input below or to the right.
 
         y[i, j] = bias + sum kernel[a, b] x[r, c]    over all a, b, r, c with i = 2 r + a, j = 2 c + first + b
 
-    Shift "down" centres the columns, first = -(w // 2); "down_right" starts at the pixel itself, first = 0. It undoes the
-    strides of a `ShiftedConv2D`: x[r, c] has seen rows up to 2 r (and columns up to 2 c) and contributes to pixels from there on.
+    Shift "down" centres the columns, first = -(w // 2); "down_right" starts at the pixel itself, first = 0. It inverts
+    the strides of a `ShiftedConv2D`: x[r, c] depends on rows up to 2 r (and columns up to 2 c) and contributes to
+    outputs from that row (and column) on.
 
-    In steps, see `CausalLayer`, `push` takes the positions of the input and `read` those of the output. Steps of shift
-    "down_right" are implemented for kernels of two rows.
+    In steps (see `CausalLayer`), `push` takes positions of the input and `read` takes positions of the output. Steps of
+    shift "down_right" are implemented for kernels of two rows.
 
     Args:
         filters: int. Number of output channels.
@@ -34,11 +35,11 @@ class ShiftedConv2DTranspose(WeightNormalized):
         use_weight_norm, use_bias, kernel_initializer: see `WeightNormalized`.
         **kwargs: those of `keras.layers.Layer`.
 
-    Input shape: `[B, R, S, C]`, and `size`, the rows and columns of the output: double, or one less than double.
-    Output shape: `[B, *size, filters]`.
+    Input shape: `[B, R, S, C]`, and `size`, the rows and columns of the output: each double the input size, or one
+    less. Output shape: `[B, *size, filters]`.
 
     Raises:
-        ValueError: If the shift is unknown or a size out of range.
+        ValueError: If the shift is unknown or a size is out of range.
 
     Example:
         >>> ShiftedConv2DTranspose(8, (2, 3), "down")(tf.ones([4, 3, 4, 2]), size=(5, 7)).shape
@@ -87,12 +88,12 @@ class ShiftedConv2DTranspose(WeightNormalized):
 
     @property
     def window(self) -> int:  # type: ignore[override]
-        """Rows or pixels of the input that an output sees."""
+        """Number of rows or pixels of the input that an output depends on."""
         return (self.kernel_size[0 if self.shift == "down" else 1] + 1) // STRIDES
 
     @property
     def num_above(self) -> int:  # type: ignore[override]
-        """Rows of the input above the row of the pixel."""
+        """Number of rows of the input above the row of the pixel that an output depends on."""
         return int(self.shift == "down_right")
 
     def start(self, batch_size: int | tf.Tensor, spatial: Sequence[int] = ()) -> tf.Tensor:
@@ -103,7 +104,7 @@ class ShiftedConv2DTranspose(WeightNormalized):
         return tf.zeros([batch_size, self.window, *spatial, self.in_channels])
 
     def step_weights(self) -> Weights:
-        """Splits the kernel by the parity of the output along the axis of the steps: `[2, window, ...]`."""
+        """Returns the kernel split by the parity of the output position along the step axis, `[2, window, ...]`."""
         weights = super().step_weights()
         kernel = weights.pop("kernel")
         if self.shift == "down_right":
@@ -121,7 +122,7 @@ class ShiftedConv2DTranspose(WeightNormalized):
         return offset + tf.add_n([self._widen(cache[:, i], taps[i]) for i in range(self.window)])
 
     def read_rows(self, rows: tf.Tensor, index: tf.Tensor, weights: Weights) -> tf.Tensor:
-        """Only odd rows of the output see the complete row of the input above; even rows start with a new one."""
+        """See the base class. Only odd rows of the output depend on the row of the input above."""
         odd = tf.cast(index % STRIDES, tf.float32)
         return odd * self._widen(rows[:, -1], weights["above"]) + weights["bias"]
 

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-# How many float32 numbers there must be within a scale of a location.
+# Smallest allowed ratio of a scale to the distance between neighbouring float32 numbers at the location.
 MIN_STEPS = 100
 
 
@@ -18,16 +18,18 @@ class Standardization(keras.layers.Layer):
 
         y = (x - loc) / scale
 
-    Both are non-trainable variables: given, or set by `adapt` to the mean and the standard deviation of data.
+    Both are non-trainable variables. They are given, or `adapt` sets them to the mean and the standard deviation of
+    data.
 
-    Values are float32, so a scale must be large beside the distance between neighbouring float32 numbers at the location:
-    `100 * spacing(|loc|) <= scale`. Unix times, at about 1.7e9 with a spacing of 128, break this rule if they deviate by 50: the
-    data collapse to a few numbers, to which a density would give too much probability.
+    Values are float32, so a scale must be large compared with the distance between neighbouring float32 numbers at the
+    location: `100 * spacing(|loc|) <= scale`. For example, Unix times are about 1.7e9, where the spacing is 128. With a
+    standard deviation of 50 they violate this condition: float32 rounds them to a few distinct numbers, and a density
+    model would assign these too high a density.
 
     Args:
         shape: shape of one event.
-        loc: float or floats that broadcast to `shape`. None: 0.
-        scale: positive float or floats that broadcast to `shape`. None: 1.
+        loc: float or floats that broadcast to `shape`. None means 0.
+        scale: positive float or floats that broadcast to `shape`. None means 1.
         **kwargs: those of `keras.layers.Layer`.
 
     Attributes:
@@ -47,8 +49,8 @@ class Standardization(keras.layers.Layer):
         array([[ 1., -1.]], dtype=float32)
 
     Notes:
-        The standard deviation is the population one (divided by n, not n - 1). An entry that is constant in the data gets the
-        scale 1, as its deviation 0 tells nothing about the scale of other values.
+        The standard deviation is the population one (divided by n, not n - 1). An entry that is constant in the data
+        gets the scale 1, because its standard deviation is 0.
     """
 
     def __init__(self, shape: Iterable[int], loc: Any = None, scale: Any = None, **kwargs: Any) -> None:
@@ -59,11 +61,11 @@ class Standardization(keras.layers.Layer):
 
     @property
     def input_dtype(self) -> str:
-        """Inputs stay float32 under mixed precision, as half precision could not hold a large location and small deviations."""
+        """The dtype of inputs, always float32, because half precision would round away small deviations from `loc`."""
         return "float32"
 
     def build(self, input_shape: Any = None) -> None:
-        """Makes the variables; their shapes follow from the configuration."""
+        """Creates the variables, whose shapes depend only on the configuration."""
         self.loc, self.scale = (
             self.add_weight(
                 name=name,
@@ -92,8 +94,8 @@ class Standardization(keras.layers.Layer):
             fixed: bool that broadcasts to `shape`. Entries that keep location 0 and scale 1.
 
         Raises:
-            ValueError: If there are no data, if they never end, if a shape does not fit, if a value is not finite in float32,
-                or if float32 is too coarse for them.
+            ValueError: If the data are empty or infinite, if a shape does not fit, if a value is not finite in float32,
+                or if float32 is too coarse for the data.
         """
         if not self.built:
             self.build()
@@ -114,7 +116,7 @@ class Standardization(keras.layers.Layer):
 
 
 class Moments:
-    """Mean and deviation of the entries of successive arrays, in float64.
+    """Accumulates the mean and the standard deviation of each entry over successive arrays, in float64.
 
     Args:
         shape: shape of one event.
@@ -144,7 +146,7 @@ class Moments:
         self.count = total
 
     def loc_and_scale(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean and deviation; the deviation of a constant entry is given as 1."""
+        """Returns the mean and the standard deviation, with 1 for the deviation of a constant entry."""
         if not self.count:
             raise ValueError("Expected data to adapt to; received none.")
         deviation = np.sqrt(self.squares / self.count)
@@ -160,14 +162,14 @@ class Moments:
 
 
 def arrays_of(data: Any) -> Iterable[Any]:
-    """The arrays of data, one at a time: an array, nested lists, or an iterable of arrays."""
+    """Returns an iterable over the arrays of data, which are an array, nested lists, or an iterable of arrays."""
     if isinstance(data, tf.data.Dataset) and int(data.cardinality()) == tf.data.INFINITE_CARDINALITY:
         raise ValueError("Expected data that end; received a data set that repeats for ever.")
     return [data] if hasattr(data, "shape") or isinstance(data, list | tuple) else data
 
 
 def _listed(name: str, value: Any) -> Any:
-    """A number, nested lists or None, for a configuration."""
+    """Returns a value as a number, nested lists or None, for a configuration."""
     try:
         return None if value is None else np.asarray(value, np.float64).tolist()
     except (TypeError, ValueError) as error:
@@ -189,7 +191,7 @@ def _filled(name: str, value: Any, default: float, shape: tuple[int, ...]) -> ND
 def checked_units(
     loc: NDArray[np.float64], scale: NDArray[np.float64]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Location and scale as float32, or ValueError if float32 cannot hold them or is too coarse for values of such units."""
+    """Returns location and scale as float32, or raises ValueError if float32 cannot represent them or is too coarse."""
     limits = np.finfo(np.float32)
     if not ((scale >= limits.tiny) & (scale <= limits.max)).all():
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Base of linear causal layers with optional weight normalisation."""
+"""Base class of linear causal layers with optional weight normalisation."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfar.layers.causal import CausalLayer, Weights, as_float
 
-# Added to squared lengths and to variances, so that a zero kernel or constant outputs do not divide by zero.
+# Added to squared norms and to variances to avoid division by zero.
 EPSILON = 1e-10
 
 
@@ -49,7 +49,7 @@ class WeightNormalized(CausalLayer, keras.layers.Layer):
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     def _add_weights(self, in_channels: int | None, shape: Sequence[int | None]) -> None:
-        """Makes v, g and the bias."""
+        """Creates v, g and the bias."""
         if in_channels is None:
             raise ValueError("Expected inputs with a known number of channels; received None.")
         self.in_channels = int(in_channels)
@@ -70,7 +70,7 @@ class WeightNormalized(CausalLayer, keras.layers.Layer):
         return tf.convert_to_tensor(self.v) if self.g is None else self._scaled(tf.convert_to_tensor(self.g))
 
     def _scaled(self, g: tf.Tensor) -> tf.Tensor:
-        """v scaled to the lengths g. The lengths of v are computed in float32 for every dtype of the layer."""
+        """Returns v scaled to the norms g. The norms of v are computed in float32 for every dtype of the layer."""
         v = tf.cast(tf.convert_to_tensor(self.v), tf.float32)
         scale = tf.math.rsqrt(tf.reduce_sum(tf.square(v), axis=self._axes) + EPSILON) * tf.cast(g, tf.float32)
         along_filters = [-1 if axis == len(v.shape) + self.filter_axis else 1 for axis in range(len(v.shape))]
@@ -81,7 +81,7 @@ class WeightNormalized(CausalLayer, keras.layers.Layer):
 
         Args:
             x: inputs of the layer.
-            **how: further arguments of its call.
+            **how: further arguments of `call`.
 
         Raises:
             ValueError: If the layer has no weight normalisation or no bias.

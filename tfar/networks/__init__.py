@@ -1,4 +1,4 @@
-"""Networks: from sites to parameters, each from earlier sites alone."""
+"""Networks, which compute the parameters of each site from earlier sites only."""
 
 from tfar.networks.base import AutoregressiveNetwork
 from tfar.networks.conv_nade import ConvNADENetwork

@@ -1,4 +1,4 @@
-"""The contract of a network: it gives each site a parameter vector that depends on earlier sites alone."""
+"""Base class of networks, which compute a parameter vector for each site from earlier sites only."""
 
 import abc
 import math
@@ -21,7 +21,8 @@ class TrainingPass(NamedTuple):
 
     Attributes:
         params: float tensor `[B, num_sites, params_size]`.
-        weights: None, or float32 `[B, num_sites]`: the weight of each site's log-probability in the loss. None: 1 each.
+        weights: float32 `[B, num_sites]`, the weight of each site's log-probability in the loss, or None for weights of
+            1.
     """
 
     params: tf.Tensor
@@ -29,28 +30,29 @@ class TrainingPass(NamedTuple):
 
 
 class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
-    """A network that gives each site a parameter vector from the sites of earlier steps.
+    """Computes a parameter vector for each site from the sites of earlier steps.
 
-    It may be an ensemble of `num_members` networks that share weights and differ in their masks.
+    The network may be an ensemble of `num_members` networks that share weights and differ in their masks.
 
     Args:
-        event_shape: shape of one event, without the batch. The first axis may be None: events of any length.
+        event_shape: shape of one event, without the batch. The first axis may be None for events of any length.
         site_shape: shape of the value of one site: `()` or the trailing axes of the event.
         conditional_shape: shape of the conditional input of one row, a dict of shapes, or None. Its first axes may be None.
 
     Attributes:
         num_sites: int, or None if the length of an event is not fixed.
         params_size: int. Length of a parameter vector.
-        num_members: int. Members of the ensemble that inference averages.
-        step_of_site: int32 array `[num_members or 1, num_sites]`. The step that decides each site; one row if the members
-            share it. Sites with equal numbers are decided together. None if `num_sites` is None: the order is then the
-            raster order, `sites_per_step` sites a step.
+        num_members: int. Number of members of the ensemble that inference averages over.
+        step_of_site: int32 array `[num_members or 1, num_sites]`. The step that decides each site; one row if all
+            members use the same order. Sites with equal numbers are decided together. None if `num_sites` is None: the
+            order is then the raster order, with `sites_per_step` sites per step.
         sites_per_step: int. Sites that each step decides if `num_sites` is None.
-        stages: tuple of ints. Steps of a stage, for nested loops from the outermost to the innermost: `(W,)` makes a stage
-            of each row of an image of width W, and `(H * W, W)` one of each frame and in it one of each row. `start_stage`
-            is called before the first step of each.
-        any_order: bool. Whether `call` and `start` accept an order of their own.
-        any_order_hint: str. What to do if the observed sites do not come first in the order. Part of an error message.
+        stages: tuple of ints. Number of steps of a stage, for nested loops from the outermost to the innermost. With
+            `(W,)` each row of an image of width W is a stage; with `(H * W, W)` each frame is a stage and each row is a
+            stage within it. `start_stage` is called before the first step of each stage.
+        any_order: bool. Whether `call` and `start` accept an `order`.
+        any_order_hint: str. Part of an error message: what the user can do if the observed sites do not come first in
+            the order.
         streams: bool. Whether `step` accepts an index for each row, so that rows of a batch may be at different positions.
     """
 
@@ -65,7 +67,7 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
     )
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        """Notes the arguments of the constructor, which are the configuration."""
+        """Records the arguments of the constructor, which are the configuration."""
         network = super().__new__(cls, *args, **kwargs)
         object.__setattr__(network, "_arguments", configuration.noted_arguments(cls, args, kwargs))
         return network
@@ -118,12 +120,13 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
     def training_pass(
         self, x: Any, conditional_input: Any, seed: tf.Tensor, observed: tf.Tensor | None = None
     ) -> TrainingPass:
-        """Computes what training differentiates. Networks with random masks, orders or dropout override it.
+        """Computes the parameters that training differentiates. Networks with random masks, orders or dropout override
+        it.
 
         Args:
             x: float tensor `[B, *event_shape]`, 0 where it is not observed.
             conditional_input: as in `call`.
-            seed: int32 `[2]`. All that is random in the pass is a function of it.
+            seed: int32 `[2]`. Determines all randomness of the pass.
             observed: None, or if `any_order` bool `[B, num_sites]`. Sites that are not observed get the weight 0, and
                 their values are not used.
         """
@@ -131,11 +134,11 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
 
     @property
     def awaits_data(self) -> bool:
-        """Whether `initialize` should see data before training, and has seen none."""
+        """Whether `initialize` should be called with data before training and has not been called yet."""
         return False
 
     def initialize(self, x: Any, conditional_input: Any = None) -> None:
-        """Chooses initial weights by data.
+        """Sets data-dependent initial weights.
 
         Args:
             x: float tensor `[B, *event_shape]`.
@@ -147,7 +150,7 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
         raise ValueError(f"Expected a network with data-dependent initial weights; received a {type(self).__name__}.")
 
     def params_given(self, x: tf.Tensor, known: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
-        """Computes the parameters of every site given the known sites alone, in one pass, if `any_order`.
+        """Computes the parameters of every site given only the known sites, in one pass, if `any_order`.
 
         Args:
             x: float tensor `[B, *event_shape]`; values that are not known are 0.
@@ -155,8 +158,8 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
             conditional_input: as in `call`.
 
         Returns:
-            float tensor `[B, num_sites, params_size]`. The parameters of a known site are given the other known sites that
-            come before it, or are not defined.
+            float tensor `[B, num_sites, params_size]`. The parameters of a known site are conditioned on the known
+            sites before it, or are undefined.
         """
         raise NotImplementedError(f"{type(self).__name__} has no pass given any known sites.")
 
@@ -169,17 +172,17 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
         order: ArrayLike | None = None,
         num_sites: Any = None,
     ) -> NDArray[np.bool_]:
-        """Returns the sites that parameters can depend on, as the connections of the network allow.
+        """Returns the sites that parameters can depend on through the connections of the network.
 
         Args:
-            sites: ints. The sites whose parameters are asked for. Default: all.
+            sites: ints. The sites for whose parameters to return the dependences. Default: all.
             member: int. Member of the ensemble.
-            order: None for the member's own order, or if `any_order` ints `[num_sites]`.
-            num_sites: int. Number of sites of an event, if it is not fixed.
+            order: None for the order of the member, or if `any_order` ints `[num_sites]`.
+            num_sites: int. Number of sites of an event, required if it is not fixed.
 
         Returns:
             bool array `[len(sites), num_sites]`. Entry `[i, j]` is True if the parameters of `sites[i]` depend on site j.
-            Here: all sites of earlier steps.
+            By default, these are all sites of earlier steps.
         """
         if order is not None:
             steps = np.argsort(order)
@@ -205,20 +208,20 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
         Args:
             batch_size: int or int32 scalar, B.
             conditional_input: as in `call`.
-            order: None for the members' own, or if `any_order` int32 `[B, num_sites]`: an order for each row.
-            member: None for the first, or int32 `[B]`: the member of the ensemble of each row.
+            order: None for the orders of the members, or if `any_order` int32 `[B, num_sites]`, an order for each row.
+            member: None for the first member, or int32 `[B]`, the member of the ensemble for each row.
         """
 
     def start_stage(
         self, level: int, state: State, number: tf.Tensor, x_previous: tf.Tensor, weights: Weights | None = None
     ) -> State:
-        """Computes what the steps of a stage share, before the first of them.
+        """Computes values that all steps of a stage share, before the first of them.
 
         Args:
-            level: int. Which of `stages`.
-            state: the state after the step before.
+            level: int. Index into `stages`.
+            state: the state after the previous step.
             number: int32 scalar. The stage begins at step `number * stages[level]`.
-            x_previous: as the first step of the stage takes it.
+            x_previous: the `x_previous` of the first step of the stage.
             weights: the result of `step_weights`, or None to compute it here.
 
         Returns:
@@ -233,11 +236,10 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
         """Computes the parameters of the sites that step `index` decides.
 
         Args:
-            state: the state after the step before.
-            index: int32 scalar, from 0; int32 `[B]` if `streams`. A step whose group has another size than the one before gets
-                a constant, so that the size is known; see `schedule.sites_of_step`.
-            x_previous: float tensor `[B, G, *site_shape]`: the values that the step before decided, in raster order, encoded
-                by the head. Step 0 ignores it.
+            state: the state after the previous step.
+            index: int32 scalar, from 0; int32 `[B]` if `streams`. If the group of a step differs in size from the previous one, `index` is a constant, so that the size is static; see `schedule.sites_of_step`.
+            x_previous: float tensor `[B, G, *site_shape]`. The values that the previous step decided, in raster order,
+                encoded by the head. Step 0 ignores it.
             weights: the result of `step_weights`, or None to compute it here.
 
         Returns:
@@ -245,20 +247,20 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
         """
 
     def prefill(self, state: State, x_prefix: tf.Tensor, length: tf.Tensor) -> State:
-        """Returns the state after `length` steps whose values are known; step `length` follows.
+        """Returns the state after `length` steps whose values are known, from which step `length` continues.
 
         Args:
             state: the result of `start`.
-            x_prefix: float tensor `[B, num_steps, G, *site_shape]`: the values of the steps; those from `length - 1` on are
-                ignored, because step `length` takes the value of the step before it as `x_previous`.
-            length: int32 scalar, 0 or more, and a multiple of `stages[0]` if the network has stages; int32 `[B]` if `streams`,
-                which only networks with a pass of their own allow.
+            x_prefix: float tensor `[B, num_steps, G, *site_shape]`: the values of the steps. Those from `length - 1` on
+                are ignored, because step `length` takes the values of step `length - 1` as `x_previous`.
+            length: int32 scalar, 0 or more, and a multiple of `stages[0]` if the network has stages; int32 `[B]` if
+                `streams`, which only networks that override `prefill` allow.
 
         Raises:
-            ValueError: If the network has stages and no pass of its own.
+            ValueError: If the network has stages and does not override `prefill`.
 
-        The default takes one step after the other. A network that can compute the state in one pass overrides it; `complete`
-        then takes the observed prefix in that pass.
+        The default implementation takes the steps one after the other. A network that can compute the state in one pass
+        overrides it, and `complete` then processes the observed prefix in that pass.
         """
         if self.stages:
             raise ValueError(
@@ -274,7 +276,7 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
         return tf.while_loop(lambda index, _: index < length, body, (tf.constant(0), state))[1]
 
     def _trackable_children(self, save_type: str = "checkpoint", **kwargs: Any) -> dict[str, Any]:
-        """Lists all layers for `tf.train.Checkpoint`, because Keras hides those in lists from it."""
+        """Lists all layers for `tf.train.Checkpoint`, because Keras hides layers in lists from it."""
         children = super()._trackable_children(save_type, **kwargs)
         layers = private.layers_of(self) if save_type == "checkpoint" else []
         return {**children, **{f"layer_{i}": layer for i, layer in enumerate(layers)}}
@@ -286,7 +288,7 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """Makes the network of a configuration, with new weights."""
+        """Creates a network from a configuration, with new weights."""
         return cls(**{name: configuration.deserialized(value) for name, value in config.items()})
 
 
@@ -294,7 +296,7 @@ def num_sites(event_shape: tuple[Any, ...], site_shape: tuple[int, ...]) -> int 
     """Returns the number of sites of an event whose trailing axes are those of a site; None if its length is not fixed.
 
     Raises:
-        ValueError: If the event does not end with `site_shape`, or holds an axis below 1.
+        ValueError: If the event shape does not end with `site_shape`, or an axis is smaller than 1.
     """
     fixed = event_shape[1:] if event_shape[:1] == (None,) else event_shape
     if any(isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1 for n in fixed):

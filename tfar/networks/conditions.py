@@ -1,4 +1,4 @@
-"""Conditional inputs: one tensor, or a dict of tensors, beside the values of an event."""
+"""Functions of conditional inputs, which are one tensor or a dict of tensors."""
 
 import math
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ def flatten_condition(conditional_input: Any, conditional_shape: Any) -> tf.Tens
 
 
 def condition_size(conditional_shape: Any) -> int:
-    """Returns the number of features of `flatten_condition`: 0 without a condition."""
+    """Returns the number of features that `flatten_condition` returns, 0 without a condition."""
     if conditional_shape is None:
         return 0
     shapes = conditional_shape.values() if isinstance(conditional_shape, Mapping) else [conditional_shape]

@@ -1,6 +1,7 @@
 """The masks of MADE, described by the step of each site and the degree of each hidden unit.
 
-They are drawn with counter-based random numbers in plain ops, so that training can draw new ones in a compiled step.
+They are drawn with counter-based random numbers in plain operations, so that a compiled training step can draw new
+masks.
 """
 
 from typing import NamedTuple
@@ -17,7 +18,7 @@ class Connectivity(NamedTuple):
     """The masks of one member of an ensemble, as degrees.
 
     Attributes:
-        positions: int32 `[num_sites]`, or `[B, num_sites]` for each row. The step that decides each site.
+        positions: int32 `[num_sites]`, or `[B, num_sites]` with one row per example. The step that decides each site.
         hidden: int32 `[units]` for each hidden layer. The degrees of its units.
     """
 
@@ -31,7 +32,7 @@ class ConnectivityDraw(NamedTuple):
     Attributes:
         num_sites: int.
         hidden_units: tuple of int.
-        lowest: int. Lowest degree of a hidden unit: 1, or 0 if the units also have other inputs than the sites.
+        lowest: int. Lowest degree of a hidden unit: 1, or 0 if the units have inputs other than the sites.
         evenly: bool. Spread the degrees evenly and assign them to the units at random; otherwise draw them independently.
         positions: int32 `[num_sites]`, or None to draw an order each time.
     """
@@ -48,7 +49,7 @@ class ConnectivityDraw(NamedTuple):
         return self.num_sites - 1
 
     def even(self) -> list[NDArray[np.int32]]:
-        """Returns evenly spread, sorted degrees, such that every unit is connected to the layer before it."""
+        """Returns evenly spread, sorted degrees such that every unit is connected to the previous layer."""
         degrees, lowest = [], self.lowest
         for units in self.hidden_units:
             degrees.append(masks.even_degrees(units, lowest, self.highest))
@@ -71,9 +72,10 @@ class ConnectivityDraw(NamedTuple):
         return Connectivity(positions, hidden)
 
     def _independent(self, draws: list[tf.Tensor]) -> tuple[tf.Tensor, ...]:
-        """Draws degrees uniformly, at least the lowest of the layer before.
+        """Draws degrees uniformly, at least the lowest degree of the previous layer.
 
-        The highest degree is drawn again if it is below the highest of the layer before, whose unit would have no successor.
+        The highest degree is drawn again if it is below the highest degree of the previous layer, because the unit with
+        that degree would have no successor.
         """
         hidden: list[tf.Tensor] = []
         lowest = largest = tf.constant(self.lowest)
@@ -97,7 +99,7 @@ class Members:
     Args:
         drawing: the distribution of connectivities.
         num_members: int, K.
-        seed: int. Member k is a function of (seed, k).
+        seed: int. Member k depends only on (seed, k).
     """
 
     def __init__(self, drawing: ConnectivityDraw, num_members: int, seed: int) -> None:
@@ -107,7 +109,7 @@ class Members:
             hidden = [np.stack([np.asarray(d.hidden[i]) for d in draws]) for i in range(len(drawing.hidden_units))]
             positions = np.stack([np.asarray(d.positions) for d in draws]).astype(np.int32)
         if num_members == 1:
-            # The units of a single member may be renumbered, and sorted degrees let the product skip masked weights.
+            # With one member, the degrees can be sorted, which lets the matrix product skip masked weights.
             hidden = [np.sort(degrees) for degrees in hidden]
         self.size = num_members
         self.positions = positions if drawing.positions is None else positions[:1]

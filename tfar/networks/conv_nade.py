@@ -1,4 +1,4 @@
-"""The network of ConvNADE: convolutions over the known pixels and the mask that says which they are."""
+"""The network of ConvNADE: convolutions over the known pixels and their mask."""
 
 import itertools
 from collections.abc import Sequence
@@ -16,32 +16,33 @@ from tfar.networks.orderless import OrderlessNetwork
 
 @keras.saving.register_keras_serializable("tfar")
 class ConvNADENetwork(OrderlessNetwork):
-    """Convolutions that shrink the image and others that mirror them, with a fully connected branch beside them.
+    """Valid convolutions followed by mirrored full convolutions, with a parallel fully connected branch.
 
         h_0     = [x * m, m]                                   m: 1 at known sites, else 0
         h_l     = g(valid_l(h_{l-1}) + U_l y)                  l = 1 .. L
-        h_{L+l} = g(full_{L-l+1}(h_{L+l-1}) + U_{L+l} y)       l = 1 .. L, without g and U the last time
+        h_{L+l} = g(full_{L-l+1}(h_{L+l-1}) + U_{L+l} y)       l = 1 .. L, without g and U for l = L
         params  = h_{2L} + dense(h_0)
 
-    y is the conditional input. The full convolution that mirrors the l-th valid one has its kernel size, and as many filters as
-    the valid one has inputs; the last has the parameters of a pixel. Units of the branch are g of dense layers and U y.
+    y is the conditional input. The full convolution that mirrors the l-th valid one has the same kernel size, and as
+    many filters as the valid one has input channels; the filters of the last one are the parameters of a pixel. A
+    hidden layer of the branch applies g to a dense layer plus U y.
 
-    A full convolution is the transpose of a valid one, and computed as such: a valid one over an image with a border of zeros
-    gives the same, and its gradient takes ten times as long on CPUs.
+    A full convolution is computed as the transpose of a valid one, because the gradient of the equivalent valid
+    convolution over a zero-padded image takes ten times as long on CPUs.
 
     Args:
         event_shape: shape of one event, `[H, W]` or `[H, W, C]`.
         filters: filters of each valid convolution.
-        kernel_sizes: height and width of the kernel of each.
+        kernel_sizes: height and width of the kernel of each valid convolution.
         hidden_units: units of each hidden layer of the fully connected branch, or None for no branch.
         params_size: int, P. Parameters of a site.
         site_shape: shape of the value of one site, `()` or `(C,)`.
-        num_classes: None, or the number of classes of a site: its values are then scaled to -1 .. 1.
-        one_hot: bool. Feed each class of a site as an input of its own.
+        num_classes: None, or the number of classes of a site, whose values are then scaled to -1 .. 1.
+        one_hot: bool. Encode the classes of a site as one-hot inputs instead.
         activation, conditional_shape, kernel_initializer, seed: see `tfar.ConvNADE`.
 
     Raises:
-        ValueError: If the event is no image, or is too small for the kernels.
+        ValueError: If the event is not an image, or is too small for the kernels.
 
     References:
         Uria, Côté, Gregor, Murray and Larochelle. Neural autoregressive distribution estimation. JMLR 17, 2016, section 4.
@@ -84,7 +85,7 @@ class ConvNADENetwork(OrderlessNetwork):
 
     @property
     def sites_per_pixel(self) -> int:
-        """Sites of one pixel: its channels, or 1 if they are decided together."""
+        """Number of sites of one pixel: the number of channels, or 1 if the channels are decided together."""
         return self.num_sites // self._num_pixels
 
     @property
@@ -93,7 +94,7 @@ class ConvNADENetwork(OrderlessNetwork):
 
     @property
     def inputs_per_pixel(self) -> int:
-        """Channels that the first layers read: the values of a pixel's sites, and the mask."""
+        """Number of input channels: the encoded values of a pixel's sites, and the mask."""
         return self.sites_per_pixel * (self._encode.inputs_per_site + 1)
 
     def influences(
@@ -103,7 +104,7 @@ class ConvNADENetwork(OrderlessNetwork):
         order: ArrayLike | None = None,
         num_sites: int | None = None,
     ) -> NDArray[np.bool_]:
-        """Returns earlier sites; without the fully connected branch, those alone that the convolutions connect."""
+        """Returns earlier sites; without the fully connected branch, only those that the convolutions connect."""
         earlier = super().influences(sites, member, order)
         if self.hidden_units is not None:
             return earlier
@@ -147,12 +148,12 @@ class ConvNADENetwork(OrderlessNetwork):
         return keras.layers.Dense(units, name=name, **self._shared(), **kwargs)
 
     def _shared(self) -> dict[str, Any]:
-        """Arguments of all layers; each has a seed of its own."""
+        """Returns the arguments that all layers share; each layer gets a different seed."""
         initializer = seeded_initializer(self.kernel_initializer, self.seed, next(self._salts))
         return {"kernel_initializer": initializer, "dtype": self.dtype_policy}
 
     def build(self, input_shape: Any = None) -> None:
-        """Makes all variables; their shapes follow from the configuration."""
+        """Creates all variables, whose shapes depend only on the configuration."""
         shape: Any = (None, *self.event_shape[:2], self.inputs_per_pixel)
         inputs = self._num_pixels * self.inputs_per_pixel
         for layer in self.convolutions:
@@ -170,7 +171,7 @@ class ConvNADENetwork(OrderlessNetwork):
     def params_of(
         self, x: tf.Tensor, known: tf.Tensor, conditional_input: Any = None, seed: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """See the base."""
+        """See the base class."""
         inputs, offsets = self._inputs(x, known), self._offsets(conditional_input)
         hidden, last = inputs, len(self.convolutions) - 1
         for layer, offset in zip(self.convolutions[:last], offsets[:last], strict=True):
@@ -186,13 +187,13 @@ class ConvNADENetwork(OrderlessNetwork):
         return params + tf.reshape(self.dense_layers[-1](hidden), [-1, self.num_sites, self.params_size])
 
     def _inputs(self, x: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
-        """Values and mask as channels, `[B, H, W, inputs_per_pixel]`; all are 0 where a site is not known."""
+        """Returns values and mask as channels, `[B, H, W, inputs_per_pixel]`; all are 0 where a site is not known."""
         mask = tf.cast(known, x.dtype)[..., None]
         sites = tf.concat([self._encode(self._sites(x)) * mask, mask], axis=-1)
         return tf.reshape(sites, [-1, *self.event_shape[:2], self.inputs_per_pixel])
 
     def _offsets(self, conditional_input: Any) -> list[tf.Tensor | None]:
-        """What the condition adds to the sums of each hidden layer, those of the branch last; None without one."""
+        """Returns the term U y of each hidden layer, with those of the branch last; None without a condition."""
         if not self.condition_layers:
             return [None] * (len(self.convolutions) - 1 + len(self.hidden_units or ()))
         features = flatten_condition(conditional_input, self.conditional_shape)
@@ -200,7 +201,7 @@ class ConvNADENetwork(OrderlessNetwork):
 
 
 def check_image(event_shape: tuple[int, ...], filters: Sequence[int], kernel_sizes: Sequence[tuple[int, int]]) -> None:
-    """Raises ValueError unless the event is an image on which the valid convolutions leave something."""
+    """Raises ValueError unless the event is an image that is large enough for the valid convolutions."""
     if len(event_shape) not in (2, 3):
         raise ValueError(f"Expected `event_shape` to be [H, W] or [H, W, C]; received {event_shape}.")
     if len(filters) != len(kernel_sizes):

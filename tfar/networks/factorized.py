@@ -1,4 +1,4 @@
-"""A network whose sites are independent given the condition: one group, decided in one step."""
+"""Network whose sites are independent given the condition; one step decides all of them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from tfar.networks.conditions import State
 
 @keras.saving.register_keras_serializable("tfar")
 class FactorizedNetwork(AutoregressiveNetwork):
-    """Parameters that depend on the condition alone, or on nothing.
+    """Computes parameters that depend only on the condition, or are constant.
 
         params = f(condition)        or, without a condition, a table of parameters for each site
 
@@ -23,11 +23,11 @@ class FactorizedNetwork(AutoregressiveNetwork):
         site_shape: shape of the value of one site.
         network: None, or a Keras layer from the condition to `[B, num_sites, P]` or flat.
         conditional_shape: shape of the conditional input of one row, a dict of shapes, or None.
-        initial_params: None, or P numbers: the parameters of every site before training, without a network. Default: 0.
+        initial_params: None, or P numbers: without a `network`, the initial parameters of every site. Default: 0.
         trainable: bool.
 
     Raises:
-        ValueError: If there is a network without a condition or the other way round.
+        ValueError: If there is a network without a condition, or a condition without a network.
     """
 
     def __init__(

@@ -18,7 +18,8 @@ from tfar.networks.masked_raster import MaskedRasterNetwork
 
 @keras.saving.register_keras_serializable("tfar")
 class GatedPixelCNNNetwork(MaskedRasterNetwork):
-    """Gated convolutions of two stacks: the vertical one sees all rows above, the horizontal one also the row itself.
+    """Two stacks of gated convolutions, a vertical one over all rows above and a horizontal one that adds the row
+    itself.
 
         a^v_l = conv(v_{l-1}) + V^v_l c,                        v_l = gate(a^v_l)
         a^h_l = conv_1xn(h_{l-1}) + U_l a^v_l + V^h_l c,        h_l = h_{l-1} + conv_1x1(gate(a^h_l))
@@ -28,10 +29,10 @@ class GatedPixelCNNNetwork(MaskedRasterNetwork):
 
     Args:
         event_shape: `[H, W]` or `[H, W, C]`.
-        filters: int. Features of each stack; twice as many before the gates.
+        filters: int. Number of features of each stack; convolutions before the gates have twice as many.
         params_size: int. Parameters of a site.
         conditional_shape, condition_dropout: see `tfar.GatedPixelCNN`.
-        **kwargs: those of `MaskedRasterNetwork`.
+        **kwargs: arguments of `MaskedRasterNetwork`.
 
     References:
         van den Oord et al. Conditional image generation with PixelCNN decoders. NIPS 2016, section 2 and figure 2.
@@ -56,14 +57,18 @@ class GatedPixelCNNNetwork(MaskedRasterNetwork):
         self.condition = {name: [self._condition(name, block) for block in blocks] for name in self._parts}
         self.horizontal = [self._horizontal(block) for block in blocks]
         self.skip = [self._masked(f"skip_{block}", self.filters, self.filters) for block in blocks]
-        # The last block has no residual connection, as no block follows.
+        # The last block has no residual connection, because no block follows it.
         self.residual = [self._masked(f"residual_{block}", self.filters, self.filters) for block in blocks[:-1]]
         self._add_outputs()
 
     # Layers ----------------------------------------------------------------------------------------------------------
 
     def _vertical(self, block: int) -> Any:
-        """The first one sees the rows above the row of the pixel, the others also the row, which knows no more."""
+        """Returns a vertical convolution.
+
+        The first one covers the rows above the row of the pixel. The others also cover the row itself, whose features
+        already depend only on rows above.
+        """
         size, inputs = (self.kernel_size, self.filters) if block else (self.first_kernel_size, self._depth)
         kernel_size = (size[0] // 2 + (block > 0), size[1])
         name = f"vertical_{block}"
@@ -74,7 +79,7 @@ class GatedPixelCNNNetwork(MaskedRasterNetwork):
         return self._add(ShiftedConv2D, width, width, (1, 1), "down", use_bias=False, name=name)
 
     def _condition(self, name: str, block: int) -> Any:
-        """Maps a part of the condition to features of both stacks."""
+        """Returns the layer that maps a part of the condition to features of both stacks."""
         inputs = self._parts[name][-1]
         return self._add(keras.layers.Dense, inputs, 4 * self.filters, use_bias=False, name=f"{name}_{block}")
 
@@ -129,7 +134,7 @@ class GatedPixelCNNNetwork(MaskedRasterNetwork):
     def training_pass(
         self, x: Any, conditional_input: Any, seed: tf.Tensor, observed: tf.Tensor | None = None
     ) -> TrainingPass:
-        """See the base; a row's condition becomes zeros with probability `condition_dropout`."""
+        """See the base class. The condition of each row is replaced by zeros with probability `condition_dropout`."""
         if self.condition_dropout > 0.0 and conditional_input is not None:
             noise = random.uniform(row_seeds(seed, tf.shape(x)[0]), 1, random.Stream.CONDITION_DROPOUT)[:, 0]
             kept = tf.cast(noise >= self.condition_dropout, tf.float32)
@@ -139,9 +144,9 @@ class GatedPixelCNNNetwork(MaskedRasterNetwork):
 
 
 def gate(features: tf.Tensor, half: int | None = None) -> tf.Tensor:
-    """tanh(a) * sigmoid(b) of the two halves of the features, or of each group of `2 * half` features."""
+    """Returns tanh(a) * sigmoid(b) of the two halves of the features, or of each group of `2 * half` features."""
     half, lead = half or features.shape[-1] // 2, tf.shape(features)[:-1]
     num_groups = features.shape[-1] // (2 * half)
     halves = tf.reshape(features, tf.concat([lead, [num_groups, 2, half]], 0))
-    values, gates = tf.unstack(halves, axis=-2)  # cheaper than slices, whose gradients are padded with zeros
+    values, gates = tf.unstack(halves, axis=-2)  # cheaper than slices, because their gradients are padded with zeros
     return tf.reshape(tf.tanh(values) * tf.sigmoid(gates), tf.concat([lead, [num_groups * half]], 0))

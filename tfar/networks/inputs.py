@@ -1,4 +1,4 @@
-"""Helpers that networks share: input encoding, seeded initializers, dropout."""
+"""Helper functions of the networks: input encoding, seeded initializers and dropout."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -58,8 +58,8 @@ def initial_bias(initial_params: Sequence[float] | None, num_sites: int) -> Any:
     """Returns the initialiser of the bias of the parameters of all sites, `[num_sites * params_size]`.
 
     Args:
-        initial_params: None for zeros, or the parameters of every site before training. Components of a mixture that start
-            equal at a site without inputs would stay equal, because their gradients would be equal.
+        initial_params: None for zeros, or the parameters of every site before training. Components of a mixture must
+            differ initially: at a site without inputs, equal components stay equal because their gradients are equal.
         num_sites: int.
     """
     if initial_params is None:
@@ -74,14 +74,14 @@ def float32_value(variable: Any) -> tf.Tensor:
 
 
 def row_seeds(seed: tf.Tensor, num_rows: tf.Tensor) -> tf.Tensor:
-    """Returns a seed for each row of a training batch, by the number of the row in the batch of all replicas."""
+    """Returns a seed for each row of a training batch, based on the index of the row in the global batch."""
     replica = tf.distribute.get_replica_context()
     first = 0 if replica is None else replica.replica_id_in_sync_group * num_rows
     return random.row_seeds(seed, num_rows, first)
 
 
 def dropped(hidden: tf.Tensor, rate: float, seed: tf.Tensor | None, layer: int) -> tf.Tensor:
-    """Applies dropout to hidden units `[B, ...]`, as a function of the seed. Without a seed it changes nothing."""
+    """Applies dropout determined by the seed to hidden units `[B, ...]`; without a seed, returns them unchanged."""
     if seed is None or rate == 0.0:
         return hidden
     shape = hidden.shape[1:]
@@ -90,7 +90,7 @@ def dropped(hidden: tf.Tensor, rate: float, seed: tf.Tensor | None, layer: int) 
 
 
 def push(values: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-    """Multiplies `values [B, G]` with a kernel `[G, M]`, or `[B, G, M]` with one for each row: `[B, M]`."""
+    """Multiplies `values [B, G]` by a kernel `[G, M]`, or by a kernel per row `[B, G, M]`, and returns `[B, M]`."""
     if values.shape[-1] == 1:
         return values * rows[..., 0, :]
     return tf.matmul(values, rows) if rows.shape.rank == 2 else tf.reduce_sum(values[..., None] * rows, axis=1)

@@ -26,8 +26,8 @@ class MADENetwork(MADESteps):
 
     A conditional input is added to every hidden layer through a dense layer.
 
-    With one mask the kernels hold the sites in the order of the steps, and the units sorted by degree. With several masks they
-    hold the sites in raster order.
+    With one mask, the kernels store the sites in the order of the steps and the units sorted by degree. With several
+    masks, they store the sites in raster order.
 
     Args:
         event_shape: shape of one event.
@@ -118,14 +118,14 @@ class MADENetwork(MADESteps):
 
     @property
     def _kernels_in_step_order(self) -> bool:
-        """Whether the kernels hold the sites in the order of the steps, which sorts their degrees.
+        """Whether the kernels store the sites in the order of the steps, which sorts the degrees of the sites.
 
-        This needs a single mask: different masks may have different orders.
+        This requires a single mask, because different masks may have different orders.
         """
         return self.num_masks == 1
 
     def _connectivity(self, member: Any, order: Any, seed: Any) -> Connectivity:
-        """Returns a fresh or a stored connectivity, in another order if one is given."""
+        """Returns a newly drawn or a stored connectivity, with the given order if there is one."""
         if seed is not None and self.num_masks is None:
             connectivity = self._drawing.draw(seed)
         elif seed is not None and self.num_members > 1:
@@ -177,7 +177,7 @@ class MADENetwork(MADESteps):
         return seeded_initializer(self.kernel_initializer, self.seed, salt + 10)
 
     def build(self, input_shape: Any = None) -> None:
-        """Creates all variables. Their shapes depend on the configuration alone."""
+        """Creates all variables, whose shapes depend only on the configuration."""
         for layer in filter(None, [*self.hidden_layers, self.output_layer, self.direct_layer]):
             layer.build((None, len(layer.in_degrees)))
         for layer in self.condition_layers:
@@ -205,7 +205,7 @@ class MADENetwork(MADESteps):
         seed: Any = None,
         training: Any = None,
     ) -> tf.Tensor:
-        """See the base class. An order for each row, `[B, num_sites]`, gives each row a mask of its own.
+        """See the base class. An order for each row, `[B, num_sites]`, gives each row its own mask.
 
         Args:
             seed: None, or int32 `[2]`. Selects a member at random, or draws fresh masks if `num_masks` is None, and decides
@@ -223,7 +223,7 @@ class MADENetwork(MADESteps):
         return self._forward(sites, conditional_input, self._connectivity(member, order, seed), seed)
 
     def params_given(self, x: tf.Tensor, known: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
-        """See the base class. The known sites keep their order, and all other sites are the next one."""
+        """See the base class. The known sites keep their order, and all other sites share the next position."""
         connectivity = self._members.connectivity(0)
         steps = inverted(observed_first(inverted(connectivity.positions), known))
         num_known = tf.reduce_sum(tf.cast(known, tf.int32), axis=1, keepdims=True)
@@ -234,7 +234,7 @@ class MADENetwork(MADESteps):
     def _forward(
         self, sites: tf.Tensor, conditional_input: Any, connectivity: Connectivity | None, seed: tf.Tensor | None
     ) -> tf.Tensor:
-        """Computes all parameters under a connectivity, or under that of the layers if None. Dropout needs a seed."""
+        """Computes all parameters with a connectivity; None selects that of the layers. Dropout needs a seed."""
         hidden = inputs = tf.reshape(self._encode(sites), [-1, self.num_sites * self._encode.inputs_per_site])
         degrees = self._degrees(connectivity)
         for i, layer in enumerate(self.hidden_layers):
@@ -257,5 +257,5 @@ class MADENetwork(MADESteps):
 
 
 def select_member(noise: tf.Tensor, num_members: int) -> tf.Tensor:
-    """Selects a member uniformly. Returns int32 of the shape of `noise`, which is in (0, 1)."""
+    """Returns uniformly selected members, int32 with the shape of `noise`, which is in (0, 1)."""
     return tf.minimum(tf.cast(tf.floor(noise * num_members), tf.int32), num_members - 1)

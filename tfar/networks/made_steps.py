@@ -1,4 +1,4 @@
-"""Stepwise evaluation of the network of MADE, which computes every hidden unit once."""
+"""Stepwise evaluation of the network of MADE, which computes every hidden unit only once."""
 
 import abc
 from typing import Any
@@ -22,16 +22,17 @@ class MADESteps(AutoregressiveNetwork, abc.ABC):
 
     1. adds the site decided by step t - 1 to the sums of the first hidden layer,
     2. computes the hidden units of degree t, layer by layer,
-    3. computes the outputs of its own site.
+    3. computes the outputs of the site that it decides.
 
-    Units and sites that are not known yet are zero in the state or are not read, so that no mask is needed.
+    No mask is needed, because units and sites that are not known yet are zero in the state or are not read.
 
     A layer is evaluated in one of two ways:
 
-    - *Pull*: multiply the values of the layer before, which the state holds, with the columns of the kernel that belong to
-      the new units. This needs the same columns in all rows of the batch.
+    - *Pull*: multiply the values of the previous layer, which the state holds, by the columns of the kernel that belong
+      to the new units. This requires the same columns in all rows of the batch.
     - *Push*: when a unit is computed, add its contribution to all sums of the next layer. This is used where the rows differ
-      in the degrees of the units, or in the order of the outputs, because gathering other columns for each row is slow.
+      in the degrees of the units, or in the order of the outputs, because gathering different columns for each row is
+      slow.
     """
 
     num_sites: int
@@ -119,7 +120,7 @@ class MADESteps(AutoregressiveNetwork, abc.ABC):
         return params[:, None], state
 
     def _slot(self, state: State, index: tf.Tensor) -> tf.Tensor:
-        """Returns where the kernels hold the site that step `index` decides, a scalar or `[B]`."""
+        """Returns the index in the kernels of the site that step `index` decides, a scalar or `[B]`."""
         if self._kernels_in_step_order:
             return index
         return state["order"][:, index] if "order" in state else tf.gather(tf.constant(self.orders[0]), index)
@@ -150,7 +151,7 @@ class MADESteps(AutoregressiveNetwork, abc.ABC):
         if layer > 1 and self._pulls(layer, state):
             sums += _pull(state[f"hidden_{layer - 1}"], weights[f"pull_{layer}"], units)
         values, columns = self.activation(sums), units
-        # A table row that is not full repeats its first unit, which must be added only once.
+        # A row of the table that is not full repeats its first unit, which must be added only once.
         fresh = tf.logical_and(exists, tf.concat([exists[..., :1], units[..., 1:] != units[..., :1]], -1))
         pulls = self._pulls(layer + 1, state)
         if self.connectivity_weights:
@@ -168,11 +169,11 @@ class MADESteps(AutoregressiveNetwork, abc.ABC):
     @property
     @abc.abstractmethod
     def _kernels_in_step_order(self) -> bool:
-        """Whether the kernels hold the sites in the order of the steps; otherwise in raster order."""
+        """Whether the kernels store the sites in the order of the steps, and otherwise in raster order."""
 
 
 def _pull(values: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
-    """Multiplies `values [B, N]` with the chosen columns `[G]` of a kernel, given transposed as `rows [M, N]`: `[B, G]`."""
+    """Multiplies `values [B, N]` by columns `[G]` of a kernel whose transpose is `rows [M, N]`; returns `[B, G]`."""
     return tf.matmul(values, tf.gather(rows, columns), transpose_b=True)
 
 

@@ -1,4 +1,4 @@
-"""Base of raster networks of masked convolutions, whose sites are scalars."""
+"""Base class of raster networks of masked convolutions, whose sites are scalars."""
 
 import abc
 from typing import Any
@@ -12,19 +12,19 @@ from tfar.networks.raster import RasterNetwork
 
 
 class MaskedRasterNetwork(RasterNetwork, abc.ABC):
-    """A raster network of masked convolutions; the channels of a pixel are decided one after the other.
+    """Raster network of masked convolutions that decides the channels of a pixel one after the other.
 
     Args:
         event_shape: `[H, W]` or `[H, W, C]`.
-        filters: int. Features of a pixel.
+        filters: int. Number of features of a pixel.
         params_size: int. Parameters of a site.
-        num_blocks: int.
-        first_kernel_size: (height, width) of the first layer, which does not see its own site.
+        num_blocks: int. Number of blocks.
+        first_kernel_size: (height, width) of the first layer, which excludes the site itself.
         kernel_size: (height, width) of the blocks.
-        output_filters: tuple of int. Features of the 1x1 convolutions before the parameters.
+        output_filters: tuple of int. Numbers of features of the 1x1 convolutions before the parameters.
         num_classes: None, or the number of classes of a site, whose values are then scaled to -1 .. 1.
-        one_hot: bool. Feed each class of a site as an input of its own.
-        **kwargs: those of `RasterNetwork`.
+        one_hot: bool. Encode the classes of a site as one-hot inputs instead.
+        **kwargs: arguments of `RasterNetwork`.
     """
 
     def __init__(
@@ -52,11 +52,11 @@ class MaskedRasterNetwork(RasterNetwork, abc.ABC):
     def _masked(
         self, name: str, inputs: int, filters: int, kernel_size: tuple[int, int] = (1, 1), mask_type: str = "B"
     ) -> Any:
-        """Makes a masked convolution."""
+        """Creates a masked convolution."""
         return self._add(MaskedConv2D, inputs, filters, kernel_size, mask_type, num_groups=self.num_groups, name=name)
 
     def _add_outputs(self) -> None:
-        """Makes the 1x1 convolutions from the features to the parameters."""
+        """Creates the 1x1 convolutions from the features to the parameters."""
         self.outputs, inputs = [], self.filters
         for number, width in enumerate(self.output_filters, start=1):
             self.outputs.append(self._masked(f"output_{number}", inputs, width))
@@ -64,7 +64,7 @@ class MaskedRasterNetwork(RasterNetwork, abc.ABC):
         self.outputs.append(self._masked("params", inputs, self.num_groups * self.params_size))
 
     def _outputs(self, run: Run, features: Any) -> Any:
-        """Maps features to parameters; the first of the convolutions has a ReLU before it as well."""
+        """Maps features to parameters; a ReLU precedes every convolution, including the first."""
         for layer in self.outputs:
             features = run(layer, run(tf.nn.relu, features))
         return features
@@ -73,10 +73,10 @@ class MaskedRasterNetwork(RasterNetwork, abc.ABC):
         return self._encoding(values)
 
     def blind_sites(self) -> list[int]:
-        """The sites beside the first one that see no other site.
+        """Returns the sites, other than the first, whose parameters depend on no other site.
 
-        A path of taps that leads to a site of the first row or column leads from the same distance to every site below and to
-        the right. So there are blind sites beyond the first two rows and columns only if there are some within.
+        It suffices to check the first two rows and columns: if a site there depends on another site at some offset, so
+        does every site below and to the right.
         """
         _, width, groups = self.image_shape
         pixels = [pixel for pixel, exists in ((0, True), (1, width > 1), (width, self.image_shape[0] > 1)) if exists]

@@ -18,11 +18,11 @@ from tfar.networks.permutations import permuted, unpermuted
 
 @keras.saving.register_keras_serializable("tfar")
 class NADENetwork(AutoregressiveNetwork):
-    """One hidden layer for all sites, whose activations are a running sum over the sites.
+    """Single hidden layer shared by all sites, whose activations are a running sum over the sites.
 
         a_0 = c + U y,    params_t = b_t + V_t h(a_t),    a_{t+1} = a_t + W_t x_t
 
-    y is the conditional input. The kernels hold the sites in the order of the steps.
+    y is the conditional input. The kernels store the sites in the order of the steps.
 
     Args:
         event_shape: shape of one event.
@@ -31,8 +31,8 @@ class NADENetwork(AutoregressiveNetwork):
         site_shape: shape of the value of one site.
         num_classes: None, or the number of classes of a site. Its values are then scaled to -1 .. 1.
         one_hot: bool. Encode the classes of a site as one-hot inputs instead.
-        scaled_activations: bool. Learn a scale of the activations for each site, as RNADE does: `h(rho_t a_t)`.
-        compensated: bool. Use compensated summation, for real values; see `tfar.networks.nade_scan.nade_scan`.
+        scaled_activations: bool. Learn a scale rho_t of the activations for each site, as in RNADE: `h(rho_t a_t)`.
+        compensated: bool. Use compensated summation, which real values need; see `tfar.networks.nade_scan.nade_scan`.
         initial_params: None, or `params_size` numbers: the parameters of every site before training.
         order, activation, learned_first_state, conditional_shape, kernel_initializer, seed: see `tfar.NADE`.
 
@@ -96,7 +96,7 @@ class NADENetwork(AutoregressiveNetwork):
         return self._params_size
 
     def build(self, input_shape: Any = None) -> None:
-        """Creates all variables. Their shapes depend on the configuration alone."""
+        """Creates all variables, whose shapes depend only on the configuration."""
         inputs, outputs = self.num_sites * self._encode.inputs_per_site, self.num_sites * self._params_size
         self.kernel = self._weight("kernel", (inputs, self.hidden_units), self._seeded(0))
         self.bias = self._weight("bias", (self.hidden_units,))
@@ -113,7 +113,7 @@ class NADENetwork(AutoregressiveNetwork):
         return self.add_weight(name=name, shape=shape, initializer=initializer)
 
     def _seeded(self, salt: int) -> Any:
-        """Returns the kernel initializer with a seed of its own."""
+        """Returns the kernel initializer with a seed that depends on `salt`."""
         return seeded_initializer(self.kernel_initializer, self.seed, salt)
 
     # In parallel -----------------------------------------------------------------------------------------------------
@@ -181,7 +181,7 @@ class NADENetwork(AutoregressiveNetwork):
         scale = weights.get("activation_scale")
         hidden = self._hidden(seen, None if scale is None else scale[index])
         output_kernel = tf.gather(weights["output_kernel"], index)
-        if self._params_size == 1:  # XLA multiplies by a vector faster than by a matrix of one column.
+        if self._params_size == 1:  # XLA multiplies by a vector faster than by a one-column matrix.
             params = tf.linalg.matvec(hidden, output_kernel[0])[:, None]
         else:
             params = tf.matmul(hidden, output_kernel, transpose_b=True)
