@@ -35,8 +35,8 @@ class ShiftedConv2DTranspose(WeightNormalized):
         use_weight_norm, use_bias, kernel_initializer: see `WeightNormalized`.
         **kwargs: those of `keras.layers.Layer`.
 
-    Input shape: `[B, R, S, C]`, and `size`, the rows and columns of the output: each double the input size, or one
-    less. Output shape: `[B, *size, filters]`.
+    Input shape: `[B, R, S, C]`, and `size`, the rows and columns of the output: each double the input size, or one less.
+    Output shape: `[B, *size, filters]`.
 
     Raises:
         ValueError: If the shift is unknown or a size is out of range.

@@ -237,7 +237,8 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
 
         Args:
             state: the state after the previous step.
-            index: int32 scalar, from 0; int32 `[B]` if `streams`. If the group of a step differs in size from the previous one, `index` is a constant, so that the size is static; see `schedule.sites_of_step`.
+            index: int32 scalar, from 0; int32 `[B]` if `streams`. If the group of a step differs in size from the
+                previous one, `index` is a constant, so that the size is static; see `schedule.sites_of_step`.
             x_previous: float tensor `[B, G, *site_shape]`. The values that the previous step decided, in raster order,
                 encoded by the head. Step 0 ignores it.
             weights: the result of `step_weights`, or None to compute it here.

@@ -69,7 +69,7 @@ def initial_bias(initial_params: Sequence[float] | None, num_sites: int) -> Any:
 
 
 def float32_value(variable: Any) -> tf.Tensor:
-    """Returns the value of a variable in float32. In a call under mixed precision it has been rounded to the compute dtype."""
+    """Returns the value of a variable in float32. A call under mixed precision rounds it to the compute dtype first."""
     return tf.cast(tf.convert_to_tensor(variable), tf.float32)
 
 

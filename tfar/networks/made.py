@@ -248,7 +248,7 @@ class MADENetwork(MADESteps):
         return tf.reshape(params, [-1, self.num_sites, self._params_size])
 
     def _degrees(self, connectivity: Connectivity | None) -> list[tf.Tensor | None]:
-        """Returns the degrees of the inputs, of each hidden layer and of the outputs; None for those of the layers."""
+        """Returns the degrees of inputs, hidden layers and outputs; None selects the degrees of the layer."""
         if connectivity is None:
             return [None] * (len(self.hidden_units) + 2)
         site_degrees = connectivity.positions + 1

@@ -98,7 +98,7 @@ class MADESteps(AutoregressiveNetwork, abc.ABC):
     # Steps -----------------------------------------------------------------------------------------------------------
 
     def _pulls(self, layer: int, state: State) -> bool:
-        """Whether a layer is pulled, not pushed. Layers count from 1; the last one is the output layer."""
+        """Returns whether a layer is pulled, not pushed. Layers count from 1; the last one is the output layer."""
         return ("order" if layer > len(self.hidden_units) else "member") not in state
 
     def step(
@@ -126,7 +126,7 @@ class MADESteps(AutoregressiveNetwork, abc.ABC):
         return state["order"][:, index] if "order" in state else tf.gather(tf.constant(self.orders[0]), index)
 
     def _add_previous(self, state: State, index: tf.Tensor, x_previous: tf.Tensor, weights: Weights) -> State:
-        """Adds the site that the step before decided to the sums of the first layer and to the inputs of the direct layer."""
+        """Adds the site of the previous step to the sums of the first layer and to the inputs of the direct layer."""
         started = tf.cast(index > 0, tf.float32)
         site = self._slot(state, tf.maximum(index - 1, 0))
         inputs = self._encode(tf.cast(x_previous[:, 0], tf.float32)) * started

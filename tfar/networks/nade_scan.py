@@ -6,25 +6,25 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-# Largest number of sites in a block. Within a block the work grows with the square of the sites; between blocks the loop costs
-# time per block.
+# Largest number of sites in a block. The work within a block grows with the square of the number of sites, and each
+# block adds the overhead of a loop iteration.
 BLOCK = 14
-# Largest number of columns of W in a block: sites with many inputs form smaller blocks.
+# Largest number of columns of W in a block, which makes blocks of sites with many inputs smaller.
 BLOCK_COLUMNS = 64
 
 
 class Activation(NamedTuple):
-    """A nonlinearity and its derivative as a function of its own value."""
+    """A nonlinearity and its derivative, expressed as a function of the value of the nonlinearity."""
 
     function: Callable[[tf.Tensor], tf.Tensor]
     derivative: Callable[[tf.Tensor], tf.Tensor]
 
 
-# A running sum in float32: its value, and the rounding error so far if it is compensated.
+# A running sum in float32: its value and, if it is compensated, the accumulated rounding error.
 Sum = tuple[tf.Tensor, ...]
 
 ACTIVATIONS = {
-    # XLA evaluates tanh faster than its own sigmoid, which takes an exponential.
+    # XLA evaluates tanh faster than its built-in sigmoid, which computes an exponential.
     "sigmoid": Activation(lambda a: 0.5 * tf.tanh(0.5 * a) + 0.5, lambda h: h * (1.0 - h)),
     "tanh": Activation(tf.tanh, lambda h: 1.0 - h * h),
     "relu": Activation(tf.nn.relu, lambda h: tf.cast(h > 0.0, h.dtype)),
@@ -46,9 +46,10 @@ def nade_scan(
 
     With scales, as in RNADE, `out_t = V_t h(scale_t a_t)`.
 
-    A loop computes the sites in blocks. The activations of a block are one matrix product and are not kept. The gradient starts
-    from the last a and goes back: it subtracts the contribution of a block from the sum to get the a before it. So no tensor has
-    B N H elements, in either direction. All is computed in float32, whatever the inputs are.
+    A loop processes the sites in blocks. It computes the activations of a block as one matrix product and does not keep
+    them. The gradient starts from the last a and goes backwards: it subtracts the contribution of each block from the
+    sum to recover the a before the block. Therefore no tensor has B N H elements, in either direction. All computations
+    are in float32, whatever the dtype of the inputs.
 
     Args:
         x: float tensor `[B, N, I]`. Inputs of the N sites.
@@ -57,8 +58,8 @@ def nade_scan(
         output_kernel: float tensor `[N, P, H]`, V.
         activation: "sigmoid", "tanh" or "relu", the function h.
         scale: None, or float tensor `[N]`: a scale of the activations for each site.
-        compensated: bool. Sum with compensation, so that the gradient recovers the earlier activations even if one x is millions
-            of times another. Not needed for bits.
+        compensated: bool. Use compensated summation, so that the gradient recovers the earlier activations even if one
+            x is millions of times larger than another. Binary inputs do not need it.
 
     Returns:
         float32 `[B, N, P]`, differentiable once with respect to all tensors.
@@ -183,8 +184,8 @@ def _backward(
         new = (new_x, new_w, new_v, *new_scale)
         return step + 1, a, d_a, *(_put(whole, i, part) for whole, part in zip(d, new, strict=True))
 
-    # Subtraction rounds once per block. For 784 bits the relative error of the gradients is 5e-7, like that of a cumulative sum.
-    # It is 1e-4 if one site adds thousands to the activations, unless the sum is compensated.
+    # Each subtraction adds one rounding error per block. For 784 bits the relative error of the gradients is 5e-7, like
+    # that of a cumulative sum. It is 1e-4 if one site adds thousands to the activations, unless the sum is compensated.
     num_blocks = kernel.shape[0]
     zeros = [tf.zeros_like(t) for t in (last[0], x, kernel, output_kernel, *([] if scale is None else [scale]))]
     start = (tf.constant(0), last, *zeros)
@@ -197,7 +198,7 @@ def _value(a: Sum) -> tf.Tensor:
 
 
 def _add(a: Sum, added: tf.Tensor) -> Sum:
-    """Adds to a sum; a compensated sum also adds up the rounding errors, which float32 represents exactly."""
+    """Adds to a sum; a compensated sum also accumulates the rounding errors, which float32 represents exactly."""
     total = a[0] + added
     if len(a) == 1:
         return (total,)
@@ -221,7 +222,7 @@ def _earlier(x: tf.Tensor) -> tf.Tensor:
 
 
 def _is_earlier(x: tf.Tensor) -> tf.Tensor:
-    """Returns whether an input of a block belongs to an earlier site than a site, bool `[size, size I]`."""
+    """Returns whether each input of a block belongs to a site before each site, bool `[size, size I]`."""
     sites = np.arange(x.shape[0])
     return tf.constant(np.repeat(sites[None, :] < sites[:, None], x.shape[2], axis=1))
 

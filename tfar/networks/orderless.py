@@ -1,4 +1,4 @@
-"""The base of networks for all orders: their training objective, and their passes and steps along one order."""
+"""Base class of networks for all orders, with their training objective and their passes and steps along one order."""
 
 import abc
 import math
@@ -14,7 +14,7 @@ from tfar.networks.conditions import State, condition_of_state, condition_state
 from tfar.networks.inputs import row_seeds
 from tfar.networks.permutations import inverted, unpermuted
 
-# Steps that share a product where the size of the batch is not known.
+# Number of steps in one matrix product if the batch size is unknown.
 CHUNK = 16
 
 Carry = tuple[tf.Tensor, ...]
@@ -22,21 +22,22 @@ ChunkFunction = Callable[[tf.Tensor, Carry], tuple[tf.Tensor, Carry]]
 
 
 class OrderlessNetwork(AutoregressiveNetwork, abc.ABC):
-    """A network that takes a mask of the known sites and gives the parameters of the others.
+    """Computes the parameters of the unknown sites from the known sites and their mask.
 
-    A subclass writes `params_of`, one pass under a mask for each row. From it this class derives
+    A subclass implements `params_of`, one pass with a mask for each row. This class derives from it
 
-    - `training_pass`: a random order and a random step d of it for each row, with the weight D / (D - d + 1) on the sites that
-      are not yet known. Its expectation is the mean of the negative log-probability over all orders;
-    - `call`: the D steps of an order, several of them in one product (a subclass may override `chunk_pass` by a cheaper one);
-    - `start` and `step`: one pass a step (a subclass may override them).
+    - `training_pass`: a random order and a random step d of it for each row, with the weight D / (D - d + 1) on the
+      sites that are not yet known. The expectation of the loss is the mean negative log-probability over all orders;
+    - `call`: the D steps of an order, with several steps in one product (a subclass may override `chunk_pass` with a
+      cheaper method);
+    - `start` and `step`: one pass per step (a subclass may override them).
 
     Args:
         event_shape, site_shape, conditional_shape: see `AutoregressiveNetwork`.
-        seed: int. Of the initial weights.
+        seed: int. Seed of the initial weights.
 
     Attributes:
-        chunk_rows: int. Rows of a product in `call`: a chunk holds about `chunk_rows / B` steps.
+        chunk_rows: int. Number of rows of a matrix product in `call`: a chunk holds about `chunk_rows / B` steps.
 
     References:
         Uria, Murray and Larochelle. A deep and tractable density estimator. ICML 2014, sections 2 and 3.
@@ -62,13 +63,13 @@ class OrderlessNetwork(AutoregressiveNetwork, abc.ABC):
     def params_of(
         self, x: tf.Tensor, known: tf.Tensor, conditional_input: Any = None, seed: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """Computes one pass under a mask for each row.
+        """Computes one pass with a mask for each row.
 
         Args:
-            x: float tensor `[B, *event_shape]`; what is not known is 0.
+            x: float tensor `[B, *event_shape]`; unknown values are 0.
             known: float32 `[B, num_sites]`: 1 where a site is known, else 0.
             conditional_input: as in `call`.
-            seed: None, or int32 `[2]` in training; decides dropout and the like.
+            seed: None, or in training int32 `[2]`, which determines randomness such as dropout.
 
         Returns:
             float tensor `[B, num_sites, params_size]`. The parameters of known sites are not used.
@@ -79,7 +80,7 @@ class OrderlessNetwork(AutoregressiveNetwork, abc.ABC):
     def training_pass(
         self, x: Any, conditional_input: Any, seed: tf.Tensor, observed: tf.Tensor | None = None
     ) -> TrainingPass:
-        """Draws an order and a step of it for each row, within its observed sites."""
+        """See the base class. Draws an order and a step for each row, among its observed sites."""
         sites = self._sites(x)
         known, weights = draw_known(row_seeds(seed, tf.shape(sites)[0]), self.num_sites, observed)
         x = self._event(sites * self._over_sites(tf.cast(known, sites.dtype)))
@@ -133,12 +134,13 @@ class OrderlessNetwork(AutoregressiveNetwork, abc.ABC):
         return unpermuted(tf.transpose(result, [1, 0, 2]), order)
 
     def _chunk_size(self, batch_size: int | None) -> int:
-        """Returns the number of steps of a chunk; chunks of about equal size waste few steps in the last one."""
+        """Returns the number of steps of a chunk, chosen such that the last chunk contains few unused steps."""
         size = CHUNK if batch_size is None else max(1, self.chunk_rows // max(1, batch_size))
         return math.ceil(self.num_sites / math.ceil(self.num_sites / min(size, self.num_sites)))
 
     def chunk_pass(self, sites: tf.Tensor, conditional_input: Any, order: tf.Tensor) -> tuple[Carry, ChunkFunction]:
-        """Prepares `call` for one order that all rows share. Here each row and step of a chunk takes a masked event.
+        """Prepares `call` for one order that all rows share. The default masks the event for each row and step of a
+        chunk.
 
         Args:
             sites: float tensor `[B, num_sites, *site_shape]`.
@@ -148,7 +150,7 @@ class OrderlessNetwork(AutoregressiveNetwork, abc.ABC):
         Returns:
             A tuple of tensors, the carry of the first chunk, and a function `(steps, carry) -> (params, carry)` of
             consecutive steps, int32 `[S]`: the parameters `[S, B, params_size]` of the sites that they decide, and the carry
-            of the next chunk. The last steps may be `num_sites` or more: their parameters are dropped.
+            of the next chunk. Step numbers at the end may be `num_sites` or more; their parameters are dropped.
         """
         positions = inverted(order)
 
@@ -170,7 +172,7 @@ class OrderlessNetwork(AutoregressiveNetwork, abc.ABC):
     def start(
         self, batch_size: int | tf.Tensor, conditional_input: Any = None, *, order: Any = None, member: Any = None
     ) -> State:
-        """Returns a state of values, mask and the orders of the rows."""
+        """Returns a state that holds values, mask and the orders of the rows."""
         values = {
             "values": tf.zeros([batch_size, self.num_sites, *self.site_shape]),
             "known": tf.zeros([batch_size, self.num_sites]),
@@ -178,11 +180,11 @@ class OrderlessNetwork(AutoregressiveNetwork, abc.ABC):
         return {**values, **self._order_state(order), **condition_state(conditional_input)}
 
     def _order_state(self, order: Any) -> State:
-        """Returns the orders of the rows as an entry of the state; nothing for the natural order."""
+        """Returns the orders of the rows as an entry of the state; an empty dict for the natural order."""
         return {} if order is None else {"order": tf.cast(order, tf.int32)}
 
     def _site_of_step(self, state: State, index: tf.Tensor) -> tf.Tensor:
-        """Returns the site that a step decides: an int32 scalar, or `[B]` if each row has an order of its own."""
+        """Returns the site that a step decides: an int32 scalar, or `[B]` if each row has a different order."""
         return state["order"][:, index] if "order" in state else index
 
     def step(
@@ -212,10 +214,10 @@ class OrderlessNetwork(AutoregressiveNetwork, abc.ABC):
 
 
 def draw_known(seeds: tf.Tensor, num_sites: int, observed: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor]:
-    """Draws an order and a step d of it for each row: the sites known before the step, and the weights of the others.
+    """Draws an order and a step d for each row; returns the sites known before step d and the weights of the others.
 
-    Uniform keys order the sites. The site that step d decides is drawn uniformly, which makes d uniform, and the sites with
-    lower keys are known, so that nothing needs sorting. With `observed` only the observed sites take part.
+    Uniform keys order the sites. The site that step d decides is drawn uniformly, which makes d uniform, and the sites
+    with smaller keys are known, so that no sort is needed. With `observed`, only the observed sites are ordered.
 
     Args:
         seeds: int32 `[B, 2]`.
@@ -224,7 +226,8 @@ def draw_known(seeds: tf.Tensor, num_sites: int, observed: tf.Tensor | None = No
 
     Returns:
         known: bool `[B, num_sites]`.
-        weights: float32 `[B, num_sites]`: n / (n - d + 1) on the sites of a row's n that are not known, else 0.
+        weights: float32 `[B, num_sites]`: n / (n - d + 1) on the sites that are not known among the n sites of a row,
+        else 0.
     """
     keys = random.uniform(seeds, num_sites, random.Stream.ORDER)
     counted = tf.ones_like(keys) if observed is None else tf.cast(observed, tf.float32)

@@ -1,4 +1,4 @@
-"""The network of orderless NADE: a perceptron that takes values and the mask of the known sites."""
+"""The network of orderless NADE: a multilayer perceptron on masked values and the mask of the known sites."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -25,8 +25,8 @@ class OrderlessNADENetwork(OrderlessNetwork):
         hidden_units: units of each hidden layer.
         params_size: int. Parameters of a site.
         site_shape: shape of the value of one site.
-        num_classes: None, or the number of classes of a site: its values are then scaled to -1 .. 1.
-        one_hot: bool. Feed each class of a site as an input of its own.
+        num_classes: None, or the number of classes of a site, whose values are then scaled to -1 .. 1.
+        one_hot: bool. Encode the classes of a site as one-hot inputs instead.
         initial_params: None, or `params_size` numbers: the parameters of every site before training.
         activation, dropout_rate, conditional_shape, kernel_initializer, seed: see `tfar.OrderlessNADE`.
 
@@ -67,7 +67,7 @@ class OrderlessNADENetwork(OrderlessNetwork):
     # Layers ----------------------------------------------------------------------------------------------------------
 
     def build(self, input_shape: Any = None) -> None:
-        """Makes all layers; their shapes follow from the configuration."""
+        """Creates all layers, whose shapes depend only on the configuration."""
         first, features = self.hidden_units[0], condition_size(self.conditional_shape)
         self.input_layer = self._dense("inputs", self.num_sites * self._encode.inputs_per_site, first, salt=0)
         self.mask_layer = self._dense("mask", self.num_sites, first, salt=1, use_bias=False)
@@ -125,9 +125,10 @@ class OrderlessNADENetwork(OrderlessNetwork):
         return activations + tf.matmul(features, float32_value(self.condition_layer.kernel))
 
     def chunk_pass(self, sites: tf.Tensor, conditional_input: Any, order: tf.Tensor) -> tuple[Carry, ChunkFunction]:
-        """Adds to the activations before the chunk the earlier sites of the chunk, by one masked product.
+        """See the base class. One masked product adds the earlier sites of the chunk to the activations before the
+        chunk.
 
-        A chunk holds `[steps * B, H]` activations, and computes the outputs of the steps' own sites alone.
+        A chunk holds `[steps * B, H]` activations, and computes only the outputs of the sites that the steps decide.
         """
         batch_size, width = tf.shape(sites)[0], self._encode.inputs_per_site
         weights, values = self.step_weights(), tf.cast(self._encode(sites), tf.float32)
@@ -154,7 +155,7 @@ class OrderlessNADENetwork(OrderlessNetwork):
     def start(
         self, batch_size: int | tf.Tensor, conditional_input: Any = None, *, order: Any = None, member: Any = None
     ) -> State:
-        """Returns a state of the activations of the first layer and the orders of the rows."""
+        """Returns a state that holds the activations of the first layer and the orders of the rows."""
         return {"activations": self._first_activations(batch_size, conditional_input), **self._order_state(order)}
 
     def step(
@@ -167,9 +168,9 @@ class OrderlessNADENetwork(OrderlessNetwork):
         state = {**state, "activations": state["activations"] + added * tf.cast(index > 0, tf.float32)}
         hidden = tf.cast(self._deep(state["activations"]), tf.float32)
         kernel = tf.gather(weights["outputs"], site)
-        if kernel.shape.rank == 3:  # A kernel for each row.
+        if kernel.shape.rank == 3:  # One kernel for each row.
             params = tf.reduce_sum(hidden[:, None] * kernel, axis=-1)
-        elif self.params_size == 1:  # XLA multiplies by a vector faster than by a matrix of one column.
+        elif self.params_size == 1:  # XLA multiplies by a vector faster than by a one-column matrix.
             params = tf.linalg.matvec(hidden, kernel[0])[:, None]
         else:
             params = tf.matmul(hidden, kernel, transpose_b=True)

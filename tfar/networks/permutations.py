@@ -1,4 +1,4 @@
-"""Permutations of sites in plain ops: into the order of the steps and back.
+"""Permutations of sites, into the order of the steps and back, in plain operations.
 
 They use gathers and scatters, because XLA sorts slowly on a CPU.
 """
@@ -15,7 +15,7 @@ def permuted(values: tf.Tensor, order: NDArray[np.int32] | tf.Tensor | None) -> 
 
     Args:
         values: tensor `[B, N, ...]`.
-        order: int32 array `[N]` for all rows, tensor `[B, N]` with one for each row, or None for no change.
+        order: int32 array `[N]` for all rows, tensor `[B, N]` with one order for each row, or None to change nothing.
     """
     if order is None:
         return values
@@ -27,7 +27,7 @@ def permuted(values: tf.Tensor, order: NDArray[np.int32] | tf.Tensor | None) -> 
 
 
 def unpermuted(values: tf.Tensor, order: NDArray[np.int32] | tf.Tensor | None) -> tf.Tensor:
-    """The inverse of `permuted`, with the same arguments: entry `order[t]` of the result is entry t.
+    """Inverts `permuted`, with the same arguments: entry `order[t]` of the result is entry t.
 
     Example:
         >>> unpermuted(tf.constant([[30, 10, 20]]), tf.constant([[2, 0, 1]])).numpy()
@@ -60,7 +60,7 @@ def observed_first(order: tf.Tensor, observed: tf.Tensor) -> tf.Tensor:
         observed: bool `[B, N]`.
 
     Returns:
-        The orders, int32 `[B, N]`; observed sites keep their order, and so do the others.
+        The orders, int32 `[B, N]`. The observed sites keep their relative order, and so do the other sites.
 
     Example:
         >>> observed_first(tf.constant([2, 0, 1]), tf.constant([[True, True, False]])).numpy()

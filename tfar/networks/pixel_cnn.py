@@ -12,16 +12,16 @@ from tfar.networks.masked_raster import MaskedRasterNetwork
 
 @keras.saving.register_keras_serializable("tfar")
 class PixelCNNNetwork(MaskedRasterNetwork):
-    """A wide masked convolution that does not see its own site, residual blocks, and 1x1 convolutions to the parameters.
+    """Applies a masked convolution that excludes the site itself, residual blocks, and 1x1 convolutions.
 
         h_0 = conv_A(x),    h_l = h_{l-1} + conv_1x1(relu(conv_B(relu(conv_1x1(relu(h_{l-1}))))))
 
     Args:
         event_shape: `[H, W]` or `[H, W, C]`.
-        filters: int. Features of a pixel between the blocks; inside a residual block there are half as many.
+        filters: int. Number of features of a pixel between the blocks; a residual block has half as many inside.
         params_size: int. Parameters of a site.
-        use_residual: bool. Residual blocks; otherwise a block is a ReLU and a convolution.
-        **kwargs: those of `MaskedRasterNetwork`; see `tfar.PixelCNN`.
+        use_residual: bool. Use residual blocks; otherwise a block is a ReLU and a convolution.
+        **kwargs: arguments of `MaskedRasterNetwork`; see `tfar.PixelCNN`.
 
     References:
         van den Oord, Kalchbrenner and Kavukcuoglu. Pixel recurrent neural networks. ICML 2016, section 3.4 and table 1.
@@ -44,7 +44,7 @@ class PixelCNNNetwork(MaskedRasterNetwork):
         self._add_outputs()
 
     def _block(self, name: str) -> list[Any]:
-        """Makes the convolutions of a block."""
+        """Creates the convolutions of a block."""
         if not self.use_residual:
             return [self._masked(name, self.filters, self.filters, self.kernel_size)]
         half = self.filters // 2

@@ -15,12 +15,13 @@ from tfar.networks.shifted_stack import Settings, ShiftedStack
 
 @keras.saving.register_keras_serializable("tfar")
 class PixelCNNPlusPlusNetwork(RasterNetwork):
-    """Two stacks of gated residual blocks: the vertical one sees the rows above, the horizontal one also the row of the pixel.
+    """Two stacks of gated residual blocks, a vertical one over the rows above and a horizontal one that adds the row
+    itself.
 
     Args:
         event_shape: (H, W, C).
         params_size: int. Parameters of a pixel.
-        low, high: the lowest and the highest value, which become -1 and 1.
+        low, high: the lowest and the highest value, which are scaled to -1 and 1.
         filters, num_blocks, num_levels, kernel_size, activation, use_weight_norm, use_data_init, dropout_rate,
             conditional_shape, kernel_initializer, seed: see `tfar.PixelCNNPlusPlus`.
 
@@ -79,7 +80,7 @@ class PixelCNNPlusPlusNetwork(RasterNetwork):
         return self._add(ShiftedConv2D, inputs, *args, use_weight_norm=self.use_weight_norm, **kwargs)
 
     def build(self, input_shape: Any = None) -> None:
-        """Makes all variables; their shapes follow from the configuration."""
+        """Creates all variables, whose shapes depend only on the configuration."""
         super().build(input_shape)
         self.data_init_pending = None
         if self.use_weight_norm and self.use_data_init:
@@ -101,7 +102,7 @@ class PixelCNNPlusPlusNetwork(RasterNetwork):
         return run(self.outputs, run(tf.nn.elu, last))
 
     def conditions(self, conditional_input: Any) -> State:
-        """What each block adds to its gate, for all blocks of a stack side by side."""
+        """Returns the terms that the condition adds to the gates, concatenated over all blocks of a stack."""
         if self.conditional_shape is None:
             return {}
         features = flatten_condition(conditional_input, self.conditional_shape)
@@ -123,7 +124,7 @@ class PixelCNNPlusPlusNetwork(RasterNetwork):
         return self.data_init_pending is not None and bool(self.data_init_pending.numpy() > 0.0)
 
     def initialize(self, x: Any, conditional_input: Any = None) -> None:
-        """Sets the lengths and the biases of all convolutions such that their outputs have mean 0 and variance 1.
+        """Sets the kernel norms and the biases of all convolutions such that their outputs have mean 0 and variance 1.
 
         Args:
             x: float tensor `[B, *event_shape]`.

@@ -1,4 +1,4 @@
-"""The description of a network as a graph: its layers with their levels, and which inputs its outputs depend on."""
+"""Graph of the layers of a network, with their levels and with the inputs that the outputs depend on."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ class Node:
     """A value of a `Trace`.
 
     Attributes:
-        layer: what computed it, a causal layer, a pointwise function or None for a sum.
+        layer: the causal layer or the pointwise function that computed the value, or None for a sum.
         inputs: nodes.
         level: int. Level of its resolution.
         channels: number of channels, or None if it follows from a function.
@@ -28,13 +28,13 @@ class Node:
 
 
 class Call(NamedTuple):
-    """A causal layer of a description.
+    """A call of a causal layer in the description of a network.
 
     Attributes:
         layer: the layer.
         name: name of its cache.
         level, out_level: levels of its input and of its output.
-        sees_image: bool. Whether its input is the image itself.
+        sees_image: bool. Whether the input is the image itself.
     """
 
     layer: CausalLayer
@@ -45,7 +45,7 @@ class Call(NamedTuple):
 
 
 class Trace(Run):
-    """Records a description as a graph of nodes."""
+    """Records the description of a network as a graph of nodes."""
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
@@ -71,7 +71,7 @@ class Trace(Run):
 
 
 class Plan:
-    """What steps and dependency sets need to know of a description.
+    """Information about the description of a network that steps and dependency sets use.
 
     Args:
         context, flow: functions of a run and of the image.
@@ -81,7 +81,7 @@ class Plan:
     Attributes:
         rows, pixels: the causal layers of `context` and of `flow`, in the order of the calls.
         sizes: rows and columns of each level.
-        given: channels of the features that `context` gives at each level.
+        given: channels of the features that `context` passes to `flow` at each level.
     """
 
     def __init__(
@@ -111,28 +111,28 @@ class Plan:
         ]
 
     def call(self, layer: CausalLayer) -> Call:
-        """The call of a layer."""
+        """Returns the call of a layer."""
         return self._by_layer[layer]
 
     def parts(self, level: int) -> list[Call]:
-        """The layers of `flow` whose output at a level has a share of the rows above."""
+        """Returns the layers of `flow` whose output at a level has a contribution from the rows above."""
         return [call for call in self.pixels if call.layer.num_above and call.out_level == level]
 
     def kept(self, level: int) -> list[Call]:
-        """The layers of `flow` that keep pixels of their input, at a level, for the rows below."""
+        """Returns the layers of `flow` that keep pixels of their input at a level for the rows below."""
         return [call for call in self.pixels if call.layer.num_above and call.level == level and not call.sees_image]
 
     def num_given(self, level: int) -> int:
-        """Channels of all features that `context` gives at a level."""
+        """Returns the number of channels of all features that `context` passes to `flow` at a level."""
         return sum(n for n in self.given[level] if n is not None)
 
     @staticmethod
     def channels(calls: Sequence[Call]) -> list[int]:
-        """Channels of the inputs of layers."""
+        """Returns the numbers of input channels of layers."""
         return [call.layer.in_channels for call in calls]
 
     def reach(self, asked: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Follows sets of outputs `[S, H, W, groups]` back to the image."""
+        """Returns the image values that sets of outputs `[S, H, W, groups]` depend on."""
         needed = {id(self._output): asked}
         for node in reversed(self._nodes):
             if id(node) not in needed or node is self._image:

@@ -1,4 +1,4 @@
-"""Base of the networks over images whose sites are decided in raster order."""
+"""Base class of networks over images whose sites are decided in raster order."""
 
 import abc
 import functools
@@ -20,18 +20,18 @@ from tfar.networks.runs import Pixels, Walk, by_call, by_site, step_weights
 
 
 class RasterNetwork(AutoregressiveNetwork, abc.ABC):
-    """A network of causal layers over an image `[H, W]` or `[H, W, C]`.
+    """Network of causal layers over an image `[H, W]` or `[H, W, C]`.
 
-    A subclass makes its layers by `_add` and describes itself in `context`, `flow` and `encode`. Passes, steps and influences
-    follow from these; see `tfar.networks.runs`.
+    A subclass creates its layers with `_add` and defines `context`, `flow` and `encode`. Passes, steps and influences
+    are derived from these methods; see `tfar.networks.runs`.
 
     Args:
         event_shape: `[H, W]` or `[H, W, C]`.
         site_shape: `()` if the channels of a pixel are decided one after the other, `(C,)` if they are decided together.
         params_size: int. Parameters of a site.
         conditional_shape: shape of the conditional input of one row, a dict of shapes, or None.
-        dropout_rate: float in [0, 1). Share of the features that `run.drop` drops in training.
-        kernel_initializer: of all kernels; each gets a seed of its own.
+        dropout_rate: float in [0, 1). Rate at which `run.drop` drops features in training.
+        kernel_initializer: initializer of all kernels, each with a different seed.
         seed: int. Determines the initial weights.
 
     Attributes:
@@ -39,7 +39,7 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
         num_groups: int. Groups of channels that are decided one after the other.
 
     Raises:
-        ValueError: If `event_shape` has another number of axes or holds None.
+        ValueError: If `event_shape` does not have two or three axes, or contains None.
     """
 
     event_shape: tuple[int, ...]
@@ -78,27 +78,29 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
         """Turns values of sites `[..., *site_shape]` into inputs `[..., inputs]`."""
 
     def context(self, run: Run, image: Any, conditions: State) -> None:
-        """Gives features that a row has from the rows above; strict layers see `image`. Default: none."""
+        """Passes features from the rows above to `flow`; layers applied to `image` must be strict. Default: no
+        features."""
 
     @abc.abstractmethod
     def flow(self, run: Run, image: Any, conditions: State) -> Any:
-        """Returns the features `[..., groups * params_size]` of the last layer; strict layers see `image`."""
+        """Returns the features `[..., groups * params_size]` of the last layer; layers applied to `image` must be
+        strict."""
 
     def conditions(self, conditional_input: Any) -> State:
-        """Encodes a conditional input, once an event, for `context` and `flow`. Names begin with "condition"."""
+        """Encodes a conditional input, once per event, for `context` and `flow`. Names begin with "condition"."""
         return {}
 
     # Layers ----------------------------------------------------------------------------------------------------------
 
     def _add(self, kind: Callable[..., Any], inputs: int, *args: Any, **kwargs: Any) -> Any:
-        """Makes a layer for a number of input channels, with an initialiser of its own seed."""
+        """Creates a layer for a number of input channels, whose initializer has a different seed for each layer."""
         initializer = seeded_initializer(self.kernel_initializer, self.seed, self._num_added)
         layer = kind(*args, kernel_initializer=initializer, dtype=self.dtype_policy, **kwargs)
         layer.in_channels, self._num_added = inputs, self._num_added + 1
         return layer
 
     def build(self, input_shape: Any = None) -> None:
-        """Makes all variables; their shapes follow from the configuration."""
+        """Creates all variables, whose shapes depend only on the configuration."""
         for layer in private.layers_of(self, recursive=False):
             layer.build((None, None, None, layer.in_channels))
         self.built = True
@@ -138,7 +140,7 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
 
     @functools.cached_property
     def _inputs(self) -> int:
-        """Inputs of a site."""
+        """Number of inputs of a site."""
         with tf.init_scope():
             return int(self.encode(tf.zeros([1, *self.site_shape])).shape[-1])
 
@@ -156,7 +158,7 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
         order: ArrayLike | None = None,
         num_sites: int | None = None,
     ) -> NDArray[np.bool_]:
-        """See the base: follows the asked sites back through all layers."""
+        """See the base class. Follows the given sites back through all layers."""
         chosen = np.arange(self.num_sites) if sites is None else np.asarray(sites, int)
         asked = chosen[:, None] == np.arange(self.num_sites)
         shape = (len(chosen), *self.image_shape[:2], self.num_groups)
@@ -166,7 +168,7 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
 
     @property
     def stages(self) -> tuple[int, ...]:  # type: ignore[override]
-        """The sites of a row."""
+        """The number of sites of a row."""
         return (self.image_shape[1] * self.num_groups,)
 
     def step_weights(self) -> Weights:
@@ -192,7 +194,7 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
         return {**state, **self.conditions(conditional_input)}
 
     def _caches(self, calls: Sequence[Call], batch_size: Any, *, rows: bool) -> State:
-        """Empty caches of the layers that need one."""
+        """Returns empty caches for the layers that need one."""
         caches = {}
         for call in calls:
             spatial = (self._plan.sizes[call.level][1],) if rows else ()
@@ -214,7 +216,7 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
         return {**state, **self._caches(self._plan.pixels, tf.shape(row)[0], rows=False)}
 
     def _start_parts(self, state: State, row: tf.Tensor, weights: dict[str, Weights], number: tf.Tensor) -> State:
-        """Computes the shares of the rows above for row `number`, at the levels that have a row there."""
+        """Computes the contributions of the rows above to row `number`, at the levels that have a row there."""
         state, plan = dict(state), self._plan
         rows = self._rows_above(state, row)
         for level, (_, width) in enumerate(plan.sizes):
@@ -264,12 +266,12 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
         return params[:, None], state
 
     def _write_site(self, image: tf.Tensor, site: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
-        """Writes a value `[B, 1, *site_shape]`. It rewrites the whole row, as a row of values is small."""
+        """Writes a value `[B, 1, *site_shape]`. It rewrites the whole row, because a row of values is small."""
         chosen = tf.reshape(tf.equal(tf.range(self.stages[0]), site), [1, -1] + [1] * len(self.site_shape))
         return tf.where(chosen, tf.cast(x, tf.float32), image)
 
     def _known(self, x: tf.Tensor, is_known: tf.Tensor) -> tf.Tensor:
-        """Inputs of the values of sites, or zeros, as beyond the edge of the image, if they are not known."""
+        """Returns the inputs of the values of sites; unknown values give zeros, like the padding of the image."""
         inputs = self.encode(tf.cast(x, tf.float32))
         return tf.where(is_known, inputs, tf.zeros_like(inputs))
 

@@ -1,11 +1,11 @@
-"""Evaluates the description of a network in steps.
+"""Evaluation of the description of a network in steps.
 
-A network over images describes itself once, in two functions of plain calls (see `RasterNetwork`):
+A network over images is described once, by two functions that call layers (see `RasterNetwork`):
 
     context(run, image, conditions)     features of whole rows, from the rows above: run.give(features)
     flow(run, x, conditions)            parameters of the pixels; features of its row: run.take()
 
-and `run` decides what a call computes:
+The class of `run` determines what a call computes:
 
     run         a call `run(layer, x)`                              used by
     Parallel    layer(x), whole images                              passes and training (tfar.layers.causal)
@@ -13,9 +13,9 @@ and `run` decides what a call computes:
     Walk        layer.step(...), one position along an axis         `start_stage`: `context` for one row
     Pixels      layer.step(...), one pixel, plus what its row had   `step`: `flow` for one pixel
 
-When a row starts, all rows above are known. `context` is evaluated for the whole row, and so is the share that each layer of
-`flow` takes from the rows above (`read_rows`). The steps of the row add the share of the pixels to the left. Every feature is
-computed once. The state is a flat dict:
+When a row starts, all rows above are known. At that point `context` is evaluated for the whole row, and `read_rows`
+computes the contribution of the rows above to each layer of `flow`. The steps of the row add the contribution of the
+pixels to the left. Every feature is computed once. The state is a flat dict:
 
     image              [B, W C, ...]      values of the row; entry t holds the value of site t - 1
     rows_n, pixels_n   [B, window, ...]   caches of the layers of `context` and of `flow`, by their numbers
@@ -24,11 +24,13 @@ computed once. The state is a flat dict:
     new_l              [B, ...]           the same for the last pixel of level l
     given_l, part_l    [B, W_l C, ...]    features from `context`, and shares of the rows above, for the row
 
-While the pixels of a row are decided, `image` and `kept_l` are only written and `given_l` and `part_l` are only read, so that a
-compiled loop updates them in place. The extra last column of `kept_l` is a dummy slot for pixels at which level l has none.
+While the pixels of a row are decided, `image` and `kept_l` are only written, and `given_l` and `part_l` are only read,
+so that a compiled loop updates them in place. The extra last column of `kept_l` is a dummy slot that is written at
+pixels where level l has no position.
 
-The same parts serve other walks. A network over a signal is a `Walk` over samples whose layers keep ring buffers. An LSTM over
-rows is a layer whose cache holds its state. A video adds an outer `Walk` over frames, whose result conditions the rows.
+The same classes support other networks. A network over a signal uses a `Walk` over samples, with layers that keep ring
+buffers. An LSTM over rows is a layer whose cache holds its state. A network over videos adds an outer `Walk` over
+frames, whose result conditions the rows.
 """
 
 import collections
@@ -43,10 +45,10 @@ from tfar.networks.plan import Call, Plan
 
 
 class Walk(Run):
-    """Evaluates one position along an axis whose earlier positions the caches of the layers hold.
+    """Evaluates one position along an axis; the caches of the layers hold the earlier positions.
 
     Args:
-        plan: of the network.
+        plan: the plan of the network.
         state: the state; it is not changed.
         weights: weights of the layers by the names of their calls, see `by_call`.
         index: int32 scalar. The position at this level.
@@ -84,7 +86,7 @@ class Walk(Run):
         return part[:, None] if part.shape.rank == 2 else tf.gather(part, self.index, axis=1)
 
     def changes(self) -> State:
-        """The new values of what has changed."""
+        """Returns the entries of the state that have changed."""
         if self._given:
             self.state[f"given_{self.level}"] = tf.concat(self._given, axis=-1)
         return dict(self.state.maps[0])
@@ -103,7 +105,7 @@ class Walk(Run):
             names.extend(changes)
             return list(changes.values())
 
-        # TensorFlow traces `compute` first; in eager mode without it there is nothing to keep.
+        # TensorFlow traces `compute` first; in eager mode, if `compute` does not run, there is nothing to keep.
         values = tf.cond(self._is_due(), compute, lambda: [tf.identity(self.state[name]) for name in names])
         self.state.update(zip(names, values, strict=True))
         outputs = self._read(expand, self.state[self.plan.call(expand).name])
@@ -127,11 +129,11 @@ class Walk(Run):
 
 
 class Pixels(Walk):
-    """Evaluates one pixel, or one channel of it, of a row that has started.
+    """Evaluates one pixel, or one channel of a pixel, in a row that has started.
 
     Args:
         plan, state, weights, level: see `Walk`.
-        index: int32 scalar. The site in its row at this level.
+        index: int32 scalar. The index of the site within its row at this level.
         row: int32 scalar. The row at this level.
     """
 
@@ -145,7 +147,7 @@ class Pixels(Walk):
         self._kept: list[tf.Tensor] = []
 
     def _of_site(self, name: str, channels: Sequence[Any]) -> Any:
-        """Iterates over the features of the site in a packed entry of the state."""
+        """Yields the features of the site from a packed entry of the state."""
         if not channels:
             return iter(())
         site = tf.gather(self.state[f"{name}_{self.level}"], self.index, axis=1)
@@ -180,12 +182,12 @@ class Pixels(Walk):
 
 
 def step_weights(calls: Sequence[Call]) -> Weights:
-    """Weights of the steps of all layers, with the names of their calls in front."""
+    """Returns the step weights of all layers, with the names of their calls as prefixes."""
     return {f"{call.name}/{key}": w for call in calls for key, w in call.layer.step_weights().items()}
 
 
 def by_call(weights: Weights) -> dict[str, Weights]:
-    """The inverse of `step_weights`: weights of the steps of each layer."""
+    """Inverts `step_weights`: returns the step weights of each layer."""
     result: dict[str, Weights] = collections.defaultdict(dict)
     for name, value in weights.items():
         call, key = name.split("/")

@@ -1,8 +1,8 @@
-"""Schedules: which step decides which site.
+"""Schedules, which assign sites to steps.
 
-A schedule is written as `step_of_site`, the number of the step that decides each site. A permutation is an order of the sites,
-one a step. Sites with equal numbers are a group: one step decides them together, independently of each other given the sites
-of earlier steps.
+A schedule is written as `step_of_site`, the number of the step that decides each site. A permutation decides one site
+per step. Sites with equal numbers form a group: one step decides them together, independently of each other given the
+sites of earlier steps.
 """
 
 from typing import NamedTuple
@@ -18,7 +18,7 @@ class Segment(NamedTuple):
     Attributes:
         first: int. Number of the first step.
         num_steps: int or int32 scalar tensor. Number of steps.
-        group_size: int. Sites that a step decides.
+        group_size: int. Number of sites that a step decides.
     """
 
     first: int
@@ -30,7 +30,7 @@ def check_schedule(step_of_site: ArrayLike, num_sites: int) -> NDArray[np.int32]
     """Returns a schedule as int32 `[members, num_sites]`.
 
     Raises:
-        ValueError: If the shape is another, if a step between the first and the last decides no site, or if members have
+        ValueError: If the shape is wrong, if a step between the first and the last decides no site, or if members have
             different groups.
     """
     steps = np.asarray(step_of_site)
@@ -77,8 +77,8 @@ def sites_of_step(step_of_site: NDArray[np.int32], index: tf.Tensor, group_size:
     Args:
         step_of_site: int32 `[num_sites]`. A schedule.
         index: int32 scalar. Number of the step.
-        group_size: int. Size of the group if `index` has no static value, as in a loop, whose groups are all of one size: the
-            size of `x_previous`.
+        group_size: int. Size of the group, used if `index` has no static value. This is the case in loops, where all
+            groups have the size of `x_previous`.
 
     Example:
         >>> sites_of_step(np.array([1, 0, 1]), tf.constant(1), 1).numpy()

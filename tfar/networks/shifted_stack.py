@@ -1,4 +1,4 @@
-"""A stack of PixelCNN++: residual blocks at decreasing and then increasing resolution, with shortcuts across."""
+"""A stack of PixelCNN++: residual blocks at decreasing and then increasing resolution, with shortcuts between them."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -12,11 +12,11 @@ from tfar.networks.inputs import seeded_initializer
 
 
 class Settings(NamedTuple):
-    """What both stacks share; see `tfar.PixelCNNPlusPlus`.
+    """Settings that both stacks share; see `tfar.PixelCNNPlusPlus`.
 
     Attributes:
         num_levels, num_blocks, filters, activation, use_weight_norm, kernel_initializer, seed: of all blocks.
-        condition_size: int. Features of the condition, 0 for none.
+        condition_size: int. Number of features of the condition, 0 for none.
     """
 
     num_levels: int
@@ -33,10 +33,11 @@ class ShiftedStack(keras.layers.Layer):
     """The blocks and the changes of resolution of one stack.
 
     Args:
-        settings: what both stacks share.
+        settings: the settings that both stacks share.
         kernel_size: of all convolutions.
         shift: of all convolutions; see `ShiftedConv2D`.
-        takes: bool. Whether each block also takes the output of the same block of another stack; otherwise it gives its own.
+        takes: bool. Whether each block also takes the output of the same block of the other stack; otherwise each block
+            passes its output to the other stack.
         salt: int. Distinguishes the seeds of the initial weights of the stacks.
         **kwargs: those of `keras.layers.Layer`.
 
@@ -91,22 +92,22 @@ class ShiftedStack(keras.layers.Layer):
         )
 
     def blocks(self) -> list[GatedResidualBlock]:
-        """All blocks, in the order in which `flow` calls them."""
+        """Returns all blocks, in the order in which `flow` calls them."""
         return [block for blocks in (*self.down, *reversed(self.up)) for block in blocks]
 
     def build(self, input_shape: Any = None) -> None:
-        """Makes all variables; their shapes follow from the configuration."""
+        """Creates all variables, whose shapes depend only on the configuration."""
         for layer in [*self.blocks(), *self.contract, *self.expand]:
             layer.build((None, None, None, self.settings.filters))
         self.built = True
 
     def flow(self, run: Run, x: Any, conditions: Mapping[Any, Any], level: int = 0) -> Any:
-        """Describes the stack from a level on; see `Run`.
+        """Describes the stack from a level downwards; see `Run`.
 
         Args:
             run: evaluates the layers.
             x: the first features of the level.
-            conditions: conditions of the blocks by block, empty for none.
+            conditions: the condition of each block, by block; empty without a condition.
             level: int, from 0.
         """
         passed = [x]
@@ -132,5 +133,5 @@ class ShiftedStack(keras.layers.Layer):
 
 
 def _joined(*features: tf.Tensor) -> tf.Tensor:
-    """Features side by side."""
+    """Concatenates features."""
     return features[0] if len(features) == 1 else tf.concat(features, axis=-1)

@@ -1,4 +1,4 @@
-"""Wraps any Keras network as an autoregressive network whose steps are whole passes."""
+"""Wrapper of any Keras network as an autoregressive network, in which each step is a pass of the whole network."""
 
 from typing import Any
 
@@ -14,11 +14,11 @@ from tfar.networks.conditions import State, condition_of_state, condition_state
 class WholePassNetwork(AutoregressiveNetwork):
     """Wraps a Keras layer or model `f(x)` or `f(x, conditional_input)` that has no `start` and `step`.
 
-    A step costs a pass of the whole network. The output of `f` is reshaped to `[B, num_sites, params_size]`, so it may be
-    `[B, *sites, params_size]` or flat, with the parameters of a site side by side.
+    Each step runs the whole network once. The output of `f` is reshaped to `[B, num_sites, params_size]`, so it may be
+    `[B, *sites, params_size]` or flat, with the parameters of a site contiguous.
 
     Args:
-        network: keras.layers.Layer. Gives each site parameters that depend on earlier sites alone.
+        network: keras.layers.Layer. Its output parameters of each site must depend only on earlier sites.
         event_shape: shape of one event.
         params_size: int. Length of a parameter vector.
         order: the order that the network respects; see `tfar.orders.resolve`.
@@ -26,7 +26,7 @@ class WholePassNetwork(AutoregressiveNetwork):
         conditional_shape: shape of the conditional input, a dict of shapes, or None.
 
     Raises:
-        ValueError: If the output of the network does not hold `num_sites * params_size` numbers a row.
+        ValueError: If the output of the network does not have `num_sites * params_size` entries per row.
     """
 
     def __init__(
