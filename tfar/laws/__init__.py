@@ -1,4 +1,4 @@
-"""Laws: the mathematics of a distribution on flat batches, in plain operations."""
+"""Laws, which implement the mathematics of a distribution on flat batches in plain operations."""
 
 from tfar.laws.annealing import LinearAnnealing, LogisticAnnealing
 from tfar.laws.autoregressive import AutoregressiveLaw

@@ -1,4 +1,4 @@
-"""Weights that are functions of the training step, such as that of the KL term of a latent-variable model."""
+"""Weights that are functions of the training step, such as the weight of the KL term of a latent-variable model."""
 
 import abc
 from typing import Any, Self
@@ -20,7 +20,7 @@ class Annealing(abc.ABC):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """Makes the function of a configuration."""
+        """Creates the function from a configuration."""
         return cls(**config)
 
 

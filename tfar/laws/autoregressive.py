@@ -1,4 +1,4 @@
-"""The autoregressive law: scores, draws and completes flat batches with a network and a head."""
+"""The autoregressive law, which scores, draws and completes flat batches with a network and a head."""
 
 from typing import Any
 
@@ -18,20 +18,21 @@ from tfar.networks.permutations import inverted, observed_first
 
 
 class AutoregressiveLaw:
-    """The law of events whose sites are decided step after step.
+    """Law of events whose sites are decided step by step.
 
         log p(x) = sum_i log p(x_i | sites of earlier steps)
 
-    It works on flat batches, `[B, *event_shape]` in float32, in plain operations: in a graph, in XLA, in a SavedModel and in
-    TFLite. A row with a value outside the support, or with a condition that is not finite, is NaN, and no other row is.
+    It works on flat batches, float32 `[B, *event_shape]`, and uses only plain operations, which run in a graph, in XLA,
+    in a SavedModel and in TFLite. The result of a row is NaN if and only if a value is outside the support or the
+    condition is not finite.
 
     Args:
         network: the network.
         head: the head.
-        orders: None for the orders of the network, or int32 `[K, num_sites]`: the orders of the members. Needs a network for
-            any order.
-        fixed_order: bool. Whether the law keeps to the one order in `orders`, so that what is observed must come first in it.
-            Otherwise a network for any order moves what is observed to the front.
+        orders: None for the orders of the network, or int32 `[K, num_sites]`: the orders of the members. Requires a
+            network for any order.
+        fixed_order: bool. Whether the law uses only the single order in `orders`, in which observed sites must come
+            first. If False, a network for any order moves the observed sites to the front.
         temperature: None, or a float or scalar tensor: the temperature of the conditionals.
     """
 
@@ -52,7 +53,7 @@ class AutoregressiveLaw:
 
     @property
     def options(self) -> dict[str, Any]:
-        """The options as tensors, which compiled functions take as inputs, so that copies share them."""
+        """The options that are tensors. They are inputs of compiled functions, so that copies share these functions."""
         options = {}
         if self.orders is not None:
             options["orders"] = tf.convert_to_tensor(self.orders, tf.int32)
@@ -62,7 +63,7 @@ class AutoregressiveLaw:
 
     @property
     def static_options(self) -> dict[str, Any]:
-        """The options that are no tensors."""
+        """The options that are not tensors."""
         return {"fixed_order": self.fixed_order}
 
     @property
@@ -84,7 +85,7 @@ class AutoregressiveLaw:
         return self.with_options(**config)
 
     def with_options(self, **options: Any) -> "AutoregressiveLaw":
-        """Returns the law of the same network and head with other options."""
+        """Returns a law with the same network and head and other options."""
         own = {"orders": self.orders, "fixed_order": self.fixed_order, "temperature": self.temperature}
         law = AutoregressiveLaw(self.network, self.head, **{**own, **options})
         law._default_orders = self._default_orders
@@ -99,7 +100,7 @@ class AutoregressiveLaw:
         return own if self.orders is None else max(int(self.orders.shape[0]), own)
 
     def member(self, k: Any) -> Member:
-        """Returns a member, by an int or int32 scalar; or the members of the rows, by int32 `[B]`."""
+        """Returns member k for an int or int32 scalar k, or the members of the rows for int32 `[B]`."""
         order = None
         if self.orders is not None:
             orders = tf.convert_to_tensor(self.orders)
@@ -134,7 +135,7 @@ class AutoregressiveLaw:
 
     @reads_weights_once
     def site_log_probs(self, x: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
-        """Returns the share of each site in the log-probability, `[B, N]`; see `Ensemble.site_log_probs`."""
+        """Returns the contribution of each site to the log-probability, `[B, N]`; see `Ensemble.site_log_probs`."""
         x, valid = self._clean(x, conditional_input)
         return _nan_unless(valid, self.members.site_log_probs(x, conditional_input))
 
@@ -144,7 +145,7 @@ class AutoregressiveLaw:
 
         Args:
             x: float32 `[B, *event_shape]`. Values that are not observed are ignored, NaN included.
-            observed: bool `[B, N]`. A row whose pattern the order does not allow is NaN.
+            observed: bool `[B, N]`. The result of a row whose pattern the order does not allow is NaN.
             conditional_input: as the network takes it.
         """
         x, valid = self._clean(x, conditional_input, observed)
@@ -154,10 +155,10 @@ class AutoregressiveLaw:
 
     @reads_weights_once
     def observed_site_log_probs(self, x: tf.Tensor, observed: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
-        """Returns the share of each observed site in `observed_log_prob`, `[B, N]`, 0 at other sites.
+        """Returns the contribution of each observed site to `observed_log_prob`, `[B, N]`, and 0 at other sites.
 
-        Of one member it is the log-probability of the site given the observed sites before it. Members of an ensemble are
-        weighted as in `Ensemble.site_log_probs`.
+        For one member it is the log-probability of the site given the observed sites before it. Members of an ensemble
+        are weighted as in `Ensemble.site_log_probs`.
         """
         x, valid = self._clean(x, conditional_input, observed)
         valid = tf.logical_and(valid, self.allows(observed))
@@ -178,7 +179,7 @@ class AutoregressiveLaw:
         return lambda member: self._observed_first(member, observed).observed_log_prob(x, observed, conditional_input)
 
     def _observed_first(self, member: Member, observed: tf.Tensor) -> Member:
-        """Returns the member in its order with the observed sites of each row moved to the front, if the network can."""
+        """Returns the member with the observed sites of each row moved to the front, if the network takes any order."""
         if not self.allows_any_pattern:
             return member
         return member.with_order(observed_first(member.order_of_rows(tf.shape(observed)[0]), observed))
@@ -192,16 +193,17 @@ class AutoregressiveLaw:
         observed: tf.Tensor | None = None,
         site_weight: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        """Returns what training minimises, `[B]`: the weighted sum of the negative log-probabilities of the sites.
+        """Returns the training loss of each row, `[B]`: the weighted sum of the negative log-probabilities of the
+        sites.
 
         Args:
             x: float32 `[B, *event_shape]`.
             conditional_input: as the network takes it.
-            seed: int32 `[2]`. All that is random in the loss is a function of it.
-            step: int or int32 scalar. Number of the training step, which an autoregressive law does not use.
-            observed: None, or bool `[B, N]`. Only observed sites count. With a network of one order they must come first in
-                it: a prefix of a sequence is its length.
-            site_weight: None, or float32 `[B, N]`: factors of the log-probabilities of the sites.
+            seed: int32 `[2]`. Determines all randomness of the loss.
+            step: int or int32 scalar. Number of the training step; not used by an autoregressive law.
+            observed: None, or bool `[B, N]`. Only observed sites count. With a network of one order, they must come
+                first in the order, for example a prefix of a sequence.
+            site_weight: None, or float32 `[B, N]`, which multiplies the log-probabilities of the sites.
         """
         x, valid = self._clean(x, conditional_input, observed)
         any_order = self.network.any_order
@@ -213,7 +215,7 @@ class AutoregressiveLaw:
         values = member.values(x)
         log_probs = member.conditional.training_log_prob(params, values, seed, member.sites(tf.shape(values)[1]))
         for factor in (weights, site_weight):
-            if factor is not None:  # A weight of 0 keeps a site out even if its log-probability is not finite.
+            if factor is not None:  # A weight of 0 excludes a site even if its log-probability is not finite.
                 log_probs = tf.where(tf.equal(factor, 0.0), tf.zeros_like(log_probs), log_probs * factor)
         return _nan_unless(valid, -tf.reduce_sum(log_probs, axis=-1))
 
@@ -225,11 +227,11 @@ class AutoregressiveLaw:
         site_weight: tf.Tensor | None = None,
         seed: tf.Tensor | None = None,
     ) -> dict[str, tf.Tensor]:
-        """Returns what evaluation reports of each row: `{"nll": [B]}`, in nats, exact and without dropout.
+        """Returns the metrics of each row, `{"nll": [B]}`, in nats: the exact negative log-probability without dropout.
 
         Args:
             x, conditional_input, observed, site_weight: as in `training_loss`.
-            seed: not used; for laws whose evaluation draws.
+            seed: not used; present for laws whose evaluation draws samples.
         """
         if site_weight is not None:
             if observed is None:
@@ -249,7 +251,7 @@ class AutoregressiveLaw:
         return _nan_unless(valid, self.member(0).params(x, conditional_input))
 
     def params_given(self, x: tf.Tensor, observed: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
-        """Returns the parameters of every site given the observed sites alone, `[B, N, P]`; of a law of one member.
+        """Returns the parameters of every site given only the observed sites, `[B, N, P]`, for a law of one member.
 
         Raises:
             ValueError: If the law does not allow any pattern of observed sites.
@@ -262,10 +264,10 @@ class AutoregressiveLaw:
 
     @reads_weights_once
     def noise(self, x: tf.Tensor, seeds: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
-        """Returns noise `[B, N, noise_size]` from which `sample_from_noise` draws x: the inverse of it.
+        """Returns noise `[B, N, noise_size]` from which `sample_from_noise` draws x.
 
-        The noise of events of this law is uniform. What x leaves open, such as the interval of a discrete value and the member
-        of an ensemble, is drawn from `seeds`, int32 `[B, 2]`.
+        The noise is uniform if the events follow this law. Whatever x does not determine, such as the position within
+        the interval of a discrete value and the member of an ensemble, is drawn from `seeds`, int32 `[B, 2]`.
         """
         x, valid = self._clean(x, conditional_input)
         member = self.member(0)
@@ -282,7 +284,7 @@ class AutoregressiveLaw:
     def sample(
         self, seeds: tf.Tensor, conditional_input: Any = None, length: Any = None, method: str = "ancestral"
     ) -> tf.Tensor:
-        """Draws a row for each seed, `[B, *event_shape]`; row i is a function of `seeds[i]` and its condition.
+        """Draws a row for each seed, `[B, *event_shape]`; row i depends only on `seeds[i]` and its condition.
 
         Args:
             seeds: int32 `[B, 2]`.
@@ -294,7 +296,7 @@ class AutoregressiveLaw:
         return self.sample_from_noise(noise, conditional_input, self.ensemble_noise(seeds), method)
 
     def num_sites_of(self, length: Any = None) -> Any:
-        """Returns the number of sites of an event whose first axis is `length`; of events of a fixed shape, without it.
+        """Returns the number of sites of an event whose first axis is `length`; a fixed event shape needs no `length`.
 
         Raises:
             ValueError: If a length is missing, or given for events of a fixed shape.
@@ -313,10 +315,10 @@ class AutoregressiveLaw:
     def uniform_noise(
         self, seeds: tf.Tensor, num_sites: Any = None, stream: random.Stream = random.Stream.NOISE
     ) -> tf.Tensor:
-        """Returns uniform noise `[B, N, noise_size]` of int32 seeds `[B, 2]`.
+        """Returns uniform noise `[B, N, noise_size]` for int32 seeds `[B, 2]`.
 
-        If the length of an event is not fixed, the noise of a site does not depend on it: a longer draw begins as a shorter
-        one of the same seed.
+        If the length of an event is not fixed, the noise of a site does not depend on the length, so that a shorter
+        draw is a prefix of a longer draw with the same seed.
         """
         size = self.head.noise_size
         if self.network.num_sites is None:
@@ -355,7 +357,7 @@ class AutoregressiveLaw:
     def fixed_point(
         self, noise: tf.Tensor, conditional_input: Any = None, member_noise: Any = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Draws as `sample_from_noise` by fixed-point iteration; returns the rows and the number of passes."""
+        """Draws the rows of `sample_from_noise` by fixed-point iteration; returns them and the number of passes."""
         member = self._uniform_member(member_noise)
         values, passes = samplers.fixed_point(member, noise, conditional_input)
         return self._finite_condition(conditional_input, member.event(values)), passes
@@ -366,10 +368,10 @@ class AutoregressiveLaw:
 
     @reads_weights_once
     def complete(self, seeds: tf.Tensor, x: tf.Tensor, observed: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
-        """Draws the sites that are not observed given those that are, `[B, *event_shape]`.
+        """Draws the unobserved sites given the observed ones, `[B, *event_shape]`.
 
-        The draws follow the law of an order that puts the observed sites first. The member of an ensemble is drawn with its
-        probability given the observed sites. A row whose pattern the order does not allow is NaN.
+        The draws follow the law with an order that puts the observed sites first. The member of an ensemble is drawn
+        from its posterior given the observed sites. A row whose pattern the order does not allow is NaN.
         """
         x, valid = self._clean(x, conditional_input, observed)
         member = self.member(0)
@@ -388,7 +390,8 @@ class AutoregressiveLaw:
         """Returns the signatures of an exported model by name, the default one first.
 
         Args:
-            dist: the distribution of this law, whose public methods give the examples with which an export is compared.
+            dist: the distribution of this law. Its public methods compute the examples with which an export is
+                compared.
         """
         return autoregressive_signatures(dist)
 
@@ -403,7 +406,7 @@ class AutoregressiveLaw:
     def _is_prefix(self, observed: tf.Tensor) -> tf.Tensor:
         """Returns whether the observed sites `[B, N]` come first in the order of every member, bool `[B]`.
 
-        Within a group, whose sites are decided together, any may be observed.
+        Any sites within a group, which is decided together, may be observed.
         """
         if self.orders is None and self.network.step_of_site is not None:
             steps = tf.constant(self.network.step_of_site)[None]
@@ -420,7 +423,7 @@ class AutoregressiveLaw:
     def _clean(
         self, x: tf.Tensor, conditional_input: Any, observed: tf.Tensor | None = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Replaces values that are not observed or not in the support by 0; returns also which rows are valid, `[B]`."""
+        """Replaces unobserved values and values outside the support by 0; also returns which rows are valid, `[B]`."""
         member = self.member(0)
         values = member.values(x)
         supported = self.head.in_support(values, member.sites(tf.shape(values)[1]))
@@ -433,7 +436,7 @@ class AutoregressiveLaw:
         return member.event(tf.where(keep, values, tf.zeros_like(values))), valid
 
     def encoded(self, x: tf.Tensor) -> tf.Tensor:
-        """Returns events as the network sees them: in the units that the head chooses."""
+        """Returns events encoded by the head as inputs of the network."""
         return self.member(0).encoded(x)
 
     def bad_row_marks(
@@ -459,6 +462,6 @@ class AutoregressiveLaw:
 
 
 def _nan_unless(valid: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
-    """Replaces the rows `[B, ...]` that are not valid, bool `[B]`, by NaN."""
+    """Replaces invalid rows of `values [B, ...]` by NaN, given bool `valid [B]`."""
     valid = tf.reshape(valid, [-1] + [1] * (values.shape.rank - 1))
     return tf.where(valid, values, tf.constant(float("nan"), tf.float32))

@@ -1,4 +1,4 @@
-"""The signatures of an autoregressive distribution, and examples of them by its public methods."""
+"""Signatures of an autoregressive distribution, with examples computed by its public methods."""
 
 import functools
 import math
@@ -28,15 +28,16 @@ _LARGEST_NOISE = 1.0 - 2.0**-24
 
 
 def autoregressive_signatures(dist: Any) -> dict[str, Signature]:
-    """Makes the signatures of an autoregressive distribution.
+    """Creates the signatures of an autoregressive distribution.
 
     Args:
         dist: the distribution, without a bound condition.
 
     Returns:
-        `log_prob`, `site_log_probs`, `observed_log_prob`, `sample`, `sample_from_noise` and `complete`. Events of any length have
-        no `sample`, because a request does not say a length; `sample_from_noise` draws as many sites as there is noise for, and
-        `start` and `step` draw one entry for each request, see `streaming_signatures`.
+        `log_prob`, `site_log_probs`, `observed_log_prob`, `sample`, `sample_from_noise` and `complete`. Distributions
+        over events of any length have no `sample`, because a request does not specify a length; for them,
+        `sample_from_noise` draws as many sites as the noise has, and `start` and `step` draw one entry per request (see
+        `streaming_signatures`).
     """
     parts = _Parts(dist)
     made = {
@@ -53,7 +54,8 @@ def autoregressive_signatures(dist: Any) -> dict[str, Signature]:
 
 
 class _Parts:
-    """Makes each signature: its function of the law, and its example by public methods of the distribution."""
+    """Creates each signature from a function of the law and an example computed by public methods of the
+    distribution."""
 
     def __init__(self, dist: Any) -> None:
         self.dist, self.law = dist, dist.law
@@ -137,7 +139,7 @@ class _Parts:
         return spec(name, self.event_shape)
 
     def _marks(self, inputs: Inputs) -> tf.Tensor:
-        """Returns which sites are observed, bool `[B, num_sites]`: those of which all values are."""
+        """Returns which sites are observed, bool `[B, num_sites]`: those with all values observed."""
         observed, size = inputs["observed"], math.prod(self.dist.head.site_shape)
         num_sites = tf.reduce_prod(tf.shape(observed)[1:]) // size if self.num_sites is None else self.num_sites
         shape = [tf.shape(observed)[0], num_sites, size]
@@ -161,7 +163,7 @@ class _Parts:
 
 
 class _Batch(NamedTuple):
-    """Rows that every signature accepts: draws of the distribution, and a pattern that its order allows."""
+    """Rows that every signature accepts: draws of the distribution, and a pattern of observed sites that is allowed."""
 
     inputs: dict[str, NDArray]
     condition: Any
@@ -169,7 +171,7 @@ class _Batch(NamedTuple):
 
 
 class _Examples:
-    """What the public methods of a distribution return for a few rows.
+    """Results of the public methods of a distribution for a few rows.
 
     Row i of `dist.sample(n, seed)` is the draw of `row_seeds(seed, n)[i]`, and so is that of `dist.complete`.
     """
@@ -184,7 +186,7 @@ class _Examples:
 
     def _batch(self, seed: int) -> _Batch:
         condition = example_condition(self.dist.conditional_shape, ROWS, seed, self.length)
-        # Other draws than those of `seeds`, with which a completion would draw the missing values of the row again.
+        # These draws must not use `seeds`, because a completion would then draw the same missing values again.
         value = self._sample(seed + 2**16, condition)
         seeds = random.row_seeds(seed, ROWS)
         inputs = {

@@ -1,4 +1,4 @@
-"""An ensemble of members: the mean of their probabilities of whole events.
+"""Ensemble of members, which averages their probabilities of whole events.
 
 p(x) = (1 / K) sum_k p_k(x)
 """
@@ -18,7 +18,7 @@ class Ensemble:
     """Averages the probabilities of members, one member at a time.
 
     Args:
-        member: a function from an int or int32 scalar k to the k-th member.
+        member: a function that maps an int or int32 scalar k to the k-th member.
         num_members: int, K.
         shared_order: the order that all members share, int32 `[N]`, or None if they have different orders.
     """
@@ -41,11 +41,12 @@ class Ensemble:
         return total - math.log(self.num_members)
 
     def site_log_probs(self, x: tf.Tensor, conditional_input: Any) -> tf.Tensor:
-        """Returns the share of each site in the log-probability, `[B, N]`; the shares of a row sum to its `log_prob`.
+        """Returns the contribution of each site to the log-probability, `[B, N]`; a row sums to its `log_prob`.
 
-        With a shared order it is the log-probability of the site given the sites before it. Members with different orders
-        have no common past: the share is then the mean of the members' log-probabilities of the site, weighted by the
-        members' probabilities given the row, and the rest of the log-probability is divided equally among the sites.
+        With a shared order, the contribution is the log-probability of the site given the sites before it. Members with
+        different orders condition a site on different sites. The contribution is then the mean of the members'
+        log-probabilities of the site, weighted by the posterior probabilities of the members given the row, plus an
+        equal share of the remainder of the log-probability.
         """
         if self.shared_order is None:
             return self._weighted_shares(x, conditional_input)
@@ -84,7 +85,7 @@ class Ensemble:
             total = logaddexp(total, log_prob)
             share = tf.exp(log_prob - total)
             is_taken = rest < share
-            # What is left of the noise is uniform again, and decides between this member and the next ones.
+            # The rescaled noise is again uniform and decides between this member and the next ones.
             rest = tf.where(is_taken, rest / share, (rest - share) / tf.maximum(1.0 - share, 1e-30))
             return k + 1, total, tf.where(is_taken, tf.fill(tf.shape(chosen), k), chosen), rest
 

@@ -1,4 +1,4 @@
-"""The signatures of a distribution with a latent variable, and examples of them by its public methods."""
+"""Signatures of a distribution with a latent variable, with examples computed by its public methods."""
 
 import functools
 from typing import Any
@@ -14,7 +14,7 @@ ROWS, NUM_SAMPLES = 3, 100
 
 
 def latent_signatures(dist: Any) -> dict[str, Signature]:
-    """Makes the signatures of a distribution with a latent variable.
+    """Creates the signatures of a distribution with a latent variable.
 
     Args:
         dist: the distribution.
@@ -34,7 +34,7 @@ def latent_signatures(dist: Any) -> dict[str, Signature]:
         return random.row_seeds(key, ROWS).numpy()
 
     def scale(bound: NDArray) -> NDArray:
-        # The terms of the bound may cancel, so rounding is relative to more than the bound itself.
+        # The terms of the bound may cancel, so rounding errors are relative to a larger scale than the bound itself.
         return 10.0 * np.maximum(1.0, np.abs(bound))
 
     def bound(name: str, key: int, **arguments: Any) -> Example:

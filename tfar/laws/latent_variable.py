@@ -1,4 +1,4 @@
-"""The latent-variable law: a prior over a latent, an encoder and an autoregressive decoder."""
+"""The latent-variable law, which consists of a prior over a latent, an encoder and an autoregressive decoder."""
 
 import math
 from collections.abc import Callable
@@ -15,13 +15,13 @@ from tfar.networks.inputs import row_seeds
 
 
 class LatentVariableLaw:
-    """The law of events with a latent variable.
+    """Law of events with a latent variable.
 
         p(x) = E_{z ~ p(z)} p(x | z)
         elbo(x) = E_{z ~ q(z | x)} [log p(x | z) + log p(z) - log q(z | x)] <= log p(x)
 
-    It works on flat batches in plain operations, as `AutoregressiveLaw`. Its `log_prob` is not known; `elbo` and
-    `importance_log_prob` are lower bounds of it in expectation.
+    Like `AutoregressiveLaw`, it works on flat batches in plain operations. Its log-probability is intractable; `elbo`
+    and `importance_log_prob` are lower bounds of it in expectation.
 
     Args:
         prior: the law p(z).
@@ -65,7 +65,7 @@ class LatentVariableLaw:
 
             log (1 / S) sum_s p(x | z_s) p(z_s) / q(z_s | x),    z_s ~ q(z | x)
 
-        Its expectation rises to log p(x) with the number of samples S.
+        Its expectation increases to log p(x) with the number of samples S.
 
         References:
             Burda, Grosse and Salakhutdinov. Importance weighted autoencoders. ICLR 2016. https://arxiv.org/abs/1509.00519
@@ -91,20 +91,20 @@ class LatentVariableLaw:
         observed: tf.Tensor | None = None,
         site_weight: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        """Returns what training minimises, `[B]`: the negative bound with the KL term weighted by `kl_weight(step)`.
+        """Returns the training loss, `[B]`: the negative bound with the KL term weighted by `kl_weight(step)`.
 
             -log p(x | z) + kl_weight (log q(z | x) - log p(z)),    z ~ q(z | x)
 
-        Gradients of the encoder pass through the draw if its head is reparameterised. Otherwise the loss carries the score
-        function term, whose value is 0: `(loss - ...) * grad log q(z | x)`.
+        Gradients of the encoder pass through the draw if its head is reparameterised. Otherwise the loss includes the
+        score-function term, whose value is 0: `(loss - ...) * grad log q(z | x)`.
 
         Args:
             x: float32 `[B, *event_shape]`.
             conditional_input: None.
-            seed: int32 `[2]`. All that is random in the loss is a function of it.
+            seed: int32 `[2]`. Determines all randomness of the loss.
             step: int or int32 scalar. Number of the training step.
-            observed: None, as what is not observed would have to be integrated out.
-            site_weight: None, or as the decoder takes it.
+            observed: None, because unobserved values would have to be integrated out.
+            site_weight: None, or weights as for the decoder.
         """
         weight = self.kl_weight(step) if callable(self.kl_weight) else self.kl_weight
         seeds = row_seeds(seed, tf.shape(x)[0])
@@ -126,7 +126,7 @@ class LatentVariableLaw:
         site_weight: tf.Tensor | None = None,
         seed: tf.Tensor | None = None,
     ) -> dict[str, tf.Tensor]:
-        """Returns what evaluation reports of each row: `{"elbo": [B]}`, in nats, with the KL weight 1 and without dropout."""
+        """Returns the metrics of each row, `{"elbo": [B]}`, in nats, with the KL weight 1 and without dropout."""
         seed = tf.zeros([2], tf.int32) if seed is None else seed
         return {"elbo": self.elbo(row_seeds(seed, tf.shape(x)[0]), x)}
 
@@ -139,12 +139,12 @@ class LatentVariableLaw:
     # Draws -----------------------------------------------------------------------------------------------------------
 
     def sample(self, seeds: tf.Tensor, conditional_input: Any = None, method: str = "ancestral") -> tf.Tensor:
-        """Draws a latent from the prior and an event given it for each seed, `[B, *event_shape]`."""
+        """Draws a latent from the prior and an event given the latent for each seed, `[B, *event_shape]`."""
         noise = self.prior.uniform_noise(seeds, stream=random.Stream.LATENT)
         z = self.prior.sample_from_noise(noise, None, self.prior.ensemble_noise(seeds))
         return self.decoder.sample(seeds, z, method=method)
 
     def bad_row_marks(self, x: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
-        """Returns zeros `[B]`, with NaN for rows that are outside the support."""
+        """Returns `[B]`: NaN for rows outside the support, and 0 for other rows."""
         zeros = tf.zeros([tf.shape(x)[0], *self.decoder.network.conditional_shape])
         return self.decoder.bad_row_marks(x, zeros)

@@ -1,4 +1,4 @@
-"""One member of an autoregressive law: the product of the conditionals of the sites, in one order and under one mask."""
+"""A member of an autoregressive law: the product of the conditionals of the sites in one order and with one mask."""
 
 from typing import Any
 
@@ -19,9 +19,10 @@ class Member:
     Args:
         network: the network.
         head: the head.
-        member: None for the only member of a network; else an int or int32 scalar, or in draws int32 `[B]`: one for each row.
-        order: None for the order of the network's member; or int32 `[N]`, or in draws and passes `[B, N]`.
-        temperature: None, or a float or scalar tensor: that of the conditionals.
+        member: None for the only member of a network; else an int or int32 scalar, or for draws int32 `[B]`, one member
+            per row.
+        order: None for the order of the network's member; else int32 `[N]`, or for draws and passes `[B, N]`.
+        temperature: None, or a float or scalar tensor: the temperature of the conditionals.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class Member:
         return tf.cast(params, tf.float32)
 
     def encoded(self, x: tf.Tensor) -> tf.Tensor:
-        """Returns events as the network sees them: in the units that the head chooses."""
+        """Returns events encoded by the head as inputs of the network."""
         values = self.values(x)
         return self.event(self.head.encode_inputs(values, self.sites(tf.shape(values)[1])))
 
@@ -87,13 +88,13 @@ class Member:
         return tf.reshape(values, [tf.shape(values)[0], *shape])
 
     def sites(self, num_sites: tf.Tensor) -> Any:
-        """Returns the numbers of all sites, `[N]`: an array if N is fixed."""
+        """Returns the indices of all sites, `[N]`, as an array if N is fixed."""
         return tf.range(num_sites) if self.network.num_sites is None else np.arange(self.network.num_sites)
 
     # Schedule --------------------------------------------------------------------------------------------------------
 
     def order_of_rows(self, batch_size: tf.Tensor) -> NDArray[np.int32] | tf.Tensor | None:
-        """Returns the sites in the order of the steps: an int32 array `[N]`, or a tensor `[B, N]`; None: raster order."""
+        """Returns the sites in step order: an int32 array `[N]`, a tensor `[B, N]`, or None for the raster order."""
         row_order = self.row_order(batch_size)
         if row_order is not None:
             return row_order
@@ -105,23 +106,23 @@ class Member:
         return tf.gather(tf.constant(orders), tf.broadcast_to(self.member, [batch_size]))
 
     def row_order(self, batch_size: tf.Tensor) -> tf.Tensor | None:
-        """Returns the order that was asked for as int32 `[B, N]`; None for the network's own."""
+        """Returns the order of this member as int32 `[B, N]`, or None for the order of the network."""
         if self.order is None:
             return None
         order = tf.convert_to_tensor(self.order)
         return order if order.shape.rank == 2 else tf.tile(order[None], [batch_size, 1])
 
     def segments(self, num_sites: tf.Tensor) -> tuple[Segment, ...]:
-        """Returns the steps as runs with groups of one size."""
+        """Returns the steps as segments with groups of equal size."""
         network = self.network
         if network.step_of_site is None:
             return (Segment(0, num_sites // network.sites_per_step, network.sites_per_step),)
-        if self.order is not None:  # A permutation decides one site a step.
+        if self.order is not None:  # A permutation decides one site per step.
             return (Segment(0, network.num_sites, 1),)
         return segments(network.step_of_site[0])
 
     def num_steps(self, num_sites: tf.Tensor) -> Any:
-        """Returns the number of steps, an int if it is fixed."""
+        """Returns the number of steps, as an int if it is fixed."""
         last = self.segments(num_sites)[-1]
         return last.first + last.num_steps
 

@@ -1,10 +1,10 @@
-"""Samplers: deterministic functions of uniform noise that all give the same draws.
+"""Samplers, which are deterministic functions of uniform noise and all give the same draws.
 
-`ancestral` visits the sites by steps of the network. `naive` takes a whole pass for each step and is the reference.
-`fixed_point` iterates whole passes until nothing changes (Jacobi iteration): the sites of step t are right after t + 1 passes at
-the latest, and on easy data a few passes do.
+`ancestral` visits the sites in steps of the network. `naive` runs a whole pass for each step and is the reference.
+`fixed_point` iterates whole passes until nothing changes (Jacobi iteration): the sites of step t are correct after at
+most t + 1 passes, and for easy data a few passes suffice.
 
-Noise is `[B, num_sites, noise_size]` in the raster order of the sites, whatever the order in which they are decided.
+Noise is `[B, num_sites, noise_size]` in raster order, regardless of the order in which the sites are decided.
 """
 
 from typing import Any
@@ -29,9 +29,10 @@ def ancestral(
     given: tf.Tensor | None = None,
     observed: tf.Tensor | None = None,
 ) -> tf.Tensor:
-    """Visits the sites in their order: keeps the observed ones and draws the others.
+    """Visits the sites in order, keeps the observed ones and draws the others.
 
-    A network with a pass of its own for `prefill` takes the first steps, as far as every row is observed, in that pass.
+    If the network implements `prefill` as one pass, that pass processes the first steps, as long as their sites are
+    observed in every row.
 
     Args:
         member: what the sites are drawn from.
@@ -62,7 +63,7 @@ def ancestral(
 
 
 class _Walk:
-    """The steps of `ancestral`, a segment of the schedule at a time.
+    """Runs the steps of `ancestral`, one segment of the schedule at a time.
 
     Args:
         member: what the sites are drawn from.
@@ -72,7 +73,7 @@ class _Walk:
 
     Attributes:
         given, observed: None, or as in `ancestral`, in the order of the steps.
-        prefills: bool. Whether the steps that are observed in every row are taken by `prefill`.
+        prefills: bool. Whether `prefill` processes the first steps that are observed in every row.
     """
 
     def __init__(self, member: Member, order: Any, weights: Weights, noise: tf.Tensor) -> None:
@@ -86,13 +87,13 @@ class _Walk:
         """Takes the steps of a segment.
 
         Args:
-            segment: the segment after the one of the last call.
-            x: None, or the values of the last step of that one, `[B, G, *site_shape]`.
-            state: the state after it.
+            segment: the segment that follows that of the previous call.
+            x: None, or the values of the last step of the previous segment, `[B, G, *site_shape]`.
+            state: the state after the previous segment.
 
         Returns:
-            The values in the order of the steps, `[B, sites of the segment, *site_shape]`, those of the last step, and the
-            state.
+            The values in the order of the steps, `[B, sites of the segment, *site_shape]`, the values of the last step,
+            and the state.
         """
         first, count, size = segment.first, segment.num_steps, segment.group_size
         self._noise, self._sites = self._by_step(self.noise, count, size), self._sites_by_step(count, size)
@@ -106,7 +107,7 @@ class _Walk:
             index, x, values, state = self._prefilled(state)
         elif x is None:
             x = tf.zeros([batch_size, size, *self.member.head.site_shape])
-        else:  # The group before has another size, so that the first step does not fit into a loop.
+        else:  # The previous group has a different size, so the first step cannot be part of the loop.
             index, x, values, state = self._visit(index, x, values, state)
         loop = (index, x, values, state)
         if not (isinstance(count, int) and count == 1 and first > 0):
@@ -116,7 +117,7 @@ class _Walk:
         return tf.reshape(values, [batch_size, count * size, *self.member.head.site_shape]), x, state
 
     def _by_step(self, values: tf.Tensor, count: Any, size: int) -> tf.Tensor:
-        """Returns the part `[B, N, ...]` of a segment as `[steps, B, G, ...]`."""
+        """Reshapes the values `[B, N, ...]` of a segment to `[steps, B, G, ...]`."""
         part = values[:, self._offset : self._offset + count * size]
         part = tf.reshape(part, [tf.shape(part)[0], count, size, *values.shape[2:]])
         return tf.transpose(part, [1, 0, *range(2, part.shape.rank)])
@@ -130,7 +131,7 @@ class _Walk:
         return self._by_step(self.order, count, size)
 
     def _prefilled(self, state: State) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, State]:
-        """Takes the first steps whose sites are observed in every row; returns what `_visit` does after them."""
+        """Processes the first steps, whose sites are observed in every row; returns the loop variables of `_visit`."""
         given, sites = self._given, self._sites if self._sites.shape.rank == 3 else self._sites[:, None]
         is_observed = tf.reduce_all(self._observed, axis=[1, 2])
         num_steps = tf.shape(is_observed)[0]
@@ -143,7 +144,7 @@ class _Walk:
         return length, encoded[tf.maximum(length - 1, 0)], given, state
 
     def _visit(self, index: tf.Tensor, x: tf.Tensor, values: tf.Tensor, state: State) -> tuple:
-        """Takes a step: from its number, the values of the step before, what has been found and the state to the next."""
+        """Takes a step; maps the step number, the previous values, all values so far and the state to the next ones."""
         params, state = self.member.network.step(state, index, x, self.weights)
         number = index - self._first
         x = self.member.conditional.sample(params, self._noise[number], self._sites[number])
@@ -167,8 +168,8 @@ def _in_stages(
     Args:
         network: the network.
         weights: the result of its `step_weights`.
-        visit: one step, from `loop_vars` to `loop_vars`.
-        loop_vars: number of the step, values of the step before, values found, state.
+        visit: takes one step; maps `loop_vars` to `loop_vars`.
+        loop_vars: number of the step, values of the previous step, all values so far, state.
         end: int or int32 scalar. The step after the last.
         num_steps: int or int32 scalar. An upper bound on the number of steps.
     """
@@ -191,7 +192,7 @@ def _in_stages(
 
 
 def naive(member: Member, noise: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
-    """Draws with a whole pass for each step: the reference for the other samplers.
+    """Draws with a whole pass for each step, as a reference for the other samplers.
 
     Args:
         member, noise, conditional_input: see `ancestral`.
@@ -212,13 +213,14 @@ def naive(member: Member, noise: tf.Tensor, conditional_input: Any = None) -> tf
 
 
 def fixed_point(member: Member, noise: tf.Tensor, conditional_input: Any = None) -> tuple[tf.Tensor, tf.Tensor]:
-    """Draws all sites at once from the sites of the pass before, until nothing changes.
+    """Draws all sites at once given the values of the previous pass, until nothing changes.
 
     Args:
         member, noise, conditional_input: see `ancestral`.
 
     Returns:
-        float32 `[B, num_sites, *site_shape]` and the number of passes, int32; the last one found no change.
+        float32 `[B, num_sites, *site_shape]` and the number of passes, int32, including the last one, which changes
+        nothing.
 
     References:
         Song et al. Accelerating feedforward computation via parallel nonlinear equation solving. ICML 2021.
@@ -239,7 +241,7 @@ def fixed_point(member: Member, noise: tf.Tensor, conditional_input: Any = None)
 
 
 def _draw_all(member: Member, values: tf.Tensor, noise: tf.Tensor, conditional_input: Any) -> tf.Tensor:
-    """Draws every site once given the values of all."""
+    """Draws every site once given the values of all sites."""
     params = member.params(member.event(values), conditional_input)
     return member.conditional.sample(params, noise, member.sites(tf.shape(noise)[1]))
 

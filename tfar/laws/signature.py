@@ -1,4 +1,4 @@
-"""Signatures: the functions of a distribution that an exported model offers.
+"""Signatures, which are the functions of a distribution that an exported model provides.
 
 The batch is the first axis of every input and output, and a row of the result depends only on the same row of the inputs, so a
 server may merge requests. A row with impossible values is NaN and does not affect the other rows.
@@ -17,7 +17,7 @@ Inputs = dict[str, tf.Tensor]
 
 
 class Example(NamedTuple):
-    """Inputs of a signature and the outputs that the live distribution gives for them by its public methods.
+    """Inputs of a signature and the outputs that public methods of the original distribution compute for them.
 
     Attributes:
         inputs: an array `[B, ...]` for each input.
@@ -38,7 +38,7 @@ class Signature(NamedTuple):
         inputs: the specification of each input, its first axis None.
         outputs: the meaning of each output.
         meanings: the meaning of each input.
-        example: returns an `Example` for an int seed; an export is compared with it.
+        example: returns an `Example` for an int seed, with which an export is compared.
     """
 
     function: Callable[..., dict[str, tf.Tensor]]
@@ -66,20 +66,21 @@ def make_signature(
     conditional_shape: Any,
     example: Callable[[int], Example],
 ) -> Signature:
-    """Makes a signature of a function of a flat batch.
+    """Creates a signature from a function of a flat batch.
 
     It adds the conditional input to the inputs, checks shapes at run time, and returns NaN for rows whose condition is not
     finite.
 
     Args:
         compute: takes the inputs by name and the conditional input, and returns the outputs.
-        inputs: the specification of each input but the condition.
+        inputs: the specification of each input except the condition.
         outputs: the outputs.
         conditional_shape: None, a shape, or a dict of shapes.
         example: see `Signature`.
 
     Returns:
-        The signature. A single condition is the input `conditional_input`, one of several is `conditional_<name>`.
+        The signature. A single condition is the input `conditional_input`; conditions in a dict are the inputs
+        `conditional_<name>`.
 
     Example:
         >>> specs = {"value": spec("value", (2,))}
@@ -146,7 +147,7 @@ def named_condition(condition: Any) -> dict[str, Any]:
 
 
 def unnamed_condition(given: Mapping[str, Any], shape: Any) -> Any:
-    """The inverse of `named_condition`."""
+    """Returns the conditional input from named inputs; inverts `named_condition`."""
     if isinstance(shape, Mapping):
         return {name: given[f"conditional_{name}"] for name in shape}
     return given.get("conditional_input")
@@ -166,9 +167,11 @@ def example_condition(shape: Any, num_rows: int, seed: int, length: Any = None) 
 
 
 def _checked(given: Inputs, specs: dict[str, tf.TensorSpec]) -> Inputs:
-    """Fails at run time if an input has another shape than its specification, or another number of rows than the first one.
+    """Raises at run time if the shape of an input differs from its specification or the number of rows from the first
+    input.
 
-    Servers do not check this: an event of twice the size would be taken for two rows, and a single row would be broadcast.
+    Servers do not check this. Without the check, an event of twice the size would be treated as two rows, and a single
+    row would be broadcast.
     """
     checked = {name: tf.ensure_shape(given[name], spec.shape) for name, spec in specs.items()}
     if len(checked) == 1:

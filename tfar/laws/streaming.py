@@ -1,4 +1,4 @@
-"""Streams: sequences that are drawn one step for each request, with the state of the network in the hands of the caller."""
+"""Streams: sequences that are drawn one step per request, where the caller holds the state of the network."""
 
 import functools
 import math
@@ -30,7 +30,7 @@ _PREFIX = "state_"
 
 
 def can_stream(law: Any) -> bool:
-    """Returns whether a law decides a whole entry of the first axis at each step, with rows at any positions."""
+    """Returns whether each step of a law decides one entry of the first axis and rows may be at different positions."""
     network = law.network
     if network.num_sites is not None or not network.streams or network.stages or law.num_members > 1:
         return False
@@ -52,14 +52,14 @@ class Stream:
     def start(self, batch_size: tf.Tensor, conditional_input: Any) -> State:
         """Returns the state before the first step."""
         state = self.network.start(batch_size, conditional_input)
-        # A state that an output and an input share must not be of a half type, which not every runtime has.
+        # The state is an input and an output of signatures, so it must not have a half type, which some runtimes lack.
         state = {name: tf.convert_to_tensor(t) for name, t in state.items()}
         return {name: tf.cast(t, tf.float32) if t.dtype.is_floating else t for name, t in state.items()}
 
     def prefill(self, value: tf.Tensor, length: tf.Tensor, conditional_input: Any) -> State:
         """Returns the state after the first `length` steps of each row, int32 `[B]`, whose values are known.
 
-        Values from `length` on are ignored. Rows with other values outside the support are NaN.
+        Values from `length` on are ignored. Rows whose other values are outside the support become NaN.
         """
         num_steps = tf.shape(value)[1]
         length = tf.clip_by_value(length, 0, num_steps)
@@ -75,10 +75,10 @@ class Stream:
         """Draws the next entry of each row.
 
         Args:
-            state: the state after the step before.
+            state: the state after the previous step.
             index: int32 `[B]`. Number of the entry, from 0.
-            previous: float32 `[B, *entry]`. The entry before, which the first step ignores.
-            seeds: int32 `[B, 2]`. The draws are those of `AutoregressiveLaw.sample` with the same seeds.
+            previous: float32 `[B, *entry]`. The previous entry, which the first step ignores.
+            seeds: int32 `[B, 2]`. The draws equal those of `AutoregressiveLaw.sample` with the same seeds.
 
         Returns:
             The entries `[B, *entry]`, their log-probabilities `[B]` and the state.
@@ -96,14 +96,14 @@ class Stream:
         drawn = conditional.sample(params, noise, sites)
         log_prob = tf.reduce_sum(conditional.log_prob(params, drawn, sites), axis=-1)
         value = tf.reshape(drawn, [batch_size, *self.entry_shape])
-        # Where the state is NaN, so are the parameters, and a discrete draw does not show it.
+        # If the state is NaN, the parameters are NaN too, but a discrete draw would hide this.
         valid = tf.logical_and(valid[:, 0], rows_where(tf.logical_not(tf.math.is_nan(params))))
         return nan_unless([valid], value), nan_unless([valid], log_prob), self._marked(state, valid)
 
     def _cleaned(self, x: tf.Tensor, steps: tf.Tensor, is_used: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Encodes entries `[B, T, G, *site_shape]` for the network, and says which are in the support, `[B, T]`.
+        """Encodes entries `[B, T, G, *site_shape]` for the network; also returns which are in the support, `[B, T]`.
 
-        Entries that are not used are 0 and count as valid.
+        Unused entries become 0 and count as valid.
         """
         sites = steps[..., None] * self.network.sites_per_step + tf.range(self.network.sites_per_step)
         supported = tf.reduce_all(self.head.in_support(x, sites), axis=-1)
@@ -112,19 +112,19 @@ class Stream:
         return tf.where(keep, x, tf.zeros_like(x)), tf.logical_or(supported, tf.logical_not(is_used))
 
     def _marked(self, state: State, valid: tf.Tensor) -> State:
-        """Makes the state of a row NaN that is not valid, so that all later steps of the row are NaN too."""
+        """Sets the state of invalid rows to NaN, so that all later steps of these rows are NaN too."""
         return {name: nan_unless([valid], t) if t.dtype.is_floating else t for name, t in state.items()}
 
 
 def streaming_signatures(dist: Any) -> dict[str, Signature]:
-    """Makes the signatures of a distribution over sequences with which a caller draws one entry for each request.
+    """Creates the signatures with which a caller draws a sequence one entry per request.
 
     Args:
         dist: the distribution, without a bound condition.
 
     Returns:
-        `start` and `step`, and `prefill` if the network computes the state after a prefix in one pass; nothing if the network
-        does not allow streams. Entries of the state are named `state_<name>`.
+        `start` and `step`, and `prefill` if the network computes the state after a prefix in one pass; an empty dict if
+        the network does not allow streams. Entries of the state are named `state_<name>`.
     """
     if dist.event_shape.as_list()[:1] != [None] or not can_stream(dist.law):
         return {}
@@ -180,7 +180,7 @@ def _named(state: State) -> dict[str, tf.Tensor]:
 
 
 def _state_specs(stream: Stream, conditional_shape: Any) -> dict[str, tf.TensorSpec]:
-    """Returns the specification of each entry of the state, as `start` makes it."""
+    """Returns the specification of each entry of the state that `start` returns."""
     start = tf.function(
         lambda size, **given: stream.start(size, unnamed_condition(given, conditional_shape)), autograph=False
     )
@@ -190,7 +190,7 @@ def _state_specs(stream: Stream, conditional_shape: Any) -> dict[str, tf.TensorS
 
 
 class _Examples:
-    """What the live distribution gives: the entries of `dist.sample`, and states of the law."""
+    """Examples computed by the original distribution: entries of `dist.sample`, and states of the law."""
 
     def __init__(self, dist: Any, stream: Stream) -> None:
         self.dist, self.stream = dist.copy(jit_compile=False), stream
@@ -211,7 +211,7 @@ class _Examples:
         return _example(inputs, _named(self.stream.start(ROWS, condition)))
 
     def step(self, seed: int) -> Example:
-        """Row i takes step i, after the steps before it."""
+        """Returns an example in which row i takes step i after the steps before it."""
         condition, value, log_probs = self._drawn(seed)
         seeds, rows = random.row_seeds(seed, ROWS), np.arange(ROWS)
         state, before, after = self.stream.start(ROWS, condition), [], []
@@ -232,7 +232,7 @@ class _Examples:
         return _example(inputs, outputs)
 
     def prefill(self, seed: int) -> Example:
-        """Row i has a prefix of i + 1 steps, and the state after it."""
+        """Returns an example in which row i has a prefix of i + 1 steps and the state after it."""
         condition, value, _ = self._drawn(seed)
         state, after = self.stream.start(ROWS, condition), []
         for t in range(ROWS):

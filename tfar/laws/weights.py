@@ -1,4 +1,4 @@
-"""Weights are read once, before the loops of a law."""
+"""Decorator that reads the weights once, before the loops of a law."""
 
 import functools
 from collections.abc import Callable
@@ -9,10 +9,10 @@ import tensorflow as tf
 
 
 def reads_weights_once(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Marks a method of a law, with a `network` and a `head`, whose loops see the values of the variables and no variables.
+    """Decorates a method of an object with a `network` and a `head`, so that its loops use values instead of variables.
 
-    A loop that reads a variable carries a resource. XLA cannot compile one that `tf.vectorized_map` has made of it.
-    Training is not marked, because a layer may update its variables there.
+    A loop that reads a variable captures a resource. XLA cannot compile the loop that `tf.vectorized_map` makes from
+    it. Training methods are not decorated, because a layer may update its variables in training.
     """
 
     @functools.wraps(function)

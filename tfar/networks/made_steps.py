@@ -92,7 +92,7 @@ class MADESteps(AutoregressiveNetwork, abc.ABC):
 
     @property
     def _copies(self) -> int:
-        """Entries of the state for a hidden unit: its value and, with connectivity weights, 1 once it is known."""
+        """Number of state entries per hidden unit: its value and, with connectivity weights, whether it is known."""
         return 2 if self.connectivity_weights else 1
 
     # Steps -----------------------------------------------------------------------------------------------------------

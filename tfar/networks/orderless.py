@@ -95,7 +95,7 @@ class OrderlessNetwork(AutoregressiveNetwork, abc.ABC):
     def call(
         self, x: Any, conditional_input: Any = None, member: Any = 0, order: Any = None, training: Any = None
     ) -> tf.Tensor:
-        """Computes the steps of the order: of one that the rows share in chunks, of one for each row step by step."""
+        """See the base class. Steps of a shared order are computed in chunks, steps of an order per row one by one."""
         sites = self._sites(x)
         order = tf.constant(self.orders[0]) if order is None else tf.cast(order, tf.int32)
         if order.shape.rank == 2:

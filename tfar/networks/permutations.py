@@ -40,7 +40,7 @@ def unpermuted(values: tf.Tensor, order: NDArray[np.int32] | tf.Tensor | None) -
 
 
 def inverted(order: tf.Tensor) -> tf.Tensor:
-    """Returns the inverse permutations, int32 `[N]` or `[B, N]`: from orders the step of each site, and back.
+    """Returns the inverse permutations, int32 `[N]` or `[B, N]`; the inverse of an order holds the step of each site.
 
     Example:
         >>> inverted(tf.constant([2, 0, 1])).numpy()

@@ -234,7 +234,7 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
         return state
 
     def _rows_above(self, state: State, row: tf.Tensor) -> State:
-        """The rows `[B, num_above, W, channels]` that each layer sees, by name; `row` is the last row of the image."""
+        """Returns the rows `[B, num_above, W, channels]` that each layer uses, by name; `row` is the last image row."""
         plan = self._plan
         rows = {call.name: row for call in plan.pixels if call.sees_image and call.layer.num_above}
         for level in range(len(plan.sizes)):

@@ -19,10 +19,10 @@ pixels to the left. Every feature is computed once. The state is a flat dict:
 
     image              [B, W C, ...]      values of the row; entry t holds the value of site t - 1
     rows_n, pixels_n   [B, window, ...]   caches of the layers of `context` and of `flow`, by their numbers
-    above_pixels_n     [B, K, W, ...]     rows above, for layers of `flow` that see K > 1 of them
-    kept_l             [B, W_l + 1, ...]  what level l keeps of the pixels of its row, for the rows below
+    above_pixels_n     [B, K, W, ...]     rows above, for layers of `flow` that use K > 1 of them
+    kept_l             [B, W_l + 1, ...]  pixels of the row that level l keeps for the rows below
     new_l              [B, ...]           the same for the last pixel of level l
-    given_l, part_l    [B, W_l C, ...]    features from `context`, and shares of the rows above, for the row
+    given_l, part_l    [B, W_l C, ...]    features from `context` and `read_rows`, for the row
 
 While the pixels of a row are decided, `image` and `kept_l` are only written, and `given_l` and `part_l` are only read,
 so that a compiled loop updates them in place. The extra last column of `kept_l` is a dummy slot that is written at
@@ -94,7 +94,7 @@ class Walk(Run):
     # Levels ----------------------------------------------------------------------------------------------------------
 
     def below(self, contract: Any, expand: Any, x: tf.Tensor, body: Callable[[Run, Any], Any]) -> tf.Tensor:
-        """The lower level changes at every second position only; otherwise it keeps its state."""
+        """See the base class. The lower level is evaluated only at every second position and else keeps its state."""
         cache = self._push(contract, x)
         names: list[str] = []
 
@@ -196,7 +196,7 @@ def by_call(weights: Weights) -> dict[str, Weights]:
 
 
 def by_site(features: tf.Tensor, num_groups: int) -> tf.Tensor:
-    """Features of the pixels of a row, `[B, W, F]`, as those of its sites, `[B, W * groups, F / groups]`."""
+    """Reshapes features of the pixels of a row, `[B, W, F]`, to features of sites, `[B, W * groups, F / groups]`."""
     if num_groups == 1:
         return features
     return tf.reshape(features, [-1, features.shape[1] * num_groups, features.shape[2] // num_groups])

@@ -1,7 +1,7 @@
-"""Checks that a distribution is what it says: for your own networks and heads, and for tfar's own test suite.
+"""Checks of the correctness of distributions, for user-defined networks and heads and for tfar's test suite.
 
-Every check returns None or raises `CheckError`, an AssertionError that names what is wrong and where. What a check
-cannot do, such as enumerating images, is a ValueError.
+Every check returns None or raises `CheckError`, an AssertionError that names the error and its location. A check that
+cannot be done, such as enumerating images, raises a ValueError.
 """
 
 from tfar.testing.errors import CheckError

@@ -1,5 +1,5 @@
-"""The error of a check that found something wrong."""
+"""The error that failed checks raise."""
 
 
 class CheckError(AssertionError):
-    """A distribution does not hold what it promises; the message names the pair, the row or the number."""
+    """Raised if a distribution violates its specification; the message names the pair, the row or the number."""

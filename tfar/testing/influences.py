@@ -1,4 +1,4 @@
-"""Check that the parameters of a site depend on the sites that they should depend on, and on nothing else."""
+"""Check that the parameters of a site depend on exactly the declared sites."""
 
 import contextlib
 from collections.abc import Iterator
@@ -14,9 +14,10 @@ from tfar.testing import support
 from tfar.testing.errors import CheckError
 
 NUM_ROWS = 5
-# Rows of one pass. A pass changes many sites, each in a block of rows of its own.
+# Number of rows of one pass. A pass changes many sites, each in a separate block of rows.
 MAX_ROWS = 256
-# Sums of floats may change in the last bits where convolutions are computed by transforms. A leak changes more than that.
+# Tolerance for rounding errors: convolutions that are computed by transforms may change in the last bits, while a real
+# dependence changes more.
 RTOL = 1e-6
 
 
@@ -31,25 +32,25 @@ def check_autoregressive(
 ) -> None:
     """Checks which sites the parameters of each site depend on.
 
-    With the weights as they are, parameters must not depend on a site that is not declared. With random positive weights,
-    which are put in for the time of the check, the dependences must equal the declared ones: no leak and no dead connection.
-    They are measured by finite changes of each site and by gradients, at several values and for every member. No row of a
-    batch may depend on the values or on the condition of another.
+    With the current weights, parameters must not depend on a site that is not declared. With random positive weights,
+    which are set temporarily, the dependences must equal the declared ones, without undeclared or missing dependences.
+    Dependences are measured by finite changes of each site and by gradients, at several values and for every member. No
+    row of a batch may depend on the values or the condition of another row.
 
     Args:
         dist: the distribution.
-        conditional_input: None for random ones, or the condition of one row.
-        seed: int. Of the values and the random weights.
+        conditional_input: None for random conditions, or the condition of one row.
+        seed: int. Seed of the values and the random weights.
         connectivity: None, or bool `[num_sites, num_sites]` or `[num_members, num_sites, num_sites]`: entry `[i, j]` is True
-            if the parameters of site i should depend on site j. A truth that does not come from the model also finds
-            connections that the model has forgotten to declare. Default: `dist.network.influences()`.
-        randomize: bool. Also check with random weights; the weights are put back.
-        exact: bool. Require every declared dependence of a network with random weights. A Keras network of your own is taken
-            to use all earlier sites: pass False if it uses fewer, as a convolution does.
+            if the parameters of site i should depend on site j. Specifying it independently of the model also detects
+            dependences that the model wrongly declares or omits. Default: `dist.network.influences()`.
+        randomize: bool. Also check with random weights, and restore the weights afterwards.
+        exact: bool. Require every declared dependence of a network with random weights. A user-defined Keras network is
+            assumed to use all earlier sites; pass False if it uses fewer, as a convolution does.
 
     Raises:
-        CheckError: If parameters depend on a site that they must not depend on, or do not depend on one that is declared. It
-            names the pair.
+        CheckError: If parameters depend on a site that they must not depend on, or do not depend on a declared one. The
+            message names the pair.
 
     Example:
         >>> tfar.testing.check_autoregressive(tfar.MADE(event_shape=[4], hidden_units=[8], order="random", num_masks=2))
@@ -80,7 +81,7 @@ def _declared(dist: Autoregressive, number: int, connectivity: ArrayLike | None)
     """Returns the dependences that a member should have, `[num_sites, num_sites]`.
 
     Raises:
-        CheckError: If it declares a dependence on a site that is decided no earlier.
+        CheckError: If a dependence on a site that is not decided earlier is declared.
     """
     law, network = dist.law, dist.network
     if law.orders is not None:
@@ -105,8 +106,8 @@ def _declared(dist: Autoregressive, number: int, connectivity: ArrayLike | None)
 class Probe:
     """Measures what the parameters of a member depend on.
 
-    Values are changed a site at a time, for many sites in one pass: a pass holds a block of the B rows for each of them. Values
-    are compared with those of a pass of the same size, so that rounding is the same.
+    Each change affects one site. A pass tests many sites, with a block of the B rows for each site. The results are
+    compared with those of a pass of the same size, so that rounding is the same.
 
     Args:
         member: the member.
@@ -220,7 +221,7 @@ def _other_values(dist: Autoregressive, x: NDArray[np.float32], seed: int) -> ND
 
 @contextlib.contextmanager
 def _random_weights(dist: Autoregressive, seed: int) -> Iterator[None]:
-    """Puts in random positive weights, which no rectifier and no cancellation hides, and restores the others."""
+    """Temporarily sets random positive weights, so that rectifiers and cancellation hide no dependence."""
     generator = np.random.default_rng([seed, 6])
     variables = list(dist.network.trainable_variables)
     before = [np.array(v) for v in variables]

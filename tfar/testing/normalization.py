@@ -19,13 +19,13 @@ def check_normalized(
 
     Args:
         dist: the distribution.
-        conditional_input: None for a random one, or the condition of one row.
-        atol: float. How far from 1 the sum may be. Default: 1e-5, and 1e-3 for an integral.
-        seed: int. Of the random condition and of the samples that find the range of the grid.
+        conditional_input: None for a random condition, or the condition of one row.
+        atol: float. Tolerance of the sum. Default: 1e-5, and 1e-3 for an integral.
+        seed: int. Seed of the random condition and of the samples that determine the range of the grid.
 
     Raises:
-        CheckError: If the sum is not 1, with the sum.
-        ValueError: If the support is too large, or continuous with more than two dimensions.
+        CheckError: If the sum is not 1; the message gives the sum.
+        ValueError: If the support is too large, or is continuous with more than two dimensions.
 
     Example:
         >>> tfar.testing.check_normalized(tfar.MADE(event_shape=[4], hidden_units=[8]))

@@ -14,11 +14,11 @@ from tfar.testing.errors import CheckError
 
 Array = NDArray[Any]
 METHODS = ("naive", "ancestral", "fixed_point")
-# Two ways of computing a draw may differ if its noise is this close to the edge between two values.
+# Two methods may give different draws if the noise is this close to the boundary between two values.
 EDGE = 1e-5
-# The share of rows whose draws may differ so; in a small batch, one row.
+# Largest fraction of rows that may differ for this reason; at least one row in a small batch.
 EDGE_FRACTION = 1e-3
-# Continuous values count as equal within this, relative to the larger of 1 and the value.
+# Tolerance for the equality of continuous values, relative to the larger of 1 and the value.
 VALUE_RTOL = 1e-4
 MIN_EXPECTED = 8.0
 BINS = 16
@@ -29,7 +29,7 @@ class Differences(NamedTuple):
 
     Attributes:
         rows: int `[N]`. Rows that are not equal.
-        sites: int `[N]`. The site at which each first differs, in the order of the row's member.
+        sites: int `[N]`. The first site that differs in each row, in the order of the row's member.
         explained: bool `[N]`. Whether |noise - cdf| < 1e-5 there.
     """
 
@@ -48,15 +48,15 @@ def check_samples(
 ) -> None:
     """Checks by a chi-square test that samples follow `log_prob`.
 
-    A discrete support is enumerated; rare events are joined.
+    A discrete support is enumerated, and rare events are merged.
     A density of one or two dimensions is integrated over bins.
 
     Args:
         dist: the distribution.
-        num_samples: int.
+        num_samples: int. Number of samples.
         seed: int. Seed of the samples.
         method: the sampler; see `tfar.Autoregressive.sample`.
-        significance: float. The rate at which the test rejects a right sampler.
+        significance: float. The probability that the test rejects a correct sampler.
         conditional_input: None for a random one, or the condition of one row.
 
     Raises:
@@ -76,7 +76,7 @@ def check_samples(
 
 
 def require_frequencies(counts: Array, probs: Array, significance: float, what: str) -> None:
-    """Raises CheckError if the chi-square test rejects that cells counted so often have these probabilities."""
+    """Raises CheckError if the chi-square test rejects the hypothesis that the counts have these probabilities."""
     statistic, freedom, p_value = chi_square(counts, probs * counts.sum())
     if not p_value >= significance:
         raise CheckError(
@@ -86,7 +86,7 @@ def require_frequencies(counts: Array, probs: Array, significance: float, what: 
 
 
 def chi_square(counts: Array, expected: Array) -> tuple[float, int, float]:
-    """Pearson's test: the statistic, the degrees of freedom and the p-value; rare cells are joined."""
+    """Computes Pearson's test: statistic, degrees of freedom and p-value. Rare cells are merged."""
     ranking = np.argsort(-expected, kind="stable")
     counts, expected = counts[ranking].astype(np.float64), expected[ranking].astype(np.float64)
     rest = np.cumsum(expected[::-1])[::-1]
@@ -98,7 +98,7 @@ def chi_square(counts: Array, expected: Array) -> tuple[float, int, float]:
 
 
 def event_counts(dist: Autoregressive, samples: Array) -> Array:
-    """Returns how often each event of `support.enumerate_events` is among samples.
+    """Returns how often each event of `support.enumerate_events` occurs among the samples.
 
     Raises:
         CheckError: If a sample is outside the support.
@@ -141,12 +141,12 @@ def check_samplers_agree(
 
     Args:
         dist: the distribution.
-        num_samples: int.
+        num_samples: int. Number of samples.
         seed: int. Seed of the noise.
         conditional_input: None for a random one, or the condition of one row.
 
     Raises:
-        CheckError: If two differ, with the row and the site.
+        CheckError: If two samplers differ; the message names the row and the site.
 
     Example:
         >>> tfar.testing.check_samplers_agree(tfar.MADE(event_shape=[4], hidden_units=[8]), num_samples=100)
@@ -158,7 +158,7 @@ def check_samplers_agree(
 def require_equal_draws(
     dist: Autoregressive, draws: dict[str, Array], seed: int, conditional_input: Any = None
 ) -> None:
-    """Raises CheckError if draws of other methods are not those of "naive" from the same seed."""
+    """Raises CheckError if draws of other methods differ from those of "naive" with the same seed."""
     num_samples = len(draws[METHODS[0]])
     rows = support.one_condition(dist, conditional_input, num_samples, seed)
     seeds = random.row_seeds(seed, num_samples)
@@ -177,10 +177,11 @@ def require_equal_draws(
 def equal_samples(
     dist: Autoregressive, a: Any, b: Any, noise: Any, conditional_input: Any = None, member_noise: Any = None
 ) -> bool:
-    """Returns whether two batches of samples of the same noise are equal as far as sums of floats allow.
+    """Returns whether two batches of samples of the same noise are equal up to rounding errors.
 
     Rows are equal if all their sites are (continuous ones within 1e-4), or if at the first difference, in the order of
-    the sites, the noise is within 1e-5 of the distribution function's edge; of such rows there may be one, or 0.1 %.
+    the sites, the noise is within 1e-5 of the boundary given by the distribution function. At most one row, or 0.1 % of
+    the rows, may be of the second kind.
 
     Args:
         dist: the distribution.

@@ -1,4 +1,4 @@
-"""Check that the steps of a network give the parameters of its pass."""
+"""Check that the steps of a network give the same parameters as a pass."""
 
 from typing import Any
 
@@ -16,20 +16,21 @@ from tfar.testing.errors import CheckError
 def check_steps(
     dist: Autoregressive, conditional_input: Any = None, seed: int = 0, *, num_rows: int = 3, rtol: float = 1e-5
 ) -> None:
-    """Checks that `start`, `start_stage` and `step` give the parameters of a pass, for each member.
+    """Checks that `start`, `start_stage` and `step` give the same parameters as a pass, for each member.
 
-    All members are stepped in one batch. A network for any order is also stepped with another order for each row, a network
-    with streams with another position for each row, and one without stages after `prefill` of a prefix.
+    All members are evaluated in one batch. Networks for any order are also checked with a different order for each row,
+    networks with streams with a different position for each row, and networks without stages after `prefill` of a
+    prefix.
 
     Args:
         dist: the distribution.
-        conditional_input: None for random ones, or the condition of one row.
-        seed: int. Of the values.
-        num_rows: int. Rows for each member.
+        conditional_input: None for random conditions, or the condition of one row.
+        seed: int. Seed of the values.
+        num_rows: int. Number of rows for each member.
         rtol: float. The largest difference, relative to the largest parameter (at least 1).
 
     Raises:
-        CheckError: If they differ; it names the row, the site and both values.
+        CheckError: If they differ; the message names the row, the site and both values.
 
     Example:
         >>> tfar.testing.check_steps(tfar.MADE(event_shape=[4], hidden_units=[8], num_masks=2))
@@ -52,7 +53,7 @@ def check_steps(
 
 
 class _Steps:
-    """Steps through known values.
+    """Evaluates the steps for known values.
 
     Args:
         member: the members of the rows.
@@ -94,7 +95,7 @@ class _Steps:
         return self.order[:, first : first + size]
 
     def x_previous(self, index: int) -> tf.Tensor:
-        """Returns the values of the step before, `[B, G, *site_shape]`; of step 0 zeros."""
+        """Returns the values of the previous step, `[B, G, *site_shape]`; zeros for step 0."""
         sites = self.group(max(index - 1, 0))
         values = self.values[np.arange(self.num_rows)[:, None], sites]
         return tf.constant(values if index else np.zeros_like(values))
@@ -108,7 +109,7 @@ class _Steps:
             self.compare(params, np.full(self.num_rows, index), f"step {index}")
 
     def check_prefill(self) -> None:
-        """Compares the step after `prefill` with the pass, after a few lengths."""
+        """Compares the step after `prefill` with the pass, for a few lengths."""
         sizes = {size for _, size in self.groups}
         has_pass = type(self.network).prefill is not AutoregressiveNetwork.prefill
         if len(sizes) > 1 or (self.network.stages and not has_pass):
@@ -144,7 +145,7 @@ class _Steps:
             }
 
     def compare(self, params: tf.Tensor, index: np.ndarray, what: str, active: Any = True) -> None:
-        """Raises CheckError if the parameters of a step, one for each row, are not those of the pass."""
+        """Raises CheckError if the parameters of a step, one for each row, differ from those of the pass."""
         sites = np.stack([self.group(int(i))[row] for row, i in enumerate(index)])
         expected = self.expected[np.arange(self.num_rows)[:, None], sites]
         found = np.asarray(params, np.float64)

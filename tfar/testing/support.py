@@ -1,4 +1,4 @@
-"""Inputs of the checks: conditions, values, whole supports and grids."""
+"""Inputs of the checks: conditions, values, enumerated supports and grids."""
 
 import itertools
 from collections.abc import Callable
@@ -53,22 +53,22 @@ def by_site(
 
 
 def earlier_sites(step_of_site: ArrayLike) -> NDArray[np.bool_]:
-    """Returns `[i, j]`: whether site j is decided before site i."""
+    """Returns a bool matrix whose entry `[i, j]` is True if site j is decided before site i."""
     steps = np.asarray(step_of_site)
     return steps[None, :] < steps[:, None]
 
 
 def condition_rows(dist: Autoregressive, conditional_input: Any, num_rows: int, seed: int) -> Any:
-    """Returns conditions: of each row a random one, or that of one row, given or bound, for all.
+    """Returns conditions: a random one for each row, or the given or bound condition of one row for all rows.
 
     Args:
         dist: the distribution.
         conditional_input: None, or the condition of one row, `[*conditional_shape]` or a dict of them.
-        num_rows: int.
-        seed: int. Of the random conditions.
+        num_rows: int. Number of rows.
+        seed: int. Seed of the random conditions.
 
     Returns:
-        None, or float32 `[num_rows, *conditional_shape]` or a dict of them. A random condition whose length is not fixed is as
+        None, or float32 `[num_rows, *conditional_shape]` or a dict of them. A random condition of variable length is as
         long as an event.
     """
     shape = dist.conditional_shape
@@ -105,7 +105,7 @@ def take(conditional_input: Any, rows: Any) -> Any:
 
 
 def random_values(dist: Autoregressive, num_rows: int, seed: int) -> NDArray[np.float32]:
-    """Returns random values of the support, `[num_rows, *event_shape]`; the first row has the highest ones."""
+    """Returns random values of the support, `[num_rows, *event_shape]`; the first row has the highest values."""
     generator = np.random.default_rng([seed, 2])
 
     def draw(values: NDArray[np.float32], site: int) -> NDArray[np.float32]:
@@ -144,7 +144,7 @@ def enumerate_events(dist: Autoregressive) -> NDArray[np.float32]:
     """Returns all events of a discrete distribution, `[events, *event_shape]`.
 
     Raises:
-        ValueError: If the support is not finite or holds more than `MAX_EVENTS` events.
+        ValueError: If the support is not finite or has more than `MAX_EVENTS` events.
     """
     shape, values = event_shape(dist), site_values(dist)
     number = float(np.sum([np.log2(len(entry)) for entry in values]))
