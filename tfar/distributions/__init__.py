@@ -1,4 +1,4 @@
-"""Distributions: a network and a head as a `tfp.distributions.Distribution`."""
+"""Distributions, which combine a network and a head as a `tfp.distributions.Distribution`."""
 
 from tfar.distributions.autoregressive import Autoregressive
 from tfar.distributions.conv_nade import ConvNADE

@@ -1,4 +1,4 @@
-"""Arguments that the constructors of the models share, and what is wrong with them."""
+"""Checks of the arguments that the constructors of the models share."""
 
 import numbers
 from typing import Any
@@ -10,7 +10,7 @@ from tfar.heads import Categorical, Head
 from tfar.heads.base import check_head as check_head
 from tfar.heads.base import check_positive_int
 
-# Up to this many classes, each class of a Categorical site is an input of its own by default.
+# Largest number of classes for which Categorical sites are one-hot encoded by default.
 ONE_HOT_CLASSES = 32
 
 
@@ -26,14 +26,14 @@ def check_network(network: Any) -> keras.layers.Layer:
 
 
 def check_rate(name: str, rate: Any) -> float:
-    """Returns the share of something that training drops, or raises ValueError if it is no number from 0 to below 1."""
+    """Returns a dropout rate, or raises ValueError if it is not a number in [0, 1)."""
     if isinstance(rate, bool) or not isinstance(rate, numbers.Real) or not 0.0 <= float(rate) < 1.0:
         raise ValueError(f"Expected `{name}` to be a number in [0, 1); received {rate!r}.")
     return float(rate)
 
 
 def class_inputs(head: Head, one_hot_inputs: bool | None) -> dict[str, Any]:
-    """How a network is fed the values of a head's sites: its arguments `num_classes` and `one_hot`."""
+    """Returns the arguments `num_classes` and `one_hot` of a network for the sites of a head."""
     num_classes = head.num_classes if isinstance(head, Categorical) else None
     if one_hot_inputs is None:
         one_hot_inputs = num_classes is not None and num_classes <= ONE_HOT_CLASSES
@@ -44,7 +44,7 @@ def shape_tuple(name: str, shape: Any) -> tuple[int, ...]:
     """Turns an int or a sequence of ints of at least 1 into a tuple.
 
     Raises:
-        ValueError: If it is empty or holds something else.
+        ValueError: If it is empty or contains anything else.
     """
     axes = [shape] if isinstance(shape, int | np.integer) else shape
     try:
@@ -57,10 +57,11 @@ def shape_tuple(name: str, shape: Any) -> tuple[int, ...]:
 
 
 def checked_conditional_shape(shape: Any) -> Any:
-    """Returns a conditional shape as a tuple, or a dict of shapes as a dict of tuples; None stays None, `()` is a number.
+    """Returns a conditional shape as a tuple, or a dict of shapes as a dict of tuples; None stays None, and `()` is a
+    scalar.
 
     Raises:
-        ValueError: If it is something else.
+        ValueError: If it is anything else.
     """
     if shape is None:
         return None

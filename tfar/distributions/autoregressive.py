@@ -1,4 +1,4 @@
-"""The distribution of a network and a head: scores, draws, completions and copies."""
+"""The distribution of a network and a head, with scores, draws, completions and copies."""
 
 from typing import Any, Self
 
@@ -18,34 +18,35 @@ from tfar.laws import AutoregressiveLaw
 from tfar.laws.samplers import METHODS
 from tfar.networks import AutoregressiveNetwork, FactorizedNetwork, WholePassNetwork
 
-# Eager calls do without AutoGraph, so that a user's graph does too: a network branches by tf.cond or keras.ops in both.
+# Eager calls run without AutoGraph, and so do calls in a user's graph, so that networks use tf.cond or keras.ops in
+# both cases.
 _without_autograph = tf.autograph.experimental.do_not_convert
 
 
 @keras.saving.register_keras_serializable("tfar")
 class Autoregressive(Shell):
-    """Distribution of events whose sites are decided step after step by a network.
+    """Distribution of events whose sites are decided step by step by a network.
 
         log p(x) = sum_i log p(x_i | sites of earlier steps)
 
     Args:
-        network: an `AutoregressiveNetwork`, or any Keras 3 layer or model `f(x)` or `f(x, conditional_input)` that gives each
-            site its parameters from earlier sites alone, `[B, *sites, params_size]` or flat. Without `start` and `step` it
-            samples by whole passes.
-        head: the head, which makes a parameter vector the conditional of a site.
-        event_shape: shape of one event. May be left out if the network is an `AutoregressiveNetwork`.
+        network: an `AutoregressiveNetwork`, or any Keras 3 layer or model `f(x)` or `f(x, conditional_input)` that
+            computes the parameters of each site from earlier sites only, `[B, *sites, params_size]` or flat. A network
+            without `start` and `step` samples by whole passes.
+        head: the head, which turns a parameter vector into the conditional distribution of a site.
+        event_shape: shape of one event. It may be omitted if the network is an `AutoregressiveNetwork`.
         conditional_shape: shape of the conditional input of one row, a dict of shapes, or None.
         order: the order that a Keras network respects: "natural", "reverse" or a permutation of the sites.
-        orders: None, or with a network for any order int K for K random orders, or ints `[K, num_sites]`: the orders whose
-            probabilities `log_prob` averages.
+        orders: None, or for a network for any order the orders over which `log_prob` averages probabilities: int K for
+            K random orders, or ints `[K, num_sites]`.
         jit_compile: bool. Compile eager calls with XLA.
         name: str.
 
-    Eager calls compile for a number of rows. The first few numbers compile exactly, and later ones are padded to a power of two,
-    so that calls of many sizes share few compilations.
+    Eager calls are compiled for a number of rows. The first few numbers of rows are compiled exactly, and later ones
+    are padded to a power of two, so that calls of many sizes share few compilations.
 
     Raises:
-        ValueError: If the shapes of the event, the network and the head do not fit.
+        ValueError: If the shapes of the event, the network and the head are incompatible.
 
     Example:
         >>> degrees = range(1, 5)
@@ -87,7 +88,7 @@ class Autoregressive(Shell):
             orders = site_orders.members(orders, network.num_sites, getattr(network, "seed", 0))
         law = AutoregressiveLaw(network, head, orders=orders)
         layers = {"network": network, "head": head}
-        if isinstance(network, WholePassNetwork | FactorizedNetwork):  # They hold a Keras network of the user's.
+        if isinstance(network, WholePassNetwork | FactorizedNetwork):  # They may wrap a user-defined Keras network.
             _first_pass(network)
         super().__init__(law, layers, network.event_shape, network.conditional_shape, jit_compile, name)
 
@@ -95,12 +96,12 @@ class Autoregressive(Shell):
 
     @property
     def network(self) -> AutoregressiveNetwork:
-        """The network, which copies share."""
+        """The network. Copies share it."""
         return self._law.network
 
     @property
     def head(self) -> Head:
-        """The head, which copies share."""
+        """The head. Copies share it."""
         return self._law.head
 
     @property
@@ -112,7 +113,7 @@ class Autoregressive(Shell):
 
     @property
     def num_members(self) -> int:
-        """Number of members, orders or masks, whose probabilities `log_prob` averages."""
+        """Number of members (orders or masks) over which `log_prob` averages probabilities."""
         return self._law.num_members
 
     @property
@@ -124,24 +125,24 @@ class Autoregressive(Shell):
 
     @property
     def awaits_data(self) -> bool:
-        """Whether `initialize` should see data before training, and has seen none; `DensityModel.fit` calls it."""
+        """Whether `initialize` should be called before training and has not been; `DensityModel.fit` calls it."""
         return self.head.awaits_data or self.network.awaits_data
 
     @property
     def initializes_with_all_rows(self) -> bool:
-        """Whether `initialize` should see all training rows: units of the data need more than the first batch."""
+        """Whether `initialize` needs all training rows, as for the units of data, rather than only the first batch."""
         return self.head.awaits_data
 
     @_without_autograph
     def initialize(self, value: Any, conditional_input: Any = None) -> None:
-        """Chooses initial weights by data, for a model whose initial weights depend on data.
+        """Sets data-dependent initial weights.
 
         Args:
             value: `[B, *event_shape]`.
             conditional_input: `[B, *conditional_shape]`, if the model has a condition.
 
         Raises:
-            ValueError: If the initial weights do not depend on data, or the data hold values outside the support.
+            ValueError: If the initial weights do not depend on data, or the data contain values outside the support.
         """
         if self.head.awaits_data:
             self.head.adapt(value)
@@ -156,7 +157,7 @@ class Autoregressive(Shell):
 
     @_without_autograph
     def valid_rows(self, value: Any, conditional_input: Any = None, *, observed: Any = None) -> tf.Tensor:
-        """Whether each row can be trained on: its values are in the support, its condition is finite, its pattern is allowed.
+        """Returns whether each row is valid: values in the support, a finite condition and an allowed observed pattern.
 
         Args:
             value, conditional_input, observed: as in `training_loss`.
@@ -171,7 +172,7 @@ class Autoregressive(Shell):
     def check_rows(
         self, value: Any, conditional_input: Any = None, *, observed: Any = None, first_row: int = 0
     ) -> None:
-        """Raises ValueError if a row is not valid, see `valid_rows`; the message names the row and the site.
+        """Raises ValueError if a row is invalid (see `valid_rows`); the message names the row and the site.
 
         Args:
             value, conditional_input, observed: as in `training_loss`.
@@ -187,15 +188,15 @@ class Autoregressive(Shell):
     def log_prob(
         self, value: Any, name: str = "log_prob", *, conditional_input: Any = None, observed: Any = None
     ) -> tf.Tensor:
-        """Log-probability of events in nats: exact, and of an ensemble that of the mean of the members' probabilities.
+        """Returns the exact log-probability of events in nats; an ensemble averages the probabilities of its members.
 
         Args:
             value: numbers `[*lead, *event_shape]`.
-            name: not used; in the signature of TFP.
-            conditional_input: `[*batch, *conditional_shape]`, if the model has a condition and none is bound. Leading axes
-                broadcast against those of `value`.
-            observed: None, or bools that broadcast to the shape of `value`: the result is then the log-probability of the
-                observed part. A model of one order allows patterns that come first in its order.
+            name: not used; present for compatibility with TFP.
+            conditional_input: `[*batch, *conditional_shape]`, if the model has a condition and none is bound. Leading
+                axes broadcast against those of `value`.
+            observed: None, or bools that broadcast to the shape of `value`: the result is then the log-probability of
+                the observed part. A model with one order requires that the observed sites come first in it.
 
         Returns:
             float32 `[*lead]`. In a graph, a row outside the support is NaN.
@@ -211,15 +212,16 @@ class Autoregressive(Shell):
 
     @_without_autograph
     def site_log_probs(self, value: Any, *, conditional_input: Any = None, observed: Any = None) -> tf.Tensor:
-        """Share of each site in the log-probability, in raster order; the shares of a row sum to its `log_prob`.
+        """Returns the contribution of each site to the log-probability, in raster order; a row sums to its `log_prob`.
 
-        A share is the log-probability of the site given the sites before it. Members of an ensemble that have different orders
-        have no common past: the share is then the mean of the members' log-probabilities of the site, weighted by the members'
-        probabilities given the row, and the rest of the log-probability is divided equally among the sites.
+        The contribution is the log-probability of the site given the sites before it. Members of an ensemble with
+        different orders condition a site on different sites. The contribution is then the mean of the members'
+        log-probabilities of the site, weighted by the posterior probabilities of the members given the row, plus an
+        equal share of the remainder of the log-probability.
 
         Args:
             value, conditional_input: as in `log_prob`.
-            observed: as in `log_prob`; the share of a site that is not observed is 0. Of a model with one member.
+            observed: as in `log_prob`; the contribution of an unobserved site is 0. Requires a model with one member.
 
         Returns:
             float32 `[*lead, num_sites]`.
@@ -241,15 +243,17 @@ class Autoregressive(Shell):
         seed: Any = None,
         step: Any = 0,
     ) -> tf.Tensor:
-        """What training minimises, in nats: `-log_prob`, or an estimate of it under random masks, orders and dropout.
+        """Returns the training loss in nats: `-log_prob`, or an estimate of it with random masks, orders and dropout.
 
         Args:
             value: `[B, *event_shape]`.
             conditional_input: `[B, *conditional_shape]`, if the model has a condition.
-            observed: None, or bools that broadcast to the shape of `value`: training uses observed sites alone. With a model of
-                one order they must come first in it: `tf.sequence_mask(lengths)` gives rows of different lengths.
-            site_weight: None, or numbers that broadcast to the shape of `value`: factors of the log-probabilities of the sites.
-            seed: as `tfar.random.as_seed` takes it; all that is random is a function of it.
+            observed: None, or bools that broadcast to the shape of `value`: training uses only the observed sites. With
+                a model of one order, they must come first in it; for example, `tf.sequence_mask(lengths)` marks
+                sequences of different lengths.
+            site_weight: None, or numbers that broadcast to the shape of `value` and multiply the log-probabilities of
+                the sites.
+            seed: seed as accepted by `tfar.random.as_seed`; determines all randomness of the loss.
             step: int or int32 scalar. Number of the training step.
 
         Returns:
@@ -273,11 +277,11 @@ class Autoregressive(Shell):
         site_weight: Any = None,
         seed: Any = None,
     ) -> dict[str, tf.Tensor]:
-        """What evaluation reports of each row: `{"nll": [B]}` in nats, exact and without dropout.
+        """Returns the metrics of each row, `{"nll": [B]}` in nats: the exact negative log-probability without dropout.
 
         Args:
             value, conditional_input, observed, site_weight: as in `training_loss`.
-            seed: not used; for models whose evaluation draws.
+            seed: not used; present for models whose evaluation draws samples.
         """
         x, observed, condition, lead = self._flat_rows(value, conditional_input, observed)
         weight = None if site_weight is None else self._site_weight(site_weight, value)
@@ -288,10 +292,12 @@ class Autoregressive(Shell):
 
     @_without_autograph
     def noise(self, value: Any, *, conditional_input: Any = None, seed: Any = None) -> tf.Tensor:
-        """Noise from which events are drawn: the inverse of sampling, and uniform for events of this distribution.
+        """Returns the noise from which events are drawn (the inverse of sampling), uniform for events of this
+        distribution.
 
-        It gives p-values and calibration plots (the probability integral transform). A discrete value leaves an interval
-        open, and an ensemble its member; they are drawn from the seed.
+        The noise serves for p-values and calibration plots (the probability integral transform). Events do not
+        determine the position within the interval of a discrete value and the member of an ensemble; these are drawn
+        from the seed.
 
         Args:
             value, conditional_input: as in `log_prob`.
@@ -312,18 +318,19 @@ class Autoregressive(Shell):
 
     @_without_autograph
     def conditionals(self, value: Any, *, conditional_input: Any = None, observed: Any = None) -> Any:
-        """Conditional distribution of every site given the sites before it.
+        """Returns the conditional distribution of every site given the sites before it.
 
         Args:
             value, conditional_input: as in `log_prob`.
-            observed: None, or bools that broadcast to the shape of `value`: every site is then given the observed sites alone.
-                Needs a model for any order.
+            observed: None, or bools that broadcast to the shape of `value`: every site is then conditioned only on the
+                observed sites. Requires a model for any order.
 
         Returns:
-            A `tfd.Distribution` with batch shape `[*lead, num_sites]`: means, quantiles, entropies and more.
+            A `tfd.Distribution` with batch shape `[*lead, num_sites]`, which has means, quantiles, entropies and more.
 
         Raises:
-            ValueError: If the model is an ensemble, as its conditionals are no single distribution; or as `log_prob` does.
+            ValueError: If the model is an ensemble, whose conditionals are not a single distribution, and as `log_prob`
+                does.
         """
         if self.num_members > 1:
             raise ValueError(
@@ -364,7 +371,7 @@ class Autoregressive(Shell):
         return flat[0], pattern, rows.pack_condition(flat[1:], self._conditional_shape), lead
 
     def _site_weight(self, site_weight: Any, value: Any) -> tf.Tensor:
-        """Returns weights of sites `[B, num_sites]`: of the entries of a site, the mean."""
+        """Returns the weights of sites, `[B, num_sites]`: the mean over the entries of each site."""
         value = self._checked_value(value)
         marks = rows.site_marks(site_weight, value, len(self._shape), len(self.head.site_shape), "site_weight")
         weight = tf.reduce_mean(marks, axis=-1)
@@ -387,15 +394,16 @@ class Autoregressive(Shell):
 
         Args:
             sample_shape: int or ints.
-            seed: as `tfar.random.as_seed` takes it: an int, an integer tensor `[]` or `[2]`, or None for fresh draws.
-            name: not used; in the signature of TFP.
+            seed: seed as accepted by `tfar.random.as_seed`: an int, an integer tensor `[]` or `[2]`, or None for new
+                draws.
+            name: not used; present for compatibility with TFP.
             conditional_input: `[*batch, *conditional_shape]`, if the model has a condition and none is bound.
             length: int. Size of the first axis of an event, if it is not fixed.
-            method: "ancestral" takes a step for each site, "fixed_point" iterates whole passes, "naive" takes a whole pass for
-                each site. All give the same draws.
+            method: "ancestral" takes a step for each site, "fixed_point" iterates whole passes, and "naive" runs a
+                whole pass for each site. All methods give the same draws.
 
         Returns:
-            float32 `[*sample_shape, *batch, *event_shape]`. Row i of `sample(n, seed)` is a function of `seed` and i alone.
+            float32 `[*sample_shape, *batch, *event_shape]`. Row i of `sample(n, seed)` depends only on `seed` and i.
 
         Raises:
             ValueError: If an argument is out of range.
@@ -444,10 +452,11 @@ class Autoregressive(Shell):
         *,
         conditional_input: Any = None,
     ) -> tf.Tensor:
-        """Draws what `observed` marks False given what it marks True.
+        """Draws the unobserved sites given the observed ones.
 
-        The draws follow the law of an order that puts the observed sites first. For a model that averages over orders that is
-        not the conditional of its order-averaged `log_prob`; it is that of `log_prob(x, observed=...)`.
+        The draws follow the law with an order that puts the observed sites first. For a model that averages over
+        orders, this is not the conditional of the order-averaged `log_prob`; it is the conditional that corresponds to
+        `log_prob(x, observed=...)`.
 
         Args:
             value: `[*lead, *event_shape]`. Values that are not observed are ignored.
@@ -460,7 +469,7 @@ class Autoregressive(Shell):
             float32 `[*lead, *event_shape]`, or `[num_samples, *lead, *event_shape]`.
 
         Raises:
-            ValueError: If the order of the model does not allow the pattern; the error says what to do.
+            ValueError: If the order of the model does not allow the pattern; the message explains what to do.
         """
         if num_samples is not None:
             value = tf.repeat(self._checked_value(value)[None], num_samples, axis=0)
@@ -495,10 +504,12 @@ class Autoregressive(Shell):
         """Returns a copy that shares the weights and averages the probabilities of other orders.
 
         Args:
-            orders: int K for K random orders, which follow from the seed and are the same for any K; or ints `[K, num_sites]`.
+            orders: int K for K random orders, which are determined by the seed such that a larger K only appends
+                orders; or ints `[K, num_sites]`.
 
         Raises:
-            ValueError: If the network does not take any order, has members of its own, or the orders are not permutations.
+            ValueError: If the network does not take any order, if it is itself an ensemble, or if the orders are not
+                permutations.
         """
         network = self.network
         if not network.any_order or network.num_members > 1:
@@ -515,13 +526,14 @@ class Autoregressive(Shell):
         return self.num_sites
 
     def with_temperature(self, temperature: float) -> Self:
-        """Returns a copy that shares the weights and has the model's conditionals at another temperature.
+        """Returns a copy that shares the weights and has tempered conditionals.
 
-        Its law is another one: sharper below 1, flatter above. Its `sample`, `log_prob` and `complete` are of that law. The
-        product of tempered conditionals is not a power of the model's density.
+        The copy is a different distribution: sharper for temperatures below 1, flatter above. Its `sample`, `log_prob`
+        and `complete` all refer to that distribution. The product of tempered conditionals is not a power of the
+        model's density.
 
         Args:
-            temperature: float, T > 0; 1 is the model itself.
+            temperature: float, T > 0; 1 leaves the conditionals unchanged.
 
         Raises:
             ValueError: If the temperature is not a positive number, or the head does not define it.
@@ -536,7 +548,7 @@ class Autoregressive(Shell):
 
 
 def _first_pass(network: WholePassNetwork | FactorizedNetwork) -> None:
-    """Makes the variables of a Keras network and checks its output, so that errors come early."""
+    """Creates the variables of a Keras network and checks its output, so that errors are raised early."""
     shape = network.conditional_shape
     zeros = lambda s: tf.zeros([1, *[1 if n is None else n for n in s]])  # noqa: E731
     condition = {k: zeros(s) for k, s in shape.items()} if isinstance(shape, dict) else shape and zeros(shape)

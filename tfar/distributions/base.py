@@ -1,4 +1,4 @@
-"""The shell of a distribution: a law as a citizen of TensorFlow Probability."""
+"""Base class that exposes a law as a distribution of TensorFlow Probability."""
 
 import math
 from collections.abc import Mapping
@@ -16,13 +16,13 @@ from tfar.distributions.dtype_policy import check_dtype_policy
 from tfar.distributions.no_closed_form import NoClosedForm
 
 tfd = tfp.distributions
-_COPY = "copy"  # The entry of a configuration that holds what a copy changed.
+_COPY = "copy"  # The key of the configuration under which the changes of a copy are stored.
 
 
 class Shell(NoClosedForm):
-    """Shapes, bound conditions, compiled calls, copies and configuration of a distribution.
+    """Implements shapes, bound conditions, compiled calls, copies and configuration of a distribution.
 
-    A subclass calls the constructor with its law and adds the methods of its kind of law.
+    A subclass passes its law to the constructor and adds methods that are specific to the law.
 
     Args:
         law: the law, see `tfar.laws`.
@@ -34,7 +34,7 @@ class Shell(NoClosedForm):
     """
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        """Notes the arguments of the constructor, which are the configuration, before its networks are made."""
+        """Records the arguments of the constructor, which are the configuration, before the networks are created."""
         check_dtype_policy()
         dist = super().__new__(cls)
         dist._arguments = configuration.noted_arguments(cls, args, kwargs)
@@ -61,7 +61,7 @@ class Shell(NoClosedForm):
         for layer in layers.values():
             if not layer.built:
                 layer.build(None)
-        for attribute, layer in layers.items():  # Where tf.train.Checkpoint finds the weights.
+        for attribute, layer in layers.items():  # tf.train.Checkpoint finds the weights in these attributes.
             setattr(self, f"_{attribute}", layer)
         self._law, self._layers, self._shape = law, tuple(layers.values()), tuple(event_shape)
         self._layer_names = tuple(layers)
@@ -76,7 +76,7 @@ class Shell(NoClosedForm):
 
     @property
     def law(self) -> Any:
-        """The law: the same mathematics on flat batches, in plain operations. Exported signatures are made of it."""
+        """The law, which implements the distribution on flat batches in plain operations; exports are made from it."""
         return self._law
 
     @property
@@ -151,14 +151,15 @@ class Shell(NoClosedForm):
     # Calls -----------------------------------------------------------------------------------------------------------
 
     def _run(self, name: str, given: list[Any], *, seed: Any = None, count: Any = None, **arguments: Any) -> Any:
-        """Calls a function of the law on flat rows: plainly in a graph, compiled in eager mode.
+        """Calls a function of the law on flat rows, directly in a graph and compiled in eager mode.
 
         Args:
             name: str. The function.
-            given: its tensors, dicts of them, or None.
-            seed: what `random.as_seed` takes, if the function takes a seed for each row first; with `count`.
+            given: the arguments of the function: tensors, dicts of them, or None.
+            seed: seed as accepted by `random.as_seed`, if the first argument of the function is a seed per row;
+                requires `count`.
             count: None, or the number of seeds.
-            **arguments: arguments that are no tensors.
+            **arguments: arguments that are not tensors.
         """
         if not tf.executing_eagerly():
             seeds = [] if count is None else [random.row_seeds(seed, count)]
@@ -178,7 +179,7 @@ class Shell(NoClosedForm):
         """Draws a sample of any shape with `_sample_n`."""
         shape = _sample_shape(sample_shape)
         count = math.prod(shape) if isinstance(shape, tuple) else tf.reduce_prod(shape)
-        # TFP passes a SeedStream, which is called for a seed.
+        # TFP passes a SeedStream, which returns a seed when called.
         samples = self._sample_n(count, seed() if callable(seed) else seed, **arguments)
         return rows.unflatten(samples, shape)
 
@@ -212,7 +213,7 @@ class Shell(NoClosedForm):
     def _clone(self, **attributes: Any) -> Self:
         """Returns a copy that shares the weights and the compiled functions, with other attributes."""
         clone = object.__new__(type(self))
-        # TensorFlow tracks attributes in lists of its own, which copies must not share.
+        # TensorFlow stores tracked attributes in internal lists, which copies must not share.
         clone.__dict__.update({k: v.copy() if isinstance(v, list | dict) else v for k, v in self.__dict__.items()})
         for name, value in attributes.items():
             object.__setattr__(clone, name, value)
@@ -243,7 +244,7 @@ class Shell(NoClosedForm):
         """Returns a copy that shares the weights; `name` and `jit_compile` may be replaced.
 
         Raises:
-            ValueError: If another parameter is given, because its distribution needs a network of its own.
+            ValueError: If another parameter is given, because it would require a different network.
         """
         others = sorted(set(overrides) - {"name", "jit_compile"})
         if others:
@@ -256,7 +257,7 @@ class Shell(NoClosedForm):
         )
 
     def __getitem__(self, slices: Any) -> Self:
-        """Slices the batch: the copy is given the sliced condition and shares the weights.
+        """Slices the batch: returns a copy that is bound to the sliced condition and shares the weights.
 
         Raises:
             ValueError: If no condition is bound, so that there is no batch.
@@ -282,7 +283,7 @@ class Shell(NoClosedForm):
         return self.given(rows.pack_condition([sliced(*item) for item in items], self._conditional_shape))
 
     def _trackable_children(self, save_type: str = "checkpoint", **kwargs: Any) -> dict[str, Any]:
-        """Lists what `tf.train.Checkpoint` stores: the layers, and not their weights a second time."""
+        """Lists the objects that `tf.train.Checkpoint` stores: the layers, without storing their weights twice."""
         children = super()._trackable_children(save_type, **kwargs)
         return {name: child for name, child in children.items() if name != "_weights" or save_type != "checkpoint"}
 
@@ -290,7 +291,7 @@ class Shell(NoClosedForm):
         return self._clone()
 
     def __reduce__(self) -> Any:
-        """Pickles and deep-copies the configuration and the weights; compiled functions are made again."""
+        """Supports pickling and deep copies by configuration and weights; compiled functions are created again."""
         config = keras.saving.serialize_keras_object(self)
         return _restored, (config, [variable.numpy() for variable in self.variables])
 
@@ -302,14 +303,14 @@ class Shell(NoClosedForm):
     # Configuration ---------------------------------------------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments of the constructor and what a copy changed; the weights are not part of it."""
+        """Returns the arguments of the constructor and the changes of a copy, without the weights."""
         config = {name: configuration.serialized(value) for name, value in self._arguments.items()}
         config.update(jit_compile=self._jit_compile, name=self.name)
         changes = self._copy_config()
         return {**config, _COPY: changes} if changes else config
 
     def _copy_config(self) -> dict[str, Any]:
-        """Returns what this copy changed, as plain values."""
+        """Returns the changes of this copy as plain values."""
         changes: dict[str, Any] = dict(self._law.config)
         if self._length is not None:
             changes["length"] = self._length
@@ -319,7 +320,7 @@ class Shell(NoClosedForm):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """Makes the distribution of a configuration, with new weights."""
+        """Creates a distribution from a configuration, with new weights."""
         config = dict(config)
         changes = dict(config.pop(_COPY, {}))
         dist = cls(**{name: configuration.deserialized(value) for name, value in config.items()})
@@ -343,7 +344,7 @@ def _sample_shape(sample_shape: Any) -> Any:
     """Returns a sample shape as a tuple of ints, or as an int32 tensor `[rank]` if it is one.
 
     Raises:
-        ValueError: If it holds something else than whole numbers of at least 0.
+        ValueError: If it contains anything other than non-negative integers.
     """
     static = tf.get_static_value(sample_shape) if tf.is_tensor(sample_shape) else sample_shape
     if static is None:

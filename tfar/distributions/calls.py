@@ -1,4 +1,4 @@
-"""Eager calls: a law's functions of rows, compiled once and shared by all copies of a distribution."""
+"""Eager calls of the functions of a law, which are compiled once and shared by all copies of a distribution."""
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -9,24 +9,24 @@ import tensorflow as tf
 
 from tfar import forks, private, random
 
-# Compiled functions that a distribution keeps. The least recently used one is dropped.
+# Largest number of compiled functions per distribution. Beyond it, the least recently used one is dropped.
 MAX_FUNCTIONS = 128
-# Numbers of rows that are compiled exactly, for each function; the next ones are padded to a power of two.
+# How many different numbers of rows are compiled exactly, for each function; later ones are padded to a power of two.
 EXACT_SIZES = 4
 
 
 class CompiledCalls:
     """Compiles the functions of a law for eager calls.
 
-    A function is compiled for a number of rows. After a few numbers the next ones are padded to a power of two, so that calls
-    of many sizes share few compilations; the result of a row does not depend on the rows beside it. Options of the law, such
-    as the temperature, are inputs of the compiled function.
+    A function is compiled for a number of rows. After the first few numbers of rows, later ones are padded to a power
+    of two, so that calls of many sizes share few compilations; the result of a row does not depend on the other rows.
+    Options of the law, such as the temperature, are inputs of the compiled function.
 
-    A call under a gradient tape runs as a plain graph, because XLA cannot hand the intermediate values of a loop to the
-    gradient. AutoGraph is off, as in Keras's `fit`.
+    A call under a gradient tape runs as a plain graph, because XLA cannot pass the intermediate values of a loop to the
+    gradient. AutoGraph is disabled, as in the `fit` method of Keras.
 
     Args:
-        law: the law. Copies of a distribution give other options of the same law to each call.
+        law: the law. Copies of a distribution pass different options of the same law with each call.
     """
 
     def __init__(self, law: Any) -> None:
@@ -52,12 +52,12 @@ class CompiledCalls:
         Args:
             name: str. A function of the law.
             rows: tensors `[count, ...]`, dicts of them, or None.
-            options: tensors that `law.with_options` takes.
-            static: options that are no tensors.
-            arguments: arguments of the function that are no tensors.
+            options: tensors for `law.with_options`.
+            static: options that are not tensors.
+            arguments: arguments of the function that are not tensors.
             jit_compile: bool. Compile with XLA; otherwise run as a plain graph.
             seed: None, or int32 `[2]`: the function takes a seed for each row before `rows`.
-            count: None, or the number of rows if no tensor tells it.
+            count: None, or the number of rows if it does not follow from a tensor.
         """
         forks.check_not_forked()
         tensors = keras.tree.flatten([row for row in rows if row is not None])
@@ -136,5 +136,5 @@ def _keep(table: OrderedDict, key: Any, value: Any) -> None:
 
 
 def _filler(rows: tf.Tensor, count: int) -> tf.Tensor:
-    """Returns rows that are computed and dropped: copies of the first one, or zeros if there is none."""
+    """Returns padding rows, whose results are dropped: copies of the first row, or zeros if there is none."""
     return tf.repeat(rows[:1], count, axis=0) if len(rows) else tf.zeros([count, *rows.shape[1:]], rows.dtype)

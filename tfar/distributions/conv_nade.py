@@ -12,7 +12,8 @@ from tfar.heads import Bernoulli, Head
 from tfar.heads.base import check_positive_int
 from tfar.networks import ConvNADENetwork
 
-# The paper's best network for images of 28 x 28: 28 -> 21 -> 18 -> 13 -> 7 pixels and back, beside two dense layers.
+# The paper's best network for images of 28 x 28: 28 -> 21 -> 18 -> 13 -> 7 pixels and back, in parallel with two dense
+# layers.
 PAPER_FILTERS, PAPER_KERNEL_SIZES = (64, 64, 64, 64), (8, 4, 6, 7)
 PAPER_HIDDEN_UNITS = (500, 500)
 
@@ -21,23 +22,23 @@ PAPER_HIDDEN_UNITS = (500, 500)
 class ConvNADE(Autoregressive):
     """Convolutional neural autoregressive distribution estimator, for all orders of the sites of an image.
 
-    The inputs of the network are the known pixels and their mask m. It gives the parameters of all other pixels:
+    The inputs of the network are the known pixels and their mask m. Its outputs are the parameters of all other pixels:
 
         h_0     = [x * m, m]
         h_l     = relu(valid_l(h_{l-1})),             l = 1 .. L           shrink the image
-        h_{L+l} = relu(full_{L-l+1}(h_{L+l-1})),      l = 1 .. L           and grow it back; no relu the last time
+        h_{L+l} = relu(full_{L-l+1}(h_{L+l-1})),      l = 1 .. L           and grow it back; no relu for l = L
         params  = h_{2L} + dense(h_0)
-        log p(x | order) = sum_d log p(x[order[d]] | params under the mask of order[:d])
+        log p(x | order) = sum_d log p(x[order[d]] | params with the mask of order[:d])
 
-    Training is over all orders at once: each row of a batch gets a random order and a random step d of it, and the sites that are
-    not yet known have the weight D / (D - d + 1). `log_prob` averages the probabilities of `num_orders` orders; each takes D
-    passes. `complete` and `observed` accept any pattern.
+    Training covers all orders: each row of a batch gets a random order and a random step d, and the sites that are not
+    yet known have the weight D / (D - d + 1). `log_prob` averages the probabilities of `num_orders` orders; each takes
+    D passes. `complete` and `observed` accept any pattern.
 
     Args:
         event_shape: shape of one event, `[H, W]` or `[H, W, C]`.
         filters: filters of each valid convolution; the full ones mirror them. Default: the paper's, for 28 x 28 pixels.
         kernel_sizes: an int, or height and width, for each of `filters`.
-        hidden_units: units of the hidden layers of the fully connected branch, or None for convolutions alone.
+        hidden_units: units of the hidden layers of the fully connected branch, or None for no branch.
         head: the head of a site. Default: Bernoulli.
         num_orders: int. Random orders that `log_prob` averages and `sample` draws from.
         orders: None, or those orders themselves, ints `[num_orders, num_sites]`.
@@ -108,7 +109,7 @@ class ConvNADE(Autoregressive):
 
 
 def kernel_pairs(kernel_sizes: Any) -> tuple[tuple[int, int], ...]:
-    """Height and width of each kernel, of which an int means both."""
+    """Returns the height and width of each kernel; an int is used for both."""
     pairs = []
     for size in [kernel_sizes] if isinstance(kernel_sizes, int | np.integer) else kernel_sizes:
         pair = shape_tuple("kernel_sizes", size)

@@ -1,4 +1,4 @@
-"""The dtype policies of Keras under which a distribution can be made."""
+"""Check of the Keras dtype policies that distributions support."""
 
 import keras
 
@@ -12,8 +12,8 @@ def check_dtype_policy() -> None:
     in half precision.
 
     Raises:
-        ValueError: If the policy keeps variables in another type than float32, or computes in another type than the policies
-            above.
+        ValueError: If the policy keeps variables in a type other than float32, or computes in a type other than those
+            of the policies above.
     """
     policy = keras.config.dtype_policy()
     if policy.name not in SUPPORTED:

@@ -17,22 +17,24 @@ class Factorized(Autoregressive):
 
         log p(x | c) = sum_i log p(x_i | params_i(c))
 
-    Without a condition the parameters of each site are a trainable table. With one, a Keras network computes them. It is the
-    baseline that shows what dependence between sites gains, and the usual prior and encoder of a `tfar.LatentVariable`.
+    Without a condition, the parameters of each site are a trainable table. With a condition, a Keras network computes
+    them. The distribution is a baseline that measures the benefit of modelling dependence between sites, and the usual
+    prior and encoder of a `tfar.LatentVariable`.
 
     Args:
         event_shape: shape of one event, a sequence of ints or an int.
         head: the head of a site. Default: Bernoulli.
         network: None, or a Keras layer or model from the condition to `[B, num_sites, params_size]` or flat.
         conditional_shape: shape of the conditional input of one row, a dict of shapes, or None.
-        initial_params: None, or `params_size` numbers: the parameters of every site before training, without a network. Default:
-            those of the head if it names any, else 0.
+        initial_params: None, or `params_size` numbers: the parameters of every site before training, without a network.
+            Default: those of the head if it defines any, else 0.
         trainable: bool. Whether training changes the parameters.
         jit_compile: bool. Compile eager calls with XLA.
         name: str.
 
     Raises:
-        ValueError: If a shape does not fit, or there is a network without a condition or the other way round.
+        ValueError: If a shape does not fit, or there is a network without a condition, or a condition without a
+            network.
 
     Example:
         >>> prior = tfar.Factorized([2], tfar.heads.NormalMixture(1), trainable=False)  # standard normals

@@ -23,8 +23,8 @@ class AutoregressiveLaw:
         log p(x) = sum_i log p(x_i | sites of earlier steps)
 
     It works on flat batches, float32 `[B, *event_shape]`, and uses only plain operations, which run in a graph, in XLA,
-    in a SavedModel and in TFLite. The result of a row is NaN if and only if a value is outside the support or the
-    condition is not finite.
+    in a SavedModel and in TFLite. The result of a row is NaN if a value is outside the support or the condition is not
+    finite; other rows are not affected.
 
     Args:
         network: the network.
@@ -129,7 +129,7 @@ class AutoregressiveLaw:
 
     @reads_weights_once
     def log_prob(self, x: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
-        """Returns the log-probability of each row in nats, `[B]`; of an ensemble that of the mean of the probabilities."""
+        """Returns the log-probability of each row in nats, `[B]`; an ensemble averages its members' probabilities."""
         x, valid = self._clean(x, conditional_input)
         return _nan_unless(valid, self.members.log_prob(x, conditional_input))
 
@@ -246,7 +246,7 @@ class AutoregressiveLaw:
     # Conditionals ----------------------------------------------------------------------------------------------------
 
     def conditional_params(self, x: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
-        """Returns the parameters of every site given the sites of earlier steps, `[B, N, P]`; of a law of one member."""
+        """Returns the parameters of every site given the earlier sites, `[B, N, P]`; requires a law of one member."""
         x, valid = self._clean(x, conditional_input)
         return _nan_unless(valid, self.member(0).params(x, conditional_input))
 
@@ -442,7 +442,7 @@ class AutoregressiveLaw:
     def bad_row_marks(
         self, x: tf.Tensor, conditional_input: Any = None, observed: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """Returns zeros `[B]`, with NaN for rows outside the support, whose condition is not finite or pattern not allowed."""
+        """Returns `[B]`: NaN for rows with invalid values, condition or observed pattern, and 0 for other rows."""
         _, valid = self._clean(x, conditional_input, observed)
         if observed is not None:
             valid = tf.logical_and(valid, self.allows(observed))

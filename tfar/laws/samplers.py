@@ -123,7 +123,7 @@ class _Walk:
         return tf.transpose(part, [1, 0, *range(2, part.shape.rank)])
 
     def _sites_by_step(self, count: Any, size: int) -> tf.Tensor:
-        """Returns the sites of each step of a segment: int32 `[steps, G]`, or `[steps, B, G]` if rows have their own."""
+        """Returns the sites of each step of a segment: int32 `[steps, G]`, or `[steps, B, G]` for orders per row."""
         if self.order is None:
             return tf.reshape(self._offset + tf.range(count * size), [-1, size])
         if isinstance(self.order, np.ndarray):

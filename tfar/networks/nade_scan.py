@@ -95,7 +95,7 @@ def nade_scan(
 
 
 def block_shape(num_sites: int, inputs: int = 1) -> tuple[int, int]:
-    """Returns the number of blocks and of sites in each. There are two blocks at least, so that small events use the loop too."""
+    """Returns the number of blocks, at least two so that every event uses the loop, and of sites in each block."""
     largest = max(1, min(BLOCK, BLOCK_COLUMNS // inputs))
     num_blocks = min(num_sites, max(2, -(-num_sites // largest)))
     return num_blocks, -(-num_sites // num_blocks)

@@ -124,13 +124,13 @@ class Probe:
         self.scale = float(np.abs(self.base).max()) + 1e-30
 
     def _params(self, sites: Any, condition: Any = None) -> NDArray[np.float32]:
-        """Returns the parameters of blocks of the rows, `[blocks * B, N, P]`; by default under the conditions as they are."""
+        """Returns the parameters of blocks of the rows, `[blocks * B, N, P]`; by default with their conditions."""
         blocks = len(sites) // self.num_rows
         condition = _tiled(self.condition, blocks) if condition is None else condition
         return np.asarray(self.member.params(self.member.event(tf.convert_to_tensor(sites)), condition))
 
     def influences(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Returns dependences beyond rounding, and dependences of any size: both `[i, j]`, of site i on site j."""
+        """Returns dependences beyond rounding, and dependences of any size; entry `[i, j]`: of site i on site j."""
         size = max(1, MAX_ROWS // self.num_rows)
         parts = [np.arange(first, min(first + size, self.num_sites)) for first in range(0, self.num_sites, size)]
         changes = np.concatenate([self._changes(part) for part in parts], axis=1)
