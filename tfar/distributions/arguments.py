@@ -15,7 +15,7 @@ ONE_HOT_CLASSES = 32
 
 
 def check_network(network: Any) -> keras.layers.Layer:
-    """Returns the network, or raises ValueError if it is no Keras 3 layer, whose weights could not be found."""
+    """Returns the network, or raises ValueError if it is not a Keras 3 layer, whose weights can be tracked."""
     if not isinstance(network, keras.layers.Layer):
         of_tf_keras = any(base.__module__.split(".")[0] == "tf_keras" for base in type(network).__mro__)
         raise ValueError(

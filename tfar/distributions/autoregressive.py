@@ -301,7 +301,7 @@ class Autoregressive(Shell):
 
         Args:
             value, conditional_input: as in `log_prob`.
-            seed: as `tfar.random.as_seed` takes it.
+            seed: seed as accepted by `tfar.random.as_seed`.
 
         Returns:
             float32 `[*lead, num_sites, noise_size]`, in raster order.
@@ -462,7 +462,7 @@ class Autoregressive(Shell):
             value: `[*lead, *event_shape]`. Values that are not observed are ignored.
             observed: bools that broadcast to the shape of `value`.
             num_samples: None for one completion, or the number of completions of each row.
-            seed: as `tfar.random.as_seed` takes it.
+            seed: seed as accepted by `tfar.random.as_seed`.
             conditional_input: `[*batch, *conditional_shape]`, if the model has a condition and none is bound.
 
         Returns:

@@ -193,7 +193,7 @@ class Shell(NoClosedForm):
         return rows.condition(conditional_input, self._conditional_shape)
 
     def _rows_of_samples(self, n: Any, conditional_input: Any) -> tuple[Any, Any, Any]:
-        """Returns how many rows `n` draws for each batch member are, their conditions, and the leading shape of the result."""
+        """Returns the number of rows, their conditions and the leading result shape of `n` draws per batch member."""
         static = tf.get_static_value(n)
         n = n if static is None else int(static)
         condition = self._checked_condition(conditional_input)

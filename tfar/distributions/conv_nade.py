@@ -42,13 +42,13 @@ class ConvNADE(Autoregressive):
         head: the head of a site. Default: Bernoulli.
         num_orders: int. Random orders that `log_prob` averages and `sample` draws from.
         orders: None, or those orders themselves, ints `[num_orders, num_sites]`.
-        activation: of the hidden layers.
+        activation: activation function of the hidden layers.
         conditional_shape: shape of the conditional input of one row, a dict of shapes, or None. A dense layer adds it to each
             hidden layer.
-        one_hot_inputs: bool or None. Feed each class of a Categorical site as an input of its own; None: up to 32 classes.
-            Otherwise the value is scaled to -1 .. 1.
-        kernel_initializer: of all kernels; each gets a seed of its own.
-        seed: int. Decides the initial weights and the random orders.
+        one_hot_inputs: bool or None. Whether to encode the classes of a Categorical site as one-hot inputs; otherwise
+            the value is scaled to -1 .. 1. None means True for up to 32 classes.
+        kernel_initializer: initializer of all kernels, each with its own seed.
+        seed: int. Determines the initial weights and the random orders.
         jit_compile: bool. Compile eager calls, and by default `fit`, with XLA. On CPUs False is faster: the convolutions of XLA
             and their gradients take several times as long.
         name: str.

@@ -1,4 +1,4 @@
-"""GatedPixelCNN: gated convolutions over an image without a blind spot."""
+"""GatedPixelCNN: gated convolutions over an image, without a blind spot in the receptive field."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,39 +16,42 @@ from tfar.networks import GatedPixelCNNNetwork
 class GatedPixelCNN(images.ImageAutoregressive):
     """Gated PixelCNN over images of any height, width and number of channels, with or without a condition.
 
-    A vertical stack sees all rows above and a horizontal stack adds the row itself, so that there is no blind spot:
+    A vertical stack covers all rows above and a horizontal stack adds the row itself, so that there is no blind spot:
 
         log p(x | c) = sum_i log p(x_i | x_<i, c)
         a^v_l = conv(v_{l-1}) + V^v_l c,                        v_l = gate(a^v_l)
         a^h_l = conv_1xn(h_{l-1}) + U_l a^v_l + V^h_l c,        h_l = h_{l-1} + conv_1x1(gate(a^h_l))
         gate(a, b) = tanh(a) * sigmoid(b),                      params = out(relu(sum_l conv_1x1(gate(a^h_l))))
 
-    The condition c is a vector, such as a one-hot class or an embedding, or a map of the image's height and width, whose value
-    at a pixel that pixel sees, or a dict of these. Sampling computes the vertical stack by rows and every feature once, so that a
-    batch of samples costs a few of its `log_prob`.
+    The condition c is a vector, such as a one-hot class or an embedding, or a map of the image's height and width,
+    whose value at a pixel is the condition of that pixel, or a dict of these. Sampling computes the vertical stack row
+    by row and every feature once, so that it costs only a few times as much as `log_prob` of the same batch.
 
     Args:
         event_shape: `[H, W]` or `[H, W, C]`.
-        filters: int, a multiple of C. Features of each stack; twice as many before the gates.
-        num_blocks: int. Blocks after the first.
+        filters: int, a multiple of C. Number of features of each stack; convolutions before the gates have twice as
+            many.
+        num_blocks: int. Number of blocks after the first.
         head: the head of a value: Bernoulli for binary images, Categorical for any number of levels. Default: Bernoulli.
-        first_kernel_size: int or (height, width) of the first block, which does not see its own value. The height is at least 2.
+        first_kernel_size: int or (height, width) of the first block, which excludes the value itself. The height is at
+            least 2.
         kernel_size: int or (height, width) of the other blocks.
         output_filters: sequence of int, multiples of C. Features of the 1x1 convolutions before the parameters. Default: one of
             `filters`.
-        dropout_rate: float in [0, 1). Share of the gated features of both stacks that training drops; `log_prob` drops none.
+        dropout_rate: float in [0, 1). Rate at which training drops gated features of both stacks; `log_prob` drops
+            none.
         conditional_shape: `[k]` of a vector, `[H, W, k]` of a map, a dict of such shapes, or None.
         condition_dropout: float in [0, 1). Probability with which training replaces the condition of an image by zeros.
-        one_hot_inputs: bool or None. Feed each level of a Categorical value as an input of its own; None: up to 32 levels.
-            Otherwise the value is scaled to -1 .. 1.
-        kernel_initializer: of all kernels; each gets a seed of its own.
+        one_hot_inputs: bool or None. Whether to encode the levels of a Categorical value as one-hot inputs; otherwise
+            the value is scaled to -1 .. 1. None means True for up to 32 levels.
+        kernel_initializer: initializer of all kernels, each with its own seed.
         seed: int. Determines the initial weights.
         jit_compile: bool. Compile eager calls with XLA.
         name: str.
 
     Raises:
-        ValueError: If a size is out of range, features do not split among the channels, or a condition is neither a vector nor
-            a map of the image.
+        ValueError: If a size is out of range, if features cannot be split evenly among the channels, or if a condition
+            is neither a vector nor a map of the image.
 
     Example:
         >>> dist = tfar.GatedPixelCNN(event_shape=[8, 8], filters=8, num_blocks=2, conditional_shape=[10])
@@ -62,11 +65,12 @@ class GatedPixelCNN(images.ImageAutoregressive):
         https://arxiv.org/abs/1606.05328
 
     Notes:
-        The first vertical convolution sees `first_kernel_size // 2` rows above and not the row itself, which is the paper's
-        shift of the vertical stack by a row. Every block adds to the output by a skip connection, and the condition enters both
-        stacks. With `condition_dropout`, a condition of zeros stands for none, and `log_prob` of zeros is the density without a
-        condition. Guided samples, from the parameters (1 + w) params(c) - w params(0), do not follow `log_prob`; `sample` always
-        draws from the density and does not offer them.
+        The first vertical convolution covers `first_kernel_size // 2` rows above and excludes the row itself, which
+        corresponds to the paper's shift of the vertical stack by one row. Every block adds to the output by a skip
+        connection, and the condition enters both stacks. With `condition_dropout`, a condition of zeros represents no
+        condition, and `log_prob` of zeros is the density without a condition. Guided samples, from the parameters (1 +
+        w) params(c) - w params(0), do not follow `log_prob`; `sample` always draws from the density and does not
+        implement guidance.
     """
 
     def __init__(
@@ -117,7 +121,7 @@ class GatedPixelCNN(images.ImageAutoregressive):
 
 
 def _vectors_and_maps(shape: Any, size: tuple[int, ...]) -> Any:
-    """Returns a conditional shape of vectors and of maps of the image's height and width, or raises ValueError."""
+    """Returns a conditional shape of vectors and maps of the image's height and width, or raises ValueError."""
     checked = checked_conditional_shape(shape)
     for part in checked.values() if isinstance(checked, Mapping) else [] if checked is None else [checked]:
         if len(part) != 1 and (len(part) != 3 or part[:2] != tuple(size)):

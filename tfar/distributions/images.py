@@ -1,4 +1,4 @@
-"""Base of the distributions over images, and checks of their arguments."""
+"""Base class of the distributions over images, and checks of their arguments."""
 
 from typing import Any
 
@@ -16,10 +16,10 @@ class ImageAutoregressive(Autoregressive):
     """Distribution over images whose pixels are decided in raster order."""
 
     def receptive_field(self, row: int, column: int, channel: int = 0) -> NDArray[np.bool_]:
-        """Which values of the image the parameters of one value depend on.
+        """Returns which values of the image the parameters of one value depend on.
 
-        It follows from the kernel sizes and masks alone; `network.influences()` returns it for all sites. Channels that are
-        decided together, as in PixelCNN++, depend on the same values.
+        The result depends only on the kernel sizes and masks; `network.influences()` returns it for all sites. Channels
+        that are decided together, as in PixelCNN++, depend on the same values.
 
         Args:
             row, column, channel: int. Position of the value.
@@ -56,7 +56,7 @@ def image_shape(event_shape: Any) -> tuple[int, ...]:
 
 
 def check_scalar_head(head: Head) -> None:
-    """Raises ValueError if the head is not one of scalar sites."""
+    """Raises ValueError if the sites of the head are not scalars."""
     if head.site_shape:
         raise ValueError(
             f"Expected a head of scalar sites; received {type(head).__name__} with sites of shape {head.site_shape}."

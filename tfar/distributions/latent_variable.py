@@ -1,4 +1,4 @@
-"""The distribution of a prior, an encoder and a decoder: bounds of its log-probability, and draws."""
+"""The distribution of a prior, an encoder and a decoder, with bounds of its log-probability and draws."""
 
 from typing import Any, NoReturn
 
@@ -24,13 +24,13 @@ class LatentVariable(Shell):
         p(x) = E_{z ~ p(z)} p(x | z)
         elbo(x) = E_{z ~ q(z | x)} [log p(x | z) + log p(z) - log q(z | x)] <= log p(x)
 
-    Its log-probability has no closed form. `elbo` and `importance_log_prob` are lower bounds of it in expectation, and training
-    maximises the first.
+    Its log-probability has no closed form. `elbo` and `importance_log_prob` are lower bounds of it in expectation, and
+    training maximises `elbo`.
 
     Args:
         prior: distribution p(z) of the latent, without a condition.
-        encoder: distribution q(z | x) of the latent whose condition is an event.
-        decoder: distribution p(x | z) of events whose condition is a latent.
+        encoder: distribution q(z | x) of the latent, whose condition is an event.
+        decoder: distribution p(x | z) of events, whose condition is a latent.
         kl_weight: float, or a function of the training step such as `tfar.laws.LinearAnnealing`: the weight of the KL term in
             the training loss.
         jit_compile: bool. Compile eager calls with XLA.
@@ -100,7 +100,7 @@ class LatentVariable(Shell):
         return self.decoder.awaits_data
 
     def initialize(self, value: Any, conditional_input: Any = None) -> None:
-        """Chooses initial weights of the decoder by data, given latents of its prior."""
+        """Sets data-dependent initial weights of the decoder, given latents of the prior."""
         value = self._checked_value(value)
         self.decoder.initialize(value, self.prior.sample(len(value), seed=0))
 
@@ -108,7 +108,7 @@ class LatentVariable(Shell):
 
     @_without_autograph
     def valid_rows(self, value: Any, conditional_input: Any = None, *, observed: Any = None) -> tf.Tensor:
-        """Whether the values of each row are in the support, bool `[B]`.
+        """Returns whether the values of each row are in the support, bool `[B]`.
 
         Args:
             value, conditional_input, observed: as in `training_loss`.
@@ -120,7 +120,7 @@ class LatentVariable(Shell):
     def check_rows(
         self, value: Any, conditional_input: Any = None, *, observed: Any = None, first_row: int = 0
     ) -> None:
-        """Raises ValueError if a row is not valid, see `valid_rows`; the message names the row and the site.
+        """Raises ValueError if a row is invalid (see `valid_rows`); the message names the row and the site.
 
         Args:
             value, conditional_input, observed: as in `training_loss`.
@@ -134,11 +134,11 @@ class LatentVariable(Shell):
 
     @_without_autograph
     def elbo(self, value: Any, seed: Any = None) -> tf.Tensor:
-        """Estimate of the evidence lower bound of each event in nats, with one latent.
+        """Returns an estimate of the evidence lower bound of each event in nats, with one latent.
 
         Args:
             value: numbers `[*lead, *event_shape]`.
-            seed: as `tfar.random.as_seed` takes it. It decides the latents.
+            seed: seed as accepted by `tfar.random.as_seed`; determines the latents.
 
         Returns:
             float32 `[*lead]`. Its expectation over seeds is at most the log-probability.
@@ -150,14 +150,15 @@ class LatentVariable(Shell):
 
     @_without_autograph
     def importance_log_prob(self, value: Any, num_samples: int = 100, seed: Any = None) -> tf.Tensor:
-        """Importance-weighted estimate of the log-probability of each event in nats.
+        """Returns an importance-weighted estimate of the log-probability of each event in nats.
 
             log (1 / S) sum_s p(x | z_s) p(z_s) / q(z_s | x),    z_s ~ q(z | x)
 
         Args:
             value: numbers `[*lead, *event_shape]`.
-            num_samples: int, S. Latents for each event. The expectation rises to the log-probability with it.
-            seed: as `tfar.random.as_seed` takes it.
+            num_samples: int, S. Number of latents for each event. The expectation increases to the log-probability with
+                S.
+            seed: seed as accepted by `tfar.random.as_seed`.
 
         Returns:
             float32 `[*lead]`.
@@ -170,7 +171,7 @@ class LatentVariable(Shell):
 
     @_without_autograph
     def encode(self, value: Any) -> Autoregressive:
-        """Distribution q(z | x) of the latent of each event: the encoder, given the events as its condition.
+        """Returns the distribution q(z | x) of the latent of each event: the encoder with the events as its condition.
 
         Args:
             value: numbers `[*batch, *event_shape]`.
@@ -204,19 +205,19 @@ class LatentVariable(Shell):
         seed: Any = None,
         step: Any = 0,
     ) -> tf.Tensor:
-        """What training minimises: the negative bound, with the KL term weighted by `kl_weight(step)`.
+        """Returns the training loss: the negative bound, with the KL term weighted by `kl_weight(step)`.
 
         Args:
             value: `[B, *event_shape]`.
-            conditional_input, observed, site_weight: None; in the signature of all models.
-            seed: as `tfar.random.as_seed` takes it; all that is random is a function of it.
+            conditional_input, observed, site_weight: None; present for a common signature of all models.
+            seed: seed as accepted by `tfar.random.as_seed`; determines all randomness of the loss.
             step: int or int32 scalar. Number of the training step.
 
         Returns:
             float32 `[B]`, NaN for a row outside the support.
 
         Raises:
-            ValueError: If a shape does not fit, or what is not supported is given.
+            ValueError: If a shape does not fit, or an unsupported argument is given.
         """
         self._refuse(conditional_input=conditional_input, observed=observed, site_weight=site_weight)
         x, lead = self._flat_value(value)
@@ -232,7 +233,7 @@ class LatentVariable(Shell):
         site_weight: Any = None,
         seed: Any = 0,
     ) -> dict[str, tf.Tensor]:
-        """What evaluation reports of each row: `{"elbo": [B]}` in nats, with the KL weight 1 and without dropout."""
+        """Returns the metrics of each row, `{"elbo": [B]}` in nats, with the KL weight 1 and without dropout."""
         self._refuse(conditional_input=conditional_input, observed=observed, site_weight=site_weight)
         return {"elbo": self.elbo(value, seed)}
 
@@ -247,12 +248,12 @@ class LatentVariable(Shell):
     def sample(
         self, sample_shape: Any = (), seed: Any = None, name: str = "sample", *, method: str = "ancestral"
     ) -> tf.Tensor:
-        """Draws events: a latent from the prior, and an event given it.
+        """Draws a latent from the prior and an event given the latent.
 
         Args:
             sample_shape: int or ints.
-            seed: as `tfar.random.as_seed` takes it.
-            name: not used; in the signature of TFP.
+            seed: seed as accepted by `tfar.random.as_seed`.
+            name: not used; present for compatibility with TFP.
             method: see `tfar.Autoregressive.sample`.
 
         Returns:
@@ -271,7 +272,7 @@ class LatentVariable(Shell):
         return rows.unflatten(result, lead)
 
     def complete(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Not available: the latent given a part of an event has no closed form."""
+        """Raises an error, because the latent given a part of an event has no closed form."""
         raise NotImplementedError(
             f"{type(self).__name__} cannot complete events exactly, as the latent given a part of an event has no closed form. "
             "Complete given a latent: `dist.decoder.complete(x, observed, conditional_input=z)`."

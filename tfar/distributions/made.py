@@ -23,7 +23,7 @@ from tfar.networks import MADENetwork
 class MADE(Autoregressive):
     """Masked autoencoder for distribution estimation.
 
-    A multilayer perceptron whose weights are masked so that the parameters of a site depend on earlier sites alone:
+    A multilayer perceptron whose weights are masked so that the parameters of a site depend only on earlier sites:
 
         h_l = g(b_l + (W_l * M_l) h_{l-1}),    params = c + (V * M_V) h_L + (A * M_A) x,    log p(x) = sum_d log p(x_d | x_<d)
 
@@ -42,7 +42,7 @@ class MADE(Autoregressive):
         degrees: "even" spreads the degrees of a hidden layer evenly over the sites, which makes sampling fastest. "random" draws
             them independently, such that every unit is connected to both neighbouring layers.
         direct_connections: bool. Connect the inputs to the outputs directly. Default: True.
-        connectivity_weights: bool. Feed the masks to the units through weights of their own (section 4.3). Default: False.
+        connectivity_weights: bool. Feed the masks to the units through separate weights (section 4.3). Default: False.
         activation: activation function of the hidden units. Default: "relu".
         dropout_rate: float in [0, 1). Rate at which training drops hidden units. Default: 0.
         conditional_shape: shape of the conditional input of one row, a dict of shapes, or None.
@@ -66,8 +66,8 @@ class MADE(Autoregressive):
         https://arxiv.org/abs/1502.03509
 
     Notes:
-        Conditional models also have hidden units of degree 0, which receive the conditional input alone, so that the first
-        site depends on it. The paper cycles through its masks; here each training step draws one at random.
+        Conditional models also have hidden units of degree 0, which receive only the conditional input, so that the
+        first site depends on it. The paper cycles through its masks; here each training step draws one at random.
     """
 
     def __init__(

@@ -22,8 +22,9 @@ class NADE(Autoregressive):
         log p(x) = sum_t log p(x_t | x_<t)
 
     With D sites of one input and one parameter each and H hidden units there are 2 D H + D + H weights: W and V, b, and c.
-    `learned_first_state` adds H weights: the activations of the first site in place of c. A Categorical site with one-hot inputs
-    has a column of W for each class. A head with P parameters has P rows of V and P entries of b for each site.
+    `learned_first_state` adds H weights: the activations of the first site instead of c. A Categorical site with
+    one-hot inputs has a column of W for each class. A head with P parameters has P rows of V and P entries of b for
+    each site.
 
     `log_prob` takes O(B D H) time, as MADE with one hidden layer does. `log_prob` and its gradient take O(B H) memory in addition
     to the weights, the events and their parameters, because the gradient recomputes the activations from the last site back.

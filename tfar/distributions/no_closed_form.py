@@ -1,4 +1,4 @@
-"""Statistics without a closed form, whose errors say how to estimate them by samples."""
+"""Statistics without a closed form; their errors explain how to estimate them from samples."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ tfd = tfp.distributions
 
 
 class NoClosedForm(tfd.Distribution):  # type: ignore[name-defined]
-    """A distribution that samples and scores, and has no closed form of its statistics."""
+    """Distribution with samples and log-probabilities, but without closed forms of its statistics."""
 
     _score_name = "log_prob"
 
@@ -44,7 +44,7 @@ class NoClosedForm(tfd.Distribution):  # type: ignore[name-defined]
 
 
 def _kl_divergence(a: Any, b: Any, name: str | None = None) -> tf.Tensor:
-    """Says how to estimate a KL divergence, which has no closed form."""
+    """Raises an error that explains how to estimate a KL divergence, which has no closed form."""
     raise NotImplementedError(
         f"KL({type(a).__name__} || {type(b).__name__}) has no closed form. Estimate it by samples: x = a.sample(n), then "
         "tf.reduce_mean(a.log_prob(x) - b.log_prob(x))."

@@ -20,10 +20,10 @@ from tfar.networks import OrderlessNADENetwork
 
 @keras.saving.register_keras_serializable("tfar")
 class OrderlessNADE(Autoregressive):
-    """Orderless and deep NADE: one perceptron gives the conditionals of every order.
+    """Orderless and deep NADE, in which one multilayer perceptron computes the conditionals of every order.
 
-    The inputs of the network are the values of the known sites and their mask m, so that it serves any order o. At step d the
-    mask is 1 on the sites o_1 .. o_{d-1}:
+    The inputs of the network are the values of the known sites and their mask m, so that it can be used with any order
+    o. At step d the mask is 1 on the sites o_1 .. o_{d-1}:
 
         h_1 = g(c + W (x * m) + A m),   h_l = g(b_l + W_l h_{l-1}),   params = b + V h_L
         log p(x | o) = sum_d log p(x_{o_d} | x_{o_<d}, m),            log p(x) = log mean_k p(x | o_k)
@@ -32,25 +32,26 @@ class OrderlessNADE(Autoregressive):
 
         -D / (D - d + 1) sum_{i not in o_<d} log p(x_i | x_{o_<d}, m),
 
-    whose expectation is the mean of -log p(x | o) over all orders. In a partly observed row it draws both among the observed
-    sites. `log_prob` averages the probabilities of `num_orders` orders (EoNADE) and takes D passes of the deep layers for each.
-    `with_orders` returns a copy with another number of orders and the same weights, and `with_order` one with a fixed order.
+    whose expectation is the mean of -log p(x | o) over all orders. For a partly observed row, training draws both among
+    the observed sites. `log_prob` averages the probabilities of `num_orders` orders (EoNADE) and takes D passes of the
+    deep layers for each. `with_orders` returns a copy with another number of orders and the same weights, and
+    `with_order` one with a fixed order.
 
     Args:
         event_shape: shape of one event, a sequence of ints or an int.
         hidden_units: units of each hidden layer.
         head: the head of a site. Default: Bernoulli.
-        num_orders: int, K. Number of random orders that `log_prob` averages. They follow from the seed, and the first ones are
-            the same for any K.
+        num_orders: int, K. Number of random orders that `log_prob` averages. They are determined by the seed, and a
+            larger K only appends orders.
         orders: None, or int `[K, num_sites]`: the orders themselves, instead of `num_orders`.
-        activation: of the hidden units.
-        dropout_rate: float in [0, 1). The share of hidden units that training drops; `log_prob` drops none.
+        activation: activation function of the hidden units.
+        dropout_rate: float in [0, 1). Rate at which training drops hidden units; `log_prob` drops none.
         conditional_shape: shape of the conditional input of one row, a dict of shapes, or None. A dense layer adds it to the
             activations of the first hidden layer.
-        one_hot_inputs: bool or None. Feed each class of a Categorical site as an input of its own; None: up to 32 classes.
-            Otherwise the value is scaled to -1 .. 1.
-        kernel_initializer: of all kernels; each gets a seed of its own.
-        seed: int. Decides the initial weights and the orders.
+        one_hot_inputs: bool or None. Whether to encode the classes of a Categorical site as one-hot inputs; otherwise
+            the value is scaled to -1 .. 1. None means True for up to 32 classes.
+        kernel_initializer: initializer of all kernels, each with its own seed.
+        seed: int. Determines the initial weights and the orders.
         jit_compile: bool. Compile eager calls with XLA.
         name: str.
 
@@ -71,7 +72,7 @@ class OrderlessNADE(Autoregressive):
         and 5. https://arxiv.org/abs/1605.02226
 
     Notes:
-        Every row of a batch has an order and a step of its own in training. Heads other than Bernoulli and mixtures,
+        In training, each row of a batch has a different order and step. Heads other than Bernoulli and mixtures,
         conditions and dropout are extensions. The gradient of `log_prob` stores the hidden units of all D steps; training does
         not.
     """

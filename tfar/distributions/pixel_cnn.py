@@ -16,36 +16,38 @@ from tfar.networks import PixelCNNNetwork
 class PixelCNN(images.ImageAutoregressive):
     """PixelCNN over images of any height, width and number of channels.
 
-    The values of an image are decided in raster order, the channels of a pixel one after the other: green sees red, blue sees
-    both. Masked convolutions compute the parameters of all of them in one pass:
+    The values of an image are decided in raster order, the channels of a pixel one after the other: green depends on
+    red, and blue on both. Masked convolutions compute the parameters of all of them in one pass:
 
         log p(x) = sum_i log p(x_i | x_<i)
         h_0 = conv_A(x),    h_l = h_{l-1} + conv_1x1(relu(conv_B(relu(conv_1x1(relu(h_{l-1}))))))
         params = conv_1x1(relu(... conv_1x1(relu(h_L))))
 
-    Sampling caches features by rows and computes each once, so that a batch of samples costs a few of its `log_prob`.
+    Sampling caches features by rows and computes each feature once, so that it costs only a few times as much as
+    `log_prob` of the same batch.
 
     Args:
         event_shape: `[H, W]` or `[H, W, C]`.
-        filters: int. Features between the blocks, a multiple of C, or of 2 C with residual blocks, which have half as many
-            features inside (the paper's 2h and h).
-        num_blocks: int.
-        head: the head of a value: Bernoulli for binary images, Categorical for any number of levels. Default: Bernoulli.
-        first_kernel_size: int or (height, width) of the first convolution, which does not see its own value.
+        filters: int. Number of features between the blocks, a multiple of C, or of 2 C with residual blocks, which have
+            half as many features inside (the paper's 2h and h).
+        num_blocks: int. Number of blocks.
+        head: the head of a value: Bernoulli for binary images, Categorical for any number of levels. Default:
+            Bernoulli.
+        first_kernel_size: int or (height, width) of the first convolution, which excludes the value itself.
         kernel_size: int or (height, width) of the blocks.
-        use_residual: bool. Residual blocks; otherwise a block is a ReLU and a convolution.
+        use_residual: bool. Use residual blocks; otherwise a block is a ReLU and a convolution.
         output_filters: sequence of int, multiples of C. Features of the 1x1 convolutions before the parameters. Default: two of
             `filters`.
-        one_hot_inputs: bool or None. Feed each level of a Categorical value as an input of its own; None: up to 32 levels.
-            Otherwise the value is scaled to -1 .. 1.
-        kernel_initializer: of all kernels; each gets a seed of its own.
+        one_hot_inputs: bool or None. Whether to encode the levels of a Categorical value as one-hot inputs; otherwise
+            the value is scaled to -1 .. 1. None means True for up to 32 levels.
+        kernel_initializer: initializer of all kernels, each with its own seed.
         seed: int. Determines the initial weights.
         jit_compile: bool. Compile eager calls with XLA.
         name: str.
 
     Raises:
-        ValueError: If a size is out of range, features do not split among the channels, or a value other than the first depends
-            on no other value.
+        ValueError: If a size is out of range, if features cannot be split evenly among the channels, or if a value
+            other than the first depends on no other value.
 
     Example:
         >>> dist = tfar.PixelCNN(event_shape=[8, 8, 3], filters=12, num_blocks=2, head=tfar.heads.Categorical(4))
@@ -62,7 +64,7 @@ class PixelCNN(images.ImageAutoregressive):
         over 256 levels, or of 32 before a sigmoid for MNIST. The receptive field has a blind spot: stacked masks never reach
         some of the pixels above and to the right, as `receptive_field` shows; `GatedPixelCNN` has none. The features of a pixel
         are split into contiguous groups, one for each colour, red first. As in the paper, values outside the image are zeros.
-        `complete` takes any first part of an image in raster order, such as its upper half.
+        `complete` accepts any initial part of an image in raster order, such as its upper half.
     """
 
     def __init__(

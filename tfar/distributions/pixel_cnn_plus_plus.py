@@ -16,33 +16,35 @@ from tfar.networks import PixelCNNPlusPlusNetwork
 
 @keras.saving.register_keras_serializable("tfar")
 class PixelCNNPlusPlus(ImageAutoregressive):
-    """PixelCNN++: images of whole numbers, pixel by pixel, all channels of a pixel at once.
+    """PixelCNN++ over images of integers, in which all channels of a pixel are decided together.
 
         log p(x) = sum_{i, j} log p(x[i, j] | x[i', j'] for all pixels above and to the left)
 
-    Two stacks of gated residual blocks of shifted convolutions go down to smaller images and up again, with shortcuts from the
-    way down to the way up: the vertical stack sees the rows above, the horizontal one also the pixels to the left. The channels
-    of a pixel follow a discretised mixture of logistics, see `tfar.heads.DiscretizedLogisticMixture`. The kernels have no masked
-    entries, so a model is causal and normalised before, during and after training. Sampling computes every feature once: those
-    of the vertical stack when a row starts, those of the horizontal stack pixel by pixel.
+    Two stacks of gated residual blocks of shifted convolutions first reduce and then restore the resolution, with
+    shortcuts from the first half to the second. The vertical stack covers the rows above, and the horizontal stack adds
+    the pixels to the left. The channels of a pixel follow a discretised mixture of logistics, see
+    `tfar.heads.DiscretizedLogisticMixture`. The kernels have no masked entries, so a model is causal and normalised
+    before, during and after training. Sampling computes every feature once: those of the vertical stack when a row
+    starts, those of the horizontal stack pixel by pixel.
 
     Args:
         event_shape: `[H, W, C]`; any height and width.
-        filters: int. Channels of the features.
-        num_blocks: int. Blocks of each level on the way down. On the way up there is one more, except at the last level.
-        num_levels: int. Each level has half the rows and columns of the one before, rounded up.
-        num_components: int. Components of the mixture.
+        filters: int. Number of channels of the features.
+        num_blocks: int. Number of blocks of each level of the first half. The second half has one more per level,
+            except at the last level.
+        num_levels: int. Number of levels. Each level has half the rows and columns of the one before, rounded up.
+        num_components: int. Number of components of the mixture.
         kernel_size: int or (height, width) that a convolution sees, including the row of the pixel. The width is odd and at
             least 3, the height at least 2, or 3 if there are several levels.
         activation: "concat_elu", "elu" or "relu".
-        dropout_rate: float in [0, 1). Share of the features inside a block that training drops; `log_prob` drops none.
-        conditional_shape: shape of the conditional input of one row, `()` for a number, a dict of shapes, or None. A dense layer
-            of each block adds it before the gate.
+        dropout_rate: float in [0, 1). Rate at which training drops features inside a block; `log_prob` drops none.
+        conditional_shape: shape of the conditional input of one row, `()` for a scalar, a dict of shapes, or None. A
+            dense layer of each block adds it before the gate.
         use_weight_norm: bool. Normalise the kernels of all convolutions.
         use_data_init: bool. Let `DensityModel.fit` call `initialize` with its first batch. Ignored unless `use_weight_norm`.
         low: int. The lowest value.
         high: int. The highest value.
-        kernel_initializer: of all convolutions; each gets a seed of its own.
+        kernel_initializer: initializer of all convolutions, each with its own seed.
         seed: int. Determines the initial weights.
         jit_compile: bool. Compile eager calls with XLA.
         name: str.
@@ -62,10 +64,11 @@ class PixelCNNPlusPlus(ImageAutoregressive):
         Salimans and Kingma. Weight normalization. NIPS 2016. https://arxiv.org/abs/1602.07868
 
     Notes:
-        As in TensorFlow Probability, and unlike the authors' code, the image has no additional channel of ones, the shortcuts of
-        the way up come from both stacks, and the scale of a component is a softplus. For odd sizes the output of a transposed
-        convolution is cropped. The paper averages the weights exponentially, which the Keras optimiser does:
-        `keras.optimizers.Adam(use_ema=True, ema_momentum=0.9995)` with `keras.callbacks.SwapEMAWeights`.
+        As in TensorFlow Probability, and unlike the authors' code, the image has no additional channel of ones, the
+        shortcuts to the second half come from both stacks, and the scale of a component is a softplus. For odd sizes
+        the output of a transposed convolution is cropped. The paper averages the weights exponentially, which the Keras
+        optimiser does: `keras.optimizers.Adam(use_ema=True, ema_momentum=0.9995)` with
+        `keras.callbacks.SwapEMAWeights`.
     """
 
     def __init__(
@@ -135,7 +138,7 @@ class PixelCNNPlusPlus(ImageAutoregressive):
         name: str = "PixelCNNPlusPlus",
         **kwargs: Any,
     ) -> "PixelCNNPlusPlus":
-        """Makes the model from the arguments of `tfp.distributions.PixelCNN`.
+        """Creates the model from the arguments of `tfp.distributions.PixelCNN`.
 
         Args:
             image_shape: `event_shape`.
@@ -183,7 +186,7 @@ class PixelCNNPlusPlus(ImageAutoregressive):
 
 
 def _kernel_size(kernel_size: Any, num_levels: int) -> tuple[int, int]:
-    """Returns the rows and columns that a convolution sees, or raises ValueError."""
+    """Returns the rows and columns that a convolution covers, or raises ValueError."""
     size = kernel_size_pair("kernel_size", kernel_size)
     lowest = 3 if num_levels > 1 else 2
     if size[0] < lowest or size[1] < 3 or size[1] % 2 == 0:

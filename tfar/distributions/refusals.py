@@ -1,4 +1,4 @@
-"""Errors of eager calls for rows that have no result; in a graph the same rows are NaN."""
+"""Errors that eager calls raise for invalid rows; in a graph these rows are NaN."""
 
 from typing import Any
 

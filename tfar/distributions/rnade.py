@@ -28,7 +28,7 @@ class RNADE(Autoregressive):
 
     `loc` and `scale` are the mean and the standard deviation of the training data, unless given: `DensityModel.fit` sets them
     first, from all rows of arrays or from the first batch of a data set, and `adapt` sets them from any data. `log_prob` is the
-    density of x in the units of x, and samples are in those units. Time and memory are as those of `tfar.NADE`.
+    density of x in the units of x, and samples are in those units. Time and memory are the same as for `tfar.NADE`.
 
     Training multiplies the gradient of each component's mean by its deviation (section 3), so that narrow components do not
     dominate; `log_prob` keeps its true gradient.
@@ -38,22 +38,22 @@ class RNADE(Autoregressive):
         hidden_units: int, H.
         head: `NormalMixture` or `LaplaceMixture`. Its `min_scale` is in standardised units. Default: `NormalMixture(10)`.
         order: "natural", "reverse", "random" (one order, from the seed) or a permutation of the sites in raster order.
-        activation: "relu", "sigmoid" or "tanh". Of the hidden units.
+        activation: activation function of the hidden units: "relu", "sigmoid" or "tanh".
         loc: None, or float or floats that broadcast to the event.
         scale: None, or the same, positive. If only one of the two is given, the other is 0 or 1.
         scale_gradients: bool. Scale the gradients of the means in training.
-        conditional_shape: shape of the conditional input of one row, a dict of shapes, or None. A dense layer adds it to the
-            first activations, and so to all; it is not standardised.
-        kernel_initializer: of all kernels; each gets a seed of its own.
-        seed: int. Decides the initial weights and a random order.
+        conditional_shape: shape of the conditional input of one row, a dict of shapes, or None. A dense layer adds it
+            to the first activations, and thereby to all; it is not standardised.
+        kernel_initializer: initializer of all kernels, each with its own seed.
+        seed: int. Determines the initial weights and a random order.
         jit_compile: bool. Compile eager calls with XLA.
         name: str.
 
     `dist.head` is a `tfar.heads.Standardized` of the given head.
 
     Raises:
-        ValueError: If a size, the order, the head or another argument is out of range, or if float32 is too coarse for values
-            of such units (see `tfar.layers.Standardization`).
+        ValueError: If a size, the order, the head or another argument is out of range, or if float32 is too coarse for
+            the given `loc` and `scale` (see `tfar.layers.Standardization`).
 
     Example:
         >>> x = np.random.default_rng(0).normal(1000.0, 0.1, [50, 3])
@@ -69,10 +69,10 @@ class RNADE(Autoregressive):
         https://arxiv.org/abs/1605.02226
 
     Notes:
-        The paper has sigma = exp(...); the softplus grows slowly and is bounded from below, so that a repeated value does not
-        get an unbounded density. The initial means are spread evenly over the standardised data, with scale 1. The network sees
-        values further than 1e9 scales from `loc` as 1e9 scales from it. Conditions are an extension. Gradients are first-order,
-        as those of NADE.
+        The paper uses sigma = exp(...); the softplus grows slowly and is bounded from below, so that a repeated value
+        does not get an unbounded density. The initial means are spread evenly over the standardised data, with scale 1.
+        Inputs of the network are clipped to 1e9 scales from `loc`. Conditions are an extension.
+        Gradients are first-order, as for NADE.
     """
 
     def __init__(
@@ -116,18 +116,18 @@ class RNADE(Autoregressive):
         """Sets `loc` and `scale` to the mean and the standard deviation of each entry of data, computed in float64.
 
         Args:
-            data: array `[..., *event_shape]`, or a `tf.data.Dataset` that ends, in any form that `DensityModel` trains on; of
-                dicts and tuples it takes the values, and no weights.
+            data: array `[..., *event_shape]`, or a `tf.data.Dataset` that ends, in any form that `DensityModel` trains
+                on; from dicts and tuples it uses the values and ignores weights.
 
         Raises:
-            ValueError: If there are no data, if a shape does not fit, if a value is not finite, or if float32 is too coarse for
-                the values; then subtract an offset from the data in float64 first.
+            ValueError: If the data are empty, if a shape does not fit, if a value is not finite, or if float32 is too
+                coarse for the values; then subtract an offset from the data in float64 first.
         """
         self.head.adapt(_values(data))
 
 
 def _values(data: Any) -> Any:
-    """The values of data, or of the elements of a data set: under `value`, or first in a tuple."""
+    """Returns the values of data or of the elements of a data set: the entry `value`, or the first in a tuple."""
     if isinstance(data, tf.data.Dataset):
         return data.map(lambda *element: _value(element[0]))
     return _value(data)

@@ -1,4 +1,4 @@
-"""From TFP's shapes to flat batches and back: `[*lead, *event]` to `[B, *event]`."""
+"""Conversion between the shapes of TFP, `[*lead, *event]`, and flat batches, `[B, *event]`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 Shape = tuple[int | None, ...]
-# A tensor with the number of its trailing axes that do not belong to the batch.
+# A tensor and the number of its trailing axes, which do not belong to the batch.
 Item = tuple[tf.Tensor, int]
 
 
@@ -15,7 +15,7 @@ def as_float(value: Any, name: str) -> tf.Tensor:
     """Casts numbers and booleans to float32.
 
     Raises:
-        ValueError: If the value is not made of numbers.
+        ValueError: If the value does not consist of numbers.
     """
     try:
         tensor = value if isinstance(value, tf.Tensor) else tf.convert_to_tensor(value)
@@ -29,10 +29,10 @@ def as_float(value: Any, name: str) -> tf.Tensor:
 
 
 def check_trailing(tensor: tf.Tensor, shape: Shape, name: str) -> tf.Tensor:
-    """Returns the tensor with its trailing axes set to `shape`, in which None stands for any size.
+    """Returns the tensor with its trailing axes set to `shape`, in which None means any size.
 
     Raises:
-        ValueError: If the trailing axes are others.
+        ValueError: If the trailing axes differ.
     """
     if tensor.shape.rank is None:
         raise ValueError(f"Expected `{name}` to have a known rank and to end with {list(shape)}; its rank is unknown.")
@@ -68,7 +68,7 @@ def condition(value: Any, shape: Any) -> Any:
     """Checks a conditional input against `conditional_shape`, a shape or a dict of shapes; returns float32.
 
     Raises:
-        ValueError: If one is missing, not asked for, or of another shape.
+        ValueError: If a condition is missing, is given to a model without one, or has a wrong shape.
     """
     if shape is None:
         if value is not None:

@@ -146,7 +146,7 @@ class AutoregressiveLaw:
         Args:
             x: float32 `[B, *event_shape]`. Values that are not observed are ignored, NaN included.
             observed: bool `[B, N]`. The result of a row whose pattern the order does not allow is NaN.
-            conditional_input: as the network takes it.
+            conditional_input: the conditional input of the network.
         """
         x, valid = self._clean(x, conditional_input, observed)
         score = self._observed_score(x, observed, conditional_input)
@@ -198,7 +198,7 @@ class AutoregressiveLaw:
 
         Args:
             x: float32 `[B, *event_shape]`.
-            conditional_input: as the network takes it.
+            conditional_input: the conditional input of the network.
             seed: int32 `[2]`. Determines all randomness of the loss.
             step: int or int32 scalar. Number of the training step; not used by an autoregressive law.
             observed: None, or bool `[B, N]`. Only observed sites count. With a network of one order, they must come
@@ -288,7 +288,7 @@ class AutoregressiveLaw:
 
         Args:
             seeds: int32 `[B, 2]`.
-            conditional_input: as the network takes it.
+            conditional_input: the conditional input of the network.
             length: None, or the size of the first axis of an event whose length is not fixed.
             method: one of `samplers.METHODS`.
         """

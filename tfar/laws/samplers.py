@@ -37,7 +37,7 @@ def ancestral(
     Args:
         member: what the sites are drawn from.
         noise: float32 `[B, num_sites, noise_size]`.
-        conditional_input: as the network takes it, with batch B.
+        conditional_input: the conditional input of the network, with batch B.
         given: None, or float32 `[B, num_sites, *site_shape]`: the values of the observed sites.
         observed: None, or bool `[B, num_sites]`.
 

@@ -41,7 +41,7 @@ class GatedResidualBlock(keras.layers.Layer):
         activation: f, "concat_elu", "elu" or "relu".
         use_weight_norm: bool. Normalise the kernels of the convolutions and of the shortcut.
         kernel_initializers: initialisers of conv_1, conv_2, the shortcut and U, or None for the defaults.
-        **kwargs: those of `keras.layers.Layer`.
+        **kwargs: keyword arguments of `keras.layers.Layer`.
 
     Input shape: x `[B, H, W, filters]`; z `[B, H, W, shortcut_filters]`; y `[B, condition_size]`.
     Output shape: `[B, H, W, filters]`.

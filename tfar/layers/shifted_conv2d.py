@@ -35,7 +35,7 @@ class ShiftedConv2D(WeightNormalized):
         strict: bool. Whether an output does not depend on its own row ("down") or pixel ("down_right").
         strides: int. Stride of both axes; an axis of n positions has (n + strides - 1) // strides outputs.
         use_weight_norm, use_bias, kernel_initializer: see `WeightNormalized`.
-        **kwargs: those of `keras.layers.Layer`.
+        **kwargs: keyword arguments of `keras.layers.Layer`.
 
     Input shape: `[B, H, W, C]`.
     Output shape: `[B, ceil(H / strides), ceil(W / strides), filters]`.

@@ -33,7 +33,7 @@ class ShiftedConv2DTranspose(WeightNormalized):
         kernel_size: (h, w), each at least 2.
         shift: "down" or "down_right".
         use_weight_norm, use_bias, kernel_initializer: see `WeightNormalized`.
-        **kwargs: those of `keras.layers.Layer`.
+        **kwargs: keyword arguments of `keras.layers.Layer`.
 
     Input shape: `[B, R, S, C]`, and `size`, the rows and columns of the output: each double the input size, or one less.
     Output shape: `[B, *size, filters]`.

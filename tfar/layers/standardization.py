@@ -30,7 +30,7 @@ class Standardization(keras.layers.Layer):
         shape: shape of one event.
         loc: float or floats that broadcast to `shape`. None means 0.
         scale: positive float or floats that broadcast to `shape`. None means 1.
-        **kwargs: those of `keras.layers.Layer`.
+        **kwargs: keyword arguments of `keras.layers.Layer`.
 
     Attributes:
         initial: location and scale before `adapt`, two float32 arrays `[*shape]`.

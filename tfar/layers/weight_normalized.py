@@ -26,7 +26,7 @@ class WeightNormalized(CausalLayer, keras.layers.Layer):
         use_weight_norm: bool. If False, the kernel is v.
         use_bias: bool.
         kernel_initializer: initialiser of v.
-        **kwargs: those of `keras.layers.Layer`.
+        **kwargs: keyword arguments of `keras.layers.Layer`.
 
     References:
         Salimans and Kingma. Weight normalization: a simple reparameterization to accelerate training of deep neural networks.

@@ -39,7 +39,7 @@ class ShiftedStack(keras.layers.Layer):
         takes: bool. Whether each block also takes the output of the same block of the other stack; otherwise each block
             passes its output to the other stack.
         salt: int. Distinguishes the seeds of the initial weights of the stacks.
-        **kwargs: those of `keras.layers.Layer`.
+        **kwargs: keyword arguments of `keras.layers.Layer`.
 
     Attributes:
         down: the blocks of each level on the way to lower resolutions.

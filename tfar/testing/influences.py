@@ -112,7 +112,7 @@ class Probe:
     Args:
         member: the member.
         x: values `[B, *event_shape]`.
-        condition: as the network takes it, with batch B, or None.
+        condition: the conditional input of the network, with batch B, or None.
         other_x, other_condition: other values for the same sites and conditions.
     """
 

@@ -57,7 +57,7 @@ def check_samples(
         seed: int. Seed of the samples.
         method: the sampler; see `tfar.Autoregressive.sample`.
         significance: float. The probability that the test rejects a correct sampler.
-        conditional_input: None for a random one, or the condition of one row.
+        conditional_input: None for a random condition, or the condition of one row.
 
     Raises:
         CheckError: If a sample is outside the support or the test rejects.
@@ -143,7 +143,7 @@ def check_samplers_agree(
         dist: the distribution.
         num_samples: int. Number of samples.
         seed: int. Seed of the noise.
-        conditional_input: None for a random one, or the condition of one row.
+        conditional_input: None for a random condition, or the condition of one row.
 
     Raises:
         CheckError: If two samplers differ; the message names the row and the site.

@@ -58,7 +58,7 @@ class _Steps:
     Args:
         member: the members of the rows.
         x: values `[B, *event_shape]`.
-        condition: as the network takes it.
+        condition: the conditional input of the network.
         rtol: float. The largest relative difference.
     """
 
