@@ -1,7 +1,7 @@
 """Orders of the sites, as pure NumPy functions.
 
 An order is an int32 vector: `order[t]` is the raster index of the site that step `t` decides. Its inverse, the
-positions, says at which step each site is decided.
+positions, gives the step that decides each site.
 """
 
 from collections.abc import Sequence

@@ -57,8 +57,7 @@ def shape_tuple(name: str, shape: Any) -> tuple[int, ...]:
 
 
 def checked_conditional_shape(shape: Any) -> Any:
-    """Returns a conditional shape as a tuple, or a dict of shapes as a dict of tuples; None stays None, and `()` is a
-    scalar.
+    """Returns a conditional shape as a tuple or a dict of tuples; None stays None, and `()` is a scalar.
 
     Raises:
         ValueError: If it is anything else.

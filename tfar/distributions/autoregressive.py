@@ -292,8 +292,7 @@ class Autoregressive(Shell):
 
     @_without_autograph
     def noise(self, value: Any, *, conditional_input: Any = None, seed: Any = None) -> tf.Tensor:
-        """Returns the noise from which events are drawn (the inverse of sampling), uniform for events of this
-        distribution.
+        """Returns the noise from which events are drawn; it is uniform if the events follow this distribution.
 
         The noise serves for p-values and calibration plots (the probability integral transform). Events do not
         determine the position within the interval of a discrete value and the member of an ensemble; these are drawn

@@ -220,7 +220,7 @@ class Shell(NoClosedForm):
         return clone
 
     def given(self, conditional_input: Any) -> Self:
-        """Binds a condition `[*batch, *conditional_shape]`: the copy has the batch shape `[*batch]` and shares the weights."""
+        """Binds a condition `[*batch, *conditional_shape]` in a copy with batch shape `[*batch]` and shared weights."""
         return self._clone(_condition=rows.condition(conditional_input, self._conditional_shape))
 
     def with_length(self, length: int) -> Self:

@@ -34,8 +34,8 @@ class PixelCNNPlusPlus(ImageAutoregressive):
             except at the last level.
         num_levels: int. Number of levels. Each level has half the rows and columns of the one before, rounded up.
         num_components: int. Number of components of the mixture.
-        kernel_size: int or (height, width) that a convolution sees, including the row of the pixel. The width is odd and at
-            least 3, the height at least 2, or 3 if there are several levels.
+        kernel_size: int or (height, width) that a convolution covers, including the row of the pixel. The width is odd
+            and at least 3, the height at least 2, or 3 if there are several levels.
         activation: "concat_elu", "elu" or "relu".
         dropout_rate: float in [0, 1). Rate at which training drops features inside a block; `log_prob` drops none.
         conditional_shape: shape of the conditional input of one row, `()` for a scalar, a dict of shapes, or None. A

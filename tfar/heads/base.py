@@ -93,8 +93,7 @@ class Head(keras.layers.Layer, abc.ABC):
 
     @abc.abstractmethod
     def support(self, site: int | None = None) -> Support:
-        """Returns the support of a site or of each of its channels; None returns the smallest one that covers all
-        sites."""
+        """Returns the support of a site or of each of its channels; None selects the union over all sites."""
 
     def cdf(self, params: Any, x: Any, site: Any = None) -> tf.Tensor:
         """Returns P(X <= x) of a scalar site, float32 `[...]`; x may be outside the support.

@@ -11,8 +11,7 @@ from tfar.heads.support import Support
 
 
 def _at_temperature(name: str) -> Callable[..., Any]:
-    """Returns a method that calls the method of the inner head with tempered parameters; its last argument is the
-    site."""
+    """Returns a method that calls that of the inner head with tempered parameters; the last argument is the site."""
 
     def method(self: "Tempered", params: tf.Tensor, *arguments: Any) -> Any:
         return getattr(self.head, name)(self.head._tempered(params, self.temperature, arguments[-1]), *arguments)

@@ -193,8 +193,7 @@ class AutoregressiveLaw:
         observed: tf.Tensor | None = None,
         site_weight: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        """Returns the training loss of each row, `[B]`: the weighted sum of the negative log-probabilities of the
-        sites.
+        """Returns the training loss of each row, `[B]`: the weighted negative log-probabilities of the sites, summed.
 
         Args:
             x: float32 `[B, *event_shape]`.

@@ -54,8 +54,7 @@ def autoregressive_signatures(dist: Any) -> dict[str, Signature]:
 
 
 class _Parts:
-    """Creates each signature from a function of the law and an example computed by public methods of the
-    distribution."""
+    """Creates each signature from a function of the law and an example by public methods of the distribution."""
 
     def __init__(self, dist: Any) -> None:
         self.dist, self.law = dist, dist.law

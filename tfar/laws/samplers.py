@@ -154,9 +154,7 @@ class _Walk:
             x = tf.where(is_given, self._given[number], x)
         values = tf.tensor_scatter_nd_update(values, [[number]], x[None])
         x = self.member.head.encode_inputs(x, self._sites[number])
-        x.set_shape(
-            [None, self._size, *self.member.head.site_shape]
-        )  # As the loop expects, whatever the network knows of it.
+        x.set_shape([None, self._size, *self.member.head.site_shape])  # Sets the static shape that the loop expects.
         return index + 1, x, values, state
 
 

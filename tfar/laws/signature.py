@@ -167,8 +167,7 @@ def example_condition(shape: Any, num_rows: int, seed: int, length: Any = None) 
 
 
 def _checked(given: Inputs, specs: dict[str, tf.TensorSpec]) -> Inputs:
-    """Raises at run time if the shape of an input differs from its specification or the number of rows from the first
-    input.
+    """Raises at run time if the shape of an input differs from its specification or the numbers of rows differ.
 
     Servers do not check this. Without the check, an event of twice the size would be treated as two rows, and a single
     row would be broadcast.

@@ -36,8 +36,8 @@ class MaskedConv2D(CausalLayer, keras.layers.Conv2D):
         mask_type: "A" or "B". Layers whose input is the image need "A".
         num_groups: int. Groups of channels of a pixel that are decided one after the other, such as 3 for red, green and blue.
             The channels of inputs and outputs are split into contiguous groups of equal size.
-        **kwargs: keyword arguments of `keras.layers.Conv2D` (activation, initialisers, regularisers, dtype, name), except for strides,
-            padding, dilation, groups and data format.
+        **kwargs: keyword arguments of `keras.layers.Conv2D` (activation, initialisers, regularisers, dtype, name),
+            except for strides, padding, dilation, groups and data format.
 
     Input shape: `[B, H, W, C]`.
     Output shape: `[B, H, W, filters]`.

@@ -120,8 +120,7 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
     def training_pass(
         self, x: Any, conditional_input: Any, seed: tf.Tensor, observed: tf.Tensor | None = None
     ) -> TrainingPass:
-        """Computes the parameters that training differentiates. Networks with random masks, orders or dropout override
-        it.
+        """Computes a pass for training. Networks with random masks, orders or dropout override this method.
 
         Args:
             x: float tensor `[B, *event_shape]`, 0 where it is not observed.

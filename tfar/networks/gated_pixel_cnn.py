@@ -18,8 +18,7 @@ from tfar.networks.masked_raster import MaskedRasterNetwork
 
 @keras.saving.register_keras_serializable("tfar")
 class GatedPixelCNNNetwork(MaskedRasterNetwork):
-    """Two stacks of gated convolutions, a vertical one over all rows above and a horizontal one that adds the row
-    itself.
+    """Two stacks of gated convolutions: a vertical one over all rows above and a horizontal one over the row.
 
         a^v_l = conv(v_{l-1}) + V^v_l c,                        v_l = gate(a^v_l)
         a^h_l = conv_1xn(h_{l-1}) + U_l a^v_l + V^h_l c,        h_l = h_{l-1} + conv_1x1(gate(a^h_l))

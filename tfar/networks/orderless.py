@@ -139,8 +139,7 @@ class OrderlessNetwork(AutoregressiveNetwork, abc.ABC):
         return math.ceil(self.num_sites / math.ceil(self.num_sites / min(size, self.num_sites)))
 
     def chunk_pass(self, sites: tf.Tensor, conditional_input: Any, order: tf.Tensor) -> tuple[Carry, ChunkFunction]:
-        """Prepares `call` for one order that all rows share. The default masks the event for each row and step of a
-        chunk.
+        """Prepares `call` for one order that all rows share. The default masks the event for each row and step.
 
         Args:
             sites: float tensor `[B, num_sites, *site_shape]`.

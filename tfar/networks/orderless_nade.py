@@ -125,8 +125,7 @@ class OrderlessNADENetwork(OrderlessNetwork):
         return activations + tf.matmul(features, float32_value(self.condition_layer.kernel))
 
     def chunk_pass(self, sites: tf.Tensor, conditional_input: Any, order: tf.Tensor) -> tuple[Carry, ChunkFunction]:
-        """See the base class. One masked product adds the earlier sites of the chunk to the activations before the
-        chunk.
+        """See the base class. One masked product adds the sites of the chunk to the earlier activations.
 
         A chunk holds `[steps * B, H]` activations, and computes only the outputs of the sites that the steps decide.
         """

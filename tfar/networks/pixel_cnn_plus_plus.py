@@ -15,8 +15,7 @@ from tfar.networks.shifted_stack import Settings, ShiftedStack
 
 @keras.saving.register_keras_serializable("tfar")
 class PixelCNNPlusPlusNetwork(RasterNetwork):
-    """Two stacks of gated residual blocks, a vertical one over the rows above and a horizontal one that adds the row
-    itself.
+    """Two stacks of gated residual blocks: a vertical one over the rows above and a horizontal one over the row.
 
     Args:
         event_shape: (H, W, C).

@@ -78,13 +78,11 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
         """Turns values of sites `[..., *site_shape]` into inputs `[..., inputs]`."""
 
     def context(self, run: Run, image: Any, conditions: State) -> None:
-        """Passes features from the rows above to `flow`; layers applied to `image` must be strict. Default: no
-        features."""
+        """Passes features from the rows above, by default none, to `flow`; layers on `image` must be strict."""
 
     @abc.abstractmethod
     def flow(self, run: Run, image: Any, conditions: State) -> Any:
-        """Returns the features `[..., groups * params_size]` of the last layer; layers applied to `image` must be
-        strict."""
+        """Returns features `[..., groups * params_size]` of the last layer; layers on `image` must be strict."""
 
     def conditions(self, conditional_input: Any) -> State:
         """Encodes a conditional input, once per event, for `context` and `flow`. Names begin with "condition"."""
