@@ -9,7 +9,7 @@ import tensorflow as tf
 
 
 def reads_weights_once(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorates a method of an object with a `network` and a `head`, so that its loops use values instead of variables.
+    """Decorates a method of a law with a `network` and a `head`, so that its loops use values instead of variables.
 
     A loop that reads a variable captures a resource. XLA cannot compile the loop that `tf.vectorized_map` makes from
     it. Training methods are not decorated, because a layer may update its variables in training.

@@ -180,8 +180,8 @@ def equal_samples(
     """Returns whether two batches of samples of the same noise are equal up to rounding errors.
 
     Rows are equal if all their sites are (continuous ones within 1e-4), or if at the first difference, in the order of
-    the sites, the noise is within 1e-5 of the boundary given by the distribution function. At most one row, or 0.1 % of
-    the rows, may be of the second kind.
+    the sites, the noise is within 1e-5 of the boundary given by the distribution function. One row of the second kind
+    is allowed, or 0.1 % of the rows if that is more.
 
     Args:
         dist: the distribution.
