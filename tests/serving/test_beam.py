@@ -135,7 +135,7 @@ def test_the_pipeline_scores_files(beam, dist, export, tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=500, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert "Wrote the log_prob of 100,050 rows" in done.stdout and "The log_prob of 1 rows is NaN" in done.stdout
+    assert "Wrote the log_prob of 100,050 rows" in done.stdout and "1 are NaN" in done.stdout
     found = {}
     for path in (tmp_path / "scores").glob("part-*.csv"):
         with open(path, newline="") as file:
