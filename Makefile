@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 TESTS ?=
 MARK ?= slow
 PARALLEL ?= --numprocesses 2 --dist loadfile
-# Native readers of damaged files run in a process of their own: one that had run many other tests crashed there.
+# These tests measure the peak memory of their process.
 DAMAGED = tests/data/test_damaged_files.py
 
 .DEFAULT_GOAL := help
