@@ -95,8 +95,8 @@ class LatentVariableLaw:
 
             -log p(x | z) + kl_weight (log q(z | x) - log p(z)),    z ~ q(z | x)
 
-        Gradients of the encoder pass through the draw if its head is reparameterised. Otherwise the loss includes the
-        score-function term, whose value is 0: `(loss - ...) * grad log q(z | x)`.
+        Gradients of the encoder pass through the draw if its head is reparameterised. Otherwise a score-function term is added.
+        Its value is 0, and its gradient is the loss times the gradient of log q(z | x).
 
         Args:
             x: float32 `[B, *event_shape]`.
