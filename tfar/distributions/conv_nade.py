@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from tfar.distributions.arguments import check_head, checked_conditional_shape, class_inputs, shape_tuple
 from tfar.distributions.autoregressive import Autoregressive
@@ -91,7 +92,7 @@ class ConvNADE(Autoregressive):
         name: str = "ConvNADE",
     ) -> None:
         head = Bernoulli() if head is None else check_head(head)
-        sizes = [kernel_sizes] if isinstance(kernel_sizes, int) else kernel_sizes
+        sizes = [kernel_sizes] if isinstance(kernel_sizes, int | np.integer) else kernel_sizes
         network = ConvNADENetwork(
             event_shape=shape_tuple("event_shape", event_shape),
             filters=shape_tuple("filters", filters),
