@@ -92,18 +92,7 @@ def _rounding(dist: Any, path: Path, data: str | None, data_dir: Path | None) ->
 
 
 def write(dist: Any, out: Path, format: Format, console: Console, quantize: str | None = None) -> dict[str, Path]:
-    """Writes a distribution in the given format.
-
-    Args:
-        dist: the distribution.
-        out: output folder.
-        format: Format.
-        console: the console that shows the progress.
-        quantize: str or None. Passed to `tfar.serving.export_tflite`.
-
-    Returns:
-        dict from "SavedModel" and "TFLite" to the path that was written.
-    """
+    """Writes a distribution in the given format; returns the paths by "SavedModel" and "TFLite"."""
     from tfar import serving
 
     written = {}

@@ -87,16 +87,10 @@ class Settings:
 
 
 def resumed(before: Settings, now: Settings, given: set[str], folder: Path) -> Settings:
-    """Returns the settings of a resumed run: the stored settings, updated with the options in `FREE` that were passed.
-
-    Args:
-        before: Settings in the config.json of the run.
-        now: Settings of the command line.
-        given: set of str. Names of the options that were passed on the command line. The others have their defaults.
-        folder: folder of the run, for the error message.
+    """Returns the settings of a resumed run: those of its config.json, with the options in `FREE` that were passed.
 
     Raises:
-        ValueError: If an option was passed that differs from the stored setting and must not change.
+        ValueError: If an option in `given`, those that were passed, differs from the stored one and is not in `FREE`.
     """
     for name in sorted(given - set(FREE)):
         was, came = getattr(before, name), getattr(now, name)
@@ -128,9 +122,6 @@ def versions() -> dict[str, str]:
 def parse_units(texts: list[str]) -> tuple[int, ...]:
     """Parses ["500", "500"] or ["500,500"] into (500, 500).
 
-    Raises:
-        ValueError: If a number is not an integer of at least 1.
-
     Example:
         >>> parse_units(["500,250", "100"])
         (500, 250, 100)
@@ -142,11 +133,7 @@ def parse_units(texts: list[str]) -> tuple[int, ...]:
 
 
 def parse_masks(text: str) -> int | None:
-    """Parses "32" into 32 and "fresh" into None.
-
-    Raises:
-        ValueError: If the text is neither an integer of at least 1 nor "fresh".
-    """
+    """Parses "32" into 32 and "fresh" into None."""
     if text == "fresh":
         return None
     if not text.isdecimal() or int(text) < 1:

@@ -112,10 +112,7 @@ def _settings(now: Settings, given: set[str], out: Path, resume: bool) -> Settin
 
 
 def run(settings: Settings, out: Path, *, resume: bool, console: Console, hints: bool = True) -> Any:
-    """Trains in a new folder, or continues a run.
-
-    Returns:
-        The trained `DensityModel`, with its best weights.
+    """Trains in a new folder, or continues a run; returns the trained `DensityModel` with its best weights.
 
     Raises:
         FileExistsError: If a new run is to be made in a folder that contains something.

@@ -69,14 +69,7 @@ def load_mnist_binarized(
 
 
 def draw_bits(images: np.ndarray, generator: np.random.PCG64) -> np.ndarray:
-    """Draws a bit for each pixel, which is 1 with probability exactly pixel / 255.
-
-    Args:
-        images: uint8 `[N, ...]`.
-        generator: np.random.PCG64. Advanced by one word for each pixel.
-
-    Returns:
-        uint8 array of the same shape with values 0 and 1.
+    """Draws a bit for each pixel of uint8 images, 1 with probability exactly pixel / 255, from one word each of the generator.
 
     Example:
         >>> draw_bits(np.array([[0, 255]], np.uint8), np.random.PCG64(3)).tolist()
@@ -91,19 +84,7 @@ def draw_bits(images: np.ndarray, generator: np.random.PCG64) -> np.ndarray:
 
 
 def read_mnist(data_dir: str | os.PathLike[str] | None = None, source: str = "auto") -> dict[str, np.ndarray]:
-    """Reads MNIST's images in the order of the original files.
-
-    Args:
-        data_dir: as in `load_mnist_binarized`.
-        source: str. "npz", "tfds" or "auto".
-
-    Returns:
-        dict with the arrays "train" and "test", uint8 `[N, 28, 28]`.
-
-    Raises:
-        FileNotFoundError: If MNIST is not found.
-        ValueError: If `source` is unknown, or if the arrays are not those of MNIST.
-    """
+    """Returns MNIST's images, "train" and "test", uint8 `[N, 28, 28]`, in the order of the original files."""
     if source not in ("auto", "npz", "tfds"):
         raise ValueError(f"source must be 'auto', 'npz' or 'tfds'; received {source!r}")
     folder = data_folder(data_dir)

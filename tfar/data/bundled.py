@@ -19,16 +19,6 @@ def load_digits(*, batch_size: int = 100, seed: int = 0) -> DataSplits:
     The rows are sorted by `hashing.row_fractions(seed, 0, 1797)`. The first 1297 rows are the train split, the next 250 the
     validation split and the last 250 the test split. Use the default seed for results to report.
 
-    Args:
-        batch_size: int.
-        seed: int. Seed of the split.
-
-    Returns:
-        `DataSplits` with binary rows of shape `(8, 8)`.
-
-    Raises:
-        ImportError: If scikit-learn is not installed.
-
     Example:
         >>> load_digits().num_test
         250

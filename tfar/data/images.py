@@ -25,12 +25,7 @@ class UnknownName(ValueError):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ImageSource:
-    """A slice of a TFDS split. Each pass decodes the images again, in the order of the files.
-
-    Args:
-        builder: `tfds.core.DatasetBuilder` of a prepared data set.
-        split: str. Slice in the notation of TFDS, such as "train[:50000]".
-    """
+    """A slice of a TFDS split, such as "train[:50000]". Each pass decodes the images again, in the order of the files."""
 
     builder: Any
     split: str
@@ -114,12 +109,7 @@ def load_images(
 
 
 def find_builder(name: str, data_dir: str | os.PathLike[str] | None, download: bool = False) -> Any:
-    """Returns the TFDS builder of a data set on disk. It uses the network only if `download` is True.
-
-    Raises:
-        FileNotFoundError: If the set is not on disk.
-        ValueError: If TFDS has no set with this name.
-    """
+    """Returns the TFDS builder of a data set on disk. It uses the network only if `download` is True."""
     tfds = require("tensorflow_datasets")
     folders = tfds_folders(data_dir)
     for folder in folders:

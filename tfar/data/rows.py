@@ -62,8 +62,7 @@ class FileRows:
             skip: int. Number of batches to skip.
 
         Raises:
-            ValueError: If `skip` is not a whole number of at least 0, or, when the pass reaches that row, if rows differ in
-                length or a file is truncated.
+            ValueError: If `skip` is negative or no int; during the pass, if rows differ in length or a file is truncated.
         """
         check_count("skip", skip, minimum=0)
         failures: list[Exception] = []

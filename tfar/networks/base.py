@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Self
 import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from tfar import configuration, private
 from tfar.networks import schedule
@@ -56,6 +56,7 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
         streams: bool. Whether `step` accepts an index for each row, so that rows of a batch may be at different positions.
     """
 
+    params_size: int
     num_members: int = 1
     sites_per_step: int = 1
     stages: tuple[int, ...] = ()
@@ -89,14 +90,23 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
             self.step_of_site = np.arange(self.num_sites, dtype=np.int32)[None]
 
     @property
-    @abc.abstractmethod
-    def params_size(self) -> int:
-        """Length of a parameter vector."""
-
-    @property
     def orders(self) -> Any:
         """The sites in the order of the steps, int32 `[num_members or 1, num_sites]`; None if the length is not fixed."""
         return None if self.step_of_site is None else schedule.order_of(self.step_of_site)
+
+    def _sites(self, x: Any) -> tf.Tensor:
+        """Returns the values of an event by site, `[B, num_sites, *site_shape]`."""
+        return tf.reshape(x, [-1, self.num_sites, *self.site_shape])
+
+    def _params_of_sites(self, outputs: Any) -> tf.Tensor:
+        """Returns outputs of a user's network as parameters `[B, num_sites, params_size]`."""
+        outputs, expected = tf.convert_to_tensor(outputs), self.num_sites * self.params_size
+        if outputs.shape[1:].num_elements() not in (None, expected):
+            raise ValueError(
+                f"Expected the network to give {self.num_sites} sites x {self.params_size} parameters = {expected} numbers "
+                f"a row; received shape {outputs.shape}."
+            )
+        return tf.reshape(outputs, [-1, self.num_sites, self.params_size])
 
     # In parallel -----------------------------------------------------------------------------------------------------
 
@@ -164,13 +174,7 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
 
     # Influences ------------------------------------------------------------------------------------------------------
 
-    def influences(
-        self,
-        sites: ArrayLike | None = None,
-        member: int = 0,
-        order: ArrayLike | None = None,
-        num_sites: Any = None,
-    ) -> NDArray[np.bool_]:
+    def influences(self, sites: Any = None, member: int = 0, order: Any = None, num_sites: Any = None) -> NDArray:
         """Returns the sites that parameters can depend on through the connections of the network.
 
         Args:

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from tfar.networks.conditions import condition_size, flatten_condition
 from tfar.networks.inputs import SiteEncoding, seeded_initializer
@@ -71,17 +71,13 @@ class ConvNADENetwork(OrderlessNetwork):
         self.filters, self.kernel_sizes = tuple(filters), tuple((int(h), int(w)) for h, w in kernel_sizes)
         self.hidden_units = None if hidden_units is None else tuple(hidden_units)
         check_image(self.event_shape, self.filters, self.kernel_sizes)
-        self._params_size = int(params_size)
+        self.params_size = int(params_size)
         self._encode = SiteEncoding(site_shape, num_classes, one_hot)
         self.num_classes, self.one_hot = num_classes, self._encode.one_hot
         self.activation = keras.activations.get(activation)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self._salts = itertools.count()
         self._make_layers()
-
-    @property
-    def params_size(self) -> int:
-        return self._params_size
 
     @property
     def sites_per_pixel(self) -> int:
@@ -97,13 +93,7 @@ class ConvNADENetwork(OrderlessNetwork):
         """Number of input channels: the encoded values of a pixel's sites, and the mask."""
         return self.sites_per_pixel * (self._encode.inputs_per_site + 1)
 
-    def influences(
-        self,
-        sites: ArrayLike | None = None,
-        member: int = 0,
-        order: ArrayLike | None = None,
-        num_sites: int | None = None,
-    ) -> NDArray[np.bool_]:
+    def influences(self, sites: Any = None, member: int = 0, order: Any = None, num_sites: Any = None) -> NDArray:
         """Returns earlier sites; without the fully connected branch, only those that the convolutions connect."""
         earlier = super().influences(sites, member, order)
         if self.hidden_units is not None:

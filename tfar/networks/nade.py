@@ -71,7 +71,7 @@ class NADENetwork(AutoregressiveNetwork):
         super().__init__(event_shape, site_shape, conditional_shape, **kwargs)
         if activation not in ACTIVATIONS:
             raise ValueError(f"Expected `activation` to be one of {tuple(ACTIVATIONS)}; received {activation!r}.")
-        self.hidden_units, self._params_size = int(hidden_units), int(params_size)
+        self.hidden_units, self.params_size = int(hidden_units), int(params_size)
         self.order, self.activation = order, activation
         self.learned_first_state, self.seed = bool(learned_first_state), seed
         self.scaled_activations, self.compensated = bool(scaled_activations), bool(compensated)
@@ -82,22 +82,12 @@ class NADENetwork(AutoregressiveNetwork):
         self.step_of_site = site_orders.positions(site_orders.resolve(order, self.num_sites, seed))[None]
         self.condition_layer = None
         if conditional_shape is not None:
-            initializer = self._seeded(2)
-            self.condition_layer = keras.layers.Dense(
-                self.hidden_units,
-                use_bias=False,
-                kernel_initializer=initializer,
-                dtype=self.dtype_policy,
-                name="condition",
-            )
-
-    @property
-    def params_size(self) -> int:
-        return self._params_size
+            shared = {"kernel_initializer": self._seeded(2), "dtype": self.dtype_policy, "name": "condition"}
+            self.condition_layer = keras.layers.Dense(self.hidden_units, use_bias=False, **shared)
 
     def build(self, input_shape: Any = None) -> None:
         """Creates all variables, whose shapes depend only on the configuration."""
-        inputs, outputs = self.num_sites * self._encode.inputs_per_site, self.num_sites * self._params_size
+        inputs, outputs = self.num_sites * self._encode.inputs_per_site, self.num_sites * self.params_size
         self.kernel = self._weight("kernel", (inputs, self.hidden_units), self._seeded(0))
         self.bias = self._weight("bias", (self.hidden_units,))
         self.output_kernel = self._weight("output_kernel", (outputs, self.hidden_units), self._seeded(1))
@@ -122,7 +112,7 @@ class NADENetwork(AutoregressiveNetwork):
         self, x: Any, conditional_input: Any = None, member: Any = 0, order: Any = None, training: Any = None
     ) -> tf.Tensor:
         """See the base class. The result is float32 also under mixed precision, because it sums over many sites."""
-        sites = permuted(tf.reshape(x, [-1, self.num_sites, *self.site_shape]), self.orders[0])
+        sites = permuted(self._sites(x), self.orders[0])
         kernel, output_kernel = self._kernels()
         first = self._condition(conditional_input, tf.shape(sites)[0])
         scale = None if self.activation_scale is None else float32_value(self.activation_scale)
@@ -132,7 +122,7 @@ class NADENetwork(AutoregressiveNetwork):
             hidden = self._hidden(first + float32_value(self.first_state), None if scale is None else scale[0])
             of_first = tf.matmul(hidden, output_kernel[0], transpose_b=True)
             params = tf.concat([of_first[:, None], params[:, 1:]], axis=1)
-        params += tf.reshape(float32_value(self.output_bias), [self.num_sites, self._params_size])
+        params += tf.reshape(float32_value(self.output_bias), [self.num_sites, self.params_size])
         return unpermuted(params, self.orders[0])
 
     def _kernels(self) -> tuple[tf.Tensor, tf.Tensor]:
@@ -155,7 +145,7 @@ class NADENetwork(AutoregressiveNetwork):
 
     def step_weights(self) -> Weights:
         kernel, output_kernel = self._kernels()
-        biases = tf.reshape(float32_value(self.output_bias), [self.num_sites, self._params_size])
+        biases = tf.reshape(float32_value(self.output_bias), [self.num_sites, self.params_size])
         weights = {"kernel": kernel, "output_kernel": output_kernel, "output_bias": biases}
         if self.activation_scale is not None:
             weights["activation_scale"] = float32_value(self.activation_scale)
@@ -181,7 +171,7 @@ class NADENetwork(AutoregressiveNetwork):
         scale = weights.get("activation_scale")
         hidden = self._hidden(seen, None if scale is None else scale[index])
         output_kernel = tf.gather(weights["output_kernel"], index)
-        if self._params_size == 1:  # XLA multiplies by a vector faster than by a one-column matrix.
+        if self.params_size == 1:  # XLA multiplies by a vector faster than by a one-column matrix.
             params = tf.linalg.matvec(hidden, output_kernel[0])[:, None]
         else:
             params = tf.matmul(hidden, output_kernel, transpose_b=True)

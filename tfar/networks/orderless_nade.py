@@ -53,16 +53,12 @@ class OrderlessNADENetwork(OrderlessNetwork):
         **kwargs: Any,
     ) -> None:
         super().__init__(event_shape, site_shape, conditional_shape, seed=seed, **kwargs)
-        self.hidden_units, self._params_size = tuple(hidden_units), int(params_size)
+        self.hidden_units, self.params_size = tuple(hidden_units), int(params_size)
         self._encode = SiteEncoding(site_shape, num_classes, one_hot)
         self.num_classes, self.one_hot = num_classes, self._encode.one_hot
         self.activation, self.dropout_rate = keras.activations.get(activation), float(dropout_rate)
         self.initial_params = initial_params
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
-
-    @property
-    def params_size(self) -> int:
-        return self._params_size
 
     # Layers ----------------------------------------------------------------------------------------------------------
 

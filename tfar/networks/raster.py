@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from tfar import private
 from tfar.layers.causal import Parallel, Run
@@ -67,7 +67,7 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
         height, width = self.event_shape[:2]
         self.image_shape = (height, width, self.event_shape[2] if len(self.event_shape) == 3 else 1)
         self.num_groups = self.num_sites // (height * width)
-        self._params_size, self.dropout_rate = int(params_size), float(dropout_rate)
+        self.params_size, self.dropout_rate = int(params_size), float(dropout_rate)
         self.kernel_initializer, self.seed = keras.initializers.get(kernel_initializer), seed
         self._num_added = 0
 
@@ -103,10 +103,6 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
             layer.build((None, None, None, layer.in_channels))
         self.built = True
 
-    @property
-    def params_size(self) -> int:
-        return self._params_size
-
     # In parallel -----------------------------------------------------------------------------------------------------
 
     def call(
@@ -128,7 +124,7 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
 
     def _pass(self, run: Run, x: Any, conditional_input: Any) -> tf.Tensor:
         height, width, _ = self.image_shape
-        sites = tf.reshape(tf.cast(x, tf.float32), [-1, self.num_sites, *self.site_shape])
+        sites = self._sites(tf.cast(x, tf.float32))
         image = tf.reshape(self.encode(sites), [-1, height, width, self.num_groups * self._inputs])
         image = tf.cast(image, self.compute_dtype)
         conditions = self.conditions(conditional_input)
@@ -149,13 +145,7 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
         context = lambda run, image: self.context(run, image, {})  # noqa: E731
         return Plan(context, lambda run, image: self.flow(run, image, {}), self.image_shape[:2], self.num_groups)
 
-    def influences(
-        self,
-        sites: ArrayLike | None = None,
-        member: int = 0,
-        order: ArrayLike | None = None,
-        num_sites: int | None = None,
-    ) -> NDArray[np.bool_]:
+    def influences(self, sites: Any = None, member: int = 0, order: Any = None, num_sites: Any = None) -> NDArray:
         """See the base class. Follows the given sites back through all layers."""
         chosen = np.arange(self.num_sites) if sites is None else np.asarray(sites, int)
         asked = chosen[:, None] == np.arange(self.num_sites)

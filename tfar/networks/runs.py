@@ -129,13 +129,7 @@ class Walk(Run):
 
 
 class Pixels(Walk):
-    """Evaluates one pixel, or one channel of a pixel, in a row that has started.
-
-    Args:
-        plan, state, weights, level: see `Walk`.
-        index: int32 scalar. The index of the site within its row at this level.
-        row: int32 scalar. The row at this level.
-    """
+    """Evaluates one pixel, or one channel of a pixel, in a row that has started; `index` is the site within the row."""
 
     def __init__(
         self, plan: Plan, state: Any, weights: dict[str, Weights], index: tf.Tensor, row: tf.Tensor, level: int = 0

@@ -27,11 +27,9 @@ class Segment(NamedTuple):
 
 
 def check_schedule(step_of_site: ArrayLike, num_sites: int) -> NDArray[np.int32]:
-    """Returns a schedule as int32 `[members, num_sites]`.
+    """Returns a schedule as int32 `[members, num_sites]`, or raises ValueError.
 
-    Raises:
-        ValueError: If the shape is wrong, if a step between the first and the last decides no site, or if members have
-            different groups.
+    Steps are numbered without a gap, and all members have groups of the same sizes.
     """
     steps = np.asarray(step_of_site)
     if steps.ndim != 2 or steps.shape[1] != num_sites or not np.issubdtype(steps.dtype, np.integer):
@@ -72,13 +70,9 @@ def segments(step_of_site: NDArray[np.int32]) -> tuple[Segment, ...]:
 
 
 def sites_of_step(step_of_site: NDArray[np.int32], index: tf.Tensor, group_size: int) -> tf.Tensor:
-    """Returns the sites of a step in raster order, int32 `[G]`.
+    """Returns the sites of a step of a schedule `[num_sites]` in raster order, int32 `[G]`.
 
-    Args:
-        step_of_site: int32 `[num_sites]`. A schedule.
-        index: int32 scalar. Number of the step.
-        group_size: int. Size of the group, used if `index` has no static value. This is the case in loops, where all
-            groups have the size of `x_previous`.
+    The group has `group_size` sites if `index` has no static value, as in loops, where all groups have the size of `x_previous`.
 
     Example:
         >>> sites_of_step(np.array([1, 0, 1]), tf.constant(1), 1).numpy()

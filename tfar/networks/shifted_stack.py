@@ -102,14 +102,7 @@ class ShiftedStack(keras.layers.Layer):
         self.built = True
 
     def flow(self, run: Run, x: Any, conditions: Mapping[Any, Any], level: int = 0) -> Any:
-        """Describes the stack from a level downwards; see `Run`.
-
-        Args:
-            run: evaluates the layers.
-            x: the first features of the level.
-            conditions: the condition of each block, by block; empty without a condition.
-            level: int, from 0.
-        """
+        """Describes the stack from a level downwards, for the first features x of the level and the condition of each block."""
         passed = [x]
         for block in self.down[level]:
             passed.append(self._flow_block(run, block, passed[-1], [], conditions))

@@ -78,16 +78,7 @@ def _heading(label: str, kinds: NDArray[np.int64]) -> str:
 
 
 def classify(seen: NDArray[np.bool_], row: int, column: int, channel: int = 0) -> NDArray[np.int64]:
-    """Classifies each value by its relation to one value: `LATER`, `SEEN`, `UNSEEN` or `ITSELF`.
-
-    Args:
-        seen: bool `[H, W, C]`. True inside the receptive field of the value.
-        row: int. Row of the value.
-        column: int. Column of the value.
-        channel: int. Channel of the value.
-
-    Returns:
-        int64 `[H, W, C]`.
+    """Classifies each value of a map `[H, W, C]`, True in the receptive field of a value: `LATER`, `SEEN`, `UNSEEN`, `ITSELF`.
 
     Raises:
         ValueError: If the receptive field holds the value itself or a later one.

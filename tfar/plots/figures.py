@@ -21,11 +21,7 @@ RGB = NDArray[np.float64]
 
 
 def require_matplotlib() -> Any:
-    """Imports and returns matplotlib.
-
-    Raises:
-        ImportError: If matplotlib is not installed. The message says how to install it.
-    """
+    """Imports and returns matplotlib; the ImportError says how to install it."""
     try:
         import matplotlib
     except ImportError as error:
@@ -55,11 +51,7 @@ def finished(figure: Any, path: str | os.PathLike[str] | None) -> Any:
 
 
 def check_int(name: str, value: Any, low: int, high: float = math.inf) -> int:
-    """Returns `value` as an int.
-
-    Raises:
-        ValueError: If the value is not an integer from `low` to `high`.
-    """
+    """Returns `value` as an int, or raises ValueError if it is not an integer from `low` to `high`."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
         limit = f"from {low} to {high}" if high < math.inf else f"of at least {low}"
         raise ValueError(f"Expected `{name}` to be an integer {limit}; received {value!r}.")
@@ -67,11 +59,7 @@ def check_int(name: str, value: Any, low: int, high: float = math.inf) -> int:
 
 
 def check_images(name: str, images: Any) -> NDArray[Any]:
-    """Returns images as an array `[N, H, W, C]`.
-
-    Raises:
-        ValueError: If the shape is not `[N, H, W]`, `[N, H, W, 1]` or `[N, H, W, 3]`, or if there are no images.
-    """
+    """Returns images `[N, H, W]` or `[N, H, W, 1 or 3]` as an array `[N, H, W, C]`, or raises ValueError."""
     images = np.asarray(images, np.float64)
     if images.ndim == 3:
         images = images[..., None]
@@ -83,11 +71,7 @@ def check_images(name: str, images: Any) -> NDArray[Any]:
 
 
 def check_limits(limits: Any) -> tuple[float, float]:
-    """Returns limits as two floats.
-
-    Raises:
-        ValueError: If they are not two numbers, the lower one first.
-    """
+    """Returns two numbers, the lower one first, as floats, or raises ValueError."""
     pair = np.asarray(limits)
     if pair.shape != (2,) or not np.issubdtype(pair.dtype, np.number) or not pair[0] < pair[1]:
         raise ValueError(f"Expected `limits` to be two numbers, the lower one first; received {limits!r}.")
@@ -115,11 +99,7 @@ def rgb(color: str) -> RGB:
 
 
 def mosaic(tiles: RGB, columns: int) -> tuple[RGB, int, int]:
-    """Arranges tiles `[N, H, W, 3]` in rows of `columns` tiles with gaps between them.
-
-    Returns:
-        The picture, float64 `[height, width, 3]`, and the vertical and the horizontal distance of neighbouring tiles in pixels.
-    """
+    """Arranges tiles `[N, H, W, 3]` in rows of `columns` tiles; also returns the distances of tiles down and across in pixels."""
     zoom = max(1, round(64 / max(tiles.shape[1:3])))
     tiles = tiles.repeat(zoom, axis=1).repeat(zoom, axis=2)
     count, height, width, _ = tiles.shape

@@ -16,16 +16,7 @@ _PACKAGES = ("tensorflow", "keras", "tensorflow-probability", "numpy")
 
 
 def describe(dist: Any, signatures: Mapping[str, Signature], folder: Path) -> dict[str, Any]:
-    """Describes an export: the configuration of the distribution, its signatures, versions and checksums.
-
-    Args:
-        dist: the distribution.
-        signatures: its signatures.
-        folder: the SavedModel, whose files get checksums.
-
-    Returns:
-        The content of `tfar.json`, plain JSON.
-    """
+    """Returns the content of `tfar.json`: configuration, signatures, versions and checksums of the SavedModel in a folder."""
     return {
         "distribution": type(dist).__name__,
         "name": dist.name,

@@ -43,11 +43,7 @@ def write_parquet(path: Path, chunks: Chunks, num_rows: int) -> None:
 
 
 def require_parquet() -> tuple[Any, Any]:
-    """Imports pyarrow and its Parquet module.
-
-    Raises:
-        ImportError: If pyarrow is not installed. The message says how to install it.
-    """
+    """Imports pyarrow and its Parquet module; the ImportError says how to install them."""
     try:
         import pyarrow
         import pyarrow.parquet
@@ -64,12 +60,7 @@ WRITERS: dict[str, Callable[[Path, Chunks, int], None]] = {
 
 
 def check_out(out: Path) -> None:
-    """Checks that a file of scores can be written, before the scores are computed.
-
-    Raises:
-        ValueError: If the suffix is not supported, or the path is a folder.
-        ImportError: If pyarrow is required but not installed.
-    """
+    """Checks that a file of scores can be written, before the scores are computed."""
     if out.suffix not in WRITERS:
         raise ValueError(f"expected a file of scores that ends with {', '.join(WRITERS)}; received {out}")
     if out.is_dir():

@@ -16,13 +16,10 @@ CHUNK_VALUES = 1 << 22
 
 
 class DataCheck:
-    """Refuses rows whose value is outside the support or whose condition is not finite.
+    """Refuses rows whose value is outside the support of a distribution or whose condition is not finite.
 
     Arrays are checked at once. A stream is checked batch by batch as it is read; `raising` turns the error that Keras or
     tf.data makes of it back into the ValueError.
-
-    Args:
-        dist: the distribution.
     """
 
     def __init__(self, dist: Any) -> None:
@@ -44,11 +41,7 @@ class DataCheck:
         return x
 
     def arrays(self, arrays: Any) -> None:
-        """Checks every row that has a weight.
-
-        Raises:
-            ValueError: If one is not in the support; names the row and the site.
-        """
+        """Checks every row that has a weight; the ValueError names the row and the site."""
         if not forms.is_arrays(arrays):
             return
         parts = forms.checked_dict(arrays) if isinstance(arrays, dict) else {"value": arrays}
@@ -153,10 +146,8 @@ class _CheckedDataset(keras.utils.PyDataset):
 class LossCheck(keras.callbacks.Callback):
     """Ends `fit` with an error when the loss is not finite; the update of that step has been skipped.
 
-    It looks at the loss of a step when the next one has been started, so that an accelerator never waits for it.
-
-    Args:
-        batches: None, or the `Batches` that `fit` reads, of which a row can be named.
+    It looks at the loss of a step when the next one has been started, so that an accelerator never waits for it. A row of
+    `batches` can be named.
     """
 
     def __init__(self, batches: Batches | None = None) -> None:
