@@ -53,8 +53,7 @@ def export(
     out: Annotated[Path, typer.Option("--out", help="Folder for the exported model.")],
     format: Annotated[Format, typer.Option("--format", help="Format of the export.")] = Format.saved_model,
     quantize: Annotated[
-        Quantize,
-        typer.Option("--quantize", help="Weights of the TFLite file: float16, or 8-bit integers (dynamic)."),
+        Quantize, typer.Option("--quantize", help="Weights of the TFLite file: float16, or 8-bit integers (dynamic).")
     ] = Quantize.none,
     data: Annotated[
         str | None, typer.Option("--data", help=f"Data that measure the effect of --quantize. {DATA_HELP}")

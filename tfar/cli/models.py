@@ -22,17 +22,7 @@ VALIDATION_DRAWS = 4
 # Command line options that only some models take, with the value that means "not set".
 OPTIONS: dict[str, Any] = {"hidden_units": None, "order": "natural", "num_masks": 1}
 # Constructor arguments that --set cannot change, because the data or another option determine them.
-DECIDED = (
-    "event_shape",
-    "head",
-    "high",
-    "low",
-    "seed",
-    "name",
-    "conditional_shape",
-    "network",
-    *OPTIONS,
-)
+DECIDED = ("event_shape", "head", "high", "low", "seed", "name", "conditional_shape", "network", *OPTIONS)
 
 
 def make(

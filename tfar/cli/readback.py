@@ -32,7 +32,7 @@ def compare(dist: Any, written: dict[str, Path], rows: np.ndarray, console: Cons
         with console.status(f"Scoring with the {what}"):
             differences[what] = float(np.abs(read(what, path, rows) - expected).max())
         console.print(
-            f"{what}: {shown(path)}, log_prob of {len(rows)} rows differs by at most [bold]{differences[what]:.1e}[/] nats",
+            f"{what}: {shown(path)}, log_prob of {len(rows)} rows differs by at most [bold]{differences[what]:.1e}[/] nats"
         )
     return differences
 

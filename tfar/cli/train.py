@@ -49,15 +49,10 @@ def train(
         ),
     ] = None,
     order: Annotated[
-        str,
-        typer.Option("--order", help="Order of the sites of MADE, NADE and RNADE: natural, reverse or random."),
+        str, typer.Option("--order", help="Order of the sites of MADE, NADE and RNADE: natural, reverse or random.")
     ] = "natural",
     num_masks: Annotated[
-        str,
-        typer.Option(
-            "--num-masks",
-            help="Number of masks of MADE, or 'fresh' for new ones at every update.",
-        ),
+        str, typer.Option("--num-masks", help="Number of masks of MADE, or 'fresh' for new ones at every update.")
     ] = "1",
     arguments: Annotated[
         list[str] | None,

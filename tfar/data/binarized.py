@@ -20,11 +20,7 @@ _MEMBERS = {"train": "x_train", "test": "x_test"}
 
 
 def load_mnist_binarized(
-    *,
-    data_dir: str | os.PathLike[str] | None = None,
-    batch_size: int = 100,
-    seed: int = 0,
-    source: str = "auto",
+    *, data_dir: str | os.PathLike[str] | None = None, batch_size: int = 100, seed: int = 0, source: str = "auto"
 ) -> DataSplits:
     """Loads MNIST, binarised once at random: a pixel is 1 with probability (grey level) / 255.
 

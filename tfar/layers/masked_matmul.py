@@ -25,12 +25,7 @@ def masked(weights: tf.Tensor, in_degrees: Any, out_degrees: Any, *, strict: boo
 
 
 def masked_matmul(
-    inputs: tf.Tensor,
-    kernel: tf.Tensor,
-    in_degrees: NDArray[np.int32],
-    out_degrees: NDArray[np.int32],
-    *,
-    strict: bool,
+    inputs: tf.Tensor, kernel: tf.Tensor, in_degrees: NDArray[np.int32], out_degrees: NDArray[np.int32], *, strict: bool
 ) -> tf.Tensor:
     """Computes `inputs @ masked(kernel)`, `[..., M]`, for degrees that are known in advance.
 

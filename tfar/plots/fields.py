@@ -13,12 +13,7 @@ from tfar.plots.figures import MARGIN
 LATER, SEEN, UNSEEN, ITSELF = range(4)
 # The colours also differ in lightness, for readers who cannot distinguish the hues. The pixel itself is marked with a cross.
 COLORS = {SEEN: figures.INK, UNSEEN: "#eda63a", LATER: figures.UNKNOWN, ITSELF: figures.DRAWN}
-WORDS = {
-    SEEN: "in the receptive field",
-    UNSEEN: "earlier, but outside",
-    LATER: "later",
-    ITSELF: "the pixel",
-}
+WORDS = {SEEN: "in the receptive field", UNSEEN: "earlier, but outside", LATER: "later", ITSELF: "the pixel"}
 PANEL_INCHES, HEADING_INCHES, LINE_INCHES, SWATCH_INCHES = 2.6, 0.26, 0.24, 0.14
 
 

@@ -115,10 +115,7 @@ def completions(
 
 
 def samples_over_training(
-    samples: Mapping[int | str, ArrayLike],
-    path: Path = None,
-    title: str | None = None,
-    limits: Limits = None,
+    samples: Mapping[int | str, ArrayLike], path: Path = None, title: str | None = None, limits: Limits = None
 ) -> Any:
     """Plots a row of samples for each epoch. If all are drawn with the same seed, a column shows how one sample develops.
 
