@@ -13,11 +13,7 @@ Floats = NDArray[np.float64]
 class BernoulliMixture:
     """Mixture of K products of Bernoullis. With K = 1 all dimensions are independent.
 
-        p(x) = sum_k weights[k] prod_d means[k, d]^x_d (1 - means[k, d])^(1 - x_d)
-
-    Attributes:
-        weights: float64 `[K]`. Probability of each component.
-        means: float64 `[K, D]`. Probability that dimension d is 1 in component k.
+    p(x) = sum_k weights[k] prod_d means[k, d]^x_d (1 - means[k, d])^(1 - x_d)
     """
 
     weights: Floats

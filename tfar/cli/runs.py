@@ -1,12 +1,13 @@
 """The folder of a training run, and how a model is found by the path of its run or of its file."""
 
 import math
+import platform
 from pathlib import Path
 from typing import Any
 
 from tfar import files, model_files
 from tfar.cli import models
-from tfar.cli.settings import Settings, versions
+from tfar.cli.settings import Settings
 
 CONFIG, MODEL, METRICS, JOURNAL = "config.json", "model.keras", "metrics.csv", "journal.json"
 FORMAT = 1
@@ -39,6 +40,8 @@ def describe(settings: Settings, splits: Any) -> dict[str, Any]:
     """Returns the content of config.json: the settings, and what the data decided."""
     import keras
 
+    from tfar.serving import metadata
+
     return {
         "format": FORMAT,
         "settings": settings.as_json(),
@@ -48,7 +51,7 @@ def describe(settings: Settings, splits: Any) -> dict[str, Any]:
             "description": splits.description,
         },
         "head": keras.saving.serialize_keras_object(make_head(settings.head, splits)),
-        "versions": versions(),
+        "versions": {"python": platform.python_version(), **metadata.versions()},
     }
 
 

@@ -23,8 +23,7 @@ class FileRows:
     """All rows of one or more files, in batches. A pass can start at any batch. `open_rows` makes instances.
 
     Args:
-        paths: list of pathlib.Path, in the order in which the files are read.
-        readers: list of `Reader`, in the same order.
+        paths, readers: the files and their readers, in the order in which they are read.
         batch_size: int. Number of rows in a batch. The last batch may be shorter.
         identity: dict of JSON values that identifies the rows: names, sizes and modification times of the files, and the
             options with which they are read.

@@ -67,15 +67,10 @@ def is_class(k: tf.Tensor, num_classes: int) -> tf.Tensor:
 
 
 def select_class(logits: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
-    """Inverts the distribution function of a softmax.
+    """Inverts the distribution function of a softmax for logits `[..., K]` and noise `[...]` in (0, 1).
 
-    Args:
-        logits: float tensor `[..., K]`.
-        noise: float tensor `[...]` in (0, 1).
-
-    Returns:
-        float tensor `[...]`: the class k with cdf(k - 1) <= noise < cdf(k), as a float in `0 .. K - 1`. A class of
-        probability 0 is never returned, even if rounding makes the last `cdf` less than 1.
+    Returns the class k with cdf(k - 1) <= noise < cdf(k), as a float `[...]`. A class of probability 0 is never returned, even if
+    rounding makes the last `cdf` less than 1.
     """
     probs = tf.nn.softmax(logits)
     classes = tf.range(logits.shape[-1], dtype=tf.float32)
@@ -189,13 +184,9 @@ def one_minus_exp(d: tf.Tensor) -> tf.Tensor:
 
 
 def smallest_float(reached: Callable[[tf.Tensor], tf.Tensor], shape: tf.Tensor) -> tf.Tensor:
-    """Returns the smallest finite float32 for which a monotone condition holds.
+    """Returns the smallest finite float32, `[*shape]`, for which a monotone condition holds elementwise.
 
     It bisects the float32 numbers by rank, so that 32 evaluations find the exact number. TFLite does not support it.
-
-    Args:
-        reached: from float32 `[*shape]` to bool `[*shape]`.
-        shape: int32 tensor, shape of the result.
     """
 
     def number(rank: tf.Tensor) -> tf.Tensor:

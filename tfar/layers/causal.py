@@ -188,12 +188,7 @@ class Run:
 
 
 class Parallel(Run):
-    """Evaluates whole images.
-
-    Args:
-        drop: None, or the dropout function that `drop` applies.
-        initialize: bool. Initialise each weight-normalised layer from its inputs.
-    """
+    """Evaluates whole images, with a dropout function in training; `initialize` initialises weight-normalised layers."""
 
     def __init__(self, drop: Callable[[tf.Tensor], tf.Tensor] | None = None, *, initialize: bool = False) -> None:
         self._drop, self._initialize = drop, initialize

@@ -297,11 +297,7 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
 
 
 def num_sites(event_shape: tuple[Any, ...], site_shape: tuple[int, ...]) -> int | None:
-    """Returns the number of sites of an event whose trailing axes are those of a site; None if its length is not fixed.
-
-    Raises:
-        ValueError: If the event shape does not end with `site_shape`, or an axis is smaller than 1.
-    """
+    """Returns the number of sites of an event, None if its length is not fixed; ValueError if the shapes do not fit."""
     fixed = event_shape[1:] if event_shape[:1] == (None,) else event_shape
     if any(isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1 for n in fixed):
         raise ValueError(

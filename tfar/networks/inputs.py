@@ -79,6 +79,15 @@ def dropped(hidden: tf.Tensor, rate: float, seed: tf.Tensor | None, layer: int) 
     return hidden * tf.cast(tf.reshape(kept, [-1, *shape]), hidden.dtype)
 
 
+def outputs_of(hidden: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """Multiplies hidden units `[B, H]` by a kernel `[P, H]`, or by a kernel per row `[B, P, H]`; returns `[B, P]`."""
+    if kernel.shape.rank == 3:
+        return tf.reduce_sum(hidden[:, None] * kernel, axis=-1)
+    if kernel.shape[0] == 1:  # XLA multiplies by a vector faster than by a one-column matrix.
+        return tf.linalg.matvec(hidden, kernel[0])[:, None]
+    return tf.matmul(hidden, kernel, transpose_b=True)
+
+
 def push(values: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
     """Multiplies `values [B, G]` by a kernel `[G, M]`, or by a kernel per row `[B, G, M]`, and returns `[B, M]`."""
     if values.shape[-1] == 1:

@@ -119,7 +119,8 @@ class MADENetwork(MADESteps):
             connectivity = self._drawing.draw(seed)
         elif seed is not None and self.num_members > 1:
             noise = random.uniform(seed[None], 1, random.Stream.MEMBER)[0, 0]
-            connectivity = self._members.connectivity(select_member(noise, self.num_members))
+            member = tf.minimum(tf.cast(tf.floor(noise * self.num_members), tf.int32), self.num_members - 1)
+            connectivity = self._members.connectivity(member)
         else:
             connectivity = self._members.connectivity(member)
         return connectivity if order is None else connectivity._replace(positions=inverted(order))
@@ -241,8 +242,3 @@ class MADENetwork(MADESteps):
         site_degrees = connectivity.positions + 1
         inputs = tf.repeat(site_degrees, self._encode.inputs_per_site, axis=-1)
         return [inputs, *connectivity.hidden, tf.repeat(site_degrees, self.params_size, axis=-1)]
-
-
-def select_member(noise: tf.Tensor, num_members: int) -> tf.Tensor:
-    """Returns uniformly selected members, int32 with the shape of `noise`, which is in (0, 1)."""
-    return tf.minimum(tf.cast(tf.floor(noise * num_members), tf.int32), num_members - 1)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tfar import orders as site_orders
 from tfar.networks.base import AutoregressiveNetwork, Weights
 from tfar.networks.conditions import State, condition_size, flatten_condition
-from tfar.networks.inputs import SiteEncoding, float32_value, initial_bias, seeded_initializer
+from tfar.networks.inputs import SiteEncoding, float32_value, initial_bias, outputs_of, push, seeded_initializer
 from tfar.networks.nade_scan import ACTIVATIONS, nade_scan
 from tfar.networks.permutations import permuted, unpermuted
 
@@ -165,14 +165,9 @@ class NADENetwork(AutoregressiveNetwork):
         weights = self.step_weights() if weights is None else weights
         kernel = tf.gather(weights["kernel"], tf.maximum(index - 1, 0))
         inputs = self._encode(tf.cast(x_previous[:, 0], tf.float32)) * tf.cast(index > 0, tf.float32)
-        added = inputs * kernel[0] if kernel.shape[0] == 1 else tf.matmul(inputs, kernel)
-        state = {**state, "activations": state["activations"] + added}
+        state = {**state, "activations": state["activations"] + push(inputs, kernel)}
         seen = tf.where(index > 0, state["activations"], state.get("first", state["activations"]))
         scale = weights.get("activation_scale")
         hidden = self._hidden(seen, None if scale is None else scale[index])
-        output_kernel = tf.gather(weights["output_kernel"], index)
-        if self.params_size == 1:  # XLA multiplies by a vector faster than by a one-column matrix.
-            params = tf.linalg.matvec(hidden, output_kernel[0])[:, None]
-        else:
-            params = tf.matmul(hidden, output_kernel, transpose_b=True)
+        params = outputs_of(hidden, tf.gather(weights["output_kernel"], index))
         return (params + tf.gather(weights["output_bias"], index))[:, None], state

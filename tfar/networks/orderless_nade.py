@@ -8,7 +8,15 @@ import tensorflow as tf
 
 from tfar.networks.base import Weights
 from tfar.networks.conditions import State, condition_size, flatten_condition
-from tfar.networks.inputs import SiteEncoding, dropped, float32_value, initial_bias, push, seeded_initializer
+from tfar.networks.inputs import (
+    SiteEncoding,
+    dropped,
+    float32_value,
+    initial_bias,
+    outputs_of,
+    push,
+    seeded_initializer,
+)
 from tfar.networks.orderless import Carry, ChunkFunction, OrderlessNetwork
 
 
@@ -162,11 +170,5 @@ class OrderlessNADENetwork(OrderlessNetwork):
         added += tf.gather(weights["mask"], previous)
         state = {**state, "activations": state["activations"] + added * tf.cast(index > 0, tf.float32)}
         hidden = tf.cast(self._deep(state["activations"]), tf.float32)
-        kernel = tf.gather(weights["outputs"], site)
-        if kernel.shape.rank == 3:  # One kernel for each row.
-            params = tf.reduce_sum(hidden[:, None] * kernel, axis=-1)
-        elif self.params_size == 1:  # XLA multiplies by a vector faster than by a one-column matrix.
-            params = tf.linalg.matvec(hidden, kernel[0])[:, None]
-        else:
-            params = tf.matmul(hidden, kernel, transpose_b=True)
+        params = outputs_of(hidden, tf.gather(weights["outputs"], site))
         return (params + tf.gather(weights["output_bias"], site))[:, None], state

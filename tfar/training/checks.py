@@ -101,9 +101,7 @@ class DataCheck:
             present = [part for part in keras.tree.flatten(data) if part is not None]
 
             def refuse() -> tf.Tensor:
-                return tf.py_function(
-                    lambda n, *parts: self._refuse(data, parts, int(n)), [number, *present], tf.bool
-                )
+                return tf.py_function(lambda n, *parts: self._refuse(data, parts, int(n)), [number, *present], tf.bool)
 
             passed = tf.cond(tf.reduce_all(valid), lambda: tf.constant(True), refuse)
             with tf.control_dependencies([passed]):

@@ -24,11 +24,9 @@ class Resumable(keras.callbacks.Callback):
     """The folders in which the callback replaces files."""
 
     def restore(self, state: Any, epoch: int) -> None:
-        """Prepares the callback for a run that starts at an epoch.
+        """Prepares the callback for a run of which `epoch` epochs are finished.
 
-        Args:
-            state: what `state` returned at the end of the last committed epoch, or None if nothing was committed.
-            epoch: int. The number of epochs that are finished.
+        `state` is what `state()` returned at the end of the last committed epoch, or None if nothing was committed.
         """
 
     def state(self) -> Any:
