@@ -118,8 +118,7 @@ class PerSite(Head):
             extra: further arguments.
             keeps_rest: bool. Whether the entries of the last tensor that a head does not use follow its result.
         """
-        if site is None:
-            raise ValueError("Expected `site`, as the heads of the sites differ; received None.")
+        static = self._static_site(site, "heads")
 
         def of_head(head: Head, site: Any, *tensors: tf.Tensor) -> tf.Tensor:
             parts = [_part(head, kind, t, site) for (kind, _), t in zip(given, tensors, strict=True)]
@@ -132,7 +131,6 @@ class PerSite(Head):
 
         trailing = {"params": 1, "noise": 1, "value": self._value_rank, "any": self._value_rank, "number": 0}
         tensors = [(tensor, trailing[kind]) for kind, tensor in given]
-        static = tf.get_static_value(site)
         lengths = {t.shape[t.shape.rank - 1 - n] if t.shape.rank > n else None for t, n in tensors}
         if static is not None and np.ndim(static) == 1 and lengths == {len(static)}:
             return self._by_group(of_head, np.asarray(static), rank, tensors)

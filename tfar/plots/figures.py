@@ -31,14 +31,16 @@ def require_matplotlib() -> Any:
     return matplotlib
 
 
-def new_figure(width: float, height: float) -> Any:
-    """Returns an empty figure of this size in inches. It uses the Agg backend and is not registered with pyplot."""
+def new_figure(width: float, height: float, title: str | None = None) -> Any:
+    """Returns a figure of this size in inches with a title. It uses the Agg backend and is not registered with pyplot."""
     require_matplotlib()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), dpi=DPI, facecolor=PAGE)
     FigureCanvasAgg(figure)
+    if title:
+        write(figure, MARGIN, MARGIN + 0.08, title, fontsize=11, fontweight="bold", va="center")
     return figure
 
 
@@ -133,12 +135,6 @@ def text_width(text: str, fontsize: float = 9.0, fontweight: str = "normal") -> 
         return 0.0
     box = TextPath((0.0, 0.0), text, size=fontsize, prop=FontProperties(weight=fontweight)).get_extents()
     return float(box.x1) / 72.0
-
-
-def write_title(figure: Any, title: str | None) -> None:
-    """Writes a title in the upper left corner of the figure, unless it is None."""
-    if title:
-        write(figure, MARGIN, MARGIN + 0.08, title, fontsize=11, fontweight="bold", va="center")
 
 
 def write(figure: Any, x: float, y: float, text: str, **options: Any) -> None:
