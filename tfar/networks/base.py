@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tfar import configuration, private
 from tfar.networks import schedule
 from tfar.networks.conditions import State
+from tfar.networks.inputs import seeded_initializer
 
 Weights = dict[str, tf.Tensor]
 
@@ -57,6 +58,8 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
     """
 
     params_size: int
+    kernel_initializer: keras.initializers.Initializer
+    seed: int
     num_members: int = 1
     sites_per_step: int = 1
     stages: tuple[int, ...] = ()
@@ -85,14 +88,29 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
         self.site_shape = tuple(site_shape)
         self.conditional_shape = conditional_shape
         self.num_sites: Any = num_sites(self.event_shape, self.site_shape)
-        self.step_of_site: Any = None
-        if self.num_sites is not None:
-            self.step_of_site = np.arange(self.num_sites, dtype=np.int32)[None]
+        self.step_of_site = None if self.num_sites is None else np.arange(self.num_sites)[None]
+
+    @property
+    def step_of_site(self) -> Any:
+        """The step that decides each site; see the class."""
+        return self._step_of_site
+
+    @step_of_site.setter
+    def step_of_site(self, steps: Any) -> None:
+        self._step_of_site = None if steps is None else schedule.check_schedule(steps, self.num_sites)
 
     @property
     def orders(self) -> Any:
         """The sites in the order of the steps, int32 `[num_members or 1, num_sites]`; None if the length is not fixed."""
         return None if self.step_of_site is None else schedule.order_of(self.step_of_site)
+
+    def _seeded(self, salt: int) -> keras.initializers.Initializer:
+        """Returns `kernel_initializer` with a seed that is a function of the seed of the network and of `salt`."""
+        return seeded_initializer(self.kernel_initializer, self.seed, salt)
+
+    def _dense(self, name: str, units: int, salt: int, **kwargs: Any) -> keras.layers.Dense:
+        shared = {"kernel_initializer": self._seeded(salt), "dtype": self.dtype_policy}
+        return keras.layers.Dense(units, name=name, **shared, **kwargs)
 
     def _sites(self, x: Any) -> tf.Tensor:
         """Returns the values of an event by site, `[B, num_sites, *site_shape]`."""

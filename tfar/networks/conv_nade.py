@@ -10,7 +10,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tfar.networks.conditions import condition_size, flatten_condition
-from tfar.networks.inputs import SiteEncoding, seeded_initializer
+from tfar.networks.inputs import SiteEncoding
 from tfar.networks.orderless import OrderlessNetwork
 
 
@@ -122,25 +122,20 @@ class ConvNADENetwork(OrderlessNetwork):
         self.dense_layers = []
         if self.hidden_units is not None:
             units = (*self.hidden_units, self.num_sites * self.params_size)
-            self.dense_layers = [self._dense(f"dense_{i}", n) for i, n in enumerate(units, start=1)]
+            self.dense_layers = [self._dense(f"dense_{i}", n, next(self._salts)) for i, n in enumerate(units, start=1)]
         self.condition_layers = []
         if self.conditional_shape is not None:
             channels = [layer.filters for layer in self.convolutions[:-1]] + list(self.hidden_units or ())
             names = [f"condition_{i}" for i in range(1, len(channels) + 1)]
-            self.condition_layers = [self._dense(*pair, use_bias=False) for pair in zip(names, channels, strict=True)]
+            self.condition_layers = [
+                self._dense(*pair, next(self._salts), use_bias=False) for pair in zip(names, channels, strict=True)
+            ]
 
     def _convolution(self, index: int, kind: str, filters: int, kernel_size: tuple[int, int]) -> keras.layers.Conv2D:
         layer = keras.layers.Conv2DTranspose if kind == "full" else keras.layers.Conv2D
         name = f"{kind}_{index if kind == 'valid' else 2 * len(self.filters) + 1 - index}"
-        return layer(filters, kernel_size, data_format="channels_last", name=name, **self._shared())
-
-    def _dense(self, name: str, units: int, **kwargs: Any) -> keras.layers.Dense:
-        return keras.layers.Dense(units, name=name, **self._shared(), **kwargs)
-
-    def _shared(self) -> dict[str, Any]:
-        """Returns the arguments that all layers share; each layer gets a different seed."""
-        initializer = seeded_initializer(self.kernel_initializer, self.seed, next(self._salts))
-        return {"kernel_initializer": initializer, "dtype": self.dtype_policy}
+        shared = {"kernel_initializer": self._seeded(next(self._salts)), "dtype": self.dtype_policy}
+        return layer(filters, kernel_size, data_format="channels_last", name=name, **shared)
 
     def build(self, input_shape: Any = None) -> None:
         """Creates all variables, whose shapes depend only on the configuration."""

@@ -13,7 +13,7 @@ from tfar.layers import MaskedDense
 from tfar.networks.base import TrainingPass
 from tfar.networks.conditions import condition_size, flatten_condition
 from tfar.networks.connectivity import Connectivity, ConnectivityDraw, Members
-from tfar.networks.inputs import SiteEncoding, dropped, initial_bias, seeded_initializer
+from tfar.networks.inputs import SiteEncoding, dropped, initial_bias
 from tfar.networks.made_steps import MADESteps
 from tfar.networks.permutations import inverted, observed_first, permuted, unpermuted
 
@@ -134,14 +134,14 @@ class MADENetwork(MADESteps):
         self.hidden_layers, self.condition_layers, self.direct_layer = [], [], None
         for i, units in enumerate(self.hidden_units):
             degrees = self._members.hidden[i][0]
-            self.hidden_layers.append(self._masked(f"hidden_{i + 1}", previous, degrees, 3 * i))
+            self.hidden_layers.append(self._masked(f"hidden_{i + 1}", previous, degrees, 3 * i + 10))
             if self.conditional_shape is not None:
-                self.condition_layers.append(self._condition_layer(f"condition_{i + 1}", units, 3 * i + 1))
+                self.condition_layers.append(self._dense(f"condition_{i + 1}", units, 3 * i + 11, use_bias=False))
             previous = degrees
         bias = initial_bias(self.initial_params, self.num_sites)
-        self.output_layer = self._masked("output", previous, outputs, -1, strict=True, bias_initializer=bias)
+        self.output_layer = self._masked("output", previous, outputs, 9, strict=True, bias_initializer=bias)
         if self.direct_connections:
-            self.direct_layer = self._masked("direct", inputs, outputs, -2, strict=True, use_bias=False)
+            self.direct_layer = self._masked("direct", inputs, outputs, 8, strict=True, use_bias=False)
 
     def _masked(self, name: str, inputs: NDArray, outputs: NDArray, salt: int, **kwargs: Any) -> MaskedDense:
         return MaskedDense(
@@ -149,20 +149,11 @@ class MADENetwork(MADESteps):
             inputs.tolist(),
             outputs.tolist(),
             use_connectivity_kernel=self.connectivity_weights and kwargs.get("use_bias", True),
-            kernel_initializer=self._seeded_initializer(salt),
+            kernel_initializer=self._seeded(salt),
             dtype=self.dtype_policy,
             name=name,
             **kwargs,
         )
-
-    def _condition_layer(self, name: str, units: int, salt: int) -> keras.layers.Dense:
-        initializer = self._seeded_initializer(salt)
-        return keras.layers.Dense(
-            units, use_bias=False, kernel_initializer=initializer, dtype=self.dtype_policy, name=name
-        )
-
-    def _seeded_initializer(self, salt: int) -> keras.initializers.Initializer:
-        return seeded_initializer(self.kernel_initializer, self.seed, salt + 10)
 
     def build(self, input_shape: Any = None) -> None:
         """Creates all variables, whose shapes depend only on the configuration."""

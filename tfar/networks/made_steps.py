@@ -36,7 +36,6 @@ class MADESteps(AutoregressiveNetwork, abc.ABC):
     """
 
     num_sites: int
-    step_of_site: NDArray[np.int32]
     orders: NDArray[np.int32]
     hidden_layers: list[MaskedDense]
     condition_layers: list[keras.layers.Dense]

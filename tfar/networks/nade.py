@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tfar import orders as site_orders
 from tfar.networks.base import AutoregressiveNetwork, Weights
 from tfar.networks.conditions import State, condition_size, flatten_condition
-from tfar.networks.inputs import SiteEncoding, float32_value, initial_bias, outputs_of, push, seeded_initializer
+from tfar.networks.inputs import SiteEncoding, float32_value, initial_bias, outputs_of, push
 from tfar.networks.nade_scan import ACTIVATIONS, nade_scan
 from tfar.networks.permutations import permuted, unpermuted
 
@@ -45,7 +45,6 @@ class NADENetwork(AutoregressiveNetwork):
     """
 
     num_sites: int
-    step_of_site: NDArray[np.int32]
     orders: NDArray[np.int32]
 
     def __init__(
@@ -82,8 +81,7 @@ class NADENetwork(AutoregressiveNetwork):
         self.step_of_site = site_orders.positions(site_orders.resolve(order, self.num_sites, seed))[None]
         self.condition_layer = None
         if conditional_shape is not None:
-            shared = {"kernel_initializer": self._seeded(2), "dtype": self.dtype_policy, "name": "condition"}
-            self.condition_layer = keras.layers.Dense(self.hidden_units, use_bias=False, **shared)
+            self.condition_layer = self._dense("condition", self.hidden_units, 2, use_bias=False)
 
     def build(self, input_shape: Any = None) -> None:
         """Creates all variables, whose shapes depend only on the configuration."""
@@ -101,10 +99,6 @@ class NADENetwork(AutoregressiveNetwork):
 
     def _weight(self, name: str, shape: tuple[int, ...], initializer: Any = "zeros") -> keras.Variable:
         return self.add_weight(name=name, shape=shape, initializer=initializer)
-
-    def _seeded(self, salt: int) -> Any:
-        """Returns the kernel initializer with a seed that depends on `salt`."""
-        return seeded_initializer(self.kernel_initializer, self.seed, salt)
 
     # In parallel -----------------------------------------------------------------------------------------------------
 

@@ -15,7 +15,6 @@ from tfar.networks.inputs import (
     initial_bias,
     outputs_of,
     push,
-    seeded_initializer,
 )
 from tfar.networks.orderless import Carry, ChunkFunction, OrderlessNetwork
 
@@ -73,20 +72,19 @@ class OrderlessNADENetwork(OrderlessNetwork):
     def build(self, input_shape: Any = None) -> None:
         """Creates all layers, whose shapes depend only on the configuration."""
         first, features = self.hidden_units[0], condition_size(self.conditional_shape)
-        self.input_layer = self._dense("inputs", self.num_sites * self._encode.inputs_per_site, first, salt=0)
-        self.mask_layer = self._dense("mask", self.num_sites, first, salt=1, use_bias=False)
+        self.input_layer = self._built("inputs", self.num_sites * self._encode.inputs_per_site, first, salt=0)
+        self.mask_layer = self._built("mask", self.num_sites, first, salt=1, use_bias=False)
         self.condition_layer = None
         if self.conditional_shape is not None:
-            self.condition_layer = self._dense("condition", features, first, salt=2, use_bias=False)
+            self.condition_layer = self._built("condition", features, first, salt=2, use_bias=False)
         pairs = zip(self.hidden_units, self.hidden_units[1:], strict=False)
-        self.hidden_layers = [self._dense(f"hidden_{i}", *pair, salt=i + 2) for i, pair in enumerate(pairs, start=2)]
+        self.hidden_layers = [self._built(f"hidden_{i}", *pair, salt=i + 2) for i, pair in enumerate(pairs, start=2)]
         outputs, bias = self.num_sites * self.params_size, initial_bias(self.initial_params, self.num_sites)
-        self.output_layer = self._dense("output", self.hidden_units[-1], outputs, salt=3, bias_initializer=bias)
+        self.output_layer = self._built("output", self.hidden_units[-1], outputs, salt=3, bias_initializer=bias)
         self.built = True
 
-    def _dense(self, name: str, inputs: int, units: int, salt: int, **kwargs: Any) -> keras.layers.Dense:
-        initializer = seeded_initializer(self.kernel_initializer, self.seed, salt)
-        layer = keras.layers.Dense(units, kernel_initializer=initializer, dtype=self.dtype_policy, name=name, **kwargs)
+    def _built(self, name: str, inputs: int, units: int, salt: int, **kwargs: Any) -> keras.layers.Dense:
+        layer = self._dense(name, units, salt, **kwargs)
         layer.build((None, inputs))
         return layer
 

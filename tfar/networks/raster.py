@@ -14,7 +14,7 @@ from tfar import private
 from tfar.layers.causal import Parallel, Run
 from tfar.networks.base import AutoregressiveNetwork, TrainingPass, Weights
 from tfar.networks.conditions import State
-from tfar.networks.inputs import dropped, seeded_initializer
+from tfar.networks.inputs import dropped
 from tfar.networks.plan import Call, Plan
 from tfar.networks.runs import Pixels, Walk, by_call, by_site, step_weights
 
@@ -92,8 +92,7 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
 
     def _add(self, kind: Callable[..., Any], inputs: int, *args: Any, **kwargs: Any) -> Any:
         """Creates a layer for a number of input channels, whose initializer has a different seed for each layer."""
-        initializer = seeded_initializer(self.kernel_initializer, self.seed, self._num_added)
-        layer = kind(*args, kernel_initializer=initializer, dtype=self.dtype_policy, **kwargs)
+        layer = kind(*args, kernel_initializer=self._seeded(self._num_added), dtype=self.dtype_policy, **kwargs)
         layer.in_channels, self._num_added = inputs, self._num_added + 1
         return layer
 

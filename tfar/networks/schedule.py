@@ -37,11 +37,11 @@ def check_schedule(step_of_site: ArrayLike, num_sites: int) -> NDArray[np.int32]
             f"Expected `step_of_site` to be integers of shape [members, {num_sites}]; received {steps.dtype} of shape "
             f"{list(steps.shape)}."
         )
-    sizes = [np.bincount(row - row.min()).tolist() for row in steps]
-    if steps.min(initial=0) != 0 or any(0 in row for row in sizes) or any(row != sizes[0] for row in sizes):
+    sizes = [np.bincount(row).tolist() for row in steps] if steps.min() >= 0 else []
+    if not sizes or any(0 in row for row in sizes) or any(row != sizes[0] for row in sizes):
         raise ValueError(
             "Expected `step_of_site` to number the steps from 0 without a gap, with groups of the same sizes for every member; "
-            f"received groups of {sizes} sites from step {steps.min(initial=0)} on."
+            f"received steps from {steps.min()} to {steps.max()}{f' of {sizes} sites' if sizes else ''}."
         )
     return steps.astype(np.int32)
 
