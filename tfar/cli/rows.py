@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tfar import files
+from tfar.optional import require
 
 SPLITS = ("train", "valid", "test", "all")
 OBSERVED = ("top", "bottom", "left", "right")
@@ -102,9 +103,7 @@ def check_out(path: Path, suffixes: tuple[str, ...], event_shape: tuple[int, ...
     if path.suffix not in suffixes:
         raise ValueError(f"expected --out to end with {', '.join(suffixes)}; received {path}")
     if path.suffix == ".png":
-        from tfar.plots.figures import require_matplotlib
-
-        require_matplotlib()
+        require("matplotlib", "plots")
     if path.suffix == ".png" and event_shape is not None:
         from tfar.training.logs import is_image
 

@@ -6,10 +6,11 @@ import pathlib
 
 import numpy as np
 
-from tfar.data.checks import check_seed, data_folder, require
+from tfar.data.checks import check_seed, data_folder
 from tfar.data.images import NUM_VALID, ImageSource, find_builder
 from tfar.data.sources import ArraySource
 from tfar.data.splits import DataSplits
+from tfar.optional import require
 
 # SHA-256 of the uint8 images in the order of the original files.
 _ORIGINAL = {
@@ -112,7 +113,7 @@ def _read_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
 
 def _restore_order(split: str, images: np.ndarray) -> np.ndarray:
     """Returns the images in the original order. TFDS sorts them by a hash of their index and the name of the split."""
-    hasher = require("tensorflow_datasets.core.hashing").Hasher(split)
+    hasher = require("tensorflow_datasets.core.hashing", "data").Hasher(split)
     order = sorted(range(len(images)), key=hasher.hash_key)
     original = np.empty_like(images)
     original[order] = images

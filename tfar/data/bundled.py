@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from tfar.data.checks import check_seed, require
+from tfar.data.checks import check_seed
 from tfar.data.hashing import row_fractions
 from tfar.data.sources import ArraySource
 from tfar.data.splits import DataSplits
+from tfar.optional import require
 
 NUM_VALID = 250
 NUM_TEST = 250
@@ -24,7 +25,7 @@ def load_digits(*, batch_size: int = 100, seed: int = 0) -> DataSplits:
         250
     """
     order = np.argsort(row_fractions(check_seed(seed), 0, 1797), kind="stable")
-    pixels = require("sklearn.datasets").load_digits().images
+    pixels = require("sklearn.datasets", "data").load_digits().images
     bits = (pixels >= 8).astype(np.uint8)[order]
     train, valid, test = np.split(bits, [len(bits) - NUM_VALID - NUM_TEST, len(bits) - NUM_TEST])
     return DataSplits.from_sources(

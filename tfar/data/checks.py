@@ -1,28 +1,11 @@
 """Validation of arguments, folders and optional packages, shared by the loaders."""
 
-import importlib
 import numbers
 import os
 import pathlib
-from types import ModuleType
 from typing import Any
 
 DATA_DIR_VARIABLE = "TFAR_DATA_DIR"
-
-
-def require(module: str) -> ModuleType:
-    """Imports a module of an optional package; the ImportError says how to install it.
-
-    Example:
-        >>> require("json").dumps([1])
-        '[1]'
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise ImportError(
-            f'{module} could not be imported ({error}). Install it with: pip install "tfar[data]"'
-        ) from error
 
 
 def check_path(name: str, value: Any) -> str:

@@ -14,8 +14,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tfar.data.checks import require
 from tfar.model_files import reading
+from tfar.optional import require
 
 Columns = Sequence[str | int] | None
 CHUNK_BYTES = 2**20
@@ -190,10 +190,10 @@ class ParquetReader:
     """Reads a Parquet table of numbers by row groups; `columns` and `finite` are as in `CSVReader`."""
 
     def __init__(self, path: pathlib.Path, columns: Columns = None, *, finite: bool = True) -> None:
-        arrow = require("pyarrow")
+        arrow = require("pyarrow", "data")
         self.path = path
         self.finite = finite
-        parquet = require("pyarrow.parquet")
+        parquet = require("pyarrow.parquet", "data")
         with reading(path, "a Parquet file"), parquet.ParquetFile(path) as file:
             schema, self.num_rows = file.schema_arrow, file.metadata.num_rows
         if len(set(schema.names)) < len(schema.names):
@@ -209,7 +209,7 @@ class ParquetReader:
     def chunks(self, start: int = 0) -> Iterator[np.ndarray]:
         if start >= self.num_rows:
             return  # pyarrow 18 fails to read a file without row groups.
-        parquet = require("pyarrow.parquet")
+        parquet = require("pyarrow.parquet", "data")
         # With pre_buffer, all row groups would stay in memory until the pass ends. pyarrow's own errors name no file.
         with reading(self.path, "a Parquet file"), parquet.ParquetFile(self.path, pre_buffer=False) as file:
             sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tfar import files
+from tfar.optional import require
 
 INK, PAPER, PAGE, DRAWN, UNKNOWN = "#1f2a44", "#f4f1ea", "#ffffff", "#d1495b", "#dcd7cc"
 TEXT = "#333333"
@@ -20,20 +21,9 @@ Limits = tuple[float, float] | None
 RGB = NDArray[np.float64]
 
 
-def require_matplotlib() -> Any:
-    """Imports and returns matplotlib; the ImportError says how to install it."""
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise ImportError(
-            f'matplotlib could not be imported ({error}). Install it with: pip install "tfar[plots]"'
-        ) from error
-    return matplotlib
-
-
 def new_figure(width: float, height: float, title: str | None = None) -> Any:
     """Returns a figure of this size in inches with a title. It uses the Agg backend and is not registered with pyplot."""
-    require_matplotlib()
+    require("matplotlib", "plots")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -127,7 +117,7 @@ def place(figure: Any, picture: RGB, left: float, top: float, width: float, heig
 
 def text_width(text: str, fontsize: float = 9.0, fontweight: str = "normal") -> float:
     """Returns the width in inches of a line of text on a figure."""
-    require_matplotlib()
+    require("matplotlib", "plots")
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import TextPath
 

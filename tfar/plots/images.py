@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tfar.optional import require
 from tfar.plots import figures
 from tfar.plots.figures import MARGIN, TILE_INCHES, Limits
 
@@ -194,7 +195,7 @@ def surprise_map(
         ImportError: If matplotlib is not installed.
         ValueError: If the sites are neither the pixels nor the channels of the pixels.
     """
-    matplotlib = figures.require_matplotlib()
+    matplotlib = require("matplotlib", "plots")
     array = figures.check_images("images", images)
     count, height, width, _ = array.shape
     surprise = -np.asarray(site_log_probs, np.float64)
@@ -217,7 +218,7 @@ def _with_scale(picture: NDArray[Any], shape: tuple[int, int], columns: int, top
     heading, scale = HEADING if title else 0.0, 0.75
     figure = figures.new_figure(width + scale + 2 * MARGIN, height + 2 * MARGIN + heading, title)
     figures.place(figure, picture, MARGIN, MARGIN + heading, width, height)
-    ramp = figures.require_matplotlib().colormaps["magma"](np.linspace(1.0, 0.0, 256))[:, None, :3]
+    ramp = require("matplotlib", "plots").colormaps["magma"](np.linspace(1.0, 0.0, 256))[:, None, :3]
     axes = figures.place(figure, ramp, width + 2 * MARGIN, MARGIN + heading, 0.12, height)
     axes.set_axis_on()
     axes.set_xticks([])

@@ -3,10 +3,12 @@
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tfar.optional import require
 
 Chunks = Iterable[tuple[int, NDArray[np.float32]]]
 
@@ -28,21 +30,11 @@ def _write_csv(file: BinaryIO, chunks: Chunks, num_rows: int) -> None:
 
 def _write_parquet(file: BinaryIO, chunks: Chunks, num_rows: int) -> None:
     """Writes a table of `row`, int64 from 0, and `log_prob`, float32."""
-    arrow, parquet = require_parquet()
+    arrow, parquet = require("pyarrow", "data"), require("pyarrow.parquet", "data")
     schema = arrow.schema([("row", arrow.int64()), ("log_prob", arrow.float32())])
     with parquet.ParquetWriter(file, schema) as writer:
         for first, scores in chunks:
             writer.write_table(arrow.table([np.arange(first, first + len(scores)), scores], schema=schema))
-
-
-def require_parquet() -> tuple[Any, Any]:
-    """Imports pyarrow and its Parquet module; the ImportError says how to install them."""
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise ImportError(f'a .parquet file needs pyarrow ({error}): pip install "tfar[data]"') from error
-    return pyarrow, pyarrow.parquet
 
 
 WRITERS = {".csv": _write_csv, ".npy": _write_npy, ".parquet": _write_parquet}
@@ -63,4 +55,4 @@ def check_out(out: Path) -> None:
     if out.is_dir():
         raise ValueError(f"expected a file of scores; {out} is a folder")
     if out.suffix == ".parquet":
-        require_parquet()
+        require("pyarrow.parquet", "data")
