@@ -1,7 +1,6 @@
 """Base class of networks, which compute a parameter vector for each site from earlier sites only."""
 
 import abc
-import math
 from typing import Any, NamedTuple, Self
 
 import keras
@@ -87,7 +86,7 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
         self.event_shape: tuple[Any, ...] = tuple(event_shape)
         self.site_shape = tuple(site_shape)
         self.conditional_shape = conditional_shape
-        self.num_sites: Any = num_sites(self.event_shape, self.site_shape)
+        self.num_sites: Any = schedule.num_sites(self.event_shape, self.site_shape)
         self.step_of_site = None if self.num_sites is None else np.arange(self.num_sites)[None]
 
     @property
@@ -312,19 +311,3 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
     def from_config(cls, config: dict[str, Any]) -> Self:
         """Creates a network from a configuration, with new weights."""
         return cls(**{name: configuration.deserialized(value) for name, value in config.items()})
-
-
-def num_sites(event_shape: tuple[Any, ...], site_shape: tuple[int, ...]) -> int | None:
-    """Returns the number of sites of an event, None if its length is not fixed; ValueError if the shapes do not fit."""
-    fixed = event_shape[1:] if event_shape[:1] == (None,) else event_shape
-    if any(isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1 for n in fixed):
-        raise ValueError(
-            "Expected the axes of `event_shape` to be ints of at least 1, or None for a first axis of any length; "
-            f"received {event_shape}."
-        )
-    lead = len(event_shape) - len(site_shape)
-    if lead < 0 or event_shape[lead:] != site_shape:
-        raise ValueError(
-            f"Expected `event_shape` to end with the head's site shape {site_shape}; received {event_shape}."
-        )
-    return None if None in event_shape[:lead] else math.prod(event_shape[:lead])

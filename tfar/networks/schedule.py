@@ -5,7 +5,8 @@ per step. Sites with equal numbers form a group: one step decides them together,
 sites of earlier steps.
 """
 
-from typing import NamedTuple
+import math
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -24,6 +25,22 @@ class Segment(NamedTuple):
     first: int
     num_steps: int
     group_size: int
+
+
+def num_sites(event_shape: tuple[Any, ...], site_shape: tuple[int, ...]) -> int | None:
+    """Returns the number of sites of an event, None if its length is not fixed; ValueError if the shapes do not fit."""
+    fixed = event_shape[1:] if event_shape[:1] == (None,) else event_shape
+    if any(isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1 for n in fixed):
+        raise ValueError(
+            "Expected the axes of `event_shape` to be ints of at least 1, or None for a first axis of any length; "
+            f"received {event_shape}."
+        )
+    lead = len(event_shape) - len(site_shape)
+    if lead < 0 or event_shape[lead:] != site_shape:
+        raise ValueError(
+            f"Expected `event_shape` to end with the head's site shape {site_shape}; received {event_shape}."
+        )
+    return None if None in event_shape[:lead] else math.prod(event_shape[:lead])
 
 
 def check_schedule(step_of_site: ArrayLike, num_sites: int) -> NDArray[np.int32]:
