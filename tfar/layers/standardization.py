@@ -116,10 +116,7 @@ class Standardization(keras.layers.Layer):
 
 
 class Moments:
-    """Accumulates the mean and the standard deviation of each entry over successive arrays, in float64.
-
-    Args:
-        shape: shape of one event.
+    """Accumulates the mean and the standard deviation of each entry over successive arrays `[..., *shape]`, in float64.
 
     References:
         Chan, Golub and LeVeque. Updating formulae and a pairwise algorithm for computing sample variances. COMPSTAT 1982.
