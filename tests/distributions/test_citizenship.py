@@ -115,6 +115,19 @@ def test_sample_shapes_that_are_no_whole_numbers_are_refused(shape) -> None:
         binary().sample(shape, seed=1)
 
 
+def test_sample_shapes_of_a_graph_that_are_no_whole_numbers_are_refused() -> None:
+    with pytest.raises(ValueError, match="Expected `sample_shape` to be whole numbers"):
+        tf.function(lambda n: binary().sample(n, seed=1))(tf.constant(2.5))
+
+
+@pytest.mark.parametrize("count", [2.5, -1, 0, "two", True], ids=str)
+def test_numbers_of_samples_that_are_no_whole_numbers_are_refused(count) -> None:
+    with pytest.raises(ValueError, match="Expected `num_samples` to be an int"):
+        binary().sample_fixed_point(count, seed=1)
+    with pytest.raises(ValueError, match="Expected `num_samples` to be an int"):
+        binary().complete(EVENTS[:2], [1, 0, 0, 0], count, seed=1)
+
+
 def test_a_class_given_for_a_head_gets_a_hint() -> None:
     with pytest.raises(ValueError, match=r"Bernoulli\(\.\.\.\)"):
         tfar.MADE([4], [8], head=tfar.heads.Bernoulli)

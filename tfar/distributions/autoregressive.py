@@ -13,6 +13,7 @@ from tfar.distributions.arguments import check_head, check_network
 from tfar.distributions.base import Shell
 from tfar.distributions.refusals import refuse_bad_rows
 from tfar.heads import Head
+from tfar.heads.base import check_positive_int
 from tfar.heads.tempered import check_temperature
 from tfar.laws import AutoregressiveLaw
 from tfar.laws.samplers import METHODS
@@ -435,7 +436,11 @@ class Autoregressive(Shell):
 
         Returns:
             Samples `[num_samples, *batch, *event_shape]` and the number of passes, int32.
+
+        Raises:
+            ValueError: If `num_samples` is not an int of at least 1.
         """
+        num_samples = check_positive_int("num_samples", num_samples)
         count, condition, lead = self._rows_of_samples(num_samples, conditional_input)
         with private.without_recording():
             values, passes = self._run("sample_fixed_point", [condition], seed=seed, count=count)
@@ -468,9 +473,11 @@ class Autoregressive(Shell):
             float32 `[*lead, *event_shape]`, or `[num_samples, *lead, *event_shape]`.
 
         Raises:
-            ValueError: If the order of the model does not allow the pattern; the message explains what to do.
+            ValueError: If `num_samples` is not an int of at least 1, or the order of the model does not allow the
+                pattern; the message explains what to do.
         """
         if num_samples is not None:
+            num_samples = check_positive_int("num_samples", num_samples)
             value = tf.repeat(self._checked_value(value)[None], num_samples, axis=0)
         x, pattern, condition, lead = self._flat_rows(value, conditional_input, observed)
         count = len(x) if tf.executing_eagerly() else tf.shape(x)[0]

@@ -268,8 +268,9 @@ class Shell(NoClosedForm):
             )
         lead, rank = self._batch_lead(), self._batch_shape().rank
         slices = tuple(slices) if isinstance(slices, tuple) else (slices,)
-        if Ellipsis in slices:
-            at = slices.index(Ellipsis)
+        is_ellipsis = [part is Ellipsis for part in slices]  # `in` would compare tensors.
+        if any(is_ellipsis):
+            at = is_ellipsis.index(True)
             used = sum(part is not None and part is not Ellipsis for part in slices)
             slices = (*slices[:at], *[slice(None)] * (rank - used), *slices[at + 1 :])
         if sum(part is not None for part in slices) > rank:
@@ -347,7 +348,7 @@ def _sample_shape(sample_shape: Any) -> Any:
         ValueError: If it contains anything other than non-negative integers.
     """
     static = tf.get_static_value(sample_shape) if tf.is_tensor(sample_shape) else sample_shape
-    if static is None:
+    if static is None and sample_shape.dtype.is_integer:
         return tf.reshape(tf.cast(sample_shape, tf.int32), [-1])
     sizes = np.atleast_1d(
         np.asarray(tf.TensorShape(static).as_list() if isinstance(static, tf.TensorShape) else static)
