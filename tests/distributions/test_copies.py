@@ -110,6 +110,13 @@ def test_a_deep_copy_has_weights_of_its_own_and_a_copy_shares_them() -> None:
     np.testing.assert_allclose(shallow.log_prob(EVENTS), dist.log_prob(EVENTS), rtol=1e-6)
 
 
+def test_an_attribute_of_a_copy_is_not_stored_with_the_original(tmp_path) -> None:
+    dist = spread(binary())
+    copy.copy(dist).extra = tf.Variable(1.0)
+    path = tf.train.Checkpoint(dist=dist).save(str(tmp_path / "ckpt"))
+    assert not [name for name, _ in tf.train.list_variables(path) if "extra" in name]
+
+
 def test_pickling_works_after_the_first_call() -> None:
     dist = spread(binary())
     expected = dist.log_prob(EVENTS), dist.sample(3, seed=1)
@@ -193,6 +200,8 @@ def test_a_checkpoint_of_other_orders_restores_the_weights(make, tmp_path) -> No
     )
     first, second = (spread(make([2, 2], jit_compile=False, **kwargs), seed=seed) for seed in (0, 1))
     path = tf.train.Checkpoint(dist=first.with_orders(3)).save(str(tmp_path / "ckpt"))
+    stored = [shape for name, shape in tf.train.list_variables(path) if name.startswith("dist/")]
+    assert len(stored) == len(first.variables), "each weight is stored once"
     status = tf.train.Checkpoint(dist=second).restore(path)
     status.assert_existing_objects_matched()
     for restored, saved in zip(second.variables, first.variables, strict=True):

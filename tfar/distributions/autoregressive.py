@@ -404,6 +404,7 @@ class Autoregressive(Shell):
 
         Returns:
             float32 `[*sample_shape, *batch, *event_shape]`. Row i of `sample(n, seed)` depends only on `seed` and i.
+            TensorFlow cannot vectorise the loop over sites twice: map over one axis with `tf.vectorized_map`, not two.
 
         Raises:
             ValueError: If an argument is out of range.
