@@ -72,7 +72,7 @@ class Autoregressive(Shell):
         head, network = check_head(head), check_network(network)
         if not isinstance(network, AutoregressiveNetwork):
             if event_shape is None:
-                raise ValueError("Expected `event_shape` beside a Keras network; received None.")
+                raise ValueError("Expected `event_shape`, which a Keras network does not define; received None.")
             network = WholePassNetwork(
                 network, tuple(event_shape), head.params_size, order, head.site_shape, conditional_shape
             )

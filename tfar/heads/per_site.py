@@ -114,7 +114,7 @@ class PerSite(Head):
             *tensors: pairs of a tensor and the number of its trailing axes.
         """
         if site is None:
-            raise ValueError("Expected `site`, as the heads of the sites differ; received None.")
+            raise ValueError("Expected `site`, because each site has its own head; received None.")
         static = tf.get_static_value(site)
         lengths = {t.shape[t.shape.rank - 1 - n] if t.shape.rank > n else None for t, n in tensors}
         if static is not None and np.ndim(static) == 1 and lengths == {len(static)}:

@@ -170,7 +170,7 @@ class AutoregressiveLaw:
         if self.num_members == 1:
             return _nan_unless(valid, log_probs(self.member(0)))
         raise ValueError(
-            "Expected a law of one member, as members with different orders share no past of a site; received an ensemble of "
+            "Expected a law of one member, because members with different orders condition a site on different sites; received an ensemble of "
             f"{self.num_members}. Choose one order with `with_order`, or take the sum over sites by `log_prob(observed=...)`."
         )
 
