@@ -170,8 +170,9 @@ class AutoregressiveLaw:
         if self.num_members == 1:
             return _nan_unless(valid, log_probs(self.member(0)))
         raise ValueError(
-            "Expected a law of one member, because members with different orders condition a site on different sites; received an ensemble of "
-            f"{self.num_members}. Choose one order with `with_order`, or take the sum over sites by `log_prob(observed=...)`."
+            "Expected a law of one member, because members with different orders condition a site on different sites; "
+            f"received an ensemble of {self.num_members}. Choose one order with `with_order`, or take the sum over sites by "
+            "`log_prob(observed=...)`."
         )
 
     def _observed_score(self, x: tf.Tensor, observed: tf.Tensor, conditional_input: Any) -> Any:
