@@ -241,7 +241,9 @@ class Head(Formulas, keras.layers.Layer):
     def _static_site(self, site: Any, what: str) -> Any:
         """Returns the sites as an array, or None if they are not known before the call; raises ValueError without sites."""
         if site is None:
-            raise ValueError(f"Expected `site`, as the {what} of the {self.num_sites} sites differ; received None.")
+            raise ValueError(
+                f"Expected `site`, because the {what} of the {self.num_sites} sites differ; received None."
+            )
         return tf.get_static_value(site)
 
     def _check_scalar(self, name: str) -> None:
