@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow_probability as tfp
 
-from tfar import files
+from tfar import files, model_files
 from tfar.training import forms, keras_private
 from tfar.training.arguments import check_int, check_seed
 from tfar.training.batches import Batches, FollowEpoch
@@ -230,6 +230,16 @@ class DensityModel(Steps):
     def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
         """Saves weights and optimizer as a `.weights.h5` file, in the same way and with the same errors as `save`."""
         self._write(super().save_weights, filepath, ".weights.h5", overwrite)
+
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
+        """Loads what `save_weights` wrote into a model of the same configuration.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If it is damaged, or has the weights of another model; the message contains the path.
+        """
+        with model_files.reading_weights(filepath):
+            super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)
 
     @staticmethod
     def _write(save: Any, filepath: Any, ending: str, overwrite: bool) -> None:
