@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tfar import configuration, random
+from tfar import configuration, forks, random
 from tfar.distributions import rows
 from tfar.distributions.calls import CompiledCalls
 from tfar.distributions.dtype_policy import check_dtype_policy
@@ -36,6 +36,7 @@ class Shell(NoClosedForm):
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Records the arguments of the constructor, which are the configuration, before the networks are created."""
         check_dtype_policy()
+        forks.check_not_forked()  # Here already: the initial weights are random, and their operations need threads.
         dist = super().__new__(cls)
         dist._arguments = configuration.noted_arguments(cls, args, kwargs)
         return dist

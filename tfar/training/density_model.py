@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow_probability as tfp
 
-from tfar import files, model_files
+from tfar import files, forks, model_files
 from tfar.training import forms, keras_private
 from tfar.training.arguments import check_int, check_seed
 from tfar.training.batches import Batches, FollowEpoch
@@ -213,6 +213,8 @@ class DensityModel(Steps):
             self.dist.initialize(batch.value, batch.conditional_input)
 
     def _packed(self, x: Any, y: Any = None, weight: Any = None) -> Any:
+        """The data of `fit`, `evaluate` and `predict` in one form."""
+        forks.check_not_forked()
         return forms.pack(x, y, weight, tuple(self.dist.event_shape))
 
     # Files -----------------------------------------------------------------------------------------------------------
