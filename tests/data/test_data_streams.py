@@ -36,8 +36,6 @@ SCAN = """
 import os, sys, tracemalloc
 from tfar.data import from_files
 from tfar.data.sources import rebatch
-
-ROOT = Path(__file__).parents[2]
 tracemalloc.start()
 splits = from_files(sys.argv[1], batch_size=1000, memory_limit=10**6)
 count = sum(len(batch) for batch in rebatch(splits.sources["train"].read(), 1000))
