@@ -51,7 +51,8 @@ class Backup(keras.callbacks.Callback):
     The weights are saved before any callback sees the end of the epoch, and the journal is replaced after all callbacks
     have seen it. A run that is killed at any moment therefore continues from the last epoch that is complete, and ends like
     a run that was never killed. Callbacks that change the optimizer at the end of an epoch and keep their state to
-    themselves, such as `keras.callbacks.ReduceLROnPlateau`, are not covered.
+    themselves, such as `keras.callbacks.ReduceLROnPlateau`, are not covered; nor is `keras.callbacks.EarlyStopping`, for which
+    `ResumableEarlyStopping` is the replacement. Other files named `epoch-*.weights.h5` in the folder are removed.
 
     Args:
         folder: folder of the run. One process at a time can train in it.
@@ -187,18 +188,19 @@ class Run:
             self.backup.remove_others()
         keras_private.set_initial_epoch(self.model, journal["epoch"])
         for name in self.members:
-            self._restore(name, journal)
+            self._restore(name, journal, self.backup.folder / JOURNAL)
 
-    def _restore(self, name: str, journal: dict[str, Any]) -> None:
+    def _restore(self, name: str, journal: dict[str, Any], path: Path) -> None:
         """Restores a callback; an error that is not one of the disk names the journal."""
         try:
             self.members[name].restore(journal["callbacks"].get(name), journal["epoch"])
         except OSError:
             raise
         except Exception as error:
-            path, reason = self.backup.folder / JOURNAL, f"{type(error).__name__}: {error}"
-            expected = f"expected the state of {name} after {journal['epoch']} epochs"
-            raise ValueError(f"{path}: {expected}; received {model_files.shortened(reason)}") from error
+            received = model_files.shortened(" ".join(f"{type(error).__name__}: {error}".split()))
+            raise ValueError(
+                f"{path}: expected the state of {name} after {journal['epoch']} epochs; received {received}"
+            ) from error
 
     def _begin(self, logs: Any) -> None:
         """Prepares the callbacks of a run without a Backup, which another callback may have started at a later epoch."""
