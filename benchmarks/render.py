@@ -12,7 +12,15 @@ if TYPE_CHECKING:
     from benchmarks.step_memory import StepCase
 
 NOT_RUN = "not run"
-SPEED_HEADER = ("", "log_prob, ms", "train step, ms", "sample, ms", "sample / log_prob", "TFP's sample / sample")
+SPEED_HEADER = (
+    "",
+    "log_prob, ms",
+    "train step, ms",
+    "sample, ms",
+    "sample / log_prob",
+    "TFP's sample / sample",
+    "first log_prob, train step, sample, s",
+)
 LIKELIHOOD_HEADER = ("data", "model", "tfar, nats", "published, nats", "target", "")
 SERVING_HEADER = (
     "operation, batch",
@@ -67,7 +75,7 @@ def speed_rows(result: Result) -> list[list[str]]:
     for name, figures in contestants.items():
         for sampler in [op for op in figures["operations"] if op.startswith("sample")] or ["sample"]:
             rows.append(_speed_row(name, figures, sampler, reference))
-    rows += [[name, *["skipped: " + reason], *[""] * 4] for name, reason in result.figures["skipped"].items()]
+    rows += [[name, *["skipped: " + reason], *[""] * 5] for name, reason in result.figures["skipped"].items()]
     return rows
 
 
@@ -82,7 +90,14 @@ def _speed_row(name: str, figures: dict[str, Any], sampler: str, reference: floa
         milliseconds(sample),
         ratio(sample, log_prob),
         ratio(reference, sample),
+        _first_calls(figures, ("log_prob", "train_step", sampler) if plain else (sampler,)),
     ]
+
+
+def _first_calls(figures: dict[str, Any], operations: Sequence[str]) -> str:
+    """Returns the seconds of the first call of each operation, which include tracing and compilation."""
+    found = [figures["operations"].get(operation) for operation in operations]
+    return ", ".join("-" if values is None else f"{values['first_s']:.3g}" for values in found)
 
 
 def speed_report(result: Result) -> str:

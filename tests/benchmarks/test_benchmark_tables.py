@@ -90,8 +90,8 @@ def test_every_case_has_its_row(folder):
 
 def test_speed_rows_show_ratios_and_who_was_skipped(folder):
     table = tables.tables(folder)["speed"]
-    assert "| tfar | 1 |  | 4 | 4.0 | 110 |" in table
-    assert "| tfar: fixed_point |  |  | 20 | 20.0 | 22.0 |" in table
+    assert "| tfar | 1 |  | 4 | 4.0 | 110 | 0.5, -, 0.5 |" in table
+    assert "| tfar: fixed_point |  |  | 20 | 20.0 | 22.0 | 0.5 |" in table
     assert "| PyTorch | skipped: not installed |" in table
     assert "quick" not in table
 
