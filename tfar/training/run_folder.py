@@ -1,6 +1,7 @@
 """The folder of a training run: one journal that names the epoch to resume from and everything that belongs to it."""
 
 import contextlib
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -190,12 +191,17 @@ class Run:
                 member.restore(None, private.initial_epoch(self.model) or self.first_epoch)
 
     def _save(self, epoch: int, logs: Any) -> None:
-        if self.backup is not None and self._is_due(self.backup, epoch):
+        if self.backup is None or not self._is_due(self.backup, epoch):
+            return
+        if self.is_writer:
             self.backup.save(epoch + 1)
+        else:  # All workers read the variables, as this can be a collective operation; the first one alone keeps them.
+            with tempfile.TemporaryDirectory() as elsewhere:
+                self.model.save_weights(Path(elsewhere) / "unused.weights.h5")
 
     def _commit(self, epoch: int, logs: Any) -> None:
         if self.backup is not None:
-            if not self._is_due(self.backup, epoch):
+            if not (self.is_writer and self._is_due(self.backup, epoch)):
                 return
             self.backup.commit(epoch + 1, {name: member.state() for name, member in self.members.items()})
         if self.is_writer:
@@ -203,7 +209,7 @@ class Run:
                 member.committed()
 
     def _is_due(self, backup: Backup, epoch: int) -> bool:
-        return self.is_writer and (epoch + 1) % backup.every == 0
+        return (epoch + 1) % backup.every == 0
 
 
 def _named(members: Sequence[Resumable]) -> dict[str, Resumable]:
