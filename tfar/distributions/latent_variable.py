@@ -157,7 +157,19 @@ class LatentVariable(Model):
             "Complete given a latent: `dist.decoder.complete(x, observed, conditional_input=z)`."
         )
 
-    def _log_prob(self, value: Any, **kwargs: Any) -> NoReturn:
+    def log_prob(self, value: Any, name: str = "log_prob", **kwargs: Any) -> NoReturn:
+        """Has no closed form, because it is an integral over latents.
+
+        `elbo(x, seed)` is a lower bound of it in expectation, and `importance_log_prob(x, num_samples, seed)` a tighter one.
+
+        Args:
+            value: numbers `[*lead, *event_shape]`.
+            name: not used.
+            **kwargs: not used.
+
+        Raises:
+            NotImplementedError: Always.
+        """
         raise NotImplementedError(
             f"{type(self).__name__} has no closed form of its log_prob. `elbo(x, seed)` is a lower bound of it, and "
             "`importance_log_prob(x, num_samples, seed)` a tighter one."
