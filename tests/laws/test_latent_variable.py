@@ -237,6 +237,12 @@ def test_log_prob_names_the_bounds(binary):
         (lambda d: d.sample(2, method="guess"), ValueError, "`method`"),
         (lambda d: tfar.LatentVariable(d.prior, d.decoder, d.encoder), ValueError, "to have shape"),
         (lambda d: tfar.LatentVariable(d.prior, d.encoder, d.prior), ValueError, "condition of the encoder"),
+        (
+            lambda d: tfar.LatentVariable(d.prior, d.encode(EVENTS[0]), d.decoder),
+            ValueError,
+            "`encoder` without a bound",
+        ),
+        (lambda d: d.kl_divergence(d), NotImplementedError, r"a.importance_log_prob\(x\) - b.importance_log_prob"),
         (lambda d: tfar.LatentVariable(3, d.encoder, d.prior), ValueError, "`prior`.*received int"),
     ],
 )

@@ -13,6 +13,7 @@ from tfar.distributions.arguments import check_head, check_network
 from tfar.distributions.base import without_autograph
 from tfar.distributions.model import Model
 from tfar.heads import Head
+from tfar.heads.base import check_positive_int
 from tfar.heads.tempered import check_temperature
 from tfar.laws import AutoregressiveLaw
 from tfar.networks import AutoregressiveNetwork, FactorizedNetwork, WholePassNetwork
@@ -66,7 +67,7 @@ class Autoregressive(Model):
         head, network = check_head(head), check_network(network)
         if not isinstance(network, AutoregressiveNetwork):
             if event_shape is None:
-                raise ValueError("Expected `event_shape` beside a Keras network; received None.")
+                raise ValueError("Expected `event_shape`, which a Keras network does not define; received None.")
             network = WholePassNetwork(
                 network, tuple(event_shape), head.params_size, order, head.site_shape, conditional_shape
             )
@@ -234,7 +235,11 @@ class Autoregressive(Model):
 
         Returns:
             Samples `[num_samples, *batch, *event_shape]` and the number of passes, int32.
+
+        Raises:
+            ValueError: If `num_samples` is not an int of at least 1.
         """
+        num_samples = check_positive_int("num_samples", num_samples)
         count, condition, lead = self._rows_of_samples(num_samples, conditional_input)
         with private.without_recording():
             values, passes = self._run("sample_fixed_point", [condition], seed=seed, count=count)
@@ -267,9 +272,11 @@ class Autoregressive(Model):
             float32 `[*lead, *event_shape]`, or `[num_samples, *lead, *event_shape]`.
 
         Raises:
-            ValueError: If the order of the model does not allow the pattern; the message explains what to do.
+            ValueError: If `num_samples` is not an int of at least 1, or the order of the model does not allow the
+                pattern; the message explains what to do.
         """
         if num_samples is not None:
+            num_samples = check_positive_int("num_samples", num_samples)
             value = tf.repeat(self._checked_value(value)[None], num_samples, axis=0)
         given = self._flat_rows(value, conditional_input, observed)
         inputs = [given.x, given.observed, given.condition]

@@ -104,8 +104,9 @@ class Copyable(NoClosedForm):
             )
         lead, rank = self._batch_lead(), self._batch_shape().rank
         slices = tuple(slices) if isinstance(slices, tuple) else (slices,)
-        if Ellipsis in slices:
-            at = slices.index(Ellipsis)
+        is_ellipsis = [part is Ellipsis for part in slices]  # `in` would compare tensors.
+        if any(is_ellipsis):
+            at = is_ellipsis.index(True)
             used = sum(part is not None and part is not Ellipsis for part in slices)
             slices = (*slices[:at], *[slice(None)] * (rank - used), *slices[at + 1 :])
         if sum(part is not None for part in slices) > rank:

@@ -180,6 +180,8 @@ def _check_shapes(prior: Any, encoder: Any, decoder: Any) -> None:
     for name, part in (("prior", prior), ("encoder", encoder), ("decoder", decoder)):
         if not isinstance(part, Autoregressive):
             raise ValueError(f"Expected `{name}` to be a tfar.Autoregressive; received {type(part).__name__}.")
+        if part.bound_condition is not None:
+            raise ValueError(f"Expected `{name}` without a bound condition; received one on which `given` was called.")
     event, latent = tuple(decoder.event_shape.as_list()), tuple(prior.event_shape.as_list())
     found = {
         "the condition of the prior": (None, prior.conditional_shape),

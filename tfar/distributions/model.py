@@ -139,6 +139,7 @@ class Model(Shell):
 
         Returns:
             float32 `[*sample_shape, *batch, *event_shape]`. Row i of `sample(n, seed)` depends only on `seed` and i.
+            TensorFlow cannot vectorise the loop over sites twice: map over one axis with `tf.vectorized_map`, not two.
 
         Raises:
             ValueError: If an argument is out of range.
@@ -191,7 +192,7 @@ def _sample_shape(sample_shape: Any) -> Any:
         ValueError: If it contains anything other than non-negative integers.
     """
     static = tf.get_static_value(sample_shape) if tf.is_tensor(sample_shape) else sample_shape
-    if static is None:
+    if static is None and sample_shape.dtype.is_integer:
         return tf.reshape(tf.cast(sample_shape, tf.int32), [-1])
     sizes = np.atleast_1d(
         np.asarray(tf.TensorShape(static).as_list() if isinstance(static, tf.TensorShape) else static)

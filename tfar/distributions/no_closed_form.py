@@ -210,9 +210,10 @@ class NoClosedForm(Described):
 
 def _kl_divergence(a: Any, b: Any, name: str | None = None) -> tf.Tensor:
     """Raises an error that explains how to estimate a KL divergence, which has no closed form."""
+    first, second = (getattr(dist, "_score_name", "log_prob") for dist in (a, b))
     raise NotImplementedError(
         f"KL({type(a).__name__} || {type(b).__name__}) has no closed form. Estimate it by samples: x = a.sample(n), then "
-        "tf.reduce_mean(a.log_prob(x) - b.log_prob(x))."
+        f"tf.reduce_mean(a.{first}(x) - b.{second}(x))."
     )
 
 

@@ -56,7 +56,7 @@ class AutoregressiveLaw(Members):
         members = self.members_given(observed)
         if observed is not None and self.num_members > 1 and members.shared_order is None:
             raise ValueError(
-                "Expected members of one order, as those of different orders share no past of a site; received an ensemble of "
+                "Expected members of one order, as different orders condition a site on different sites; received an ensemble of "
                 f"{self.num_members}. Choose one order with `with_order`, or take the sum over sites by `log_prob(observed=...)`."
             )
         x, valid = self._clean(x, conditional_input, observed)
