@@ -127,6 +127,16 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
 
     # In parallel -----------------------------------------------------------------------------------------------------
 
+    @private.message_first
+    def __call__(self, x: Any, conditional_input: Any = None, *args: Any, **kwargs: Any) -> tf.Tensor:
+        """Checks that the inputs are those of `call`, and calls it."""
+        if not tf.TensorShape(x.shape[1:]).is_compatible_with(self.event_shape):
+            shape = ", ".join(["B", *("T" if size is None else str(size) for size in self.event_shape)])
+            raise ValueError(f"Expected `x` of shape [{shape}]; received {list(x.shape)}.")
+        if conditional_input is None and self.conditional_shape is not None:
+            raise ValueError(f"Expected a `conditional_input` of shape {self.conditional_shape} a row; received None.")
+        return super().__call__(x, conditional_input, *args, **kwargs)
+
     @abc.abstractmethod
     def call(
         self, x: Any, conditional_input: Any = None, member: Any = 0, order: Any = None, training: Any = None
