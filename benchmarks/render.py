@@ -49,9 +49,9 @@ TFP = "TFP"
 BUSY = 0.03
 
 
-def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Returns a table. The first column is aligned to the left, the others to the right."""
-    lines = [header, [":--"] + ["--:"] * (len(header) - 1), *rows]
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> str:
+    """Returns a table. The first `left` columns are aligned to the left, the others to the right."""
+    lines = [header, [":--"] * left + ["--:"] * (len(header) - left), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 

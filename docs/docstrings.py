@@ -31,6 +31,7 @@ SPECIAL = re.compile(r"([*|\\]|(?<=\w)_(?=[\s\"')\]}>/:.,;!?-]|$))")
 # Public classes, and the target of each name that a code span may hold: full names, and short names of classes.
 PUBLIC: set[type] = set()
 NAMES: dict[str, str] = {}
+ATTRIBUTES: dict[str, list[str]] = {}
 
 
 def connect(app: Any) -> None:
@@ -43,6 +44,7 @@ def connect(app: Any) -> None:
             NAMES.setdefault(path.rpartition(".")[2], target)
             NAMES.update({f"{target}.{member}": f"{target}.{member}" for member in vars(thing) if member[0] != "_"})
     app.connect("autodoc-process-docstring", process_docstring, priority=100)
+    app.connect("autodoc-process-docstring", restore_attribute, priority=900)
     app.connect("autodoc-process-signature", process_signature)
     app.connect("autodoc-process-bases", process_bases)
     app.connect("autodoc-skip-member", skip_member)
@@ -88,7 +90,12 @@ def process_docstring(app: Any, what: str, name: str, obj: Any, options: Any, li
     """Rewrites the lines of a docstring in place."""
     lines[:] = _literal_blocks([_inline(line, name) for line in _joined(list(_tables(lines)))])
     if what in ("attribute", "data", "property"):
-        lines.insert(0, "")  # napoleon would take the first line up to a colon for a type
+        ATTRIBUTES[name] = list(lines)
+
+
+def restore_attribute(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Undoes what napoleon does to attributes: it takes the first line up to a colon for a type."""
+    lines[:] = ATTRIBUTES.pop(name, lines)
 
 
 def _tables(lines: list[str]) -> Iterator[str]:
