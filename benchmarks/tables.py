@@ -110,17 +110,22 @@ def check_markers(text: str, rendered: dict[str, str]) -> None:
             )
 
 
-def check(readme: pathlib.Path = README, folder: pathlib.Path = results.FOLDER) -> str:
-    """Returns the diff between the pages and the result files, which is empty if there is none."""
-    text = readme.read_text()
-    expected = fill(text, tables(folder))
-    lines = (text.splitlines(keepends=True), expected.splitlines(keepends=True))
-    return "".join(difflib.unified_diff(*lines, readme.name, f"{readme.name} from the results"))
+def check(page: pathlib.Path = README, folder: pathlib.Path = results.FOLDER) -> str:
+    """Returns the diff between a page and the result files, which is empty if there is none."""
+    lines = (page.read_text().splitlines(keepends=True), _filled(page, folder).splitlines(keepends=True))
+    return "".join(difflib.unified_diff(*lines, page.name, f"{page.name} from the results"))
 
 
-def write(readme: pathlib.Path = README, folder: pathlib.Path = results.FOLDER) -> None:
-    """Writes the tables to the pages."""
-    readme.write_text(fill(readme.read_text(), tables(folder)))
+def write(page: pathlib.Path = README, folder: pathlib.Path = results.FOLDER) -> None:
+    """Writes the tables to a page."""
+    page.write_text(_filled(page, folder))
+
+
+def _filled(page: pathlib.Path, folder: pathlib.Path) -> str:
+    try:
+        return fill(page.read_text(), tables(folder))
+    except ValueError as error:
+        raise ValueError(f"{page.name}: {error}") from error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
