@@ -117,7 +117,7 @@ def models_table(folder: pathlib.Path = results.FOLDER) -> str:
     site, rows = documentation_url(), []
     for model in MODELS:
         papers = ", ".join(f"[{citation}]({address})" for citation, address in model.papers)
-        data, _, nll = _likelihood(model, folder)
+        data, _, nll = likelihood(model, folder)
         link = f"[{model.name}]({site}/models/{model.page}.html)"
         rows.append([link, papers, data, nll, _per_event(_speed(model, folder), "sample")])
     return render.markdown_table(MODELS_HEADER, rows, left=3)
@@ -125,7 +125,7 @@ def models_table(folder: pathlib.Path = results.FOLDER) -> str:
 
 def choice_table(folder: pathlib.Path = results.FOLDER) -> str:
     """Returns the likelihood of the case that stands for each model."""
-    rows = [[f"[{model.name}](models/{model.page}.md)", *_likelihood(model, folder)] for model in MODELS]
+    rows = [[f"[{model.name}](models/{model.page}.md)", *likelihood(model, folder)] for model in MODELS]
     return render.markdown_table(CHOICE_HEADER, rows, left=3)
 
 
@@ -160,7 +160,7 @@ def _of_cases(table: Callable[..., str], kind: str, cases: Sequence[Any], folder
     return table(cases, [results.find(kind, case.name, folder) for case in cases])
 
 
-def _likelihood(model: Model, folder: pathlib.Path) -> list[str]:
+def likelihood(model: Model, folder: pathlib.Path) -> list[str]:
     """Returns data, network and negative log-likelihood of the case that stands for the model."""
     (case,) = [c for name in model_names() for c in load_cases(name).likelihood if c.name == model.likelihood]
     result = results.find("likelihood", case.name, folder)
@@ -189,5 +189,5 @@ def _per_event(result: Result | None, operation: str) -> str:
     """Returns the median time of an operation, divided by the number of events of the batch."""
     if result is None:
         return NOT_MEASURED
-    median = result.figures["contestants"]["tfar"]["operations"][operation]["median_ms"]
-    return render.milliseconds(median / result.settings["batch_size"])
+    found = result.figures["contestants"]["tfar"]["operations"].get(operation)
+    return NOT_MEASURED if found is None else render.milliseconds(found["median_ms"] / result.settings["batch_size"])

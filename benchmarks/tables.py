@@ -40,7 +40,7 @@ HEADINGS = {
     "memory-of-images": "## Memory of a training step",
     "serving": "## Serving",
     **{f"likelihood-of-{model.slug}": "## Likelihood" for model in overview.MODELS},
-    **{f"speed-of-{model.slug}": "## Cost" for model in overview.MODELS},
+    **{f"speed-of-{model.slug}": "## Cost" for model in overview.MODELS if model.speed},
 }
 OPENING = re.compile(r"<!-- table:(.*?) -->")
 BLOCK = re.compile(r"(<!-- table:([\w-]+) -->\n).*?(<!-- /table -->)", re.DOTALL)
