@@ -13,8 +13,9 @@ HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parent
 sys.path[:0] = [str(HERE), str(ROOT)]
 
-import docstrings
-import tfar
+import docstrings  # noqa: E402
+
+import tfar  # noqa: E402
 
 SETUP = configparser.ConfigParser()
 SETUP.read(ROOT / "setup.cfg", encoding="utf-8")

@@ -1,6 +1,7 @@
 """Turns the docstrings of tfar, which are plain text with Markdown's code spans, into the reStructuredText of Sphinx.
 
-Names of public objects in code spans become links, other code spans become literals, and indented equations become literal blocks.
+Names of public objects in code spans become links, other code spans become literals, and indented equations become
+literal blocks.
 """
 
 import importlib
@@ -42,7 +43,8 @@ def connect(app: Any) -> None:
         if inspect.isclass(thing):
             PUBLIC.add(thing)
             NAMES.setdefault(path.rpartition(".")[2], target)
-            NAMES.update({f"{target}.{member}": f"{target}.{member}" for member in vars(thing) if member[0] != "_"})
+            methods = [name for name, member in vars(thing).items() if name[0] != "_" and inspect.isfunction(member)]
+            NAMES.update({f"{target}.{name}": f"{target}.{name}" for name in methods if vars(thing)[name].__doc__})
     app.connect("autodoc-process-docstring", process_docstring, priority=100)
     app.connect("autodoc-process-docstring", restore_attribute, priority=900)
     app.connect("autodoc-process-signature", process_signature)
@@ -140,7 +142,8 @@ def _inline(line: str, owner: str) -> str:
 
 
 def _span(text: str, owner: str) -> str:
-    target = NAMES.get(text)
+    """Returns a link, if the text names a public object or a method of the same class, or else a literal."""
+    target = NAMES.get(text) or NAMES.get(f"{owner}.{text}") or NAMES.get(f"{owner.rpartition('.')[0]}.{text}")
     if target is None or target == owner:
         return f"``{text}``"
     return f":py:obj:`{text} <{target}>`"
