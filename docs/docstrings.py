@@ -64,7 +64,9 @@ def _public_objects() -> Iterator[tuple[str, object]]:
 def process_signature(
     app: Any, what: str, name: str, obj: Any, options: Any, signature: str, result: str
 ) -> tuple[str, str] | None:
-    """Returns the arguments of `__init__`, where Sphinx would show those of a `__new__` that only notes them."""
+    """Returns the arguments of `__init__` in place of those of a `__new__` that only notes them, and none of Keras's own."""
+    if what == "class" and str(getattr(obj.__init__, "__module__", "")).startswith("keras."):
+        return "()", ""
     if what != "class" or signature != "(*args, **kwargs)" or obj.__init__ is object.__init__:
         return None
     _, *parameters = inspect.signature(obj.__init__).parameters.values()
