@@ -1,8 +1,9 @@
 """Benchmark of the speed: `python -m benchmarks.speed made [--quick] [--case NAME] [--peers-only] [--json FOLDER]`.
 
 All libraries run in this process in turns, with two threads of the batch scheduling class. The medians are compared. The times
-of first calls, which include tracing and compilation (an eager call, or the step of `fit`), and the peak memory are reported too. A full run takes minutes and
-writes one result file for each case. `--quick` runs one small case and writes a result only with `--json`.
+of first calls, which include tracing and compilation (an eager call, or the step of `fit`), and the peak memory are reported
+too. A full run takes minutes and writes one result file for each case. `--quick` runs one small case and writes a result only
+with `--json`.
 """
 
 from __future__ import annotations

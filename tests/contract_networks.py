@@ -20,7 +20,7 @@ class GroupsNetwork(AutoregressiveNetwork):
 
     def __init__(self, step_of_site, conditional_size=0, **kwargs):
         super().__init__((len(step_of_site),), conditional_shape=(conditional_size,) if conditional_size else None)
-        self.step_of_site = schedule.check_schedule([step_of_site], self.num_sites)
+        self.step_of_site = [step_of_site]
 
     @property
     def params_size(self):

@@ -23,6 +23,7 @@ ALLOWED = {
     "files": set(),
     "forks": set(),
     "model_files": set(),
+    "optional": set(),
     "exports": {"model_files"},
     "version": set(),
     "heads": {"random", "layers"},
@@ -31,8 +32,8 @@ ALLOWED = {
     "private": set(),
     "laws": LAWS,
     "distributions": DENSITIES,
-    **{top: DENSITIES | {"files", "forks", "model_files", "exports", "version"} for top in TOPS},
-    "cli": DENSITIES | TOPS | {"files", "model_files", "exports", "version"},
+    **{top: DENSITIES | {"files", "forks", "model_files", "optional", "exports", "version"} for top in TOPS},
+    "cli": DENSITIES | TOPS | {"files", "model_files", "optional", "exports", "version"},
 }
 
 

@@ -1,4 +1,4 @@
-"""The private interfaces of TensorFlow that tfar uses do what it relies on."""
+"""The private interfaces of TensorFlow and Keras that tfar uses do what it relies on."""
 
 import keras
 import numpy as np
@@ -47,3 +47,28 @@ def test_layers_of_finds_layers_in_lists_and_inside_layers():
     outer = Outer()
     assert private.layers_of(outer, recursive=False) == outer.parts
     assert inner in private.layers_of(outer)
+
+
+def test_keras_writes_to_a_named_buffer(tmp_path):
+    """What `private.saved_bytes` relies on: the bytes are those of a file that Keras writes itself."""
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    for ending, save in ((".weights.h5", model.save_weights), (".keras", model.save)):
+        content = private.saved_bytes(save, ending)
+        path = tmp_path / f"a{ending}"
+        path.write_bytes(content)
+        kernel = np.asarray(model.layers[0].kernel)
+        model.layers[0].kernel.assign(kernel + 1.0)
+        model.load_weights(path)
+        np.testing.assert_array_equal(model.layers[0].kernel, kernel)
+
+
+def test_keras_begins_where_a_callback_says():
+    """What `private.set_initial_epoch` relies on, with a model that is Keras's alone."""
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile(loss="mse")
+    begin = keras.callbacks.LambdaCallback(on_train_begin=lambda logs: private.set_initial_epoch(model, 2))
+    assert private.initial_epoch(model) == 0
+    assert model.fit(np.zeros([2, 2]), np.zeros([2, 1]), epochs=4, verbose=0, callbacks=[begin]).epoch == [2, 3]
+    assert private.initial_epoch(model) == 2
+    private.set_initial_epoch(model, 0)
+    assert model.fit(np.zeros([2, 2]), np.zeros([2, 1]), epochs=1, verbose=0).epoch == [0]

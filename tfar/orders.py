@@ -77,13 +77,13 @@ def resolve(order: Order, num_sites: int, seed: int = 0) -> NDArray[np.int32]:
         >>> resolve("reverse", 3)
         array([2, 1, 0], dtype=int32)
     """
-    if isinstance(order, str):
-        if order not in NAMES:
-            raise ValueError(f"Expected `order` to be one of {NAMES} or a permutation; received {order!r}.")
-        return (
-            {"natural": natural, "reverse": reverse}[order](num_sites) if order != "random" else random(num_sites, seed)
-        )
-    return check(order, num_sites)
+    if not isinstance(order, str):
+        return check(order, num_sites)
+    if order not in NAMES:
+        raise ValueError(f"Expected `order` to be one of {NAMES} or a permutation; received {order!r}.")
+    if order == "random":
+        return random(num_sites, seed)
+    return natural(num_sites) if order == "natural" else reverse(num_sites)
 
 
 def check(order: ArrayLike, num_sites: int) -> NDArray[np.int32]:

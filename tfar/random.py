@@ -282,13 +282,9 @@ def _words(seeds: tf.Tensor, size: int | tf.Tensor, word: tf.Tensor) -> tf.Tenso
 
 def _word(stream: Stream, part: int = 0) -> tf.Tensor:
     """The second word of the counter, a uint32 scalar."""
-    return tf.constant(Stream(stream) * _NUM_PARTS + _checked_part(part), tf.uint32)
-
-
-def _checked_part(part: int) -> int:
     if not 0 <= part < _NUM_PARTS:
         raise ValueError(f"Expected a part of a stream in [0, {_NUM_PARTS}); received {part!r}.")
-    return int(part)
+    return tf.constant(Stream(stream) * _NUM_PARTS + int(part), tf.uint32)
 
 
 def numpy_generator(seed: int, stream: Stream, part: int = 0) -> np.random.Generator:

@@ -227,12 +227,12 @@ def test_bad_rows_that_stay_finite_or_spread_are_found(fault: str) -> None:
     def wrong(valid: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
         return values if fault == "finite" else tf.where(tf.reduce_all(valid), values, tf.constant(float("nan")))
 
-    with mock.patch.object(autoregressive, "_nan_unless", wrong), pytest.raises(AssertionError):
+    with mock.patch.object(autoregressive, "nan_unless", wrong), pytest.raises(AssertionError):
         test_shell.test_bad_rows_are_nan_alone_in_a_graph(stub(), jit_compile=False)
 
 
 def test_bad_values_without_an_error_are_found() -> None:
-    unchecked = mock.patch("tfar.distributions.autoregressive.refuse_bad_rows", lambda *args, **kwargs: None)
+    unchecked = mock.patch("tfar.distributions.base.refuse_bad_rows", lambda *args, **kwargs: None)
     with unchecked, pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
         test_shell.test_bad_values_are_errors_eagerly(stub())
 

@@ -1,5 +1,6 @@
 """What TensorFlow and TFP expect of a distribution: tapes, wrappers, vectorised maps, errors that say what to do."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -39,6 +40,27 @@ def test_eager_tapes_see_log_prob_and_leave_draws_alone(name: str) -> None:
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
     np.testing.assert_array_equal(x, dist.sample(3, seed=1))
+
+
+def test_draws_are_constants_to_a_tape() -> None:
+    """Draws of continuous values are smooth functions of the weights, which would add to the gradient of REINFORCE."""
+    dist = spread(mixture(), 0.3)
+    latent = tfar.Factorized([1], tfar.heads.NormalMixture(1))
+    network = keras.Sequential([keras.Input([2]), keras.layers.Dense(3)])
+    encoder = tfar.Factorized([1], tfar.heads.NormalMixture(1), network=network, conditional_shape=[2])
+    decoder = tfar.MADE([2], [4], head=tfar.heads.NormalMixture(2), conditional_shape=[1])
+    model = tfar.LatentVariable(latent, encoder, decoder, jit_compile=False)
+    x = np.zeros([2, *dist.event_shape], np.float32)
+    draws = (
+        lambda: dist.sample(3, seed=1),
+        lambda: dist.sample_fixed_point(3, seed=1)[0],
+        lambda: dist.complete(x, np.zeros(x.shape, bool), seed=1),
+        lambda: model.sample(3, seed=1),
+    )
+    for draw in draws:
+        with tf.GradientTape() as tape:
+            drawn = tf.reduce_sum(draw())
+        assert not any(tf.is_tensor(g) for g in tape.gradient(drawn, [*dist.variables, *model.variables]))
 
 
 # Wrappers -------------------------------------------------------------------------------------------------------------
@@ -113,6 +135,19 @@ def test_kl_divergence_says_how_to_estimate_it() -> None:
 def test_sample_shapes_that_are_no_whole_numbers_are_refused(shape) -> None:
     with pytest.raises(ValueError, match="Expected `sample_shape` to be whole numbers"):
         binary().sample(shape, seed=1)
+
+
+def test_sample_shapes_of_a_graph_that_are_no_whole_numbers_are_refused() -> None:
+    with pytest.raises(ValueError, match="Expected `sample_shape` to be whole numbers"):
+        tf.function(lambda n: binary().sample(n, seed=1))(tf.constant(2.5))
+
+
+@pytest.mark.parametrize("count", [2.5, -1, 0, "two", True], ids=str)
+def test_numbers_of_samples_that_are_no_whole_numbers_are_refused(count) -> None:
+    with pytest.raises(ValueError, match="Expected `num_samples` to be an int"):
+        binary().sample_fixed_point(count, seed=1)
+    with pytest.raises(ValueError, match="Expected `num_samples` to be an int"):
+        binary().complete(EVENTS[:2], [1, 0, 0, 0], count, seed=1)
 
 
 def test_a_class_given_for_a_head_gets_a_hint() -> None:

@@ -57,6 +57,22 @@ def test_site_log_probs_sum_to_log_prob(name, dists):
     np.testing.assert_allclose(tf.reduce_sum(shares, -1), dist.log_prob(EVENTS), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("name", ["shared-natural", "shared-permuted"])
+def test_shares_of_an_observed_prefix_are_conditionals_of_the_mixture(name, dists):
+    dist, order = dists[name], dists[name].network.orders[0]
+    observed = np.isin(np.arange(5), order[:3])
+    log_probs = np.stack([member_site_log_probs(dist, EVENTS, k) for k in range(dist.num_members)])[..., order]
+    prefixes = special.logsumexp(np.cumsum(log_probs, axis=-1), axis=0) - np.log(dist.num_members)
+    expected = np.zeros([32, 5])
+    expected[:, order[:3]] = np.diff(prefixes, axis=-1, prepend=0.0)[:, :3]
+    np.testing.assert_allclose(dist.site_log_probs(EVENTS, observed=observed), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_members_of_different_orders_have_no_shares_of_a_part(dists):
+    with pytest.raises(ValueError, match="Expected members of one order"):
+        dists["agnostic"].site_log_probs(EVENTS, observed=np.array([1, 0, 0, 1, 1], bool))
+
+
 @pytest.mark.parametrize("name", ["one", "one-random-order", "shared-natural", "shared-permuted", "agnostic-degrees"])
 def test_site_log_probs_are_conditionals_where_the_order_is_shared(name, dists):
     dist = dists[name]

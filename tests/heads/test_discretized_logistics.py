@@ -9,6 +9,7 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from scipy import stats
 
+import tfar
 from tests.reference import logistics
 from tfar.heads import DiscretizedLogisticMixture
 
@@ -206,3 +207,16 @@ def test_what_is_wrong_is_refused():
         head.probs(random_params(head, 2))
     with pytest.raises(ValueError, match=f"end with {head.params_size}"):
         head.log_prob(random_params(make(3), 2), np.zeros((2, 3)))
+
+
+def test_components_of_a_site_without_inputs_get_different_gradients():
+    """Components that start equal would stay equal there, so that the first site would have one component for ever."""
+    dist = tfar.MADE([2, 1], [4], head=make(num_components=3, high=7, num_channels=1), jit_compile=False)
+    rows = np.array([[0, 1], [7, 6], [3, 3], [0, 7]], np.float32)[..., None]
+    with tf.GradientTape() as tape:
+        loss = -tf.reduce_mean(dist.log_prob(rows))
+    bias = dist.network.output_layer.bias.value
+    of_first_site = tf.reshape(tape.gradient(loss, bias), [2, 3, 3])[0].numpy()
+    for name, column in zip(("logit", "location", "scale"), of_first_site.T, strict=True):
+        gaps = np.abs(np.subtract.outer(column, column)[np.triu_indices(3, k=1)])
+        assert gaps.min() > 1e-3, f"{name}: {column}"

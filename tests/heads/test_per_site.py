@@ -87,7 +87,7 @@ def test_each_head_adapts_to_its_sites():
 
 
 def test_a_site_is_needed():
-    with pytest.raises(ValueError, match="Expected `site`, as the heads of the sites differ"):
+    with pytest.raises(ValueError, match="Expected `site`, because the heads of the"):
         make().log_prob(tf.zeros([1, 5, 6]), tf.zeros([1, 5]))
 
 

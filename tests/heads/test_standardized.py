@@ -55,7 +55,7 @@ def test_one_unit_for_all_needs_no_site():
     head = heads.Standardized(heads.NormalMixture(1), loc=10.0, scale=2.0)
     params = np.float32([[0.0, 0.0, 0.5413]])
     np.testing.assert_allclose(head.log_prob(params, [10.0]), [-0.9189 - np.log(2.0)], atol=1e-3)
-    with pytest.raises(ValueError, match="Expected `site`, as the units of the 3 sites differ"):
+    with pytest.raises(ValueError, match="Expected `site`, because the units of the 3 sites differ"):
         make().log_prob(tf.zeros([1, 3, 6]), tf.zeros([1, 3]))
 
 

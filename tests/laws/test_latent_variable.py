@@ -3,6 +3,7 @@
 import copy
 import pickle
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -236,6 +237,12 @@ def test_log_prob_names_the_bounds(binary):
         (lambda d: d.sample(2, method="guess"), ValueError, "`method`"),
         (lambda d: tfar.LatentVariable(d.prior, d.decoder, d.encoder), ValueError, "to have shape"),
         (lambda d: tfar.LatentVariable(d.prior, d.encoder, d.prior), ValueError, "condition of the encoder"),
+        (
+            lambda d: tfar.LatentVariable(d.prior, d.encode(EVENTS[0]), d.decoder),
+            ValueError,
+            "`encoder` without a bound",
+        ),
+        (lambda d: d.kl_divergence(d), NotImplementedError, r"a.importance_log_prob\(x\) - b.importance_log_prob"),
         (lambda d: tfar.LatentVariable(3, d.encoder, d.prior), ValueError, "`prior`.*received int"),
     ],
 )
@@ -281,6 +288,20 @@ def test_fit_raises_the_bound_and_the_file_brings_it_back(make, tmp_path):
     np.testing.assert_allclose(loaded.elbo(x, seed=1), after, rtol=1e-5)
     loss = dist.training_loss(x, seed=1, step=4)
     np.testing.assert_allclose(loaded.training_loss(x, seed=1, step=4), loss, rtol=1e-5)
+
+
+def test_fit_sets_the_units_of_the_decoder_from_all_rows():
+    prior = tfar.Factorized([1], tfar.heads.NormalMixture(1), trainable=False)
+    encoder_network = keras.Sequential([keras.Input([2]), keras.layers.Dense(3)])
+    encoder = tfar.Factorized([1], tfar.heads.NormalMixture(1), network=encoder_network, conditional_shape=[2])
+    dist = tfar.LatentVariable(prior, encoder, tfar.RNADE([2], 3, conditional_shape=[1]), jit_compile=False)
+    assert dist.awaits_data and dist.initializes_with_all_rows
+    x = np.random.default_rng(0).normal(100.0, 3.0, [48, 2]).astype(np.float32)
+    model = tfar.training.DensityModel(dist)
+    model.compile("sgd", jit_compile=False)
+    model.fit(x, batch_size=16, verbose=0)
+    np.testing.assert_allclose(dist.head.units.loc, x.mean(axis=0, dtype=np.float64), rtol=1e-6)
+    assert not dist.awaits_data
 
 
 def test_fit_names_the_row_that_is_outside_the_support(gaussian):

@@ -101,13 +101,13 @@ def test_adapting_again_forgets_what_was_before():
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (np.zeros([0, 3]), "Expected data to adapt to; received none"),
+        (np.zeros([0, 3]), "Expected at least one row of data; received none"),
         (np.zeros([4, 2]), r"Expected data of shape \[..., \[3\]\]; received \[4, 2\]"),
         (np.array([[0.0, np.nan, 1.0]]), "finite"),
         (np.array([[0.0, np.inf, 1.0]]), "finite"),
         (np.array([[0.0, 1e39, 1.0]]), "finite in float32"),
         (np.array([[0.0, 1.0, 1.7e9], [1.0, 0.0, 1.7e9 + 50.0]]), "scale 25 at location 1700000025"),
-        (tf.data.Dataset.from_tensors(tf.zeros([4, 3])).repeat(), "Expected data that end"),
+        (tf.data.Dataset.from_tensors(tf.zeros([4, 3])).repeat(), "Expected a finite data set"),
         (np.array([[0.0, 0.0, 0.0], [1e-60, 1.0, 1.0]]), "positive and finite in float32"),
         (np.array([[0.0, 0.0, 0.0], [1e-39, 1.0, 1.0]]), "positive and finite in float32"),  # a subnormal scale
     ],

@@ -6,7 +6,6 @@ import tensorflow as tf
 import tfar
 from tests.contract_networks import GroupsNetwork, SequenceNetwork, VideoNetwork
 from tests.registry import randomize
-from tfar.networks import schedule
 
 
 def distribution(network, length=None):
@@ -105,8 +104,18 @@ def test_steps_that_differ_from_the_pass_are_found(network, length, message):
         tfar.testing.check_steps(distribution(network(), length))
 
 
-def test_a_schedule_with_a_gap_or_members_of_different_groups_is_refused():
-    with pytest.raises(ValueError, match="without a gap"):
-        schedule.check_schedule([[0, 2, 2]], 3)
-    with pytest.raises(ValueError, match="same sizes for every member"):
-        schedule.check_schedule([[0, 1, 1], [0, 0, 1]], 3)
+@pytest.mark.parametrize(
+    ("steps", "message"),
+    [
+        ([[0, 2, 2]], "without a gap"),
+        ([[1, 2, 3]], "from 0"),
+        ([[-1, 0, 1]], "from 0"),
+        ([[0, 1, 1], [0, 0, 1]], "same sizes for every member"),
+        ([[0, 1]], r"shape \[members, 3\]"),
+        ([[0.0, 1.0, 2.0]], "to be integers"),
+    ],
+)
+def test_a_network_refuses_a_schedule_that_is_none(steps, message):
+    network = GroupsNetwork([0, 1, 2])
+    with pytest.raises(ValueError, match=message):
+        network.step_of_site = steps

@@ -141,7 +141,7 @@ def test_initial_kernels_follow_the_seed():
     [
         ({"kernel_sizes": [3, 3]}, r"image of at least 5 x 5 pixels for kernels of sizes .*; received .*\(4, 5\)"),
         ({"kernel_sizes": [2]}, "Expected a kernel size for each of 2 `filters`; received 1"),
-        ({"kernel_sizes": [2, (2, 2, 2)]}, "Expected `kernel_sizes` to hold ints or pairs"),
+        ({"kernel_sizes": [2, (2, 2, 2)]}, r"Expected `kernel_sizes` to be an int or two; received \(2, 2, 2\)"),
         ({"kernel_sizes": [2, 0]}, "Expected `kernel_sizes` to be ints of at least 1"),
         ({"filters": []}, "Expected `filters` to hold at least one int"),
         ({"event_shape": [20]}, r"Expected `event_shape` to be \[H, W\] or \[H, W, C\]; received \(20,\)"),

@@ -1,6 +1,5 @@
 """Plots of images: sizes, content, errors, and matplotlib's global state."""
 
-import builtins
 import sys
 from pathlib import Path
 from typing import Any
@@ -120,14 +119,7 @@ def test_pyplot_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_missing_matplotlib_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def without(name: str, *args: Any, **kwargs: Any) -> Any:
-        if name.startswith("matplotlib"):
-            raise ImportError("No module named 'matplotlib'")
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r'pip install "tfar\[plots\]"'):
         plots.image_grid(BITS)
 

@@ -275,8 +275,8 @@ def test_warm_up_records_are_read_as_they_were_written(version):
 FAULTS = {
     "complete": lambda law: lambda seeds, x, observed, condition=None: law.sample(seeds, condition),
     "sample": lambda law: lambda seeds, condition=None, *rest: law.sample(seeds + 1, condition, *rest),
-    "observed_log_prob": lambda law: lambda x, observed, condition=None: law.log_prob(x, condition),
-    "log_prob": lambda law: lambda x, condition=None: law.log_prob(x, condition) + 0.01,
+    "observed_log_prob": lambda law: lambda x, condition=None, observed=None: law.log_prob(x, condition),
+    "log_prob": lambda law: lambda *given: law.log_prob(*given) + 0.01,
     "site_log_probs": lambda law: lambda x, condition=None: tf.reverse(law.site_log_probs(x, condition), [1]),
     "sample_from_noise": lambda law: lambda noise, condition=None, *rest: law.sample_from_noise(1.0 - noise, condition),
 }
@@ -287,10 +287,10 @@ def test_a_signature_that_differs_from_the_distribution_is_not_exported(name, tm
     """The export equals its own signature; what is wrong is the signature."""
     dist = randomize(tfar.MADE([6], [8], jit_compile=False))
     right, wrong = copy.copy(dist.law), copy.copy(dist.law)
-    setattr(wrong, name, FAULTS[name](right))
+    setattr(wrong, name.removeprefix("observed_"), FAULTS[name](right))
 
     def signatures(law, dist):
-        shell = types.SimpleNamespace(law=wrong, head=dist.head, event_shape=dist.event_shape)
+        shell = types.SimpleNamespace(law=wrong, head=dist.head, event_shape=dist.event_shape, num_sites=6)
         return autoregressive_signatures.autoregressive_signatures(
             types.SimpleNamespace(**vars(shell), conditional_shape=None, copy=dist.copy)
         )

@@ -35,6 +35,7 @@ def test_dicts_keep_rows_together():
     [
         ({"value": ROWS, "sample_weight": ROWS[:3]}, 2, r"one length .* \[3, 10\]"),
         (ROWS[:0], 2, r"\[0\]"),
+        (np.float32(1.0), 2, r"\[0\]"),
         (ROWS, 0, "`batch_size` to be an int of at least 1; received 0"),
     ],
 )

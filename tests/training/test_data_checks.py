@@ -205,3 +205,22 @@ def test_rnade_standardises_by_itself():
     history = model.fit(x, epochs=20, verbose=0).history
     truth = 0.5 * np.log(2 * np.pi * np.e) * 2 + np.log(2e4 * 1e-3)
     assert abs(history["loss"][-1] - truth) < 0.3
+
+
+def test_values_that_float32_cannot_tell_apart_are_refused():
+    """Unix times with a deviation of 50 s, where float32 numbers are 128 s apart."""
+    noise = np.random.default_rng(0).normal(size=[300, 2])
+    model, x = make(tfar.MADE([2], [4], head=tfar.heads.NormalMixture(2))), noise * [1.0, 50.0] + [0.0, 1.7e9]
+    before = weights(model)
+    for times in (x, {"value": x}, np.round(x).astype(np.int64)):
+        with pytest.raises(
+            ValueError, match=r"entry \[1\] .* at mean 1[67]\d{8}\.?\d*, where float32 numbers are 128 apart"
+        ):
+            model.fit(times, verbose=0)
+    np.testing.assert_array_equal(before[0], weights(model)[0])
+
+
+@pytest.mark.parametrize("column", [1.7e9 + 0.3 * np.ones(64), np.arange(64) + 2.0**24 - 64, 0.1 * np.arange(64) + 1e3])
+def test_constant_and_representable_values_are_trained_on(column):
+    model = make(tfar.MADE([1], [4], head=tfar.heads.NormalMixture(2)), optimizer=keras.optimizers.SGD(0.0))
+    model.fit(column[:, None], verbose=0)

@@ -4,31 +4,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 import tfar
-from tests.parameters import few_by_default
-from tfar.training import Batches, DensityModel
-
-
-def make(num_masks=1, optimizer="sgd", seed=1, dist=None, **compile_arguments):
-    if dist is None:
-        dist = tfar.MADE([6], [8], num_masks=num_masks, num_eval_masks=2, order="random", jit_compile=False)
-    model = DensityModel(dist, seed=seed)
-    model.compile(optimizer, **{"jit_compile": False, **compile_arguments})
-    return model
-
-
-def weights(model):
-    return [np.asarray(v) for v in model.dist.variables]
-
-
-def assert_weights(left, right, atol=1e-6):
-    for a, b in zip(weights(left), weights(right), strict=True):
-        np.testing.assert_allclose(a, b, atol=atol)
-
-
-FIT = {"epochs": 2, "batch_size": 16, "verbose": 0}
+from tests.training.models import FIT, assert_weights, make, weights
+from tfar.training import DensityModel
 
 
 def test_fit_lowers_the_loss_and_reports(rows):
@@ -93,35 +72,6 @@ def test_evaluation_by_the_objective(rows, monkeypatch):
     assert many.evaluate(rows, batch_size=70, verbose=0, return_dict=True)["nll"] == pytest.approx(exact, rel=0.05)
 
 
-def forms(rows, w):
-    """The same batches of 16 in every form of the data."""
-    dataset = tf.data.Dataset.from_tensor_slices
-    return {
-        "array": (rows, {"sample_weight": w}),
-        "list": (rows.tolist(), {"sample_weight": w.tolist()}),
-        "dict": ({"value": rows, "sample_weight": w}, {}),
-        "dict-and-weight": ({"value": rows, "conditional_input": None}, {"sample_weight": w}),
-        "tuples": (dataset((rows, w)).map(lambda x, w: (x, None, w)).batch(16), {}),
-        "dataset-of-dicts": (dataset({"value": rows, "sample_weight": w}).batch(16), {}),
-        "batches": (Batches({"value": rows, "sample_weight": w}, 16, shuffle=False), {}),
-    }
-
-
-@pytest.mark.parametrize("form", list(forms(np.zeros((1, 1)), np.zeros(1))))
-def test_every_form_of_the_data_gives_the_same_update(form, rows):
-    w = (np.arange(64) % 3).astype(np.float32)
-    reference = make()
-    data = tf.data.Dataset.from_tensor_slices((rows[:64], w)).map(lambda x, w: (x, None, w)).batch(16)
-    before = weights(reference)
-    reference.fit(data, epochs=1, verbose=0)
-    assert np.abs(weights(reference)[0] - before[0]).max() > 1e-4
-    model, (x, kwargs) = make(), forms(rows[:64], w)[form]
-    if not isinstance(x, tf.data.Dataset | Batches):
-        kwargs["batch_size"] = 16
-    model.fit(x, epochs=1, verbose=0, shuffle=False, **kwargs)
-    assert_weights(model, reference)
-
-
 def test_weights_equal_repetitions(rows):
     """Weights 2 and 0 are a row twice and not at all; the mean is over rows, 16 in both batches."""
     x, w = rows[:16], np.repeat([2.0, 0.0], 8)
@@ -154,13 +104,6 @@ def test_conditional_input(rows):
     assert history["val_nll"][-1] < 1.6 < history["val_nll"][0], "the condition all but decides the value"
     expected = model.dist.log_prob(parts["value"], conditional_input=parts["conditional_input"])
     np.testing.assert_allclose(model.predict(parts, verbose=0), expected, rtol=1e-4)
-
-
-def test_validation_split_takes_the_last_rows(rows):
-    model = make(optimizer=keras.optimizers.SGD(0.0))
-    history = model.fit(rows, validation_split=0.3, epochs=1, verbose=0).history
-    np.testing.assert_allclose(history["val_nll"][0], -np.mean(model.dist.log_prob(rows[49:])), rtol=1e-5)
-    np.testing.assert_allclose(history["loss"][0], -np.mean(model.dist.log_prob(rows[:49])), rtol=1e-5)
 
 
 def test_observed_in_evaluate(rows):
@@ -265,30 +208,6 @@ def test_a_bound_is_reported_as_one(rows):
     assert "val_neg_elbo" in model.fit(rows, validation_data=rows, callbacks=[stop], verbose=0).history
 
 
-def test_forms_of_keras(rows):
-    """`[x]` and `(x,)` are one input to Keras; a list of rows is an array."""
-    expected = make()
-    expected.fit(rows, **FIT)
-    for x in (
-        [rows],
-        (rows,),
-        list(rows),
-        rows.tolist(),
-        [tf.constant(rows)],
-        {"value": rows.tolist()},
-        [{"value": rows}],
-    ):
-        model = make()
-        model.fit(x, **FIT)
-        assert_weights(model, expected)
-        np.testing.assert_allclose(model.predict(x, verbose=0), expected.dist.log_prob(rows), rtol=1e-4)
-        loss = model.evaluate(x, verbose=0, return_dict=True)["nll"]
-        np.testing.assert_allclose(loss, -np.mean(expected.dist.log_prob(rows)), rtol=1e-4)
-    np.testing.assert_allclose(model.predict([rows[0]], verbose=0), expected.dist.log_prob(rows[:1]), rtol=1e-4)
-    history = make().fit(rows, validation_data=(rows,), **FIT).history
-    assert "val_nll" in history
-
-
 @pytest.mark.slow(ci=True)
 def test_fit_with_missing_values():
     """Two sites are always equal: the model learns it from rows that show both, and fills one in from the other."""
@@ -306,168 +225,3 @@ def test_fit_with_missing_values():
     pattern = np.array([True, False, True])
     filled = dist.complete(np.where(pattern, x, np.nan), pattern, seed=1).numpy()
     assert np.mean(filled[:, 1] == x[:, 1]) > 0.85
-
-
-@pytest.mark.parametrize(
-    "call, message",
-    [
-        (lambda m, x: m.fit(x, x), "no targets"),
-        (lambda m, x: m.evaluate(x, x), "no targets"),
-        (lambda m, x: m.fit(tf.data.Dataset.from_tensors((x, x)), verbose=0), "no targets"),
-        (lambda m, x: m.fit({"value": x, "label": x}), "none but"),
-        (lambda m, x: m.fit({"x": x}), "key 'value'"),
-        (lambda m, x: m.fit(x, class_weight={0: 1.0}), "class_weight"),
-        (lambda m, x: m.fit(x, validation_split=1.5), "validation_split"),
-        (lambda m, x: m.fit(tf.data.Dataset.from_tensors(x), validation_split=0.5), "validation_split"),
-        (lambda m, x: m.fit(tf.data.Dataset.from_tensors(x), sample_weight=x[:, 0]), "sample_weight"),
-        (lambda m, x: m.fit({"value": x, "sample_weight": x[:3, 0]}), "one length"),
-        (lambda m, x: m.fit(x[:0]), "at least 1"),
-        (lambda m, x: m.fit(x[:, :4], verbose=0), "6"),
-        (lambda m, x: m.compile("adam", loss="mse"), "no `loss`"),
-        (lambda m, x: m.compile("adam", metrics=["mae"]), "no `metrics`"),
-        (lambda m, x: m.fit((x, None, x[:, 0])), "received a tuple of 3"),
-        (lambda m, x: m.predict((x, x)), "received a tuple of 2"),
-        (lambda m, x: m.fit([x, x]), r"shape \[N, 6\]; received an array of shape \[2, 70, 6\]"),
-        (lambda m, x: m.fit([[0.0] * 6, [0.0] * 5]), "`x` to be an array"),
-        (lambda m, x: m.fit([["a"] * 6]), "contain numbers"),
-        (lambda m, x: m.fit(x, callbacks=keras.callbacks.CallbackList()), "a list of callbacks"),
-        (lambda m, x: DensityModel("dist"), "distribution of tfar"),
-        (lambda m, x: DensityModel(tfp.distributions.Normal(0.0, 1.0)), "distribution of tfar; received a Normal"),
-        *[
-            (lambda m, x, seed=seed: DensityModel(m.dist, seed=seed), "`seed` to be an int")
-            for seed in (2**31, -1, None, "1", 1.5, True, np.zeros(2))
-        ],
-        *[
-            (lambda m, x, draws=draws: DensityModel(m.dist, validation_draws=draws), "`validation_draws` to be an int")
-            for draws in (None, "2", 0.5)
-        ],
-        (lambda m, x: Batches(x, None), "`batch_size` to be an int"),
-        (lambda m, x: Batches(x, 2, seed=-1), "`seed` to be an int"),
-        (lambda m, x: DensityModel(m.dist, validation_draws=-1), "validation_draws"),
-    ],
-)
-def test_what_does_not_fit_is_refused(call, message, rows):
-    with pytest.raises(ValueError, match=message):
-        call(make(), rows)
-
-
-@pytest.mark.parametrize("num_masks", few_by_default([None, 3, 1]))
-def test_training_is_a_function_of_the_seed_and_the_iterations(num_masks, rows):
-    runs = []
-    for seed in (5, 5, 6):
-        model = make(num_masks, seed=seed)
-        tf.random.set_seed(len(runs))
-        model.fit(rows, shuffle=False, **FIT)
-        runs.append(weights(model))
-    assert all((a == b).all() for a, b in zip(runs[0], runs[1], strict=True))
-    differs = any((a != b).any() for a, b in zip(runs[0], runs[2], strict=True))
-    assert differs == (num_masks != 1), "without masks to draw the seed decides the shuffle alone"
-
-
-def test_every_update_has_the_masks_of_its_iteration(rows):
-    model = make(num_masks=None, optimizer=keras.optimizers.SGD(0.0), seed=5)
-    losses = model.fit(rows, **{**FIT, "epochs": 3, "batch_size": len(rows)}).history["loss"]
-    expected = [np.mean(model.dist.training_loss(rows, seed=tf.constant([5, i]))) for i in range(3)]
-    np.testing.assert_allclose(losses, expected, rtol=1e-5)
-    assert np.ptp(losses) > 1e-4
-
-
-def test_several_steps_a_call_give_the_same_training(rows):
-    """Fresh masks at every update, which are those of its iteration; five batches of an epoch in calls of two."""
-    one = make(num_masks=None)
-    several = make(num_masks=None, steps_per_execution=2)
-    losses = [model.fit(rows, **FIT).history["loss"] for model in (one, several)]
-    assert one.optimizer.iterations == several.optimizer.iterations == 10
-    np.testing.assert_allclose(*losses, rtol=1e-5)
-    assert_weights(one, several)
-
-
-def test_the_loss_of_training_is_under_the_masks_that_the_seed_draws(rows):
-    dist = make(None).dist
-    x = rows[:8]
-    losses = [dist.training_loss(x, seed=s).numpy() for s in (1, 1, 2)]
-    np.testing.assert_array_equal(losses[0], losses[1])
-    assert np.abs(losses[0] - losses[2]).max() > 1e-4
-    one = tfar.MADE([6], [8], jit_compile=False)
-    np.testing.assert_allclose(one.training_loss(x, seed=1), -one.log_prob(x), rtol=1e-5)
-
-
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
-def test_mixed_precision(policy, rows):
-    keras.config.set_dtype_policy(policy)
-    try:
-        model = make(optimizer=keras.optimizers.Adam(0.03))
-        history = model.fit(rows, **{**FIT, "epochs": 6}).history
-        log_prob = model.dist.log_prob(rows)
-        assert log_prob.dtype == tf.float32 and np.isfinite(log_prob).all()
-        assert model.dist.network.hidden_layers[0].compute_dtype == policy.removeprefix("mixed_")
-        assert model.dist.network.hidden_layers[0].full_kernel.dtype == "float32"
-        assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer) == (policy == "mixed_float16")
-        assert history["loss"][-1] < history["loss"][0] - 0.3
-    finally:
-        keras.config.set_dtype_policy("float32")
-
-
-def test_exponential_moving_averages(rows):
-    """Keras averages inside the optimiser; SwapEMAWeights evaluates with the averages."""
-    model = make(optimizer=keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5))
-    trace = []
-    record = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: trace.append(weights(model)[0]))
-    swap = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
-    history = model.fit(rows, validation_data=rows, callbacks=[record, swap], **{**FIT, "epochs": 1}).history
-    average = trace[0]  # Keras starts the average at the first step
-    for kernel in trace[1:]:
-        average = 0.5 * average + 0.5 * kernel
-    np.testing.assert_allclose(weights(model)[0], average, atol=1e-5)
-    assert np.abs(average - trace[-1]).max() > 1e-4
-    np.testing.assert_allclose(history["val_nll"][0], -np.mean(model.dist.log_prob(rows)), rtol=0.05)
-
-
-def test_regularizers_count_once(rows):
-    network = keras.Sequential(
-        [
-            keras.Input((3,)),
-            tfar.layers.MaskedDense(
-                3, [1, 2, 3], [1, 2, 3], strict=True, kernel_regularizer=keras.regularizers.L2(0.5)
-            ),
-        ]
-    )
-    dist = tfar.Autoregressive(network, tfar.heads.Bernoulli(), event_shape=[3], jit_compile=False)
-    model = make(dist=dist, optimizer=keras.optimizers.SGD(0.1))
-    before = np.asarray(dist.variables[0])
-    with tf.GradientTape() as tape:
-        loss = -tf.reduce_mean(dist.log_prob(rows[:, :3]))
-    data_gradient = tape.gradient(loss, dist.variables[0])
-    model.fit(rows[:, :3], epochs=1, verbose=0, batch_size=70)
-    visible = np.triu(np.ones((3, 3)), 1)
-    expected = before - 0.1 * (data_gradient + 2 * 0.5 * before * visible)
-    np.testing.assert_allclose(np.asarray(dist.variables[0]) * visible, expected * visible, atol=1e-5)
-
-
-def test_xla_gives_the_same_training(rows):
-    plain, compiled = make(3), make(3, jit_compile=True)
-    assert not plain.jit_compile and compiled.jit_compile
-    for model in (plain, compiled):
-        model.fit(rows[:64], **FIT)
-    assert_weights(plain, compiled, 1e-5)
-
-
-@pytest.mark.parametrize("jit_compile", [False, True])
-def test_fit_compiles_if_eager_calls_do(jit_compile):
-    assert make(dist=tfar.MADE([6], [8], jit_compile=jit_compile), jit_compile="auto").jit_compile == jit_compile
-
-
-def test_batches():
-    x = {"value": np.arange(10), "conditional_input": {"a": np.arange(10) * 2}}
-    batches = Batches(x, 4, seed=7)
-    assert len(batches) == 3
-    for epoch in (0, 1, 0):
-        batches.epoch = epoch
-        order = np.random.default_rng([102, epoch, 7]).permutation(10)
-        drawn = [batches[i] for i in range(3)]
-        np.testing.assert_array_equal(np.concatenate([b["value"] for b in drawn]), order)
-        np.testing.assert_array_equal(np.concatenate([b["conditional_input"]["a"] for b in drawn]), 2 * order)
-        assert [len(b["value"]) for b in drawn] == [4, 4, 2]
-    for bad in (({"a": np.zeros(2), "b": np.zeros(3)}, 1), (np.zeros(0), 1), (np.float32(1.0), 1), (np.zeros(2), 0)):
-        with pytest.raises(ValueError, match="Expected"):
-            Batches(*bad)

@@ -10,7 +10,7 @@ import pytest
 import tfar
 from tests.parameters import few_by_default
 from tfar import files
-from tfar.training import DensityModel, keras_private, load_model
+from tfar.training import DensityModel, load_model
 
 CASES = {
     "plain": {},
@@ -132,28 +132,3 @@ def test_load_model_keeps_the_optimizer(tmp_path, rows):
         tfar.load(tmp_path / "model.keras", compile=True)
     with pytest.raises(FileNotFoundError, match="none at"):
         load_model(tmp_path / "missing.keras")
-
-
-def test_keras_writes_to_a_named_buffer(tmp_path):
-    """What `keras_private.saved_bytes` relies on: the bytes are those of a file that Keras writes itself."""
-    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-    for ending, save in ((".weights.h5", model.save_weights), (".keras", model.save)):
-        content = keras_private.saved_bytes(save, ending)
-        path = tmp_path / f"a{ending}"
-        path.write_bytes(content)
-        kernel = np.asarray(model.layers[0].kernel)
-        model.layers[0].kernel.assign(kernel + 1.0)
-        model.load_weights(path)
-        np.testing.assert_array_equal(model.layers[0].kernel, kernel)
-
-
-def test_keras_begins_where_a_callback_says(rows):
-    """What `keras_private.set_initial_epoch` relies on, with a model that is Keras's alone."""
-    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-    model.compile(loss="mse")
-    begin = keras.callbacks.LambdaCallback(on_train_begin=lambda logs: keras_private.set_initial_epoch(model, 2))
-    assert keras_private.initial_epoch(model) == 0
-    assert model.fit(np.zeros([2, 2]), np.zeros([2, 1]), epochs=4, verbose=0, callbacks=[begin]).epoch == [2, 3]
-    assert keras_private.initial_epoch(model) == 2
-    keras_private.set_initial_epoch(model, 0)
-    assert model.fit(np.zeros([2, 2]), np.zeros([2, 1]), epochs=1, verbose=0).epoch == [0]

@@ -13,11 +13,7 @@ Floats = NDArray[np.float64]
 class BernoulliMixture:
     """Mixture of K products of Bernoullis. With K = 1 all dimensions are independent.
 
-        p(x) = sum_k weights[k] prod_d means[k, d]^x_d (1 - means[k, d])^(1 - x_d)
-
-    Attributes:
-        weights: float64 `[K]`. Probability of each component.
-        means: float64 `[K, D]`. Probability that dimension d is 1 in component k.
+    p(x) = sum_k weights[k] prod_d means[k, d]^x_d (1 - means[k, d])^(1 - x_d)
     """
 
     weights: Floats
@@ -33,13 +29,9 @@ class BernoulliMixture:
 
 
 def fit_independent(x: Floats, smoothing: float = 1.0) -> BernoulliMixture:
-    """Fits independent Bernoullis with Laplace smoothing.
+    """Fits independent Bernoullis to binary rows `[N, D]` with Laplace smoothing.
 
         p_d = (sum_n x_nd + smoothing) / (N + 2 smoothing)
-
-    Args:
-        x: binary rows `[N, D]`.
-        smoothing: float. Pseudocount of ones and of zeros in each dimension.
 
     Example:
         >>> fit_independent(np.array([[1.0, 0.0], [1.0, 1.0]])).means.tolist()
@@ -51,20 +43,10 @@ def fit_independent(x: Floats, smoothing: float = 1.0) -> BernoulliMixture:
 def fit_mixture(
     x: Floats, num_components: int, seed: int = 0, num_steps: int = 60, smoothing: float = 1.0
 ) -> tuple[BernoulliMixture, list[float]]:
-    """Fits a mixture by expectation maximisation (EM), starting from random responsibilities.
+    """Fits a mixture by expectation maximisation (EM) from random responsibilities; also returns the objective of each step.
 
     The objective is the log-likelihood plus the log-density of a Beta(1 + smoothing, 1 + smoothing) prior on each mean and a
-    Dirichlet(1 + smoothing) prior on the weights. EM never decreases it.
-
-    Args:
-        x: binary rows `[N, D]`.
-        num_components: int. K.
-        seed: int. Seed of the initial responsibilities.
-        num_steps: int. Number of EM steps.
-        smoothing: float. Pseudocount in the updates of the means and the weights.
-
-    Returns:
-        The mixture, and a list with the value of the objective (without constants) at the start of every step.
+    Dirichlet(1 + smoothing) prior on the weights, without constants. EM never decreases it.
     """
     responsibilities = np.random.default_rng([seed, num_components]).dirichlet(np.ones(num_components), len(x))
     mixture = _maximize(responsibilities, x, smoothing)
@@ -84,20 +66,9 @@ def choose_mixture(
     seed: int = 0,
     on_fit: Callable[[int], None] = lambda _: None,
 ) -> tuple[BernoulliMixture, int]:
-    """Fits one mixture for each number of components and selects the one with the highest validation likelihood.
+    """Fits a mixture for each number of components; returns the one with the highest validation likelihood, and its number.
 
-    Args:
-        train: binary rows `[N, D]`.
-        valid: binary rows `[M, D]`.
-        num_components: sequence of int. The numbers of components to try.
-        seed: int. Seed of the initial responsibilities.
-        on_fit: callable. Called with the number of components after each fit.
-
-    Returns:
-        The selected mixture and its number of components.
-
-    Raises:
-        ValueError: If `num_components` is empty.
+    `on_fit` is called with the number of components after each fit.
     """
     best: tuple[float, BernoulliMixture, int] | None = None
     for count in num_components:

@@ -37,16 +37,9 @@ def complete(
     num_samples: Annotated[int, typer.Option("--num-samples", min=1, help="Number of completions of each row.")] = 1,
     num_rows: Annotated[
         int | None,
-        typer.Option(
-            "--rows",
-            min=1,
-            help="Complete only the first rows. Default: all rows, or 10 for a .png file.",
-        ),
+        typer.Option("--rows", min=1, help="Complete only the first rows. Default: all rows, or 10 for a .png file."),
     ] = None,
-    split: Annotated[
-        str | None,
-        typer.Option("--split", help=SPLIT_HELP),
-    ] = None,
+    split: Annotated[str | None, typer.Option("--split", help=SPLIT_HELP)] = None,
     seed: Seed = 0,
     data_dir: DataDir = None,
 ) -> None:

@@ -74,11 +74,7 @@ def demo(
 
 
 def _clear(out: Path) -> None:
-    """Removes the results of an earlier demo.
-
-    Raises:
-        FileExistsError: If the folder holds anything but an earlier demo.
-    """
+    """Removes the results of an earlier demo, or raises FileExistsError if the folder holds anything else."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         if not (out / MARK).exists():
             raise FileExistsError(f"{out} exists and does not hold an earlier demo: choose another --out")

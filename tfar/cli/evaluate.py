@@ -72,16 +72,7 @@ def evaluate(
 
 
 class Summary:
-    """Accumulates the scores of batches.
-
-    Args:
-        num_sites: int. Number of sites of an event.
-
-    Attributes:
-        name: str. "log_prob" or "elbo".
-        scores: list of float64 `[B]`, one for each batch.
-        num_values: int. Number of scored values in all rows. A site of several values counts as several.
-    """
+    """Accumulates the scores of batches for a model of `num_sites` sites; a site of several values counts as several values."""
 
     def __init__(self, num_sites: int) -> None:
         self.num_sites, self.name, self.num_values = num_sites, "log_prob", 0
@@ -96,11 +87,7 @@ class Summary:
         self.num_values += int(sites.all(axis=-1).sum()) * sites.shape[-1]
 
     def table(self, title: str) -> Table:
-        """Returns the table that the command prints.
-
-        Raises:
-            ValueError: If no value was observed.
-        """
+        """Returns the table that the command prints, or raises ValueError if no value was observed."""
         if not self.num_values:
             raise ValueError("--observed: expected at least one observed value; received none")
         scores = np.concatenate(self.scores)

@@ -53,8 +53,7 @@ def export(
     out: Annotated[Path, typer.Option("--out", help="Folder for the exported model.")],
     format: Annotated[Format, typer.Option("--format", help="Format of the export.")] = Format.saved_model,
     quantize: Annotated[
-        Quantize,
-        typer.Option("--quantize", help="Weights of the TFLite file: float16, or 8-bit integers (dynamic)."),
+        Quantize, typer.Option("--quantize", help="Weights of the TFLite file: float16, or 8-bit integers (dynamic).")
     ] = Quantize.none,
     data: Annotated[
         str | None, typer.Option("--data", help=f"Data that measure the effect of --quantize. {DATA_HELP}")
@@ -92,18 +91,7 @@ def _rounding(dist: Any, path: Path, data: str | None, data_dir: Path | None) ->
 
 
 def write(dist: Any, out: Path, format: Format, console: Console, quantize: str | None = None) -> dict[str, Path]:
-    """Writes a distribution in the given format.
-
-    Args:
-        dist: the distribution.
-        out: output folder.
-        format: Format.
-        console: the console that shows the progress.
-        quantize: str or None. Passed to `tfar.serving.export_tflite`.
-
-    Returns:
-        dict from "SavedModel" and "TFLite" to the path that was written.
-    """
+    """Writes a distribution in the given format; returns the paths by "SavedModel" and "TFLite"."""
     from tfar import serving
 
     written = {}

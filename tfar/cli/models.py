@@ -22,17 +22,7 @@ VALIDATION_DRAWS = 4
 # Command line options that only some models take, with the value that means "not set".
 OPTIONS: dict[str, Any] = {"hidden_units": None, "order": "natural", "num_masks": 1}
 # Constructor arguments that --set cannot change, because the data or another option determine them.
-DECIDED = (
-    "event_shape",
-    "head",
-    "high",
-    "low",
-    "seed",
-    "name",
-    "conditional_shape",
-    "network",
-    *OPTIONS,
-)
+DECIDED = ("event_shape", "head", "high", "low", "seed", "name", "conditional_shape", "network", *OPTIONS)
 
 
 def make(
@@ -52,9 +42,6 @@ def make(
         seed: int. Seed of the initial weights.
         options: values of the options in `OPTIONS`. An option that is not set is left to the model.
         arguments: other arguments of the constructor, by name.
-
-    Returns:
-        The distribution.
 
     Raises:
         ValueError: If the model has no such option or argument, or does not accept its value.
@@ -115,16 +102,11 @@ def _levels(model: str, head: Any) -> dict[str, int]:
 
 
 def parse_arguments(texts: list[str]) -> dict[str, Any]:
-    """Parses texts such as ["filters=32", "activation=tanh"] into {"filters": 32, "activation": "tanh"}.
-
-    A value is parsed as JSON. A value that is not JSON is a string.
-
-    Raises:
-        ValueError: If a text has no name, or if a name occurs twice.
+    """Parses texts NAME=VALUE, where a value is JSON or else a string.
 
     Example:
-        >>> parse_arguments(["filters=[16, 16]", "use_residual=false"])
-        {'filters': [16, 16], 'use_residual': False}
+        >>> parse_arguments(["filters=[16, 16]", "activation=tanh"])
+        {'filters': [16, 16], 'activation': 'tanh'}
     """
     found: dict[str, Any] = {}
     for text in texts:

@@ -7,11 +7,7 @@ import typer
 
 RunOrModel = Annotated[Path, typer.Argument(metavar="RUN_OR_MODEL", help="Folder of a training run, or a .keras file.")]
 Export = Annotated[
-    Path,
-    typer.Argument(
-        metavar="EXPORT",
-        help="Folder of an exported SavedModel, or of one of its versions.",
-    ),
+    Path, typer.Argument(metavar="EXPORT", help="Folder of an exported SavedModel, or of one of its versions.")
 ]
 DataDir = Annotated[
     Path | None,

@@ -7,18 +7,11 @@ import keras
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from tfar.training import keras_private
+from tfar import private
 
 
 class EpochBar(keras.callbacks.Callback):
-    """Keras callback: one progress bar for all epochs, with the current and the best value of a metric.
-
-    Args:
-        epochs: int. Maximum number of epochs.
-        monitor: str. Name of the metric to show.
-        console: the console that shows the bar.
-        label: str. Text before the bar.
-    """
+    """Keras callback: one progress bar for all epochs, with the current and the best value of the metric `monitor`."""
 
     def __init__(self, epochs: int, monitor: str, console: Console, label: str = "Training") -> None:
         super().__init__()
@@ -28,7 +21,7 @@ class EpochBar(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Any = None) -> None:
         self.progress.start()
-        self.progress.update(self.task, completed=min(keras_private.initial_epoch(self.model), self.epochs))
+        self.progress.update(self.task, completed=min(private.initial_epoch(self.model), self.epochs))
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         steps = self.params.get("steps")

@@ -17,16 +17,9 @@ RUNTIMES = {"SavedModel": "tensorflow", "TFLite": "ai_edge_litert"}
 
 
 def compare(dist: Any, written: dict[str, Path], rows: np.ndarray, console: Console) -> dict[str, float]:
-    """Compares the log_prob of exported models, each loaded in a new process, with that of the distribution.
+    """Returns the largest difference of the log_prob of each export, loaded in a new process, from that of the distribution.
 
-    Args:
-        dist: the distribution that was exported.
-        written: dict from "SavedModel" and "TFLite" to the exported path.
-        rows: `[N, *event_shape]`.
-        console: the console that shows the results.
-
-    Returns:
-        dict from format to the largest absolute difference. A format whose runtime is not installed is left out.
+    `written` maps "SavedModel" and "TFLite" to a path. A format whose runtime is not installed is left out.
     """
     expected = np.asarray(dist.log_prob(rows))
     differences = {}
@@ -39,17 +32,13 @@ def compare(dist: Any, written: dict[str, Path], rows: np.ndarray, console: Cons
         with console.status(f"Scoring with the {what}"):
             differences[what] = float(np.abs(read(what, path, rows) - expected).max())
         console.print(
-            f"{what}: {shown(path)}, log_prob of {len(rows)} rows differs by at most [bold]{differences[what]:.1e}[/] nats",
+            f"{what}: {shown(path)}, log_prob of {len(rows)} rows differs by at most [bold]{differences[what]:.1e}[/] nats"
         )
     return differences
 
 
 def read(what: str, path: Path, rows: np.ndarray) -> np.ndarray:
-    """Returns the log_prob `[N]` that an exported model computes in a new process.
-
-    Raises:
-        RuntimeError: If the process fails. The message holds the end of its error output.
-    """
+    """Returns the log_prob `[N]` that an exported model computes in a new process; RuntimeError if that process fails."""
     with tempfile.TemporaryDirectory() as folder:
         given, result = Path(folder) / "rows.npy", Path(folder) / "log_prob.npy"
         np.save(given, rows.astype(np.float32))

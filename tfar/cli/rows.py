@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tfar import files
+from tfar.optional import require
 
 SPLITS = ("train", "valid", "test", "all")
 OBSERVED = ("top", "bottom", "left", "right")
@@ -21,16 +22,12 @@ def read_rows(
     Args:
         data: str. Name of a data set or path of a file.
         event_shape: tuple of int. Event shape of the model. Rows with the same number of values are reshaped to it.
-        split: str or None. "train", "valid", "test" or, for a file, "all". None is "test" for a named data set and "all" for
-            a file.
+        split: str or None. "train", "valid", "test" or, for a file, "all". Default: "test", and "all" for a file.
         data_dir: folder of data sets, or None.
         batch_size: int.
 
     Returns:
         The batches (float32 `[B, *event_shape]`), the number of rows (None if unknown), and the name of the split.
-
-    Raises:
-        ValueError: If the split does not exist, or if the number of values in a row differs from the model's.
     """
     import tfar.data
     from tfar.data.opening import SUFFIXES
@@ -61,14 +58,9 @@ def _batches(splits: Any, names: list[str], event_shape: tuple[int, ...]) -> Ite
 
 
 def observed_mask(text: str, event_shape: tuple[int, ...]) -> np.ndarray:
-    """Returns the mask of observed values: bool `[*event_shape]`, or `[N, *event_shape]` if a file has a mask for each row.
+    """Returns the mask of observed values, bool `[*event_shape]`, or `[N, *event_shape]` if a file has a mask for each row.
 
-    Args:
-        text: str. "top", "bottom", "left" or "right" for that half of an image, or the path of a .npy file of booleans.
-        event_shape: tuple of int. Event shape of the model.
-
-    Raises:
-        ValueError: If the text is none of these, or if the array has another shape.
+    `text` is "top", "bottom", "left" or "right" for that half of an image, or the path of a .npy file of booleans.
 
     Example:
         >>> observed_mask("left", (1, 5)).astype(int).tolist()
@@ -98,16 +90,7 @@ def observed_mask(text: str, event_shape: tuple[int, ...]) -> np.ndarray:
 
 
 def mask_of_rows(mask: np.ndarray, start: int, shape: tuple[int, ...]) -> np.ndarray:
-    """Returns the mask of the rows `start ... start + shape[0]`, broadcast to `shape`.
-
-    Args:
-        mask: bool `[*event_shape]`, the same mask for all rows, or `[N, *event_shape]`.
-        start: int. Index of the first row.
-        shape: tuple of int. Shape `[B, *event_shape]` of the rows.
-
-    Raises:
-        ValueError: If the mask has too few rows.
-    """
+    """Returns the mask of the rows from row `start` on, broadcast to their `shape`; the mask may be one for all rows."""
     if mask.ndim == len(shape):
         if len(mask) < start + shape[0]:
             raise ValueError(f"--observed: expected a mask for each row of the data; received {len(mask)} masks")
@@ -116,17 +99,11 @@ def mask_of_rows(mask: np.ndarray, start: int, shape: tuple[int, ...]) -> np.nda
 
 
 def check_out(path: Path, suffixes: tuple[str, ...], event_shape: tuple[int, ...] | None = None) -> None:
-    """Checks the path of an output file before the result is computed.
-
-    Raises:
-        ValueError: If the suffix is not supported, or if the events of a .png file are not images.
-    """
+    """Checks the path of an output file before the result is computed: its suffix, and for .png that the events are images."""
     if path.suffix not in suffixes:
         raise ValueError(f"expected --out to end with {', '.join(suffixes)}; received {path}")
     if path.suffix == ".png":
-        from tfar.plots.figures import require_matplotlib
-
-        require_matplotlib()
+        require("matplotlib", "plots")
     if path.suffix == ".png" and event_shape is not None:
         from tfar.training.logs import is_image
 

@@ -1,12 +1,13 @@
 """The folder of a training run, and how a model is found by the path of its run or of its file."""
 
 import math
+import platform
 from pathlib import Path
 from typing import Any
 
 from tfar import files, model_files
 from tfar.cli import models
-from tfar.cli.settings import Settings, versions
+from tfar.cli.settings import Settings
 
 CONFIG, MODEL, METRICS, JOURNAL = "config.json", "model.keras", "metrics.csv", "journal.json"
 FORMAT = 1
@@ -39,6 +40,8 @@ def describe(settings: Settings, splits: Any) -> dict[str, Any]:
     """Returns the content of config.json: the settings, and what the data decided."""
     import keras
 
+    from tfar.serving import metadata
+
     return {
         "format": FORMAT,
         "settings": settings.as_json(),
@@ -48,16 +51,12 @@ def describe(settings: Settings, splits: Any) -> dict[str, Any]:
             "description": splits.description,
         },
         "head": keras.saving.serialize_keras_object(make_head(settings.head, splits)),
-        "versions": versions(),
+        "versions": {"python": platform.python_version(), **metadata.versions()},
     }
 
 
 def build(config: dict[str, Any]) -> Any:
-    """Makes the compiled `DensityModel` that a config.json describes; the data are not needed.
-
-    Raises:
-        ValueError: If the head or an argument of the model is not valid.
-    """
+    """Makes the compiled `DensityModel` that a config.json describes; the data are not needed."""
     import keras
 
     import tfar
@@ -84,11 +83,7 @@ def finish(model: Any) -> None:
 
 
 def check_new(folder: Path) -> None:
-    """Checks that a new run overwrites nothing.
-
-    Raises:
-        FileExistsError: If the folder contains something.
-    """
+    """Raises FileExistsError if the folder of a new run contains something."""
     if folder.exists() and not (folder.is_dir() and files.is_empty(folder)):
         what = (
             "go on with it by --resume, or give another --out" if (folder / CONFIG).exists() else "give another --out"
@@ -97,11 +92,7 @@ def check_new(folder: Path) -> None:
 
 
 def check_same_data(folder: Path, config: dict[str, Any]) -> None:
-    """Checks that a resumed run has the data with which it was started.
-
-    Raises:
-        ValueError: If the shape of the rows, the head or the numbers of rows differ.
-    """
+    """Raises ValueError if the rows or the head of a resumed run are not those with which it was started."""
     before = read_config(folder)
     for what, was, came in (
         ("rows of shape", before["data"]["event_shape"], config["data"]["event_shape"]),
@@ -123,12 +114,7 @@ def _head(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """Reads the config.json of a run.
-
-    Raises:
-        FileNotFoundError: If there is none.
-        ValueError: If `tfar train` did not write it.
-    """
+    """Reads the config.json of a run; FileNotFoundError if there is none, ValueError if `tfar train` did not write it."""
     path = folder / CONFIG
     if not path.exists():
         raise FileNotFoundError(f"{folder} is not a run of `tfar train`: there is no {path}")
@@ -145,12 +131,7 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def find(path: Path) -> Path:
-    """Checks that a path is a run or a model file, before TensorFlow is loaded for it.
-
-    Raises:
-        FileNotFoundError: If there is nothing, or a run that has no weights yet.
-        ValueError: If it is another file.
-    """
+    """Checks that a path is a run with weights or a .keras file, before TensorFlow is loaded for it."""
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist: expected the folder of a run or a .keras file")
     if path.is_dir():
@@ -163,11 +144,7 @@ def find(path: Path) -> Path:
 
 
 def load_dist(path: Path) -> Any:
-    """Loads the distribution of a run (of an unfinished one, with its best weights so far) or of a .keras file.
-
-    Raises:
-        ValueError: If a file is damaged.
-    """
+    """Loads the distribution of a run (of an unfinished one, with its best weights so far) or of a .keras file."""
     import tfar.training
 
     if not path.is_dir():

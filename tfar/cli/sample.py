@@ -34,17 +34,11 @@ def sample(
     seed: Seed = 0,
     method: Annotated[
         str,
-        typer.Option(
-            "--method",
-            help="ancestral, fixed_point or naive. All give the same samples; the speed differs.",
-        ),
+        typer.Option("--method", help="ancestral, fixed_point or naive. All give the same samples; the speed differs."),
     ] = "ancestral",
     temperature: Annotated[
         float,
-        typer.Option(
-            "--temperature",
-            help="Temperature of every conditional. Lower values give less diverse samples.",
-        ),
+        typer.Option("--temperature", help="Temperature of every conditional. Lower values give less diverse samples."),
     ] = 1.0,
 ) -> None:
     """Draws samples from a model."""

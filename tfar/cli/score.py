@@ -74,12 +74,7 @@ def score(
 
 
 class Bar:
-    """A progress bar over rows. It appears with the first update.
-
-    Args:
-        console: the console that shows the bar.
-        expected_rows: int. Estimated number of rows.
-    """
+    """A progress bar over an estimated number of rows. It appears with the first update."""
 
     def __init__(self, console: Console, expected_rows: int) -> None:
         from tfar.cli.progress import bar

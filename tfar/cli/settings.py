@@ -1,39 +1,22 @@
 """The settings of a training run. They are stored in its config.json."""
 
 import dataclasses
-import platform
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from tfar.cli.models import MODELS, OPTIONS
 
 ORDERS = ("natural", "reverse", "random")
-VERSIONS_OF = ("tensorflow", "keras", "tensorflow-probability", "numpy")
 # The settings that may change when a run is resumed.
 FREE = ("epochs", "data_dir")
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """Everything except the data that determines the result of `tfar train`.
+    """Everything except the data that determines the result of `tfar train`, whose options describe the fields.
 
-    Attributes:
-        model: str. Name of the model, a key of `models.MODELS`.
-        data: str or None. Name of a data set or path of a file.
-        data_dir: str or None. Folder of data sets.
-        hidden_units: tuple of int or None. Units of each hidden layer. None is the default of the model.
-        order: str. "natural", "reverse" or "random".
-        num_masks: int or None. Number of masks. None draws new masks at every update.
-        arguments: dict. Other arguments of the constructor of the model.
-        head: str or None. "Name" or "Name:number" for a class of `tfar.heads`. None is chosen from the data.
-        epochs: int. Maximum number of epochs.
-        batch_size: int. Rows per update.
-        learning_rate: float. Learning rate of AdamW.
-        weight_decay: float. Weight decay of AdamW.
-        patience: int. Number of epochs without improvement of the validation loss after which training stops.
-        ema: float or None. Momentum of the exponential moving average of the weights.
-        seed: int. Seed of the weights, the masks and the shuffling.
+    None stands for hidden units that the model chooses, new masks at every update, a head that suits the data, and no moving
+    average of the weights.
     """
 
     model: str = "made"
@@ -87,16 +70,10 @@ class Settings:
 
 
 def resumed(before: Settings, now: Settings, given: set[str], folder: Path) -> Settings:
-    """Returns the settings of a resumed run: the stored settings, updated with the options in `FREE` that were passed.
-
-    Args:
-        before: Settings in the config.json of the run.
-        now: Settings of the command line.
-        given: set of str. Names of the options that were passed on the command line. The others have their defaults.
-        folder: folder of the run, for the error message.
+    """Returns the settings of a resumed run: those of its config.json, with the options in `FREE` that were passed.
 
     Raises:
-        ValueError: If an option was passed that differs from the stored setting and must not change.
+        ValueError: If an option in `given`, those that were passed, differs from the stored one and is not in `FREE`.
     """
     for name in sorted(given - set(FREE)):
         was, came = getattr(before, name), getattr(now, name)
@@ -114,22 +91,8 @@ def _show(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, tuple) else repr(value)
 
 
-def versions() -> dict[str, str]:
-    """Returns the versions of Python and of the libraries that affect the numbers of a run."""
-    import tfar
-
-    return {
-        "tfar": tfar.__version__,
-        "python": platform.python_version(),
-        **{name: metadata.version(name) for name in VERSIONS_OF},
-    }
-
-
 def parse_units(texts: list[str]) -> tuple[int, ...]:
     """Parses ["500", "500"] or ["500,500"] into (500, 500).
-
-    Raises:
-        ValueError: If a number is not an integer of at least 1.
 
     Example:
         >>> parse_units(["500,250", "100"])
@@ -142,11 +105,7 @@ def parse_units(texts: list[str]) -> tuple[int, ...]:
 
 
 def parse_masks(text: str) -> int | None:
-    """Parses "32" into 32 and "fresh" into None.
-
-    Raises:
-        ValueError: If the text is neither an integer of at least 1 nor "fresh".
-    """
+    """Parses "32" into 32 and "fresh" into None."""
     if text == "fresh":
         return None
     if not text.isdecimal() or int(text) < 1:

@@ -49,15 +49,10 @@ def train(
         ),
     ] = None,
     order: Annotated[
-        str,
-        typer.Option("--order", help="Order of the sites of MADE, NADE and RNADE: natural, reverse or random."),
+        str, typer.Option("--order", help="Order of the sites of MADE, NADE and RNADE: natural, reverse or random.")
     ] = "natural",
     num_masks: Annotated[
-        str,
-        typer.Option(
-            "--num-masks",
-            help="Number of masks of MADE, or 'fresh' for new ones at every update.",
-        ),
+        str, typer.Option("--num-masks", help="Number of masks of MADE, or 'fresh' for new ones at every update.")
     ] = "1",
     arguments: Annotated[
         list[str] | None,
@@ -112,10 +107,7 @@ def _settings(now: Settings, given: set[str], out: Path, resume: bool) -> Settin
 
 
 def run(settings: Settings, out: Path, *, resume: bool, console: Console, hints: bool = True) -> Any:
-    """Trains in a new folder, or continues a run.
-
-    Returns:
-        The trained `DensityModel`, with its best weights.
+    """Trains in a new folder, or continues a run; returns the trained `DensityModel` with its best weights.
 
     Raises:
         FileExistsError: If a new run is to be made in a folder that contains something.

@@ -6,10 +6,11 @@ import pathlib
 
 import numpy as np
 
-from tfar.data.checks import check_seed, data_folder, require
+from tfar.data.checks import check_seed, data_folder
 from tfar.data.images import NUM_VALID, ImageSource, find_builder
 from tfar.data.sources import ArraySource
 from tfar.data.splits import DataSplits
+from tfar.optional import require
 
 # SHA-256 of the uint8 images in the order of the original files.
 _ORIGINAL = {
@@ -20,11 +21,7 @@ _MEMBERS = {"train": "x_train", "test": "x_test"}
 
 
 def load_mnist_binarized(
-    *,
-    data_dir: str | os.PathLike[str] | None = None,
-    batch_size: int = 100,
-    seed: int = 0,
-    source: str = "auto",
+    *, data_dir: str | os.PathLike[str] | None = None, batch_size: int = 100, seed: int = 0, source: str = "auto"
 ) -> DataSplits:
     """Loads MNIST, binarised once at random: a pixel is 1 with probability (grey level) / 255.
 
@@ -69,14 +66,7 @@ def load_mnist_binarized(
 
 
 def draw_bits(images: np.ndarray, generator: np.random.PCG64) -> np.ndarray:
-    """Draws a bit for each pixel, which is 1 with probability exactly pixel / 255.
-
-    Args:
-        images: uint8 `[N, ...]`.
-        generator: np.random.PCG64. Advanced by one word for each pixel.
-
-    Returns:
-        uint8 array of the same shape with values 0 and 1.
+    """Draws a bit for each pixel of uint8 images, 1 with probability exactly pixel / 255, from one word each of the generator.
 
     Example:
         >>> draw_bits(np.array([[0, 255]], np.uint8), np.random.PCG64(3)).tolist()
@@ -91,19 +81,7 @@ def draw_bits(images: np.ndarray, generator: np.random.PCG64) -> np.ndarray:
 
 
 def read_mnist(data_dir: str | os.PathLike[str] | None = None, source: str = "auto") -> dict[str, np.ndarray]:
-    """Reads MNIST's images in the order of the original files.
-
-    Args:
-        data_dir: as in `load_mnist_binarized`.
-        source: str. "npz", "tfds" or "auto".
-
-    Returns:
-        dict with the arrays "train" and "test", uint8 `[N, 28, 28]`.
-
-    Raises:
-        FileNotFoundError: If MNIST is not found.
-        ValueError: If `source` is unknown, or if the arrays are not those of MNIST.
-    """
+    """Returns MNIST's images, "train" and "test", uint8 `[N, 28, 28]`, in the order of the original files."""
     if source not in ("auto", "npz", "tfds"):
         raise ValueError(f"source must be 'auto', 'npz' or 'tfds'; received {source!r}")
     folder = data_folder(data_dir)
@@ -135,7 +113,7 @@ def _read_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
 
 def _restore_order(split: str, images: np.ndarray) -> np.ndarray:
     """Returns the images in the original order. TFDS sorts them by a hash of their index and the name of the split."""
-    hasher = require("tensorflow_datasets.core.hashing").Hasher(split)
+    hasher = require("tensorflow_datasets.core.hashing", "data").Hasher(split)
     order = sorted(range(len(images)), key=hasher.hash_key)
     original = np.empty_like(images)
     original[order] = images

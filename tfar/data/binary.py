@@ -19,15 +19,7 @@ BINARY_SETS = {
 
 
 def load_binary(name: str, *, data_dir: str | os.PathLike[str] | None = None, batch_size: int = 100) -> DataSplits:
-    """Loads `<folder>/<name>.npz`, which holds the binary arrays train, valid and test of shape `[N, D]`.
-
-    Args:
-        name: str. A key of `BINARY_SETS`.
-        data_dir: path of the folder. Default: the environment variable TFAR_DATA_DIR.
-        batch_size: int.
-
-    Returns:
-        `DataSplits` with binary rows of shape `(D,)`.
+    """Loads a set of `BINARY_SETS` from `<folder>/<name>.npz`, which holds the arrays train, valid and test of shape `[N, D]`.
 
     Raises:
         FileNotFoundError: If the folder or the file does not exist.

@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from tfar.data.checks import check_seed, require
+from tfar.data.checks import check_seed
 from tfar.data.hashing import row_fractions
 from tfar.data.sources import ArraySource
 from tfar.data.splits import DataSplits
+from tfar.optional import require
 
 NUM_VALID = 250
 NUM_TEST = 250
@@ -19,22 +20,12 @@ def load_digits(*, batch_size: int = 100, seed: int = 0) -> DataSplits:
     The rows are sorted by `hashing.row_fractions(seed, 0, 1797)`. The first 1297 rows are the train split, the next 250 the
     validation split and the last 250 the test split. Use the default seed for results to report.
 
-    Args:
-        batch_size: int.
-        seed: int. Seed of the split.
-
-    Returns:
-        `DataSplits` with binary rows of shape `(8, 8)`.
-
-    Raises:
-        ImportError: If scikit-learn is not installed.
-
     Example:
         >>> load_digits().num_test
         250
     """
     order = np.argsort(row_fractions(check_seed(seed), 0, 1797), kind="stable")
-    pixels = require("sklearn.datasets").load_digits().images
+    pixels = require("sklearn.datasets", "data").load_digits().images
     bits = (pixels >= 8).astype(np.uint8)[order]
     train, valid, test = np.split(bits, [len(bits) - NUM_VALID - NUM_TEST, len(bits) - NUM_TEST])
     return DataSplits.from_sources(

@@ -1,49 +1,15 @@
 """Validation of arguments, folders and optional packages, shared by the loaders."""
 
-import importlib
 import numbers
 import os
 import pathlib
-from types import ModuleType
 from typing import Any
 
 DATA_DIR_VARIABLE = "TFAR_DATA_DIR"
 
 
-def require(module: str) -> ModuleType:
-    """Imports a module of an optional package.
-
-    Args:
-        module: str. Dotted name of the module.
-
-    Returns:
-        The module.
-
-    Raises:
-        ImportError: If the package is not installed. The message says how to install it.
-
-    Example:
-        >>> require("json").dumps([1])
-        '[1]'
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise ImportError(
-            f'{module} could not be imported ({error}). Install it with: pip install "tfar[data]"'
-        ) from error
-
-
 def check_path(name: str, value: Any) -> str:
-    """Returns a path as a str.
-
-    Raises:
-        ValueError: If the value is not a str or a path.
-
-    Example:
-        >>> check_path("data_dir", pathlib.PurePosixPath("data/sets"))
-        'data/sets'
-    """
+    """Returns a str or a path as a str, or raises ValueError."""
     try:
         return os.fsdecode(value)
     except TypeError as error:
@@ -51,11 +17,7 @@ def check_path(name: str, value: Any) -> str:
 
 
 def data_folder(data_dir: str | os.PathLike[str] | None) -> pathlib.Path | None:
-    """Returns the folder of data sets: `data_dir`, or else the environment variable TFAR_DATA_DIR, or else None.
-
-    Raises:
-        ValueError: If `data_dir` is not a path.
-    """
+    """Returns the folder of data sets: `data_dir`, or else the environment variable TFAR_DATA_DIR, or else None."""
     if data_dir is not None:
         return pathlib.Path(check_path("data_dir", data_dir)).expanduser()
     named = os.environ.get(DATA_DIR_VARIABLE)
@@ -63,35 +25,19 @@ def data_folder(data_dir: str | os.PathLike[str] | None) -> pathlib.Path | None:
 
 
 def check_count(name: str, value: Any, minimum: int = 1) -> int:
-    """Returns `value` as an int of at least `minimum`.
-
-    Raises:
-        ValueError: If the value is not an integer or is below `minimum`.
-
-    Example:
-        >>> check_count("batch_size", 8)
-        8
-    """
+    """Returns `value` as an int, or raises ValueError if it is not an integer of at least `minimum`."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < minimum:
         raise ValueError(f"{name} must be an integer of at least {minimum}; received {value!r}")
     return int(value)
 
 
 def check_seed(value: Any) -> int:
-    """Returns `value` as a non-negative int.
-
-    Raises:
-        ValueError: If the value is not a non-negative integer.
-    """
+    """Returns a seed as an int, or raises ValueError if it is not a non-negative integer."""
     return check_count("seed", value, minimum=0)
 
 
 def check_fractions(valid_fraction: Any, test_fraction: Any) -> tuple[float, float]:
-    """Returns both fractions as floats.
-
-    Raises:
-        ValueError: If a fraction is not in [0, 1), or if their sum is not below 1.
-    """
+    """Returns both fractions, each in [0, 1), as floats, or raises ValueError; their sum must be below 1."""
     for name, value in (("valid_fraction", valid_fraction), ("test_fraction", test_fraction)):
         if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= float(value) < 1:
             raise ValueError(f"{name} must be a number in [0, 1); received {value!r}")

@@ -143,11 +143,7 @@ def _plan(readers: dict[str, list[Reader]], seed: int, valid_fraction: float, te
 
 
 def _scan(path: str | os.PathLike[str], plans: dict[str, _Plan], values: "Values") -> dict[str, int]:
-    """Reads every split once and returns its number of rows.
-
-    Raises:
-        ValueError: If a split is empty.
-    """
+    """Reads every split once and returns its number of rows, or raises ValueError if a split is empty."""
     counts = {name: values.add(plan.chunks()) for name, plan in plans.items()}
     if not sum(counts.values()):
         raise ValueError(f"{path}: expected rows of numbers; received none (an empty file)")
@@ -162,12 +158,7 @@ def _scan(path: str | os.PathLike[str], plans: dict[str, _Plan], values: "Values
 
 @dataclasses.dataclass
 class Values:
-    """Statistics of the values that have been read.
-
-    Attributes:
-        minimum: float.
-        maximum: float.
-        integral: bool. Whether all values are whole numbers.
+    """Minimum and maximum of the values that have been read, and whether all are whole numbers.
 
     Example:
         >>> values = Values(); values.add([np.array([0.0, 3.0])])

@@ -17,17 +17,9 @@ def _mix(z: np.ndarray) -> np.ndarray:
 
 
 def row_fractions(seed: int, start: int, count: int) -> np.ndarray:
-    """Returns a uniform number in [0, 1) for each row index.
+    """Returns a uniform number in [0, 1) for each of `count` rows from row `start` on, float64 `[count]`.
 
         u[i] = (mix(mix(seed + gamma) + (i + 1) gamma) >> 11) / 2^53
-
-    Args:
-        seed: non-negative int, taken modulo 2^64.
-        start: int. Index of the first row.
-        count: int. Number of rows.
-
-    Returns:
-        float64 `[count]`. Element j is the number of row `start + j`.
 
     Example:
         >>> bool((row_fractions(7, 0, 10)[4:] == row_fractions(7, 4, 6)).all())
@@ -42,21 +34,11 @@ def row_fractions(seed: int, start: int, count: int) -> np.ndarray:
 
 
 def split_of_rows(seed: int, start: int, count: int, valid_fraction: float, test_fraction: float) -> np.ndarray:
-    """Returns the split of each row: 0 for train, 1 for validation, 2 for test.
+    """Returns the split of each of `count` rows from row `start` on, int8: 0 for train, 1 for validation, 2 for test.
 
         test   if u[i] < test_fraction
         valid  if test_fraction <= u[i] < test_fraction + valid_fraction
         train  otherwise
-
-    Args:
-        seed: int.
-        start: int. Index of the first row.
-        count: int. Number of rows.
-        valid_fraction: float. Expected fraction of validation rows.
-        test_fraction: float. Expected fraction of test rows.
-
-    Returns:
-        int8 `[count]`.
 
     Example:
         >>> np.bincount(split_of_rows(0, 0, 10000, 0.1, 0.2)).tolist()

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfar.data.checks import DATA_DIR_VARIABLE, check_count, data_folder, require
+from tfar.data.checks import DATA_DIR_VARIABLE, check_count, data_folder
 from tfar.data.sources import as_float32
 from tfar.data.splits import DataSplits
+from tfar.optional import require
 
 # Number of train rows that become the validation split of sets without one, as in the papers. Other sets: a tenth.
 NUM_VALID = {"mnist": 10_000, "fashion_mnist": 10_000, "kmnist": 10_000}
@@ -25,12 +26,7 @@ class UnknownName(ValueError):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ImageSource:
-    """A slice of a TFDS split. Each pass decodes the images again, in the order of the files.
-
-    Args:
-        builder: `tfds.core.DatasetBuilder` of a prepared data set.
-        split: str. Slice in the notation of TFDS, such as "train[:50000]".
-    """
+    """A slice of a TFDS split, such as "train[:50000]". Each pass decodes the images again, in the order of the files."""
 
     builder: Any
     split: str
@@ -48,7 +44,7 @@ class ImageSource:
         return self.builder.info.splits[self.split].num_examples
 
     def _batches(self, batch_size: int) -> tf.data.Dataset:
-        tfds = require("tensorflow_datasets")
+        tfds = require("tensorflow_datasets", "data")
         dataset = self.builder.as_dataset(
             split=self.split,
             shuffle_files=False,
@@ -114,18 +110,15 @@ def load_images(
 
 
 def find_builder(name: str, data_dir: str | os.PathLike[str] | None, download: bool = False) -> Any:
-    """Returns the TFDS builder of a data set on disk. It uses the network only if `download` is True.
-
-    Raises:
-        FileNotFoundError: If the set is not on disk.
-        ValueError: If TFDS has no set with this name.
-    """
-    tfds = require("tensorflow_datasets")
+    """Returns the TFDS builder of a data set on disk. It uses the network only if `download` is True."""
+    tfds = require("tensorflow_datasets", "data")
     folders = tfds_folders(data_dir)
     for folder in folders:
         # builder_from_files uses no network, whereas tfds.builder requests the description of a missing set from a server.
         try:
-            return require("tensorflow_datasets.core.read_only_builder").builder_from_files(name, data_dir=folder)
+            return require("tensorflow_datasets.core.read_only_builder", "data").builder_from_files(
+                name, data_dir=folder
+            )
         except tfds.core.DatasetNotFoundError:
             continue
     known = tfds.list_builders(with_community_datasets=False)

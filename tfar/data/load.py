@@ -27,12 +27,7 @@ def names() -> list[str]:
 
 
 def load(
-    name: str,
-    *,
-    data_dir: str | os.PathLike[str] | None = None,
-    batch_size: int = 100,
-    seed: int = 0,
-    **options: Any,
+    name: str, *, data_dir: str | os.PathLike[str] | None = None, batch_size: int = 100, seed: int = 0, **options: Any
 ) -> DataSplits:
     """Loads a named data set or a file.
 

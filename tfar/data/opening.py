@@ -18,12 +18,7 @@ SUFFIXES = (".npy", ".npz", ".csv", ".parquet")
 
 
 def find_files(path_or_pattern: str | os.PathLike[str]) -> list[pathlib.Path]:
-    """Returns the files of a path or pattern, sorted by name.
-
-    Raises:
-        FileNotFoundError: If there are none.
-        ValueError: If the suffix is not supported, or the files have several suffixes.
-    """
+    """Returns the files of a path or pattern, sorted by name, which must have one supported suffix."""
     text = os.path.expanduser(os.fspath(path_or_pattern))
     paths = [pathlib.Path(text)] if os.path.isfile(text) else sorted(pathlib.Path(p) for p in glob.glob(text))
     paths = [p for p in paths if p.is_file()]
@@ -46,16 +41,10 @@ def open_files(
     delimiter: str,
     finite: bool = True,
 ) -> dict[str, list[Reader]]:
-    """Opens files of one suffix.
+    """Opens files of one suffix, with the options of `from_files`.
 
-    Args:
-        paths: list of pathlib.Path.
-        columns: list of names or indices, or None for all.
-        key: str or None. Name of the array of an .npz file.
-        header: bool or None. Whether a .csv file starts with column names. None detects it.
-        delimiter: str. Delimiter of .csv files.
-        finite: bool. Whether a cell that is not a finite number is an error. If not, the arrays of an .npz file are read
-            chunk by chunk in each pass; otherwise they are read into memory.
+    Without `finite`, a cell that is not a finite number is no error, and the arrays of an .npz file are read chunk by chunk in
+    each pass; otherwise they are read into memory.
 
     Returns:
         The readers of each split that the files name, or of "all" if they name none.

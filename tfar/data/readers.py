@@ -14,8 +14,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tfar.data.checks import require
 from tfar.model_files import reading
+from tfar.optional import require
 
 Columns = Sequence[str | int] | None
 CHUNK_BYTES = 2**20
@@ -39,11 +39,7 @@ def chunk_rows(event_shape: tuple[int, ...]) -> int:
 
 
 def as_float32(chunk: np.ndarray, path: pathlib.Path, first_row: int, finite: bool = True) -> np.ndarray:
-    """Casts a chunk to float32.
-
-    Raises:
-        ValueError: If `finite` is true and a cell is NaN, infinite or beyond the range of float32. Rows are counted from 0.
-    """
+    """Casts a chunk to float32; if `finite`, raises ValueError if a cell is not finite in float32. Rows are counted from 0."""
     with np.errstate(over="ignore", invalid="ignore"):
         values = np.asarray(chunk, np.float32)
     if finite and not np.isfinite(values).all():
@@ -61,12 +57,9 @@ class ArrayReader:
 
     Args:
         path: pathlib.Path, for messages.
-        array: np.ndarray of numbers.
+        array: np.ndarray of numbers, with values in each row.
         columns: indices of the columns to keep, of a table `[N, D]`. None keeps all.
         finite: bool. Whether a number that is not finite is an error.
-
-    Raises:
-        ValueError: If the array is not made of numbers, has no axis of rows or no values in a row, or a column does not exist.
     """
 
     def __init__(self, path: pathlib.Path, array: np.ndarray, columns: Columns = None, *, finite: bool = True) -> None:
@@ -105,7 +98,7 @@ def open_npy(path: pathlib.Path, columns: Columns = None, *, finite: bool = True
 
 
 class CSVReader:
-    """Reads a text table of numbers.
+    """Reads a text table of numbers. Errors count lines of the file from 1.
 
     A cell is a decimal number such as `-1.5e3`. Python's other spellings, such as `1_000`, are text.
 
@@ -115,10 +108,6 @@ class CSVReader:
         header: whether the first row names the columns. None detects it: the first row is a header if no cell is a number.
         delimiter: str.
         finite: bool. Whether a cell that is missing or not a finite number is an error; otherwise it becomes NaN or infinite.
-
-    Raises:
-        ValueError: If the file is empty, a column does not exist, or the first row mixes numbers and text. While reading: if a
-            cell is missing or not a finite number, or a row has another length. Rows are lines of the file, counted from 1.
     """
 
     num_rows: int | None = None
@@ -198,24 +187,13 @@ class CSVReader:
 
 
 class ParquetReader:
-    """Reads a Parquet table of numbers by row groups.
-
-    Args:
-        path: pathlib.Path.
-        columns: names or indices of the columns to keep, in this order. None keeps all.
-        finite: bool. Whether a cell that is missing or not a finite number is an error; otherwise it becomes NaN or infinite.
-
-    Raises:
-        ValueError: If the file is not a Parquet file or is damaged, a column does not exist or does not hold numbers, or, while
-            reading, a cell is missing.
-        ImportError: If pyarrow is not installed.
-    """
+    """Reads a Parquet table of numbers by row groups; `columns` and `finite` are as in `CSVReader`."""
 
     def __init__(self, path: pathlib.Path, columns: Columns = None, *, finite: bool = True) -> None:
-        arrow = require("pyarrow")
+        arrow = require("pyarrow", "data")
         self.path = path
         self.finite = finite
-        parquet = require("pyarrow.parquet")
+        parquet = require("pyarrow.parquet", "data")
         with reading(path, "a Parquet file"), parquet.ParquetFile(path) as file:
             schema, self.num_rows = file.schema_arrow, file.metadata.num_rows
         if len(set(schema.names)) < len(schema.names):
@@ -231,7 +209,7 @@ class ParquetReader:
     def chunks(self, start: int = 0) -> Iterator[np.ndarray]:
         if start >= self.num_rows:
             return  # pyarrow 18 fails to read a file without row groups.
-        parquet = require("pyarrow.parquet")
+        parquet = require("pyarrow.parquet", "data")
         # With pre_buffer, all row groups would stay in memory until the pass ends. pyarrow's own errors name no file.
         with reading(self.path, "a Parquet file"), parquet.ParquetFile(self.path, pre_buffer=False) as file:
             sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
@@ -256,11 +234,7 @@ class ParquetReader:
 
 
 def pick_columns(path: pathlib.Path, columns: Columns, names: Sequence[str] | None, width: int) -> list[int]:
-    """Converts names and indices of columns to indices.
-
-    Raises:
-        ValueError: If there is no column, or a column does not exist. The message lists the existing ones.
-    """
+    """Converts names and indices of columns to indices, or raises a ValueError that lists the existing ones."""
     if columns is None:
         return list(range(width))
     if isinstance(columns, (str, int)) or not len(columns):

@@ -23,8 +23,7 @@ class FileRows:
     """All rows of one or more files, in batches. A pass can start at any batch. `open_rows` makes instances.
 
     Args:
-        paths: list of pathlib.Path, in the order in which the files are read.
-        readers: list of `Reader`, in the same order.
+        paths, readers: the files and their readers, in the order in which they are read.
         batch_size: int. Number of rows in a batch. The last batch may be shorter.
         identity: dict of JSON values that identifies the rows: names, sizes and modification times of the files, and the
             options with which they are read.
@@ -62,8 +61,7 @@ class FileRows:
             skip: int. Number of batches to skip.
 
         Raises:
-            ValueError: If `skip` is not a whole number of at least 0, or, when the pass reaches that row, if rows differ in
-                length or a file is truncated.
+            ValueError: If `skip` is negative or no int; during the pass, if rows differ in length or a file is truncated.
         """
         check_count("skip", skip, minimum=0)
         failures: list[Exception] = []

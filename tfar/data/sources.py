@@ -38,10 +38,7 @@ def as_float32(batch: tf.Tensor) -> tf.Tensor:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ArraySource:
-    """Rows in memory, of any data type.
-
-    Args:
-        rows: np.ndarray `[N, *event_shape]`.
+    """Rows in memory, `[N, *event_shape]` of any data type.
 
     Example:
         >>> [batch.shape[0] for batch in ArraySource(np.zeros([5, 2], np.uint8)).dataset(2)]
@@ -73,12 +70,7 @@ class ArraySource:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class StreamSource:
-    """Rows that each pass reads again in chunks, so that they are never all in memory.
-
-    Args:
-        read: callable that starts a pass and returns an iterable of float32 `[n, *event_shape]` with any n.
-        event_shape: tuple of int.
-        num_rows: int, or None if unknown.
+    """Rows that each pass reads again in chunks, float32 `[n, *event_shape]`, so that they are never all in memory.
 
     Example:
         >>> source = StreamSource(lambda: [np.zeros([3, 2], np.float32)] * 2, (2,), 6)
@@ -106,13 +98,6 @@ class StreamSource:
 
 def rebatch(chunks: Iterable[np.ndarray], batch_size: int) -> Iterator[np.ndarray]:
     """Regroups chunks of any length into batches of the same length. The last batch may be shorter.
-
-    Args:
-        chunks: iterable of arrays `[n, ...]` with any n, including 0.
-        batch_size: int.
-
-    Yields:
-        Arrays `[batch_size, ...]`.
 
     Example:
         >>> [b.tolist() for b in rebatch([np.arange(3), np.arange(3, 5)], 2)]

@@ -66,19 +66,9 @@ class DataSplits:
 
     @classmethod
     def from_sources(cls, name: str, sources: Mapping[str, Source], *, batch_size: int, **fields: Any) -> "DataSplits":
-        """Makes `DataSplits` from a source for each split.
+        """Makes `DataSplits` from a source for each split, of which "train" is required and must have rows.
 
-        Args:
-            name: str.
-            sources: dict from the name of a split to its `Source`. The split "train" is required.
-            batch_size: int.
-            **fields: `head`, `head_config`, `description`, `memory_limit`.
-
-        Returns:
-            `DataSplits`.
-
-        Raises:
-            ValueError: If the batch size is not positive, or if the train split is missing or empty.
+        `fields` are `head`, `head_config`, `description` and `memory_limit`.
         """
         batch_size = check_count("batch_size", batch_size)
         if "train" not in sources or sources["train"].num_rows == 0:

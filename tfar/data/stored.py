@@ -15,18 +15,10 @@ _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.r
 
 
 class StoredArrayReader(ArrayReader):
-    """Reads an array `[N, ...]` chunk by chunk in constant memory.
+    """Reads an array `[N, ...]` of a .npy file, or the array `member` of an .npz file, chunk by chunk in constant memory.
 
     It does not map the file into memory, because the pages of a mapped file count as memory of the process once they are
     read. Values that are not finite are accepted.
-
-    Args:
-        path: pathlib.Path of a .npy or .npz file.
-        columns: indices of the columns of a table `[N, D]` to use. None uses all columns.
-        member: str or None. Name of the array of an .npz file.
-
-    Raises:
-        ValueError: If the file does not hold an array of numbers, if a column does not exist, or if the file is truncated.
     """
 
     def __init__(self, path: pathlib.Path, columns: Columns = None, member: str | None = None) -> None:
@@ -48,11 +40,7 @@ class StoredArrayReader(ArrayReader):
         return shape, dtype
 
     def load(self) -> np.ndarray:
-        """Reads the whole array of an .npz file, unless the header describes more than the file holds.
-
-        Raises:
-            ValueError: If the file is damaged.
-        """
+        """Reads the whole array of an .npz file; ValueError if the header describes more than the file holds."""
         with reading(self.path, NPY):
             with zipfile.ZipFile(self.file) as archive:
                 size = archive.getinfo(f"{self.member}.npy").file_size - self.offset

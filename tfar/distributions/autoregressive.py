@@ -10,21 +10,17 @@ from tfar import orders as site_orders
 from tfar import private, random
 from tfar.distributions import rows
 from tfar.distributions.arguments import check_head, check_network
-from tfar.distributions.base import Shell
-from tfar.distributions.refusals import refuse_bad_rows
+from tfar.distributions.base import without_autograph
+from tfar.distributions.model import Model
 from tfar.heads import Head
+from tfar.heads.base import check_positive_int
 from tfar.heads.tempered import check_temperature
 from tfar.laws import AutoregressiveLaw
-from tfar.laws.samplers import METHODS
 from tfar.networks import AutoregressiveNetwork, FactorizedNetwork, WholePassNetwork
-
-# Eager calls run without AutoGraph, and so do calls in a user's graph, so that networks use tf.cond or keras.ops in
-# both cases.
-_without_autograph = tf.autograph.experimental.do_not_convert
 
 
 @keras.saving.register_keras_serializable("tfar")
-class Autoregressive(Shell):
+class Autoregressive(Model):
     """Distribution of events whose sites are decided step by step by a network.
 
         log p(x) = sum_i log p(x_i | sites of earlier steps)
@@ -71,7 +67,7 @@ class Autoregressive(Shell):
         head, network = check_head(head), check_network(network)
         if not isinstance(network, AutoregressiveNetwork):
             if event_shape is None:
-                raise ValueError("Expected `event_shape` beside a Keras network; received None.")
+                raise ValueError("Expected `event_shape`, which a Keras network does not define; received None.")
             network = WholePassNetwork(
                 network, tuple(event_shape), head.params_size, order, head.site_shape, conditional_shape
             )
@@ -100,18 +96,6 @@ class Autoregressive(Shell):
         return self._law.network
 
     @property
-    def head(self) -> Head:
-        """The head. Copies share it."""
-        return self._law.head
-
-    @property
-    def num_sites(self) -> Any:
-        """Number of sites of an event, an int; None if its length is not fixed."""
-        if self.network.num_sites is None and self._length is not None:
-            return self._law.num_sites_of(self._length)
-        return self.network.num_sites
-
-    @property
     def num_members(self) -> int:
         """Number of members (orders or masks) over which `log_prob` averages probabilities."""
         return self._law.num_members
@@ -121,19 +105,7 @@ class Autoregressive(Shell):
         """The temperature of the conditionals: 1 unless `with_temperature` changed it."""
         return 1.0 if self._law.temperature is None else float(self._law.temperature)
 
-    # Initial weights -------------------------------------------------------------------------------------------------
-
-    @property
-    def awaits_data(self) -> bool:
-        """Whether `initialize` should be called before training and has not been; `DensityModel.fit` calls it."""
-        return self.head.awaits_data or self.network.awaits_data
-
-    @property
-    def initializes_with_all_rows(self) -> bool:
-        """Whether `initialize` needs all training rows, as for the units of data, rather than only the first batch."""
-        return self.head.awaits_data
-
-    @_without_autograph
+    @without_autograph
     def initialize(self, value: Any, conditional_input: Any = None) -> None:
         """Sets data-dependent initial weights.
 
@@ -150,41 +122,12 @@ class Autoregressive(Shell):
         if has_units and type(self.network).initialize is AutoregressiveNetwork.initialize:
             return
         self.check_rows(value, conditional_input)
-        x, _, condition, _ = self._flat_rows(value, conditional_input)
-        self.network.initialize(self._law.encoded(x), condition)
-
-    # Training data ---------------------------------------------------------------------------------------------------
-
-    @_without_autograph
-    def valid_rows(self, value: Any, conditional_input: Any = None, *, observed: Any = None) -> tf.Tensor:
-        """Returns whether each row is valid: values in the support, a finite condition and an allowed observed pattern.
-
-        Args:
-            value, conditional_input, observed: as in `training_loss`.
-
-        Returns:
-            bool `[B]`.
-        """
-        x, observed, condition, _ = self._flat_rows(value, conditional_input, observed)
-        return tf.logical_not(tf.math.is_nan(self._law.bad_row_marks(x, condition, observed)))
-
-    @_without_autograph
-    def check_rows(
-        self, value: Any, conditional_input: Any = None, *, observed: Any = None, first_row: int = 0
-    ) -> None:
-        """Raises ValueError if a row is invalid (see `valid_rows`); the message names the row and the site.
-
-        Args:
-            value, conditional_input, observed: as in `training_loss`.
-            first_row: int. Number of the first row in the message.
-        """
-        x, observed, condition, _ = self._flat_rows(value, conditional_input, observed)
-        marks = self._law.bad_row_marks(x, condition, observed)
-        refuse_bad_rows(self._law, marks, x, observed, condition, first_row)
+        given = self._flat_rows(value, conditional_input)
+        self.network.initialize(self._law.encoded(given.x), given.condition)
 
     # Scores ----------------------------------------------------------------------------------------------------------
 
-    @_without_autograph
+    @without_autograph
     def log_prob(
         self, value: Any, name: str = "log_prob", *, conditional_input: Any = None, observed: Any = None
     ) -> tf.Tensor:
@@ -205,12 +148,13 @@ class Autoregressive(Shell):
             ValueError: If a shape does not fit; in eager mode also if a value is outside the support, a condition is not finite,
                 or the order does not allow what is observed.
         """
-        return self._score("log_prob" if observed is None else "observed_log_prob", value, conditional_input, observed)
+        given = self._flat_rows(value, conditional_input, observed)
+        return self._call("log_prob", list(given[:3]), given)
 
     def _log_prob(self, value: Any, **kwargs: Any) -> tf.Tensor:
         return self.log_prob(value, **kwargs)
 
-    @_without_autograph
+    @without_autograph
     def site_log_probs(self, value: Any, *, conditional_input: Any = None, observed: Any = None) -> tf.Tensor:
         """Returns the contribution of each site to the log-probability, in raster order; a row sums to its `log_prob`.
 
@@ -221,7 +165,7 @@ class Autoregressive(Shell):
 
         Args:
             value, conditional_input: as in `log_prob`.
-            observed: as in `log_prob`; the contribution of an unobserved site is 0. Requires a model with one member.
+            observed: as in `log_prob`; the contribution of an unobserved site is 0. Requires members of one order.
 
         Returns:
             float32 `[*lead, num_sites]`.
@@ -229,68 +173,10 @@ class Autoregressive(Shell):
         Raises:
             ValueError: As `log_prob` does.
         """
-        name = "site_log_probs" if observed is None else "observed_site_log_probs"
-        return self._score(name, value, conditional_input, observed)
+        given = self._flat_rows(value, conditional_input, observed)
+        return self._call("site_log_probs", list(given[:3]), given)
 
-    @_without_autograph
-    def training_loss(
-        self,
-        value: Any,
-        conditional_input: Any = None,
-        *,
-        observed: Any = None,
-        site_weight: Any = None,
-        seed: Any = None,
-        step: Any = 0,
-    ) -> tf.Tensor:
-        """Returns the training loss in nats: `-log_prob`, or an estimate of it with random masks, orders and dropout.
-
-        Args:
-            value: `[B, *event_shape]`.
-            conditional_input: `[B, *conditional_shape]`, if the model has a condition.
-            observed: None, or bools that broadcast to the shape of `value`: training uses only the observed sites. With
-                a model of one order, they must come first in it; for example, `tf.sequence_mask(lengths)` marks
-                sequences of different lengths.
-            site_weight: None, or numbers that broadcast to the shape of `value` and multiply the log-probabilities of
-                the sites.
-            seed: seed as accepted by `tfar.random.as_seed`; determines all randomness of the loss.
-            step: int or int32 scalar. Number of the training step.
-
-        Returns:
-            float32 `[B]`, NaN for a row outside the support or whose pattern the order does not allow.
-
-        Raises:
-            ValueError: If a shape does not fit.
-        """
-        x, observed, condition, lead = self._flat_rows(value, conditional_input, observed)
-        weight = None if site_weight is None else self._site_weight(site_weight, value)
-        loss = self._law.training_loss(x, condition, random.as_seed(seed), step, observed, weight)
-        return rows.unflatten(loss, lead)
-
-    @_without_autograph
-    def evaluate(
-        self,
-        value: Any,
-        conditional_input: Any = None,
-        *,
-        observed: Any = None,
-        site_weight: Any = None,
-        seed: Any = None,
-    ) -> dict[str, tf.Tensor]:
-        """Returns the metrics of each row, `{"nll": [B]}` in nats: the exact negative log-probability without dropout.
-
-        Args:
-            value, conditional_input, observed, site_weight: as in `training_loss`.
-            seed: not used; present for models whose evaluation draws samples.
-        """
-        x, observed, condition, lead = self._flat_rows(value, conditional_input, observed)
-        weight = None if site_weight is None else self._site_weight(site_weight, value)
-        result = self._run("evaluate", [x, condition, observed, weight])
-        if tf.executing_eagerly():
-            refuse_bad_rows(self._law, result["nll"], x, observed, condition)
-        return {name: rows.unflatten(part, lead) for name, part in result.items()}
-
-    @_without_autograph
+    @without_autograph
     def noise(self, value: Any, *, conditional_input: Any = None, seed: Any = None) -> tf.Tensor:
         """Returns the noise from which events are drawn; it is uniform if the events follow this distribution.
 
@@ -308,14 +194,10 @@ class Autoregressive(Shell):
         Raises:
             ValueError: As `log_prob` does.
         """
-        x, _, condition, lead = self._flat_rows(value, conditional_input)
-        seeds = random.row_seeds(seed, tf.shape(x)[0])
-        result = self._run("noise", [x, seeds, condition])
-        if tf.executing_eagerly():
-            refuse_bad_rows(self._law, result, x, None, condition)
-        return rows.unflatten(result, lead)
+        given = self._flat_rows(value, conditional_input)
+        return self._call("noise", [given.x, random.row_seeds(seed, given.count), given.condition], given)
 
-    @_without_autograph
+    @without_autograph
     def conditionals(self, value: Any, *, conditional_input: Any = None, observed: Any = None) -> Any:
         """Returns the conditional distribution of every site given the sites before it.
 
@@ -336,98 +218,13 @@ class Autoregressive(Shell):
                 f"Expected a model of one member; received an ensemble of {self.num_members}. Choose one with "
                 "`with_order(...)` or `with_orders(1)`, or make the model with `num_masks=1`."
             )
-        x, observed, condition, lead = self._flat_rows(value, conditional_input, observed)
-        if observed is None:
-            params = self._run("conditional_params", [x, condition])
-        else:
-            params = self._run("params_given", [x, observed, condition])
-        if tf.executing_eagerly():
-            refuse_bad_rows(self._law, params, x, observed, condition)
-        member = self._law.member(0)
-        params = rows.unflatten(params, lead)
+        given = self._flat_rows(value, conditional_input, observed)
+        params, member = self._call("conditional_params", list(given[:3]), given), self._law.member(0)
         return member.conditional.distribution(params, member.sites(tf.shape(params)[-2]))
-
-    def _score(self, name: str, value: Any, conditional_input: Any, observed: Any = None) -> tf.Tensor:
-        x, observed, condition, lead = self._flat_rows(value, conditional_input, observed)
-        result = self._run(name, [x, condition] if observed is None else [x, observed, condition])
-        if tf.executing_eagerly():
-            refuse_bad_rows(self._law, result, x, observed, condition)
-        return rows.unflatten(result, lead)
-
-    def _flat_rows(self, value: Any, conditional_input: Any, observed: Any = None) -> tuple[Any, Any, Any, Any]:
-        """Returns value, observed sites and condition as rows of one batch, and the leading shape."""
-        value, rank = self._checked_value(value), len(self._shape)
-        condition = self._checked_condition(conditional_input)
-        if observed is None and condition is None and rows.is_flat(value, rank):
-            return value, None, None, (None,)
-        items = [(value, rank), *rows.condition_items(condition, self._conditional_shape)]
-        if observed is not None:
-            marks = rows.site_marks(observed, value, rank, len(self.head.site_shape), "observed")
-            items.append((tf.reduce_all(marks > 0.0, axis=-1), 1))
-        lead = rows.lead_shape(items)
-        flat = rows.flatten(items, lead)
-        pattern = None if observed is None else flat.pop()
-        return flat[0], pattern, rows.pack_condition(flat[1:], self._conditional_shape), lead
-
-    def _site_weight(self, site_weight: Any, value: Any) -> tf.Tensor:
-        """Returns the weights of sites, `[B, num_sites]`: the mean over the entries of each site."""
-        value = self._checked_value(value)
-        marks = rows.site_marks(site_weight, value, len(self._shape), len(self.head.site_shape), "site_weight")
-        weight = tf.reduce_mean(marks, axis=-1)
-        return tf.broadcast_to(weight, tf.concat([tf.shape(value)[:1], tf.shape(weight)[-1:]], 0))
 
     # Draws -----------------------------------------------------------------------------------------------------------
 
-    @_without_autograph
-    def sample(
-        self,
-        sample_shape: Any = (),
-        seed: Any = None,
-        name: str = "sample",
-        *,
-        conditional_input: Any = None,
-        length: Any = None,
-        method: str = "ancestral",
-    ) -> tf.Tensor:
-        """Draws events.
-
-        Args:
-            sample_shape: int or ints.
-            seed: seed as accepted by `tfar.random.as_seed`: an int, an integer tensor `[]` or `[2]`, or None for new
-                draws.
-            name: not used; present for compatibility with TFP.
-            conditional_input: `[*batch, *conditional_shape]`, if the model has a condition and none is bound.
-            length: int. Size of the first axis of an event, if it is not fixed.
-            method: "ancestral" takes a step for each site, "fixed_point" iterates whole passes, and "naive" runs a
-                whole pass for each site. All methods give the same draws.
-
-        Returns:
-            float32 `[*sample_shape, *batch, *event_shape]`. Row i of `sample(n, seed)` depends only on `seed` and i.
-
-        Raises:
-            ValueError: If an argument is out of range.
-        """
-        return self._draw(sample_shape, seed, conditional_input=conditional_input, length=length, method=method)
-
-    def _sample_n(
-        self,
-        n: Any,
-        seed: Any = None,
-        conditional_input: Any = None,
-        length: Any = None,
-        method: str = "ancestral",
-    ) -> tf.Tensor:
-        if method not in METHODS:
-            raise ValueError(f"Expected `method` to be one of {METHODS}; received {method!r}.")
-        length = self._length if length is None else length
-        count, condition, lead = self._rows_of_samples(n, conditional_input)
-        with private.without_recording():
-            result = self._run("sample", [condition], seed=seed, count=count, length=length, method=method)
-        if condition is not None and tf.executing_eagerly():
-            refuse_bad_rows(self._law, result, conditional_input=condition)
-        return rows.unflatten(result, lead)
-
-    @_without_autograph
+    @without_autograph
     def sample_fixed_point(
         self, num_samples: int, seed: Any = None, *, conditional_input: Any = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -435,13 +232,17 @@ class Autoregressive(Shell):
 
         Returns:
             Samples `[num_samples, *batch, *event_shape]` and the number of passes, int32.
+
+        Raises:
+            ValueError: If `num_samples` is not an int of at least 1.
         """
+        num_samples = check_positive_int("num_samples", num_samples)
         count, condition, lead = self._rows_of_samples(num_samples, conditional_input)
         with private.without_recording():
             values, passes = self._run("sample_fixed_point", [condition], seed=seed, count=count)
         return rows.unflatten(values, lead), passes
 
-    @_without_autograph
+    @without_autograph
     def complete(
         self,
         value: Any,
@@ -468,17 +269,16 @@ class Autoregressive(Shell):
             float32 `[*lead, *event_shape]`, or `[num_samples, *lead, *event_shape]`.
 
         Raises:
-            ValueError: If the order of the model does not allow the pattern; the message explains what to do.
+            ValueError: If `num_samples` is not an int of at least 1, or the order of the model does not allow the
+                pattern; the message explains what to do.
         """
         if num_samples is not None:
+            num_samples = check_positive_int("num_samples", num_samples)
             value = tf.repeat(self._checked_value(value)[None], num_samples, axis=0)
-        x, pattern, condition, lead = self._flat_rows(value, conditional_input, observed)
-        count = len(x) if tf.executing_eagerly() else tf.shape(x)[0]
+        given = self._flat_rows(value, conditional_input, observed)
+        inputs = [given.x, given.observed, given.condition]
         with private.without_recording():
-            result = self._run("complete", [x, pattern, condition], seed=seed, count=count)
-        if tf.executing_eagerly():
-            refuse_bad_rows(self._law, result, x, pattern, condition)
-        return rows.unflatten(result, lead)
+            return self._call("complete", inputs, given, seed=seed, count=given.count)
 
     # Copies ----------------------------------------------------------------------------------------------------------
 

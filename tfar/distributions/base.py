@@ -1,26 +1,50 @@
 """Base class that exposes a law as a distribution of TensorFlow Probability."""
 
-import math
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, NamedTuple
 
 import keras
-import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tfar import configuration, random
+from tfar import random
 from tfar.distributions import rows
 from tfar.distributions.calls import CompiledCalls
-from tfar.distributions.dtype_policy import check_dtype_policy
-from tfar.distributions.no_closed_form import NoClosedForm
+from tfar.distributions.copies import Copyable
+from tfar.distributions.refusals import refuse_bad_rows
+from tfar.heads import Head
+from tfar.laws import AutoregressiveLaw
 
-tfd = tfp.distributions
-_COPY = "copy"  # The key of the configuration under which the changes of a copy are stored.
+# Eager calls run without AutoGraph, and so do calls in a user's graph, so that networks use tf.cond or keras.ops in
+# both cases.
+without_autograph = tf.autograph.experimental.do_not_convert
 
 
-class Shell(NoClosedForm):
-    """Implements shapes, bound conditions, compiled calls, copies and configuration of a distribution.
+class Rows(NamedTuple):
+    """Arguments of a call as one batch of rows.
+
+    Attributes:
+        x: float32 `[B, *event_shape]`.
+        condition: the condition of each row, or None.
+        observed: bool `[B, num_sites]`, or None.
+        site_weight: float32 `[B, num_sites]`, or None.
+        lead: the leading axes of the result.
+    """
+
+    x: tf.Tensor
+    condition: Any = None
+    observed: tf.Tensor | None = None
+    site_weight: tf.Tensor | None = None
+    lead: Any = (None,)
+
+    @property
+    def count(self) -> Any:
+        """The number of rows, an int in eager mode."""
+        return len(self.x) if tf.executing_eagerly() else tf.shape(self.x)[0]
+
+
+class Shell(Copyable):
+    """Implements the parts, shapes and compiled calls of a distribution.
 
     A subclass passes its law to the constructor and adds methods that are specific to the law.
 
@@ -32,13 +56,6 @@ class Shell(NoClosedForm):
         jit_compile: bool. Compile eager calls with XLA.
         name: str.
     """
-
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        """Records the arguments of the constructor, which are the configuration, before the networks are created."""
-        check_dtype_policy()
-        dist = super().__new__(cls)
-        dist._arguments = configuration.noted_arguments(cls, args, kwargs)
-        return dist
 
     def __init__(
         self,
@@ -52,7 +69,7 @@ class Shell(NoClosedForm):
         arguments = self._arguments
         super().__init__(
             dtype=tf.float32,
-            reparameterization_type=tfd.NOT_REPARAMETERIZED,
+            reparameterization_type=tfp.distributions.NOT_REPARAMETERIZED,
             validate_args=False,
             allow_nan_stats=True,
             parameters=dict(arguments),
@@ -67,8 +84,6 @@ class Shell(NoClosedForm):
         self._layer_names = tuple(layers)
         self._conditional_shape, self._jit_compile = conditional_shape, bool(jit_compile)
         self._calls = CompiledCalls(law)
-        self._condition: Any = None
-        self._length: int | None = None
         # tf.Module finds raw variables in attributes, so that wrappers such as tfd.Sample list them.
         self._weights = tuple(variable.value for variable in self._keras_variables)
 
@@ -88,6 +103,25 @@ class Shell(NoClosedForm):
     def jit_compile(self) -> bool:
         """Whether eager calls compile with XLA."""
         return self._jit_compile
+
+    @property
+    def _event_law(self) -> AutoregressiveLaw:
+        """The autoregressive law of events, perhaps given a latent."""
+        return self._law
+
+    @property
+    def head(self) -> Head:
+        """The head, which turns a parameter vector into the distribution of a site. Copies share it."""
+        return self._event_law.head
+
+    @property
+    def num_sites(self) -> Any:
+        """Number of sites of an event, an int; None if its length is not fixed."""
+        law = self._event_law
+        if law.network.num_sites is not None:
+            return law.network.num_sites
+        length = self._event_shape()[0]
+        return None if length is None else law.num_sites_of(length)
 
     @property
     def bound_condition(self) -> Any:
@@ -121,6 +155,11 @@ class Shell(NoClosedForm):
     @classmethod
     def _parameter_properties(cls, dtype: Any, num_classes: Any = None) -> dict[str, Any]:
         return {}
+
+    def _trackable_children(self, save_type: str = "checkpoint", **kwargs: Any) -> dict[str, Any]:
+        """Lists the objects that `tf.train.Checkpoint` stores: the layers, without storing their weights twice."""
+        children = super()._trackable_children(save_type, **kwargs)
+        return {name: child for name, child in children.items() if name != "_weights" or save_type != "checkpoint"}
 
     # Shapes ----------------------------------------------------------------------------------------------------------
 
@@ -175,13 +214,12 @@ class Shell(NoClosedForm):
             count=None if count is None else int(count),
         )
 
-    def _draw(self, sample_shape: Any, seed: Any, **arguments: Any) -> tf.Tensor:
-        """Draws a sample of any shape with `_sample_n`."""
-        shape = _sample_shape(sample_shape)
-        count = math.prod(shape) if isinstance(shape, tuple) else tf.reduce_prod(shape)
-        # TFP passes a SeedStream, which returns a seed when called.
-        samples = self._sample_n(count, seed() if callable(seed) else seed, **arguments)
-        return rows.unflatten(samples, shape)
+    def _call(self, name: str, inputs: list[Any], given: Rows, **options: Any) -> Any:
+        """Calls a function of the law on rows: refuses bad rows in eager mode, and restores the leading axes."""
+        result = self._run(name, inputs, **options)
+        if tf.executing_eagerly():
+            refuse_bad_rows(self._event_law, tf.nest.flatten(result)[0], given.x, given.observed, given.condition)
+        return tf.nest.map_structure(lambda part: rows.unflatten(part, given.lead), result)
 
     def _checked_value(self, value: Any) -> tf.Tensor:
         return rows.check_trailing(rows.as_float(value, "value"), tuple(self._event_shape().as_list()), "value")
@@ -192,168 +230,22 @@ class Shell(NoClosedForm):
             conditional_input = self._condition
         return rows.condition(conditional_input, self._conditional_shape)
 
-    def _rows_of_samples(self, n: Any, conditional_input: Any) -> tuple[Any, Any, Any]:
-        """Returns the number of rows, their conditions and the leading result shape of `n` draws per batch member."""
-        static = tf.get_static_value(n)
-        n = n if static is None else int(static)
+    def _flat_rows(
+        self, value: Any, conditional_input: Any = None, observed: Any = None, site_weight: Any = None
+    ) -> Rows:
+        """Returns the arguments of a call as rows of one batch."""
+        value, rank = self._checked_value(value), len(self._shape)
         condition = self._checked_condition(conditional_input)
-        items = rows.condition_items(condition, self._conditional_shape)
-        batch = rows.lead_shape(items) if items else ()
-        if isinstance(n, int) and isinstance(batch, tuple):
-            lead: Any = (n, *batch)
-            count = math.prod(lead)
-        else:
-            lead = tf.concat([[n], tf.convert_to_tensor(batch, tf.int32)], 0)
-            count = tf.reduce_prod(lead)
-        condition = rows.pack_condition(rows.flatten(items, lead), self._conditional_shape)
-        return count, condition, lead
-
-    # Copies ----------------------------------------------------------------------------------------------------------
-
-    def _clone(self, **attributes: Any) -> Self:
-        """Returns a copy that shares the weights and the compiled functions, with other attributes."""
-        clone = object.__new__(type(self))
-        # TensorFlow stores tracked attributes in internal lists, which copies must not share.
-        clone.__dict__.update({k: v.copy() if isinstance(v, list | dict) else v for k, v in self.__dict__.items()})
-        for name, value in attributes.items():
-            object.__setattr__(clone, name, value)
-        return clone
-
-    def given(self, conditional_input: Any) -> Self:
-        """Binds a condition `[*batch, *conditional_shape]` in a copy with batch shape `[*batch]` and shared weights."""
-        return self._clone(_condition=rows.condition(conditional_input, self._conditional_shape))
-
-    def with_length(self, length: int) -> Self:
-        """Returns a copy over events of a fixed length, for a distribution over events of any length.
-
-        Args:
-            length: int. Size of the first axis of an event.
-
-        Raises:
-            ValueError: If events have a fixed shape, or the length is less than 1.
-        """
-        if self._shape[:1] != (None,):
-            raise ValueError(
-                f"Expected a distribution over events of any length; this one is over {list(self._shape)}."
-            )
-        if isinstance(length, bool) or not isinstance(length, int | np.integer) or length < 1:
-            raise ValueError(f"Expected `length` to be an int of at least 1; received {length!r}.")
-        return self._clone(_length=int(length))
-
-    def copy(self, **overrides: Any) -> Self:
-        """Returns a copy that shares the weights; `name` and `jit_compile` may be replaced.
-
-        Raises:
-            ValueError: If another parameter is given, because it would require a different network.
-        """
-        others = sorted(set(overrides) - {"name", "jit_compile"})
-        if others:
-            raise ValueError(
-                f"Expected `copy` to replace `name` or `jit_compile` alone, as a copy shares the weights; received {others}. "
-                "Make another distribution with its constructor."
-            )
-        return self._clone(
-            _name=overrides.get("name", self._name), _jit_compile=overrides.get("jit_compile", self._jit_compile)
-        )
-
-    def __getitem__(self, slices: Any) -> Self:
-        """Slices the batch: returns a copy that is bound to the sliced condition and shares the weights.
-
-        Raises:
-            ValueError: If no condition is bound, so that there is no batch.
-        """
-        if self._condition is None:
-            raise ValueError(
-                "Expected a distribution with a batch, which `given(conditional_input)` makes; this one has batch shape []."
-            )
-        lead, rank = self._batch_lead(), self._batch_shape().rank
-        slices = tuple(slices) if isinstance(slices, tuple) else (slices,)
-        if Ellipsis in slices:
-            at = slices.index(Ellipsis)
-            used = sum(part is not None and part is not Ellipsis for part in slices)
-            slices = (*slices[:at], *[slice(None)] * (rank - used), *slices[at + 1 :])
-        if sum(part is not None for part in slices) > rank:
-            raise ValueError(f"Expected at most {rank} slices, one for each axis of the batch; received {slices}.")
-
-        def sliced(tensor: tf.Tensor, axes: int) -> tf.Tensor:
-            trailing = tf.shape(tensor)[tensor.shape.rank - axes :]
-            return tf.broadcast_to(tensor, tf.concat([lead, trailing], 0))[slices]
-
-        items = rows.condition_items(self._condition, self._conditional_shape)
-        return self.given(rows.pack_condition([sliced(*item) for item in items], self._conditional_shape))
-
-    def _trackable_children(self, save_type: str = "checkpoint", **kwargs: Any) -> dict[str, Any]:
-        """Lists the objects that `tf.train.Checkpoint` stores: the layers, without storing their weights twice."""
-        children = super()._trackable_children(save_type, **kwargs)
-        return {name: child for name, child in children.items() if name != "_weights" or save_type != "checkpoint"}
-
-    def __copy__(self) -> Self:
-        return self._clone()
-
-    def __reduce__(self) -> Any:
-        """Supports pickling and deep copies by configuration and weights; compiled functions are created again."""
-        config = keras.saving.serialize_keras_object(self)
-        return _restored, (config, [variable.numpy() for variable in self.variables])
-
-    def __repr__(self) -> str:
-        text = super().__repr__()
-        changes = [f"{key}={value}" for key, value in self._copy_config().items() if key != "condition"]
-        return text[:-1] + "".join(f" {change}" for change in changes) + ">" if changes else text
-
-    # Configuration ---------------------------------------------------------------------------------------------------
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the arguments of the constructor and the changes of a copy, without the weights."""
-        config = {name: configuration.serialized(value) for name, value in self._arguments.items()}
-        config.update(jit_compile=self._jit_compile, name=self.name)
-        changes = self._copy_config()
-        return {**config, _COPY: changes} if changes else config
-
-    def _copy_config(self) -> dict[str, Any]:
-        """Returns the changes of this copy as plain values."""
-        changes: dict[str, Any] = dict(self._law.config)
-        if self._length is not None:
-            changes["length"] = self._length
-        if self._condition is not None:
-            changes["condition"] = tf.nest.map_structure(lambda t: np.asarray(t).tolist(), self._condition)
-        return changes
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """Creates a distribution from a configuration, with new weights."""
-        config = dict(config)
-        changes = dict(config.pop(_COPY, {}))
-        dist = cls(**{name: configuration.deserialized(value) for name, value in config.items()})
-        condition, length = changes.pop("condition", None), changes.pop("length", None)
-        attributes: dict[str, Any] = {"_length": length}
-        if condition is not None:
-            attributes["_condition"] = rows.condition(condition, dist._conditional_shape)
-        if changes:
-            attributes["_law"] = dist._law.from_config(changes)
-        return dist._clone(**attributes)
-
-
-def _restored(config: dict[str, Any], weights: list[np.ndarray]) -> Any:
-    dist = keras.saving.deserialize_keras_object(config)
-    for variable, value in zip(dist.variables, weights, strict=True):
-        variable.assign(value)
-    return dist
-
-
-def _sample_shape(sample_shape: Any) -> Any:
-    """Returns a sample shape as a tuple of ints, or as an int32 tensor `[rank]` if it is one.
-
-    Raises:
-        ValueError: If it contains anything other than non-negative integers.
-    """
-    static = tf.get_static_value(sample_shape) if tf.is_tensor(sample_shape) else sample_shape
-    if static is None:
-        return tf.reshape(tf.cast(sample_shape, tf.int32), [-1])
-    sizes = np.atleast_1d(
-        np.asarray(tf.TensorShape(static).as_list() if isinstance(static, tf.TensorShape) else static)
-    )
-    if sizes.size == 0:
-        return ()
-    if sizes.ndim != 1 or not np.issubdtype(sizes.dtype, np.integer) or sizes.min() < 0:
-        raise ValueError(f"Expected `sample_shape` to be whole numbers of at least 0; received {sample_shape!r}.")
-    return tuple(int(size) for size in sizes)
+        if observed is None and site_weight is None and condition is None and value.shape.rank == rank + 1:
+            return Rows(value)
+        items = [(value, rank), *rows.condition_items(condition, self._conditional_shape)]
+        for name, marks in (("observed", observed), ("site_weight", site_weight)):
+            if marks is not None:
+                marks = rows.site_marks(marks, value, rank, len(self.head.site_shape), name)
+                is_seen = name == "observed"
+                items.append((tf.reduce_all(marks > 0.0, -1) if is_seen else tf.reduce_mean(marks, -1), 1))
+        lead = rows.lead_shape(items)
+        flat = rows.flatten(items, lead)
+        weight = None if site_weight is None else flat.pop()
+        pattern = None if observed is None else flat.pop()
+        return Rows(flat[0], rows.pack_condition(flat[1:], self._conditional_shape), pattern, weight, lead)

@@ -13,6 +13,7 @@ from tfar import forks, private, random
 MAX_FUNCTIONS = 128
 # How many different numbers of rows are compiled exactly, for each function; later ones are padded to a power of two.
 EXACT_SIZES = 4
+_SEED = tf.TensorSpec([2], tf.int32)
 
 
 class CompiledCalls:
@@ -32,7 +33,6 @@ class CompiledCalls:
     def __init__(self, law: Any) -> None:
         self._law = law
         self._functions: OrderedDict[Any, Any] = OrderedDict()
-        self._calls: OrderedDict[Any, tuple[int, Any]] = OrderedDict()
         self._sizes: dict[Any, set[int]] = {}
 
     def __call__(
@@ -63,18 +63,24 @@ class CompiledCalls:
         tensors = keras.tree.flatten([row for row in rows if row is not None])
         count = len(tensors[0]) if count is None else count
         jit_compile = jit_compile and not private.is_recorded()
-        shapes = tuple(tuple(tensor.shape.as_list()) for tensor in tensors)
-        absent = tuple(row is None for row in rows)
-        others = tuple(tuple(tensor.shape.as_list()) for tensor in options.values())
-        key = (name, jit_compile, seed is not None, count, shapes, absent, *options, others)
-        key = (*key, *static.items(), *arguments.items())
-        found = self._calls.get(key)
-        if found is None:
-            found = self._prepare(name, rows, tensors, options, static, arguments, jit_compile, seed is not None, count)
-            _keep(self._calls, key, found)
+        settings = (*static.items(), *arguments.items())
+        size = self._padded_size(count, self._sizes.setdefault((name, jit_compile, seed is not None, *settings), set()))
+        shapes = [tuple(tensor.shape.as_list()[1:]) for tensor in tensors]  # A TensorShape is slow to slice.
+        shared = [tuple(tensor.shape.as_list()) for tensor in options.values()]
+        absent = [row is None for row in rows]
+        key = (name, jit_compile, seed is not None, size, *settings, *absent, *shapes, *options, *shared)
+        if key in self._functions:
+            self._functions.move_to_end(key)
         else:
-            self._calls.move_to_end(key)
-        size, function = found
+            specs = [tf.TensorSpec([size, *shape], t.dtype) for t, shape in zip(tensors, shapes, strict=True)]
+            inputs = [*([] if seed is None else [_SEED]), *map(tf.TensorSpec.from_tensor, options.values()), *specs]
+            function = self._flat_function(name, rows, options, static, arguments, None if seed is None else size)
+            with tf.init_scope():  # In a graph of its own, whatever graph the call is in.
+                compiled = tf.function(function, jit_compile=jit_compile, autograph=False)
+                self._functions[key] = compiled.get_concrete_function(*inputs)
+            if len(self._functions) > MAX_FUNCTIONS:
+                self._functions.popitem(last=False)
+        function = self._functions[key]
         if size != count:
             tensors = [tf.concat([tensor, _filler(tensor, size - count)], 0) for tensor in tensors]
         outputs = private.call_concrete(function, [*([] if seed is None else [seed]), *options.values(), *tensors])
@@ -82,40 +88,27 @@ class CompiledCalls:
             return outputs
         return keras.tree.map_structure(lambda t: t[:count] if t.shape.rank else t, outputs)
 
-    def _prepare(
+    def _flat_function(
         self,
         name: str,
         rows: Sequence[Any],
-        tensors: Sequence[tf.Tensor],
         options: Mapping[str, tf.Tensor],
         static: Mapping[str, Any],
         arguments: Mapping[str, Any],
-        jit_compile: bool,
-        is_seeded: bool,
-        count: int,
-    ) -> tuple[int, Any]:
-        """Returns the number of rows that a call is padded to, and the compiled function of that number."""
-        verb = (name, jit_compile, is_seeded, *static.items(), *arguments.items())
-        size = self._padded_size(count, self._sizes.setdefault(verb, set()))
-        specs = [tf.TensorSpec([size, *tensor.shape[1:]], tensor.dtype) for tensor in tensors]
-        shared = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in options.values()]
-        key = (*verb, size, *specs, *options, *shared, *[row is None for row in rows])
-        if key not in self._functions:
-            inputs = [*([tf.TensorSpec([2], tf.int32)] if is_seeded else []), *shared, *specs]
+        num_seeds: int | None,
+    ) -> Any:
+        """Returns the call as a function of tensors alone: the seed if there are seeds, the options and the rows."""
+        given_rows = [row for row in rows if row is not None]
+        absent, names = [row is None for row in rows], list(options)
 
-            def from_flat(*given: tf.Tensor) -> Any:
-                flat = list(given)
-                seeds = [random.row_seeds(flat.pop(0), size)] if is_seeded else []
-                own = {option: flat.pop(0) for option in options}
-                packed = iter(keras.tree.pack_sequence_as([row for row in rows if row is not None], flat))
-                law = self._law.with_options(**own, **static)
-                given_rows = [None if row is None else next(packed) for row in rows]
-                return getattr(law, name)(*seeds, *given_rows, **arguments)
+        def function(*given: tf.Tensor) -> Any:
+            flat = list(given)
+            seeds = [] if num_seeds is None else [random.row_seeds(flat.pop(0), num_seeds)]
+            law = self._law.with_options(**{option: flat.pop(0) for option in names}, **static)
+            packed = iter(keras.tree.pack_sequence_as(given_rows, flat))
+            return getattr(law, name)(*seeds, *[None if skip else next(packed) for skip in absent], **arguments)
 
-            with tf.init_scope():
-                function = tf.function(from_flat, jit_compile=jit_compile, autograph=False)
-                _keep(self._functions, key, function.get_concrete_function(*inputs))
-        return size, self._functions[key]
+        return function
 
     def _padded_size(self, count: int, sizes: set[int]) -> int:
         if count == 0:
@@ -126,13 +119,6 @@ class CompiledCalls:
             sizes.add(count)
             return count
         return 1 << (count - 1).bit_length()
-
-
-def _keep(table: OrderedDict, key: Any, value: Any) -> None:
-    """Adds an entry to a table and drops the least recently used one beyond `MAX_FUNCTIONS`."""
-    table[key] = value
-    if len(table) > MAX_FUNCTIONS:
-        table.popitem(last=False)
 
 
 def _filler(rows: tf.Tensor, count: int) -> tf.Tensor:

@@ -8,6 +8,7 @@ import numpy as np
 
 from tfar.distributions.arguments import check_head, checked_conditional_shape, class_inputs, shape_tuple
 from tfar.distributions.autoregressive import Autoregressive
+from tfar.distributions.images import kernel_size_pair
 from tfar.heads import Bernoulli, Head
 from tfar.heads.base import check_positive_int
 from tfar.networks import ConvNADENetwork
@@ -91,10 +92,11 @@ class ConvNADE(Autoregressive):
         name: str = "ConvNADE",
     ) -> None:
         head = Bernoulli() if head is None else check_head(head)
+        sizes = [kernel_sizes] if isinstance(kernel_sizes, int | np.integer) else kernel_sizes
         network = ConvNADENetwork(
             event_shape=shape_tuple("event_shape", event_shape),
             filters=shape_tuple("filters", filters),
-            kernel_sizes=kernel_pairs(kernel_sizes),
+            kernel_sizes=tuple(kernel_size_pair("kernel_sizes", size) for size in sizes),
             hidden_units=None if hidden_units is None else shape_tuple("hidden_units", hidden_units),
             params_size=head.params_size,
             site_shape=head.site_shape,
@@ -106,14 +108,3 @@ class ConvNADE(Autoregressive):
         )
         members = check_positive_int("num_orders", num_orders) if orders is None else orders
         super().__init__(network, head, orders=members, jit_compile=jit_compile, name=name)
-
-
-def kernel_pairs(kernel_sizes: Any) -> tuple[tuple[int, int], ...]:
-    """Returns the height and width of each kernel; an int is used for both."""
-    pairs = []
-    for size in [kernel_sizes] if isinstance(kernel_sizes, int | np.integer) else kernel_sizes:
-        pair = shape_tuple("kernel_sizes", size)
-        if len(pair) > 2:
-            raise ValueError(f"Expected `kernel_sizes` to hold ints or pairs of them; received {kernel_sizes!r}.")
-        pairs.append((pair[0], pair[-1]))
-    return tuple(pairs)

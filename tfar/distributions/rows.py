@@ -48,11 +48,6 @@ def check_trailing(tensor: tf.Tensor, shape: Shape, name: str) -> tf.Tensor:
     return tensor if tuple(known) == trailing else tf.ensure_shape(tensor, [*lead, *known])
 
 
-def is_flat(tensor: tf.Tensor, rank: int) -> bool:
-    """Returns whether a checked tensor is `[B, ...]` with `rank` trailing axes."""
-    return tensor.shape.rank == rank + 1
-
-
 def _split(tensor: tf.Tensor, rank: int) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """Returns the leading and the `rank` trailing sizes of a tensor, None where a size is unknown."""
     sizes = tuple(tensor.shape.as_list())  # A TensorShape is slow to slice.

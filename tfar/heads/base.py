@@ -1,22 +1,21 @@
 """Base class of heads, which turn the parameter vector of a site into its conditional distribution."""
 
 import abc
-from typing import Any, NoReturn
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tfar.heads import summaries
 from tfar.heads.conditional import Conditional
-from tfar.heads.support import Support
+from tfar.heads.formulas import Formulas
 
 # float32 represents all whole numbers up to this one exactly.
 MAX_WHOLE = 2**24
 
 
-class Head(keras.layers.Layer, abc.ABC):
+class Head(Formulas, keras.layers.Layer):
     """Turns the parameter vector of a site into the conditional distribution of that site.
 
     A head receives parameters and the number of the site, and has no access to the network or to other sites. Public
@@ -36,9 +35,7 @@ class Head(keras.layers.Layer, abc.ABC):
         num_sites: int, or None if the head treats all sites alike.
     """
 
-    site_shape: tuple[int, ...] = ()
     noise_size: int = 1
-    discrete: bool = False
     num_sites: int | None = None
 
     @property
@@ -82,18 +79,13 @@ class Head(keras.layers.Layer, abc.ABC):
             params, x, site: as in `log_prob`.
             seed: None, or int32 `[2]` that decides all random numbers.
         """
-        return self._supported_log_prob(
-            lambda params, x, site: self._training_log_prob(params, x, seed, site), params, x, site
-        )
+        train = lambda params, x, site: self._training_log_prob(params, x, seed, site)  # noqa: E731
+        return self._supported_log_prob(train, params, x, site)
 
     def in_support(self, x: Any, site: Any = None) -> tf.Tensor:
         """Returns whether a site's value is in the support, bool `[...]` for x `[..., *site_shape]`."""
         inside = self._in_support(tf.cast(x, tf.float32), site)
         return tf.reduce_all(inside, axis=list(range(-len(self.site_shape), 0))) if self.site_shape else inside
-
-    @abc.abstractmethod
-    def support(self, site: int | None = None) -> Support:
-        """Returns the support of a site or of each of its channels; None selects the union over all sites."""
 
     def cdf(self, params: Any, x: Any, site: Any = None) -> tf.Tensor:
         """Returns P(X <= x) of a scalar site, float32 `[...]`; x may be outside the support.
@@ -120,7 +112,7 @@ class Head(keras.layers.Layer, abc.ABC):
         Raises:
             ValueError: If the support is not finite, if there are too many joint values, or if a shape does not fit.
         """
-        summaries.values_of(self)
+        self._all_values()
         return self._probs(self._checked(params), site)
 
     # Draws -----------------------------------------------------------------------------------------------------------
@@ -246,6 +238,14 @@ class Head(keras.layers.Layer, abc.ABC):
             raise ValueError(f"Expected `{name}` to end with {self.noise_size}; received shape {noise.shape}.")
         return noise
 
+    def _static_site(self, site: Any, what: str) -> Any:
+        """Returns the sites as an array, or None if they are not known before the call; raises ValueError without sites."""
+        if site is None:
+            raise ValueError(
+                f"Expected `site`, because the {what} of the {self.num_sites} sites differ; received None."
+            )
+        return tf.get_static_value(site)
+
     def _check_scalar(self, name: str) -> None:
         if np.prod(self.site_shape, dtype=int) != 1:
             raise ValueError(
@@ -264,57 +264,6 @@ class Head(keras.layers.Layer, abc.ABC):
         """Replaces values outside the support by 0, because they could make the gradients of other values NaN."""
         mask = tf.reshape(supported, tf.concat([tf.shape(supported), [1] * len(self.site_shape)], 0))
         return tf.where(mask, x, tf.zeros_like(x))
-
-    def _lacks(self, what: str) -> NoReturn:
-        raise NotImplementedError(f"{type(self).__name__} does not define {what}.")
-
-    # What subclasses write -------------------------------------------------------------------------------------------
-
-    @abc.abstractmethod
-    def _log_prob(self, params: tf.Tensor, x: tf.Tensor, site: Any) -> tf.Tensor:
-        """Returns the log-probability of values in the support."""
-
-    @abc.abstractmethod
-    def _sample(self, params: tf.Tensor, noise: tf.Tensor, site: Any) -> tf.Tensor:
-        """Inverts the distribution function."""
-
-    def _training_log_prob(self, params: tf.Tensor, x: tf.Tensor, seed: Any, site: Any) -> tf.Tensor:
-        return self._log_prob(params, x, site)
-
-    def _noise(self, params: tf.Tensor, x: tf.Tensor, uniform: tf.Tensor, site: Any) -> tf.Tensor:
-        self._lacks("`noise`")
-
-    def _tempered(self, params: tf.Tensor, temperature: Any, site: Any) -> tf.Tensor:
-        self._lacks("`tempered`")
-
-    def _in_support(self, x: tf.Tensor, site: Any) -> tf.Tensor:
-        """Returns elementwise whether a value is in the support."""
-        support = self.support()
-        within = tf.logical_and(tf.abs(x) <= tf.float32.max, tf.logical_and(x >= support.low, x <= support.high))
-        return tf.logical_and(within, tf.equal(x, tf.floor(x))) if support.discrete else within
-
-    def _cdf(self, params: tf.Tensor, x: tf.Tensor, site: Any) -> tf.Tensor:
-        self._lacks("`cdf`")
-
-    def _interval_prob(self, params: tf.Tensor, lower: tf.Tensor, upper: tf.Tensor, site: Any) -> tf.Tensor:
-        below = tf.math.ceil(lower) - 1.0 if self.discrete else lower
-        return tf.maximum(self._cdf(params, upper, site) - self._cdf(params, below, site), 0.0)
-
-    def _probs(self, params: tf.Tensor, site: Any) -> tf.Tensor:
-        self._lacks("`probs`")
-
-    def _mean_variance(self, params: tf.Tensor, site: Any) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns mean and variance, both `[..., *site_shape]`."""
-        return summaries.mean_variance(self, params, site)
-
-    def _entropy(self, params: tf.Tensor, site: Any) -> tf.Tensor:
-        return summaries.entropy(self, params, site)
-
-    def _mode(self, params: tf.Tensor, site: Any) -> tf.Tensor:
-        return summaries.mode(self, params, site)
-
-    def _quantile(self, params: tf.Tensor, p: tf.Tensor, site: Any) -> tf.Tensor:
-        return summaries.quantile(self, params, p, site)
 
 
 def check_head(value: Any) -> Head:

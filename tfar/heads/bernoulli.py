@@ -47,9 +47,6 @@ class Bernoulli(Head):
         low, high = tf.where(x > 0.0, zero, tf.zeros_like(zero)), tf.where(x > 0.0, tf.ones_like(zero), zero)
         return point_in(low, high, uniform[..., 0])[..., None]
 
-    def _cdf(self, params: tf.Tensor, x: tf.Tensor, site: Any) -> tf.Tensor:
-        return self._interval_prob(params, tf.zeros_like(x), x, site)
-
     def _interval_prob(self, params: tf.Tensor, lower: tf.Tensor, upper: tf.Tensor, site: Any) -> tf.Tensor:
         probs = self._probs(params, site)
         holds = [tf.logical_and(lower <= value, value <= upper) for value in (0.0, 1.0)]

@@ -56,9 +56,6 @@ class Categorical(Head):
     def _noise(self, params: tf.Tensor, x: tf.Tensor, uniform: tf.Tensor, site: Any) -> tf.Tensor:
         return open_unit(point_in(*class_interval(params, x), uniform[..., 0]))[..., None]
 
-    def _cdf(self, params: tf.Tensor, x: tf.Tensor, site: Any) -> tf.Tensor:
-        return self._interval_prob(params, tf.zeros_like(x), x, site)
-
     def _interval_prob(self, params: tf.Tensor, lower: tf.Tensor, upper: tf.Tensor, site: Any) -> tf.Tensor:
         classes = tf.range(self.num_classes, dtype=tf.float32)
         inside = tf.logical_and(tf.expand_dims(lower, -1) <= classes, classes <= tf.expand_dims(upper, -1))

@@ -1,16 +1,11 @@
 """The conditionals of sites as a distribution of TensorFlow Probability."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfar import random
-
-if TYPE_CHECKING:
-    from tfar.heads.base import Head
 
 tfd = tfp.distributions
 
@@ -23,7 +18,7 @@ class Conditional(tfd.Distribution):  # type: ignore[name-defined]
     a mixture see `LocationScaleMixture`.
 
     Args:
-        head: the head.
+        head: the `tfar.heads.Head`.
         params: float32 tensor `[..., params_size]`.
         site: None, or an int tensor that broadcasts to `params.shape[:-1]`.
 
@@ -33,7 +28,7 @@ class Conditional(tfd.Distribution):  # type: ignore[name-defined]
         array([0.5, 1. ], dtype=float32)
     """
 
-    def __init__(self, head: Head, params: tf.Tensor, site: Any = None, name: str = "Conditional") -> None:
+    def __init__(self, head: Any, params: tf.Tensor, site: Any = None, name: str = "Conditional") -> None:
         parameters = dict(locals())
         self._head, self._params, self._site = head, params, site
         super().__init__(
@@ -46,7 +41,7 @@ class Conditional(tfd.Distribution):  # type: ignore[name-defined]
         )
 
     @property
-    def head(self) -> Head:
+    def head(self) -> Any:
         """The head."""
         return self._head
 

@@ -9,7 +9,6 @@ import tensorflow as tf
 from tfar.heads import numerics
 from tfar.heads.base import MAX_WHOLE, Head, check_positive_int
 from tfar.heads.numerics import is_class, logsumexp, raw_scale_of, select_class, softplus
-from tfar.heads.summaries import values_of
 from tfar.heads.support import Support
 
 # The smallest scale in units of half the range of the values, exp(-7).
@@ -108,6 +107,15 @@ class DiscretizedLogisticMixture(Head):
         shape = tf.concat([tf.shape(params)[:-1], [self.num_components, sum(sizes)]], 0)
         return tf.split(tf.reshape(params, shape), sizes, axis=-1)
 
+    def initial_params(self) -> list[float]:
+        """Returns zeros, but locations that are spread evenly over the values of a channel.
+
+        Components that start equal stay equal at a site without inputs, because their gradients are the same.
+        """
+        count, rest = self.num_channels, [0.0] * (self.num_channels + self._num_coefficients)
+        locations = [(2 * k + 1) / self.num_components - 1.0 for k in range(self.num_components)]
+        return [number for loc in locations for number in (0.0, *[loc] * count, *rest)]
+
     def support(self, site: int | None = None) -> Support:
         return Support(float(self.low), float(self.high), discrete=True)
 
@@ -190,9 +198,6 @@ class DiscretizedLogisticMixture(Head):
         pick = [tf.reduce_sum(tf.where(chosen, part, tf.zeros_like(part)), axis=-2) for part in parts[1:]]
         return Components(parts.logits, *pick)
 
-    def _cdf(self, params: tf.Tensor, x: tf.Tensor, site: Any) -> tf.Tensor:
-        return self._interval_prob(params, tf.fill(tf.shape(x), float(self.low)), x, site)
-
     def _interval_prob(self, params: tf.Tensor, lower: tf.Tensor, upper: tf.Tensor, site: Any) -> tf.Tensor:
         parts = self.components(params)
         lowest = tf.maximum(tf.math.ceil(lower) - float(self.low), 0.0)
@@ -204,7 +209,7 @@ class DiscretizedLogisticMixture(Head):
         return tf.where(empty, tf.zeros_like(mass), tf.minimum(mass, 1.0))
 
     def _probs(self, params: tf.Tensor, site: Any) -> tf.Tensor:
-        return tf.exp(self._log_prob(tf.expand_dims(params, -2), values_of(self), site))
+        return tf.exp(self._log_prob(tf.expand_dims(params, -2), self._all_values(), site))
 
     def get_config(self) -> dict[str, Any]:
         names = ("num_components", "low", "high", "num_channels")

@@ -3,6 +3,7 @@
 import abc
 import math
 import statistics
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -48,8 +49,11 @@ class LocationScaleMixture(Head):
     noise_size = 2
     # Raising the density of a component to the power 1 / T multiplies its scale by T to this power.
     _scale_power: float
-    # Variance of the component of scale 1.
+    # The component with location 0 and scale 1: variance, distribution function, mass of an interval, quantile function.
     _standard_variance: float
+    _standard_cdf: Callable[[tf.Tensor], tf.Tensor]
+    _standard_interval: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+    _standard_quantile: Callable[[tf.Tensor], tf.Tensor]
 
     def __init__(self, num_components: int = 10, min_scale: float = 1e-4, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -165,18 +169,6 @@ class LocationScaleMixture(Head):
     def _standard_log_prob(self, z: tf.Tensor) -> tf.Tensor:
         """Returns the log-density of the component with location 0 and scale 1."""
 
-    @abc.abstractmethod
-    def _standard_cdf(self, z: tf.Tensor) -> tf.Tensor:
-        """Returns the distribution function of the component with location 0 and scale 1."""
-
-    @abc.abstractmethod
-    def _standard_interval(self, low: tf.Tensor, high: tf.Tensor) -> tf.Tensor:
-        """Returns the mass of the component with location 0 and scale 1 in an interval."""
-
-    @abc.abstractmethod
-    def _standard_quantile(self, p: tf.Tensor) -> tf.Tensor:
-        """Returns the quantile function of the component with location 0 and scale 1."""
-
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_components": self.num_components, "min_scale": self.min_scale}
 
@@ -197,18 +189,12 @@ class NormalMixture(LocationScaleMixture):
 
     _scale_power = 0.5
     _standard_variance = 1.0
+    _standard_cdf = staticmethod(numerics.normal_cdf)
+    _standard_interval = staticmethod(numerics.normal_interval)
+    _standard_quantile = staticmethod(numerics.normal_quantile)
 
     def _standard_log_prob(self, z: tf.Tensor) -> tf.Tensor:
         return -0.5 * z * z - 0.5 * math.log(2.0 * math.pi)
-
-    def _standard_cdf(self, z: tf.Tensor) -> tf.Tensor:
-        return numerics.normal_cdf(z)
-
-    def _standard_interval(self, low: tf.Tensor, high: tf.Tensor) -> tf.Tensor:
-        return numerics.normal_interval(low, high)
-
-    def _standard_quantile(self, p: tf.Tensor) -> tf.Tensor:
-        return numerics.normal_quantile(p)
 
     def _mode(self, params: tf.Tensor, site: Any) -> tf.Tensor:
         if self.num_components > 1:
@@ -232,18 +218,12 @@ class LaplaceMixture(LocationScaleMixture):
 
     _scale_power = 1.0
     _standard_variance = 2.0
+    _standard_cdf = staticmethod(numerics.laplace_cdf)
+    _standard_interval = staticmethod(numerics.laplace_interval)
+    _standard_quantile = staticmethod(numerics.laplace_quantile)
 
     def _standard_log_prob(self, z: tf.Tensor) -> tf.Tensor:
         return -tf.abs(z) - math.log(2.0)
-
-    def _standard_cdf(self, z: tf.Tensor) -> tf.Tensor:
-        return numerics.laplace_cdf(z)
-
-    def _standard_interval(self, low: tf.Tensor, high: tf.Tensor) -> tf.Tensor:
-        return numerics.laplace_interval(low, high)
-
-    def _standard_quantile(self, p: tf.Tensor) -> tf.Tensor:
-        return numerics.laplace_quantile(p)
 
     def _mode(self, params: tf.Tensor, site: Any) -> tf.Tensor:
         loc = self.components(params)[1]

@@ -9,28 +9,13 @@ from collections.abc import Callable
 import tensorflow as tf
 
 # Nodes and weights of Gauss-Legendre quadrature with five points on [-1, 1].
-GAUSS_LEGENDRE = (
-    (0.0, 0.5688888889),
-    (-0.5384693101, 0.4786286705),
-    (0.5384693101, 0.4786286705),
-    (-0.9061798459, 0.2369268851),
-    (0.9061798459, 0.2369268851),
-)
+NODES = (-0.9061798459, -0.5384693101, 0.0, 0.5384693101, 0.9061798459)
+NODE_WEIGHTS = (0.2369268851, 0.4786286705, 0.5688888889, 0.4786286705, 0.2369268851)
 INV_SQRT_2 = 0.7071067811865476
 INV_SQRT_2_PI = 0.3989422804014327
 # Coefficients of `normal_cdf`, starting with the constant term.
-ERFC = (
-    -1.26551223,
-    1.00002368,
-    0.37409196,
-    0.09678418,
-    -0.18628806,
-    0.27886807,
-    -1.13520398,
-    1.48851587,
-    -0.82215223,
-    0.17087277,
-)
+ERFC: tuple[float, ...] = (-1.26551223, 1.00002368, 0.37409196, 0.09678418, -0.18628806)
+ERFC += (0.27886807, -1.13520398, 1.48851587, -0.82215223, 0.17087277)
 
 
 def softplus(x: tf.Tensor) -> tf.Tensor:
@@ -82,15 +67,10 @@ def is_class(k: tf.Tensor, num_classes: int) -> tf.Tensor:
 
 
 def select_class(logits: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
-    """Inverts the distribution function of a softmax.
+    """Inverts the distribution function of a softmax for logits `[..., K]` and noise `[...]` in (0, 1).
 
-    Args:
-        logits: float tensor `[..., K]`.
-        noise: float tensor `[...]` in (0, 1).
-
-    Returns:
-        float tensor `[...]`: the class k with cdf(k - 1) <= noise < cdf(k), as a float in `0 .. K - 1`. A class of
-        probability 0 is never returned, even if rounding makes the last `cdf` less than 1.
+    Returns the class k with cdf(k - 1) <= noise < cdf(k), as a float `[...]`. A class of probability 0 is never returned, even if
+    rounding makes the last `cdf` less than 1.
     """
     probs = tf.nn.softmax(logits)
     classes = tf.range(logits.shape[-1], dtype=tf.float32)
@@ -125,8 +105,7 @@ def open_unit(noise: tf.Tensor) -> tf.Tensor:
 
 
 def normal_cdf(z: tf.Tensor) -> tf.Tensor:
-    """Computes the standard normal distribution function, to seven digits for z > 0 and six digits of the tail for z <
-    0.
+    """Computes the standard normal distribution function: seven digits for z > 0, six digits of the tail for z < 0.
 
     Press et al., Numerical recipes, section 6.2 (erfc by Chebyshev fitting).
     """
@@ -147,7 +126,7 @@ def normal_interval(low: tf.Tensor, high: tf.Tensor) -> tf.Tensor:
     low, high = tf.where(right, -high, low), tf.where(right, -low, high)
     centre, half = 0.5 * (low + high), 0.5 * (high - low)
     narrow = tf.zeros_like(centre)
-    for node, weight in GAUSS_LEGENDRE:
+    for node, weight in zip(NODES, NODE_WEIGHTS, strict=True):
         z = centre + half * node
         narrow += weight * tf.exp(-0.5 * z * z)
     return tf.where(half < 0.25, narrow * half * INV_SQRT_2_PI, normal_cdf(high) - normal_cdf(low))
@@ -160,19 +139,14 @@ def normal_quantile(p: tf.Tensor) -> tf.Tensor:
     """
     q = p - 0.5
     r = 0.180625 - q * q
-    centre = q * _ratio(
-        r,
-        (3.3871327179, 50.434271938, 159.29113202, 59.109374720),
-        (1.0, 17.895169469, 78.757757664, 67.187563600),
-    )
+    numerator = (3.3871327179, 50.434271938, 159.29113202, 59.109374720)
+    centre = q * _ratio(r, numerator, (1.0, 17.895169469, 78.757757664, 67.187563600))
     tail = tf.where(q < 0.0, p, 1.0 - p)
     s = tf.sqrt(-tf.math.log(tf.maximum(tail, 1e-37)))
-    middle = _ratio(
-        s - 1.6, (1.4234372777, 2.7568153900, 1.3067284816, 0.17023821103), (1.0, 0.73700164250, 0.12021132975)
-    )
-    far = _ratio(
-        s - 5.0, (6.6579051150, 3.0812263860, 0.42868294337, 0.017337203997), (1.0, 0.24197894225, 0.012258202635)
-    )
+    numerator = (1.4234372777, 2.7568153900, 1.3067284816, 0.17023821103)
+    middle = _ratio(s - 1.6, numerator, (1.0, 0.73700164250, 0.12021132975))
+    numerator = (6.6579051150, 3.0812263860, 0.42868294337, 0.017337203997)
+    far = _ratio(s - 5.0, numerator, (1.0, 0.24197894225, 0.012258202635))
     outer = tf.where(s <= 5.0, middle, far)
     return tf.where(tf.abs(q) <= 0.425, centre, tf.where(q < 0.0, -outer, outer))
 
@@ -210,13 +184,9 @@ def one_minus_exp(d: tf.Tensor) -> tf.Tensor:
 
 
 def smallest_float(reached: Callable[[tf.Tensor], tf.Tensor], shape: tf.Tensor) -> tf.Tensor:
-    """Returns the smallest finite float32 for which a monotone condition holds.
+    """Returns the smallest finite float32, `[*shape]`, for which a monotone condition holds elementwise.
 
     It bisects the float32 numbers by rank, so that 32 evaluations find the exact number. TFLite does not support it.
-
-    Args:
-        reached: from float32 `[*shape]` to bool `[*shape]`.
-        shape: int32 tensor, shape of the result.
     """
 
     def number(rank: tf.Tensor) -> tf.Tensor:

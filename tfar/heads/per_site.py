@@ -47,9 +47,7 @@ class PerSite(Head):
                 f"{[(type(head).__name__, head.site_shape) for head in given]}."
             )
         self._parts, self._part_of_site = _distinct(given)
-        for number, part in enumerate(
-            self._parts
-        ):  # attributes, because tf.train.Checkpoint does not track layers in lists
+        for number, part in enumerate(self._parts):  # as attributes: tf.train.Checkpoint tracks no layers in lists
             setattr(self, f"head_{number}", part)
         self.num_sites, self.site_shape = len(given), given[0].site_shape
         self.noise_size = max(head.noise_size for head in self._parts)
@@ -85,10 +83,8 @@ class PerSite(Head):
         able = [part for part in self._parts if type(part).adapt is not Head.adapt]
         if not able:
             super().adapt(data)
-        rows = [
-            np.asarray(array, np.float64).reshape(-1, len(self._part_of_site), *self.site_shape)
-            for array in arrays_of(data)
-        ]
+        shape = (-1, len(self._part_of_site), *self.site_shape)
+        rows = [np.asarray(array, np.float64).reshape(shape) for array in arrays_of(data)]
         for part in [part for part in able if part.awaits_data] or able:
             sites = [site for site, head in enumerate(self.heads) if head is part]
             part.adapt(array[:, sites] for array in rows)
@@ -101,25 +97,44 @@ class PerSite(Head):
 
     # One call for each distinct head ---------------------------------------------------------------------------------
 
-    def _dispatch(
-        self, function: Callable[..., tf.Tensor], site: Any, rank: int, *tensors: tuple[tf.Tensor, int]
+    def _call(
+        self,
+        name: str,
+        rank: int,
+        site: Any,
+        *given: tuple[str, tf.Tensor],
+        extra: tuple = (),
+        keeps_rest: bool = False,
     ) -> tf.Tensor:
-        """Calls `function(head, site, *tensors)` for each distinct head and puts the results together by site.
+        """Calls `head.name(*tensors, *extra, site)` for each distinct head and puts the results together by site.
 
         Args:
-            function: maps a head, sites and tensors to a tensor with `rank` trailing axes; the size of the last axis
-                may differ between heads.
+            name: the method.
+            rank: int. Number of trailing axes of the result; the size of the last one may differ between heads.
             site: the sites, as in the public methods.
-            rank: int. Number of trailing axes of the result.
-            *tensors: pairs of a tensor and the number of its trailing axes.
+            *given: pairs of a kind and a tensor. "params" and "noise" are cut to the size of a head; a "value" outside the
+                support of a head, which belongs to a site of another head, is replaced by one inside it; an "any" value and
+                a "number" for each site are passed as they are.
+            extra: further arguments.
+            keeps_rest: bool. Whether the entries of the last tensor that a head does not use follow its result.
         """
-        if site is None:
-            raise ValueError("Expected `site`, as the heads of the sites differ; received None.")
-        static = tf.get_static_value(site)
+        static = self._static_site(site, "heads")
+
+        def of_head(head: Head, site: Any, *tensors: tf.Tensor) -> tf.Tensor:
+            parts = [_part(head, kind, t, site) for (kind, _), t in zip(given, tensors, strict=True)]
+            found = getattr(head, name)(*parts, *extra, site)
+            found = tf.stack(found, axis=-1) if isinstance(found, tuple) else found
+            if not keeps_rest:
+                return found
+            whole = tf.broadcast_to(tensors[-1], tf.concat([tf.shape(found)[:-1], tf.shape(tensors[-1])[-1:]], 0))
+            return tf.concat([found, whole[..., found.shape[-1] :]], axis=-1)
+
+        trailing = {"params": 1, "noise": 1, "value": self._value_rank, "any": self._value_rank, "number": 0}
+        tensors = [(tensor, trailing[kind]) for kind, tensor in given]
         lengths = {t.shape[t.shape.rank - 1 - n] if t.shape.rank > n else None for t, n in tensors}
         if static is not None and np.ndim(static) == 1 and lengths == {len(static)}:
-            return self._by_group(function, np.asarray(static), rank, tensors)
-        return self._by_selection(function, tf.convert_to_tensor(site), rank, tensors)
+            return self._by_group(of_head, np.asarray(static), rank, tensors)
+        return self._by_selection(of_head, tf.convert_to_tensor(site), rank, [tensor for tensor, _ in tensors])
 
     def _by_group(
         self, function: Callable[..., tf.Tensor], site: NDArray[np.int_], rank: int, tensors: Any
@@ -137,28 +152,11 @@ class PerSite(Head):
 
     def _by_selection(self, function: Callable[..., tf.Tensor], site: tf.Tensor, rank: int, tensors: Any) -> tf.Tensor:
         part_of_site = tf.gather(tf.constant(self._part_of_site, tf.int32), site)
-        results = _padded([function(part, site, *(tensor for tensor, _ in tensors)) for part in self._parts], rank)
-        chosen = results[0]
-        for number, result in enumerate(results[1:], start=1):
+        chosen, *others = _padded([function(part, site, *tensors) for part in self._parts], rank)
+        for number, result in enumerate(others, start=1):
             mask = tf.equal(part_of_site, number)
             chosen = tf.where(tf.reshape(mask, tf.concat([tf.shape(mask), [1] * rank], 0)), result, chosen)
         return chosen
-
-    def _of_params(
-        self, name: str, params: tf.Tensor, site: Any, rank: int, *tensors: tuple[tf.Tensor, int]
-    ) -> tf.Tensor:
-        """Calls `_dispatch` for a method `name(params, *tensors, site)`."""
-
-        def function(head: Head, site: Any, params: tf.Tensor, *others: tf.Tensor) -> tf.Tensor:
-            return getattr(head, name)(params[..., : head.params_size], *others, site)
-
-        return self._dispatch(function, site, rank, (params, 1), *tensors)
-
-    def _possible(self, head: Head, x: tf.Tensor, site: Any) -> tf.Tensor:
-        """Replaces values outside the head's support, which belong to sites of other heads, by a value inside it."""
-        support = head.support()
-        low = support.low if np.isfinite(support.low) else 0.0
-        return tf.where(head._in_support(x, site), x, tf.constant(low, tf.float32))
 
     # The methods of a head -------------------------------------------------------------------------------------------
 
@@ -167,78 +165,52 @@ class PerSite(Head):
         return len(self.site_shape)
 
     def encode_inputs(self, x: Any, site: Any = None) -> tf.Tensor:
-        x = tf.cast(x, tf.float32)
-        encode = lambda head, site, x: head.encode_inputs(x, site)  # noqa: E731
-        return self._dispatch(encode, site, self._value_rank, (x, self._value_rank))
+        return self._call("encode_inputs", self._value_rank, site, ("any", tf.cast(x, tf.float32)))
 
     def _in_support(self, x: tf.Tensor, site: Any) -> tf.Tensor:
-        holds = lambda head, site, x: head._in_support(x, site)  # noqa: E731
-        return self._dispatch(holds, site, self._value_rank, (x, self._value_rank))
+        return self._call("_in_support", self._value_rank, site, ("any", x))
 
     def _log_prob(self, params: tf.Tensor, x: tf.Tensor, site: Any) -> tf.Tensor:
-        def log_prob(head: Head, site: Any, params: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
-            return head._log_prob(params[..., : head.params_size], self._possible(head, x, site), site)
-
-        return self._dispatch(log_prob, site, 0, (params, 1), (x, self._value_rank))
+        return self._call("_log_prob", 0, site, ("params", params), ("value", x))
 
     def _training_log_prob(self, params: tf.Tensor, x: tf.Tensor, seed: Any, site: Any) -> tf.Tensor:
-        def log_prob(head: Head, site: Any, params: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
-            return head._training_log_prob(params[..., : head.params_size], self._possible(head, x, site), seed, site)
-
-        return self._dispatch(log_prob, site, 0, (params, 1), (x, self._value_rank))
+        return self._call("_training_log_prob", 0, site, ("params", params), ("value", x), extra=(seed,))
 
     def _sample(self, params: tf.Tensor, noise: tf.Tensor, site: Any) -> tf.Tensor:
-        def sample(head: Head, site: Any, params: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
-            return head._sample(params[..., : head.params_size], noise[..., : head.noise_size], site)
-
-        return self._dispatch(sample, site, self._value_rank, (params, 1), (noise, 1))
+        return self._call("_sample", self._value_rank, site, ("params", params), ("noise", noise))
 
     def _noise(self, params: tf.Tensor, x: tf.Tensor, uniform: tf.Tensor, site: Any) -> tf.Tensor:
-        def noise(head: Head, site: Any, params: tf.Tensor, x: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
-            used, x = uniform[..., : head.noise_size], self._possible(head, x, site)
-            found = head._noise(params[..., : head.params_size], x, used, site)
-            # Noise entries that the head does not use are uniform as well.
-            unused = tf.broadcast_to(uniform, tf.concat([tf.shape(found)[:-1], tf.shape(uniform)[-1:]], 0))
-            return tf.concat([found, unused[..., head.noise_size :]], axis=-1)
-
-        return self._dispatch(noise, site, 1, (params, 1), (x, self._value_rank), (uniform, 1))
+        given = (("params", params), ("value", x), ("noise", uniform))
+        return self._call("_noise", 1, site, *given, keeps_rest=True)  # Unused entries are uniform as well.
 
     def _tempered(self, params: tf.Tensor, temperature: Any, site: Any) -> tf.Tensor:
-        def tempered(head: Head, site: Any, params: tf.Tensor) -> tf.Tensor:
-            found = head._tempered(params[..., : head.params_size], temperature, site)
-            return tf.concat([found, params[..., head.params_size :]], axis=-1)
-
-        return self._dispatch(tempered, site, 1, (params, 1))
+        return self._call("_tempered", 1, site, ("params", params), extra=(temperature,), keeps_rest=True)
 
     def _cdf(self, params: tf.Tensor, x: tf.Tensor, site: Any) -> tf.Tensor:
-        return self._of_params("_cdf", params, site, 0, (x, self._value_rank))
+        return self._call("_cdf", 0, site, ("params", params), ("any", x))
 
     def _interval_prob(self, params: tf.Tensor, lower: tf.Tensor, upper: tf.Tensor, site: Any) -> tf.Tensor:
-        rank = self._value_rank
-        return self._of_params("_interval_prob", params, site, 0, (lower, rank), (upper, rank))
+        return self._call("_interval_prob", 0, site, ("params", params), ("any", lower), ("any", upper))
 
     def _probs(self, params: tf.Tensor, site: Any) -> tf.Tensor:
         if any(part.support().low != self.support().low or part.site_shape for part in self._parts):
             raise ValueError("Expected scalar sites with the same lowest value for `probs`; received others.")
-        probs = self._of_params("_probs", params, site, 1)
+        probs = self._call("_probs", 1, site, ("params", params))
         missing = (self.support().num_values or 0) - probs.shape[-1]
         return tf.pad(probs, [[0, 0]] * (probs.shape.rank - 1) + [[0, missing]])
 
     def _mean_variance(self, params: tf.Tensor, site: Any) -> tuple[tf.Tensor, tf.Tensor]:
-        def both(head: Head, site: Any, params: tf.Tensor) -> tf.Tensor:
-            return tf.stack(head._mean_variance(params[..., : head.params_size], site), axis=-1)
-
-        found = self._dispatch(both, site, self._value_rank + 1, (params, 1))
+        found = self._call("_mean_variance", self._value_rank + 1, site, ("params", params))
         return found[..., 0], found[..., 1]
 
     def _entropy(self, params: tf.Tensor, site: Any) -> tf.Tensor:
-        return self._of_params("_entropy", params, site, 0)
+        return self._call("_entropy", 0, site, ("params", params))
 
     def _mode(self, params: tf.Tensor, site: Any) -> tf.Tensor:
-        return self._of_params("_mode", params, site, self._value_rank)
+        return self._call("_mode", self._value_rank, site, ("params", params))
 
     def _quantile(self, params: tf.Tensor, p: tf.Tensor, site: Any) -> tf.Tensor:
-        return self._of_params("_quantile", params, site, self._value_rank, (p, 0))
+        return self._call("_quantile", self._value_rank, site, ("params", params), ("number", p))
 
     # Configuration ---------------------------------------------------------------------------------------------------
 
@@ -254,6 +226,16 @@ class PerSite(Head):
         parts = [keras.saving.deserialize_keras_object(part) for part in config["parts"]]
         others = {key: value for key, value in config.items() if key not in ("parts", "part_of_site")}
         return cls([parts[number] for number in config["part_of_site"]], **others)
+
+
+def _part(head: Head, kind: str, tensor: tf.Tensor, site: Any) -> tf.Tensor:
+    """Returns what a head takes of a tensor; see `PerSite._call`."""
+    if kind in ("params", "noise"):
+        return tensor[..., : head.params_size if kind == "params" else head.noise_size]
+    if kind != "value":
+        return tensor
+    low = head.support().low
+    return tf.where(head._in_support(tensor, site), tensor, low if np.isfinite(low) else 0.0)
 
 
 def _distinct(heads: Sequence[Head]) -> tuple[tuple[Head, ...], NDArray[np.int32]]:

@@ -141,9 +141,7 @@ class Standardized(Head):
         table = tf.reshape(table, [self.num_sites, *self.site_shape])
         if self.num_sites == 1:
             return table[0]
-        if site is None:
-            raise ValueError(f"Expected `site`, as the units of the {self.num_sites} sites differ; received None.")
-        static = tf.get_static_value(site)
+        static = self._static_site(site, "units")
         if static is not None and np.array_equal(static, np.arange(table.shape[0])):
             return table
         return tf.gather(table, site)
@@ -168,10 +166,9 @@ class Standardized(Head):
         log_scale = tf.math.log(self._units(site)[1])
         if not self.site_shape:
             return log_scale
-        channels = tf.broadcast_to(
-            log_scale, tf.concat([tf.shape(log_scale)[: -len(self.site_shape)], self.site_shape], 0)
-        )
-        return tf.reduce_sum(channels, axis=list(range(-len(self.site_shape), 0)))
+        rank = len(self.site_shape)
+        channels = tf.broadcast_to(log_scale, tf.concat([tf.shape(log_scale)[:-rank], self.site_shape], 0))
+        return tf.reduce_sum(channels, axis=list(range(-rank, 0)))
 
     # The inner head --------------------------------------------------------------------------------------------------
 

@@ -68,11 +68,7 @@ class Tempered(Head):
 
 
 def check_temperature(temperature: Any, head: Head) -> float:
-    """Returns the temperature as a float.
-
-    Raises:
-        ValueError: If it is not a positive finite number, or the head does not define `tempered`.
-    """
+    """Returns a positive finite temperature as a float, or raises ValueError; also if the head does not define `tempered`."""
     if type(head)._tempered is Head._tempered:
         raise ValueError(f"Expected a head that defines `tempered`; {type(head).__name__} does not.")
     if isinstance(temperature, bool) or not isinstance(temperature, int | float) or not 0.0 < temperature < math.inf:

@@ -2,24 +2,22 @@
 
 import functools
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from tfar import random
+from tfar.laws.bad_rows import nan_unless, rows_where
 from tfar.laws.signature import (
-    Example,
     Inputs,
-    Output,
     Signature,
+    Signatures,
     example_condition,
-    make_signature,
     named_condition,
-    nan_unless,
-    rows_where,
     spec,
+    unnamed_condition,
 )
 from tfar.laws.streaming import streaming_signatures
 
@@ -39,201 +37,153 @@ def autoregressive_signatures(dist: Any) -> dict[str, Signature]:
         `sample_from_noise` draws as many sites as the noise has, and `start` and `step` draw one entry per request (see
         `streaming_signatures`).
     """
-    parts = _Parts(dist)
-    made = {
-        "log_prob": parts.log_prob(),
-        "site_log_probs": parts.site_log_probs(),
-        "observed_log_prob": parts.observed_log_prob(),
-        "sample": parts.sample(),
-        "sample_from_noise": parts.sample_from_noise(),
-        "complete": parts.complete(),
+    examples = _Examples(dist.copy(jit_compile=False))
+    event, head = tuple(dist.event_shape.as_list()), dist.head
+    specs = {
+        "value": spec("value", event),
+        "observed": spec("observed", event),
+        "seed": spec("seed", (2,), tf.int32),
+        "noise": spec("noise", (dist.num_sites, head.noise_size)),
+        "member_noise": spec("member_noise", ()),
     }
-    if parts.num_sites is None:
+    make = Signatures(specs, dist.conditional_shape, examples.rows)
+    made = {**_scores(dist, examples, make), **_draws(dist, examples, make)}
+    if dist.num_sites is None:
         del made["sample"]
     return {**made, **streaming_signatures(dist)}
 
 
-class _Parts:
-    """Creates each signature from a function of the law and an example by public methods of the distribution."""
-
-    def __init__(self, dist: Any) -> None:
-        self.dist, self.law = dist, dist.law
-        self.event_shape = tuple(dist.event_shape.as_list())
-        self.num_sites = _num_sites(dist, self.event_shape)
-        self.examples = _Examples(dist)
-
-    def log_prob(self) -> Signature:
-        return self._make(
-            "log_prob",
-            lambda inputs, condition: self.law.log_prob(inputs["value"], condition),
-            {"value": self._event("value")},
+def _scores(dist: Any, examples: "_Examples", make: Signatures) -> dict[str, Signature]:
+    law, live, scale = dist.law, examples.dist, lambda seed, _: examples.scale(seed)
+    return {
+        "log_prob": make(
+            ["value"],
             ("log_prob", (), "log-probability of the row, in nats"),
-        )
-
-    def site_log_probs(self) -> Signature:
-        return self._make(
-            "site_log_probs",
-            lambda inputs, condition: self.law.site_log_probs(inputs["value"], condition),
-            {"value": self._event("value")},
+            lambda given, condition: law.log_prob(given["value"], condition),
+            lambda given, condition, _: live.log_prob(given["value"], conditional_input=condition),
+            scale,
+        ),
+        "site_log_probs": make(
+            ["value"],
             (
                 "site_log_probs",
-                (self.num_sites,),
+                (dist.num_sites,),
                 "the share of each site in the log-probability, in raster order; the shares sum to it",
             ),
-        )
-
-    def observed_log_prob(self) -> Signature:
-        return self._make(
-            "observed_log_prob",
-            lambda inputs, condition: self.law.observed_log_prob(inputs["value"], self._marks(inputs), condition),
-            {"value": self._event("value"), "observed": self._event("observed")},
+            lambda given, condition: law.site_log_probs(given["value"], condition),
+            lambda given, condition, _: live.site_log_probs(given["value"], conditional_input=condition),
+            scale,
+        ),
+        "observed_log_prob": make(
+            ["value", "observed"],
             (
                 "log_prob",
                 (),
                 "log-probability of the observed sites, in nats; NaN if the order does not allow the pattern",
             ),
-        )
-
-    def sample(self) -> Signature:
-        return self._make(
-            "sample",
-            lambda inputs, condition: self.law.sample(inputs["seed"], condition, self.examples.length),
-            {"seed": spec("seed", (2,), tf.int32)},
-            ("value", self.event_shape, "a draw for each row, a function of its seed and its condition"),
-        )
-
-    def sample_from_noise(self) -> Signature:
-        specs = {"noise": spec("noise", (self.num_sites, self.dist.head.noise_size))}
-        if self.law.num_members > 1:
-            specs["member_noise"] = spec("member_noise", ())
-
-        def draw(inputs: Inputs, condition: Any) -> tf.Tensor:
-            inside = {name: tf.clip_by_value(inputs[name], np.finfo(np.float32).tiny, _LARGEST_NOISE) for name in specs}
-            value = self.law.sample_from_noise(inside["noise"], condition, inside.get("member_noise"))
-            valid = [rows_where(tf.logical_and(inputs[name] >= 0.0, inputs[name] <= 1.0)) for name in specs]
-            return nan_unless(valid, value)
-
-        output = ("value", self.event_shape, "a draw for each row, a function of its noise and its condition")
-        return self._make("sample_from_noise", draw, specs, output)
-
-    def complete(self) -> Signature:
-        return self._make(
-            "complete",
-            lambda inputs, condition: self.law.complete(
-                inputs["seed"], inputs["value"], self._marks(inputs), condition
+            lambda given, condition: law.log_prob(given["value"], condition, _observed_sites(dist, given["observed"])),
+            lambda given, condition, _: live.log_prob(
+                given["value"], conditional_input=condition, observed=given["observed"]
             ),
-            {
-                "value": self._event("value"),
-                "observed": self._event("observed"),
-                "seed": spec("seed", (2,), tf.int32),
-            },
+            scale,
+        ),
+    }
+
+
+def _draws(dist: Any, examples: "_Examples", make: Signatures) -> dict[str, Signature]:
+    law, event = dist.law, tuple(dist.event_shape.as_list())
+    noises = ["noise", "member_noise"][: 2 if law.num_members > 1 else 1]
+
+    def from_noise(given: Inputs, condition: Any) -> tf.Tensor:
+        inside = [tf.clip_by_value(given[name], np.finfo(np.float32).tiny, _LARGEST_NOISE) for name in noises]
+        value = law.sample_from_noise(inside[0], condition, *inside[1:])
+        for name in noises:
+            value = nan_unless(rows_where(tf.logical_and(given[name] >= 0.0, given[name] <= 1.0)), value)
+        return value
+
+    def sampled(given: Any, condition: Any, seed: int) -> Any:
+        return examples.sample(seed, condition)
+
+    return {
+        "sample": make(
+            ["seed"],
+            ("value", event, "a draw for each row, a function of its seed and its condition"),
+            lambda given, condition: law.sample(given["seed"], condition, examples.length),
+            sampled,
+        ),
+        "sample_from_noise": make(
+            noises,
+            ("value", event, "a draw for each row, a function of its noise and its condition"),
+            from_noise,
+            sampled,
+        ),
+        "complete": make(
+            ["value", "observed", "seed"],
             (
                 "value",
-                self.event_shape,
+                event,
                 "the row with draws in place of the values that are not observed; NaN if the order does not allow the pattern",
             ),
-        )
-
-    def _event(self, name: str) -> tf.TensorSpec:
-        return spec(name, self.event_shape)
-
-    def _marks(self, inputs: Inputs) -> tf.Tensor:
-        """Returns which sites are observed, bool `[B, num_sites]`: those with all values observed."""
-        observed, size = inputs["observed"], math.prod(self.dist.head.site_shape)
-        num_sites = tf.reduce_prod(tf.shape(observed)[1:]) // size if self.num_sites is None else self.num_sites
-        shape = [tf.shape(observed)[0], num_sites, size]
-        return tf.reduce_all(tf.reshape(observed, shape) > 0.0, axis=-1)
-
-    def _make(
-        self, name: str, compute: Any, specs: dict[str, tf.TensorSpec], output: tuple[str, tuple[int, ...], str]
-    ) -> Signature:
-        key, shape, meaning = output
-
-        def computed(inputs: Inputs, condition: Any) -> dict[str, tf.Tensor]:
-            return {key: compute(inputs, condition)}
-
-        def example(seed: int) -> Example:
-            batch = self.examples.batch(seed)
-            inputs = {name: batch.inputs[name] for name in [*specs, *named_condition(batch.condition)]}
-            return Example(inputs, {key: self.examples.live(name, seed)}, None if key == "value" else batch.scale)
-
-        outputs = {key: Output(shape, meaning)}
-        return make_signature(computed, specs, outputs, self.dist.conditional_shape, example)
+            lambda given, condition: law.complete(
+                given["seed"], given["value"], _observed_sites(dist, given["observed"]), condition
+            ),
+            lambda given, condition, seed: examples.dist.complete(
+                given["value"], given["observed"], seed=seed, conditional_input=condition
+            ),
+        ),
+    }
 
 
-class _Batch(NamedTuple):
-    """Rows that every signature accepts: draws of the distribution, and a pattern of observed sites that is allowed."""
-
-    inputs: dict[str, NDArray]
-    condition: Any
-    scale: NDArray
+def _observed_sites(dist: Any, observed: tf.Tensor) -> tf.Tensor:
+    """Returns which sites are observed, bool `[B, num_sites]`: those with all values observed."""
+    count = -1 if dist.num_sites is None else dist.num_sites
+    shape = [tf.shape(observed)[0], count, math.prod(dist.head.site_shape)]
+    return tf.reduce_all(tf.reshape(observed, shape) > 0.0, axis=-1)
 
 
 class _Examples:
-    """Results of the public methods of a distribution for a few rows.
+    """Rows that every signature accepts: draws of the distribution, and a pattern of observed sites that is allowed.
 
     Row i of `dist.sample(n, seed)` is the draw of `row_seeds(seed, n)[i]`, and so is that of `dist.complete`.
     """
 
     def __init__(self, dist: Any) -> None:
-        self.dist = dist.copy(jit_compile=False)
+        self.dist = dist
         self.event_shape = tuple(size or EXAMPLE_LENGTH for size in dist.event_shape.as_list())
-        self.num_sites = _num_sites(dist, self.event_shape)
+        self.num_sites = math.prod(self.event_shape) // math.prod(dist.head.site_shape)
         self.length = self.event_shape[0] if dist.law.network.num_sites is None else None
-        self.batch = functools.cache(self._batch)
-        self.live = functools.cache(self._live)
+        self.rows, self.scale = functools.cache(self._rows), functools.cache(self._scale)
 
-    def _batch(self, seed: int) -> _Batch:
+    def _rows(self, seed: int) -> dict[str, NDArray]:
         condition = example_condition(self.dist.conditional_shape, ROWS, seed, self.length)
-        # These draws must not use `seeds`, because a completion would then draw the same missing values again.
-        value = self._sample(seed + 2**16, condition)
         seeds = random.row_seeds(seed, ROWS)
-        inputs = {
-            "value": value,
+        return {
+            # These draws must not use `seeds`, because a completion would then draw the same missing values again.
+            "value": np.asarray(self.sample(seed + 2**16, condition)),
             "observed": self._first_half(),
             "seed": seeds.numpy(),
             "noise": self.dist.law.uniform_noise(seeds, self.num_sites).numpy(),
-            "member_noise": random.uniform(seeds, 1, random.Stream.MEMBER).numpy()[:, 0],
+            "member_noise": self.dist.law.member_noise(seeds).numpy(),
             **named_condition(condition),
         }
-        shares = np.asarray(self.dist.site_log_probs(value, conditional_input=condition))
-        return _Batch(inputs, condition, np.maximum(1.0, np.abs(shares).sum(axis=1)))
 
-    def _live(self, name: str, seed: int) -> NDArray:
-        inputs, condition, _ = self.batch(seed)
-        value, observed = inputs["value"], inputs["observed"]
-        if name in ("sample", "sample_from_noise"):
-            return self._sample(seed, condition)
-        if name == "log_prob":
-            result = self.dist.log_prob(value, conditional_input=condition)
-        elif name == "observed_log_prob":
-            result = self.dist.log_prob(value, conditional_input=condition, observed=observed)
-        elif name == "site_log_probs":
-            result = self.dist.site_log_probs(value, conditional_input=condition)
-        else:
-            result = self.dist.complete(value, observed, seed=seed, conditional_input=condition)
-        return np.asarray(result)
+    def _scale(self, seed: int) -> NDArray:
+        rows = self.rows(seed)
+        condition = unnamed_condition(rows, self.dist.conditional_shape)
+        shares = np.asarray(self.dist.site_log_probs(rows["value"], conditional_input=condition))
+        return np.maximum(1.0, np.abs(shares).sum(axis=1))
 
-    def _sample(self, seed: int, condition: Any) -> NDArray:
+    def sample(self, seed: int, condition: Any) -> tf.Tensor:
         if condition is None:
-            return np.asarray(self.dist.sample(ROWS, seed=seed, length=self.length))
-        return np.asarray(self.dist.sample(1, seed=seed, conditional_input=condition, length=self.length))[0]
+            return self.dist.sample(ROWS, seed=seed, length=self.length)
+        return self.dist.sample(1, seed=seed, conditional_input=condition, length=self.length)[0]
 
     def _first_half(self) -> NDArray[np.float32]:
         """Marks the sites of the first half of the steps as observed, or none if the orders of the members differ."""
         law = self.dist.law
-        if law.orders is not None:
-            steps = np.argsort(np.asarray(law.orders)[0])
-        elif law.network.step_of_site is not None:
-            steps = np.asarray(law.network.step_of_site)[0]
-        else:
-            steps = np.arange(self.num_sites) // law.network.sites_per_step
+        steps = np.asarray(law.member(0).step_of_site_of_rows(1, self.num_sites))[0]
         marks = np.tile(steps < np.sort(steps)[self.num_sites // 2], [ROWS, 1])
         if not np.all(law.allows(tf.constant(marks))):
             marks[:] = False
         size = math.prod(self.dist.head.site_shape)
         return np.repeat(marks, size, axis=1).reshape(ROWS, *self.event_shape).astype(np.float32)
-
-
-def _num_sites(dist: Any, event_shape: tuple[Any, ...]) -> Any:
-    return None if None in event_shape else math.prod(event_shape) // math.prod(dist.head.site_shape)

@@ -18,20 +18,24 @@ class Ensemble:
     """Averages the probabilities of members, one member at a time.
 
     Args:
-        member: a function that maps an int or int32 scalar k to the k-th member.
-        num_members: int, K.
+        member: a function that maps an int or int32 scalar k to the k-th member, and int32 `[B]` to the members of rows.
+        num_members: int, K. A single member keeps its own law.
         shared_order: the order that all members share, int32 `[N]`, or None if they have different orders.
     """
 
     def __init__(self, member: Callable[[Any], Member], num_members: int, shared_order: Any = None) -> None:
         self.member, self.num_members, self.shared_order = member, num_members, shared_order
 
-    def log_prob(self, x: tf.Tensor, conditional_input: Any) -> tf.Tensor:
+    # Scores take the arguments of `Member.site_log_probs`.
+
+    def log_prob(self, *given: Any) -> tf.Tensor:
         """Returns the log-probability of each row, `[B]`."""
-        return self.log_mean_exp(lambda member: member.log_prob(x, conditional_input))
+        return self.log_mean_exp(lambda member: member.log_prob(*given))
 
     def log_mean_exp(self, score: Callable[[Member], tf.Tensor]) -> tf.Tensor:
         """Returns `log(mean_k exp(score(member_k)))`."""
+        if self.num_members == 1:
+            return score(self.member(0))
         _, total = tf.while_loop(
             lambda k, _: k < self.num_members,
             lambda k, total: (k + 1, logaddexp(total, score(self.member(k)))),
@@ -40,7 +44,7 @@ class Ensemble:
         )
         return total - math.log(self.num_members)
 
-    def site_log_probs(self, x: tf.Tensor, conditional_input: Any) -> tf.Tensor:
+    def site_log_probs(self, *given: Any) -> tf.Tensor:
         """Returns the contribution of each site to the log-probability, `[B, N]`; a row sums to its `log_prob`.
 
         With a shared order, the contribution is the log-probability of the site given the sites before it. Members with
@@ -48,30 +52,40 @@ class Ensemble:
         log-probabilities of the site, weighted by the posterior probabilities of the members given the row, plus an
         equal share of the remainder of the log-probability.
         """
+        if self.num_members == 1:
+            return self.member(0).site_log_probs(*given)
         if self.shared_order is None:
-            return self._weighted_shares(x, conditional_input)
+            return self._weighted_shares(*given)
         order = self.shared_order
-
-        def prefixes(member: Member) -> tf.Tensor:
-            return tf.cumsum(tf.gather(member.site_log_probs(x, conditional_input), order, axis=1), axis=1)
-
-        total = self.log_mean_exp(prefixes)
-        shares = total - tf.concat([tf.zeros_like(total[:, :1]), total[:, :-1]], axis=1)
+        prefixes = self.log_mean_exp(
+            lambda member: tf.cumsum(tf.gather(member.site_log_probs(*given), order, axis=1), axis=1)
+        )
+        shares = prefixes - tf.concat([tf.zeros_like(prefixes[:, :1]), prefixes[:, :-1]], axis=1)
         return tf.gather(shares, inverted(order), axis=1)
 
-    def _weighted_shares(self, x: tf.Tensor, conditional_input: Any) -> tf.Tensor:
+    def _weighted_shares(self, *given: Any) -> tf.Tensor:
         def body(k: tf.Tensor, total: tf.Tensor, average: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-            log_probs = self.member(k).site_log_probs(x, conditional_input)
+            log_probs = self.member(k).site_log_probs(*given)
             log_prob = tf.reduce_sum(log_probs, axis=-1)
             new_total = logaddexp(total, log_prob)
             weight = tf.exp(log_prob - new_total)[:, None]
             return k + 1, new_total, average * (1.0 - weight) + log_probs * weight
 
-        first, count = self.member(0).site_log_probs(x, conditional_input), self.num_members
+        first, count = self.member(0).site_log_probs(*given), self.num_members
         start = (tf.constant(1), tf.reduce_sum(first, axis=-1), first)
         _, total, average = tf.while_loop(lambda k, *_: k < count, body, start, maximum_iterations=count - 1)
         rest = total - math.log(count) - tf.reduce_sum(average, axis=-1)
         return average + rest[:, None] / tf.cast(tf.shape(average)[1], tf.float32)
+
+    def drawn(self, noise: tf.Tensor | None) -> Member:
+        """Returns a member for each row, drawn uniformly by noise `[B]` in (0, 1)."""
+        return self.member(0 if self.num_members == 1 else self.select(noise))
+
+    def drawn_given(self, noise: tf.Tensor, *given: Any) -> Member:
+        """Returns a member for each row, drawn from the posterior given the row by noise `[B]` in (0, 1)."""
+        if self.num_members == 1:
+            return self.member(0)
+        return self.member(self.select_posterior(lambda member: member.log_prob(*given), noise))
 
     def select(self, noise: tf.Tensor) -> tf.Tensor:
         """Selects a member uniformly for each row: int32 `[B]` from noise in (0, 1)."""

@@ -8,7 +8,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tfar import random
-from tfar.laws.signature import Example, Output, Signature, make_signature, spec
+from tfar.laws.signature import Signature, Signatures, spec
 
 ROWS, NUM_SAMPLES = 3, 100
 
@@ -24,61 +24,47 @@ def latent_signatures(dist: Any) -> dict[str, Signature]:
     """
     law, live = dist.law, dist.copy(jit_compile=False)
     event, latent = tuple(dist.event_shape.as_list()), tuple(dist.latent_shape.as_list())
-    value, seed = {"value": spec("value", event)}, {"seed": spec("seed", (2,), tf.int32)}
 
     @functools.cache
-    def values(key: int) -> NDArray:
-        return np.asarray(live.sample(ROWS, seed=key + 2**16))
+    def rows(seed: int) -> dict[str, NDArray]:
+        value = np.asarray(live.sample(ROWS, seed=seed + 2**16))
+        return {"value": value, "seed": random.row_seeds(seed, ROWS).numpy()}
 
-    def seeds(key: int) -> NDArray:
-        return random.row_seeds(key, ROWS).numpy()
-
-    def scale(bound: NDArray) -> NDArray:
-        # The terms of the bound may cancel, so rounding errors are relative to a larger scale than the bound itself.
-        return 10.0 * np.maximum(1.0, np.abs(bound))
-
-    def bound(name: str, key: int, **arguments: Any) -> Example:
-        result = np.asarray(getattr(live, name)(values(key), seed=key, **arguments))
-        return Example({"value": values(key), "seed": seeds(key)}, {name: result}, scale(result))
-
-    def encoded(key: int) -> Example:
-        drawn = law.encode(tf.constant(seeds(key)), tf.constant(values(key))).numpy()
-        return Example({"value": values(key), "seed": seeds(key)}, {"latent": drawn})
-
-    def sampled(key: int) -> Example:
-        return Example({"seed": seeds(key)}, {"value": np.asarray(live.sample(ROWS, seed=key))})
-
-    elbo = Output((), "an estimate of the evidence lower bound of the row, in nats, with one latent")
-    importance = Output((), f"the importance-weighted bound of the row with {NUM_SAMPLES} latents, in nats")
+    make = Signatures({"value": spec("value", event), "seed": spec("seed", (2,), tf.int32)}, None, rows)
     return {
-        "elbo": make_signature(
-            lambda given, _: {"elbo": law.elbo(given["seed"], given["value"])},
-            {**value, **seed},
-            {"elbo": elbo},
-            None,
-            functools.partial(bound, "elbo"),
+        "elbo": make(
+            ["value", "seed"],
+            ("elbo", (), "an estimate of the evidence lower bound of the row, in nats, with one latent"),
+            lambda given, _: law.elbo(given["seed"], given["value"]),
+            lambda given, _, seed: live.elbo(given["value"], seed=seed),
+            _scale,
         ),
-        "importance_log_prob": make_signature(
-            lambda given, _: {
-                "importance_log_prob": law.importance_log_prob(given["seed"], given["value"], NUM_SAMPLES)
-            },
-            {**value, **seed},
-            {"importance_log_prob": importance},
-            None,
-            functools.partial(bound, "importance_log_prob", num_samples=NUM_SAMPLES),
+        "importance_log_prob": make(
+            ["value", "seed"],
+            (
+                "importance_log_prob",
+                (),
+                f"the importance-weighted bound of the row with {NUM_SAMPLES} latents, in nats",
+            ),
+            lambda given, _: law.importance_log_prob(given["seed"], given["value"], NUM_SAMPLES),
+            lambda given, _, seed: live.importance_log_prob(given["value"], NUM_SAMPLES, seed),
+            _scale,
         ),
-        "encode": make_signature(
-            lambda given, _: {"latent": law.encode(given["seed"], given["value"])},
-            {**value, **seed},
-            {"latent": Output(latent, "a draw of the latent of the row, a function of the row and its seed")},
-            None,
-            encoded,
+        "encode": make(
+            ["value", "seed"],
+            ("latent", latent, "a draw of the latent of the row, a function of the row and its seed"),
+            lambda given, _: law.encode(given["seed"], given["value"]),
+            lambda given, *_: law.encode(tf.constant(given["seed"]), tf.constant(given["value"])),
         ),
-        "sample": make_signature(
-            lambda given, _: {"value": law.sample(given["seed"])},
-            seed,
-            {"value": Output(event, "a draw for each row, a function of its seed")},
-            None,
-            sampled,
+        "sample": make(
+            ["seed"],
+            ("value", event, "a draw for each row, a function of its seed"),
+            lambda given, _: law.sample(given["seed"]),
+            lambda given, _, seed: live.sample(ROWS, seed=seed),
         ),
     }
+
+
+def _scale(seed: int, bound: NDArray) -> NDArray:
+    # The terms of the bound may cancel, so rounding errors are relative to a larger scale than the bound itself.
+    return 10.0 * np.maximum(1.0, np.abs(bound))

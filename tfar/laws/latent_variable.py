@@ -53,7 +53,7 @@ class LatentVariableLaw:
     def encode(self, seeds: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         """Draws a latent from q(z | x) for each row, `[B, *latent_shape]`: a function of `seeds [B, 2]` and the row."""
         noise = self.encoder.uniform_noise(seeds, stream=random.Stream.LATENT)
-        return self.encoder.sample_from_noise(noise, x, self.encoder.ensemble_noise(seeds))
+        return self.encoder.sample_from_noise(noise, x, self.encoder.member_noise(seeds))
 
     def elbo(self, seeds: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         """Returns a one-sample estimate of the evidence lower bound of each row in nats, `[B]`."""
@@ -99,10 +99,8 @@ class LatentVariableLaw:
         Its value is 0, and its gradient is the loss times the gradient of log q(z | x).
 
         Args:
-            x: float32 `[B, *event_shape]`.
+            x, seed, step: as for `AutoregressiveLaw.training_loss`.
             conditional_input: None.
-            seed: int32 `[2]`. Determines all randomness of the loss.
-            step: int or int32 scalar. Number of the training step.
             observed: None, because unobserved values would have to be integrated out.
             site_weight: None, or weights as for the decoder.
         """
@@ -120,15 +118,14 @@ class LatentVariableLaw:
 
     def evaluate(
         self,
+        seeds: tf.Tensor,
         x: tf.Tensor,
         conditional_input: Any = None,
         observed: tf.Tensor | None = None,
         site_weight: tf.Tensor | None = None,
-        seed: tf.Tensor | None = None,
     ) -> dict[str, tf.Tensor]:
         """Returns the metrics of each row, `{"elbo": [B]}`, in nats, with the KL weight 1 and without dropout."""
-        seed = tf.zeros([2], tf.int32) if seed is None else seed
-        return {"elbo": self.elbo(row_seeds(seed, tf.shape(x)[0]), x)}
+        return {"elbo": self.elbo(seeds, x)}
 
     # Exports ---------------------------------------------------------------------------------------------------------
 
@@ -138,13 +135,16 @@ class LatentVariableLaw:
 
     # Draws -----------------------------------------------------------------------------------------------------------
 
-    def sample(self, seeds: tf.Tensor, conditional_input: Any = None, method: str = "ancestral") -> tf.Tensor:
+    def sample(
+        self, seeds: tf.Tensor, conditional_input: Any = None, length: Any = None, method: str = "ancestral"
+    ) -> tf.Tensor:
         """Draws a latent from the prior and an event given the latent for each seed, `[B, *event_shape]`."""
         noise = self.prior.uniform_noise(seeds, stream=random.Stream.LATENT)
-        z = self.prior.sample_from_noise(noise, None, self.prior.ensemble_noise(seeds))
-        return self.decoder.sample(seeds, z, method=method)
+        z = self.prior.sample_from_noise(noise, None, self.prior.member_noise(seeds))
+        return self.decoder.sample(seeds, z, length, method)
 
-    def bad_row_marks(self, x: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
+    def bad_row_marks(
+        self, x: tf.Tensor, conditional_input: Any = None, observed: tf.Tensor | None = None
+    ) -> tf.Tensor:
         """Returns `[B]`: NaN for rows outside the support, and 0 for other rows."""
-        zeros = tf.zeros([tf.shape(x)[0], *self.decoder.network.conditional_shape])
-        return self.decoder.bad_row_marks(x, zeros)
+        return self.decoder.bad_row_marks(x)

@@ -61,19 +61,21 @@ class Member:
         values = self.values(x)
         return self.event(self.head.encode_inputs(values, self.sites(tf.shape(values)[1])))
 
-    def site_log_probs(self, x: tf.Tensor, conditional_input: Any) -> tf.Tensor:
-        """Returns the log-probability of each site given those of earlier steps, `[B, N]`."""
+    def site_log_probs(
+        self, x: tf.Tensor, conditional_input: Any = None, observed: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """Returns the log-probability of each site given those of earlier steps, `[B, N]`; 0 at unobserved sites.
+
+        The observed sites, bool `[B, N]`, must come first in the order. None means that all are observed.
+        """
         sites = self.values(x)
-        return self.conditional.log_prob(self.params(x, conditional_input), sites, self.sites(tf.shape(sites)[1]))
+        params = self.params(x, conditional_input)
+        log_probs = self.conditional.log_prob(params, sites, self.sites(tf.shape(sites)[1]))
+        return log_probs if observed is None else tf.where(observed, log_probs, tf.zeros_like(log_probs))
 
-    def log_prob(self, x: tf.Tensor, conditional_input: Any) -> tf.Tensor:
-        """Returns the log-probability of each row, `[B]`."""
-        return tf.reduce_sum(self.site_log_probs(x, conditional_input), axis=-1)
-
-    def observed_log_prob(self, x: tf.Tensor, observed: tf.Tensor, conditional_input: Any) -> tf.Tensor:
-        """Returns the log-probability `[B]` of the observed sites, which must come first in the order."""
-        log_probs = self.site_log_probs(x, conditional_input)
-        return tf.reduce_sum(tf.where(observed, log_probs, tf.zeros_like(log_probs)), axis=-1)
+    def log_prob(self, x: tf.Tensor, conditional_input: Any = None, observed: tf.Tensor | None = None) -> tf.Tensor:
+        """Returns the log-probability of the observed sites of each row, `[B]`; see `site_log_probs`."""
+        return tf.reduce_sum(self.site_log_probs(x, conditional_input, observed), axis=-1)
 
     # Shapes ----------------------------------------------------------------------------------------------------------
 

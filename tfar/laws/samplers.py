@@ -203,7 +203,8 @@ def naive(member: Member, noise: tf.Tensor, conditional_input: Any = None) -> tf
 
     def body(index: tf.Tensor, values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         draws = _draw_all(member, values, noise, conditional_input)
-        is_next = _over_values(tf.equal(step_of_site, index), values)
+        is_next = tf.equal(step_of_site, index)
+        is_next = tf.reshape(is_next, tf.concat([tf.shape(is_next), [1] * (values.shape.rank - 2)], 0))
         return index + 1, tf.where(is_next, draws, values)
 
     start = (tf.constant(0), tf.zeros([*tf.unstack(tf.shape(noise)[:2]), *member.head.site_shape]))
@@ -242,8 +243,3 @@ def _draw_all(member: Member, values: tf.Tensor, noise: tf.Tensor, conditional_i
     """Draws every site once given the values of all sites."""
     params = member.params(member.event(values), conditional_input)
     return member.conditional.sample(params, noise, member.sites(tf.shape(noise)[1]))
-
-
-def _over_values(mask: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
-    """Gives a mask `[B, N]` axes of length 1 for the axes of a site."""
-    return tf.reshape(mask, tf.concat([tf.shape(mask), [1] * (values.shape.rank - 2)], 0))

@@ -4,7 +4,7 @@ The batch is the first axis of every input and output, and a row of the result d
 server may merge requests. A row with impossible values is NaN and does not affect the other rows.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tfar import random
+from tfar.laws.bad_rows import finite_rows, nan_unless
 
 Inputs = dict[str, tf.Tensor]
 
@@ -95,7 +96,7 @@ def make_signature(
     def function(**given: tf.Tensor) -> dict[str, tf.Tensor]:
         given = _checked(given, specs)
         results = compute(given, unnamed_condition(given, conditional_shape))
-        valid = [rows_where(tf.abs(given[name]) <= tf.float32.max) for name in conditions]
+        valid = finite_rows([given[name] for name in conditions] or None)
         results = {name: nan_unless(valid, t) if t.dtype.is_floating else t for name, t in results.items()}
         for name, result in results.items():
             result.set_shape([None, *outputs[name].shape])
@@ -103,6 +104,55 @@ def make_signature(
 
     meanings = {name: _meaning(name) for name in specs}
     return Signature(function, specs, {name: output.meaning for name, output in outputs.items()}, meanings, example)
+
+
+class Signatures(NamedTuple):
+    """Makes signatures of one output whose examples share their rows.
+
+    Attributes:
+        specs: the specification of each input that a signature may take.
+        conditional_shape: None, a shape, or a dict of shapes.
+        rows: returns the inputs and the conditional inputs of the examples by name, for an int seed.
+    """
+
+    specs: Mapping[str, tf.TensorSpec]
+    conditional_shape: Any
+    rows: Callable[[int], dict[str, NDArray]]
+
+    def __call__(
+        self,
+        inputs: Sequence[str],
+        output: tuple[str, tuple[int | None, ...], str],
+        compute: Callable[[Inputs, Any], tf.Tensor],
+        live: Callable[[dict[str, NDArray], Any, int], Any],
+        scale: Callable[[int, NDArray], NDArray] | None = None,
+    ) -> Signature:
+        """Creates a signature.
+
+        Args:
+            inputs: the names of its inputs.
+            output: the name of the output, the shape of a row of it, and its meaning.
+            compute: computes the output from the inputs by name and the conditional input.
+            live: computes the output of an example by public methods of the distribution, from the rows, the
+                conditional input and the seed.
+            scale: None if the output is a draw; otherwise returns `Example.scale` for the seed and the output.
+        """
+        key, shape, meaning = output
+
+        def example(seed: int) -> Example:
+            rows = self.rows(seed)
+            condition = unnamed_condition(rows, self.conditional_shape)
+            result = np.asarray(live(rows, condition, seed))
+            given = {name: rows[name] for name in [*inputs, *named_condition(condition)]}
+            return Example(given, {key: result}, None if scale is None else scale(seed, result))
+
+        return make_signature(
+            lambda given, condition: {key: compute(given, condition)},
+            {name: self.specs[name] for name in inputs},
+            {key: Output(shape, meaning)},
+            self.conditional_shape,
+            example,
+        )
 
 
 def _meaning(name: str) -> str:
@@ -180,16 +230,3 @@ def _checked(given: Inputs, specs: dict[str, tf.TensorSpec]) -> Inputs:
     equal = tf.raw_ops.Assert(condition=tf.reduce_all(rows == rows[0]), data=data, summarize=len(specs))
     with tf.control_dependencies([equal]):
         return {name: tf.identity(value) for name, value in checked.items()}
-
-
-def rows_where(elements: tf.Tensor) -> tf.Tensor:
-    """Returns whether all elements of a row are true, bool `[B]`."""
-    return elements if elements.shape.rank == 1 else tf.reduce_all(elements, axis=list(range(1, elements.shape.rank)))
-
-
-def nan_unless(valid: list[tf.Tensor], values: tf.Tensor) -> tf.Tensor:
-    """Returns `values [B, ...]` with NaN in the rows where one of the conditions `[B]` is false."""
-    for rows in valid:
-        rows = tf.reshape(rows, [-1] + [1] * (values.shape.rank - 1))
-        values = tf.where(rows, values, tf.constant(float("nan"), tf.float32))
-    return values

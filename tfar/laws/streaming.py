@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfar import random
+from tfar.laws.bad_rows import nan_unless, rows_where
 from tfar.laws.signature import (
     Example,
     Inputs,
@@ -17,8 +18,6 @@ from tfar.laws.signature import (
     example_condition,
     make_signature,
     named_condition,
-    nan_unless,
-    rows_where,
     spec,
     unnamed_condition,
 )
@@ -98,7 +97,7 @@ class Stream:
         value = tf.reshape(drawn, [batch_size, *self.entry_shape])
         # If the state is NaN, the parameters are NaN too, but a discrete draw would hide this.
         valid = tf.logical_and(valid[:, 0], rows_where(tf.logical_not(tf.math.is_nan(params))))
-        return nan_unless([valid], value), nan_unless([valid], log_prob), self._marked(state, valid)
+        return nan_unless(valid, value), nan_unless(valid, log_prob), self._marked(state, valid)
 
     def _cleaned(self, x: tf.Tensor, steps: tf.Tensor, is_used: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Encodes entries `[B, T, G, *site_shape]` for the network; also returns which are in the support, `[B, T]`.
@@ -113,7 +112,7 @@ class Stream:
 
     def _marked(self, state: State, valid: tf.Tensor) -> State:
         """Sets the state of invalid rows to NaN, so that all later steps of these rows are NaN too."""
-        return {name: nan_unless([valid], t) if t.dtype.is_floating else t for name, t in state.items()}
+        return {name: nan_unless(valid, t) if t.dtype.is_floating else t for name, t in state.items()}
 
 
 def streaming_signatures(dist: Any) -> dict[str, Signature]:

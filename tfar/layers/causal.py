@@ -116,13 +116,8 @@ def overlaps(
 ) -> Iterator[tuple[tuple[int, int], tuple[slice, slice], tuple[slice, slice]]]:
     """Yields the positions that each tap of a 2D kernel connects: large = strides * small + offset.
 
-    Args:
-        small, large: rows and columns of the two images.
-        offsets: offsets of the rows and of the columns of the kernel.
-        strides: int.
-
-    Yields:
-        The index of the tap in the kernel, slices of the small image and slices of the large one.
+    `offsets` holds the offsets of the rows and of the columns of the kernel. A result is the index of the tap in the kernel,
+    slices of the small image and slices of the large one.
     """
     for a, row in enumerate(offsets[0]):
         for b, column in enumerate(offsets[1]):
@@ -148,17 +143,9 @@ def as_float(variable: Any) -> tf.Tensor:
 def convolve_rows(
     rows: tf.Tensor, kernel: tf.Tensor, columns: range, strides: int = 1, bias: tf.Tensor | None = None
 ) -> tf.Tensor:
-    """Convolves rows with a kernel of the same height.
+    """Convolves rows `[B, R, W, C]` with a kernel `[R, width, C, filters]` whose columns have the offsets `columns`.
 
-    Args:
-        rows: `[B, R, W, C]`.
-        kernel: `[R, width, C, filters]`.
-        columns: offsets of the columns of the kernel.
-        strides: int. Stride of the columns.
-        bias: None or `[filters]`.
-
-    Returns:
-        `[B, ceil(W / strides), filters]`.
+    Returns `[B, ceil(W / strides), filters]`.
     """
     padded = tf.pad(rows, [[0, 0], [0, 0], [max(0, -columns[0]), max(0, columns[-1])], [0, 0]])
     if columns[-1] < 0:
@@ -201,12 +188,7 @@ class Run:
 
 
 class Parallel(Run):
-    """Evaluates whole images.
-
-    Args:
-        drop: None, or the dropout function that `drop` applies.
-        initialize: bool. Initialise each weight-normalised layer from its inputs.
-    """
+    """Evaluates whole images, with a dropout function in training; `initialize` initialises weight-normalised layers."""
 
     def __init__(self, drop: Callable[[tf.Tensor], tf.Tensor] | None = None, *, initialize: bool = False) -> None:
         self._drop, self._initialize = drop, initialize

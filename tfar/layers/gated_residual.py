@@ -115,14 +115,7 @@ class GatedResidualBlock(keras.layers.Layer):
         return self.flow(Parallel(), x, z, None if self.condition is None else self.condition(y))
 
     def flow(self, run: Run, x: Any, z: Any = None, condition: Any = None) -> Any:
-        """Describes the block; see `Run`.
-
-        Args:
-            run: evaluates the layers.
-            x: the input.
-            z: input of the shortcut, if the block has one.
-            condition: None, or U y, `[B, 2 * filters]`.
-        """
+        """Describes the block for its input x, features z of the shortcut and a condition, which may be None; see `Run`."""
         f = ACTIVATIONS[self.activation]
         hidden = run(self.conv_1, run(f, x))
         if self.shortcut is not None:

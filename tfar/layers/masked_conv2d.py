@@ -56,12 +56,7 @@ class MaskedConv2D(CausalLayer, keras.layers.Conv2D):
     """
 
     def __init__(
-        self,
-        filters: int,
-        kernel_size: int | Sequence[int],
-        mask_type: str = "B",
-        num_groups: int = 1,
-        **kwargs: Any,
+        self, filters: int, kernel_size: int | Sequence[int], mask_type: str = "B", num_groups: int = 1, **kwargs: Any
     ) -> None:
         super().__init__(filters, kernel_size, **{**FIXED, **kwargs})
         for name, value in FIXED.items():

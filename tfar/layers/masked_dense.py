@@ -77,9 +77,7 @@ class MaskedDense(keras.layers.Dense):
         self.connectivity_kernel = None
         if self.use_connectivity_kernel:
             self.connectivity_kernel = self.add_weight(
-                name="connectivity_kernel",
-                shape=(input_shape[-1], self.units),
-                initializer="zeros",
+                name="connectivity_kernel", shape=(input_shape[-1], self.units), initializer="zeros"
             )
 
     @property

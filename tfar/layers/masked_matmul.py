@@ -14,16 +14,10 @@ MIN_WEIGHTS = 2**16
 
 
 def masked(weights: tf.Tensor, in_degrees: Any, out_degrees: Any, *, strict: bool) -> tf.Tensor:
-    """Sets the weights between an input and a unit to zero unless their degrees allow the connection.
+    """Sets the weights `[N, M]` between an input and a unit to zero unless their degrees allow the connection.
 
-    Args:
-        weights: float tensor `[N, M]`.
-        in_degrees: int array or tensor `[N]`, or `[B, N]` for a mask per row.
-        out_degrees: int array or tensor `[M]`, or `[B, M]`.
-        strict: bool. Connect if `in_degree < out_degree`; otherwise if `in_degree <= out_degree`.
-
-    Returns:
-        float tensor `[N, M]` or `[B, N, M]`.
+    Degrees are `[N]` and `[M]`, or `[B, N]` and `[B, M]` for a mask per row, with a result `[B, N, M]`. A connection needs
+    `in_degree < out_degree` if `strict`, else `in_degree <= out_degree`.
     """
     left = tf.cast(in_degrees, tf.int32)[..., :, None]
     right = tf.cast(out_degrees, tf.int32)[..., None, :]
@@ -31,27 +25,12 @@ def masked(weights: tf.Tensor, in_degrees: Any, out_degrees: Any, *, strict: boo
 
 
 def masked_matmul(
-    inputs: tf.Tensor,
-    kernel: tf.Tensor,
-    in_degrees: NDArray[np.int32],
-    out_degrees: NDArray[np.int32],
-    *,
-    strict: bool,
+    inputs: tf.Tensor, kernel: tf.Tensor, in_degrees: NDArray[np.int32], out_degrees: NDArray[np.int32], *, strict: bool
 ) -> tf.Tensor:
-    """Computes `inputs @ masked(kernel)` for degrees that are known in advance.
+    """Computes `inputs @ masked(kernel)`, `[..., M]`, for degrees that are known in advance.
 
     If the degrees are sorted and the kernel is large, the units are split into slices of equal size, and each slice is
     multiplied only with the inputs that its last unit is connected to. The result is the same.
-
-    Args:
-        inputs: float tensor `[..., N]`.
-        kernel: float tensor `[N, M]`.
-        in_degrees: int array `[N]`.
-        out_degrees: int array `[M]`.
-        strict: bool. See `masked`.
-
-    Returns:
-        float tensor `[..., M]`.
     """
     slices = _slices(in_degrees, out_degrees, strict)
     if len(slices) == 1:

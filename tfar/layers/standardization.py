@@ -116,10 +116,7 @@ class Standardization(keras.layers.Layer):
 
 
 class Moments:
-    """Accumulates the mean and the standard deviation of each entry over successive arrays, in float64.
-
-    Args:
-        shape: shape of one event.
+    """Accumulates the mean and the standard deviation of each entry over successive arrays `[..., *shape]`, in float64.
 
     References:
         Chan, Golub and LeVeque. Updating formulae and a pairwise algorithm for computing sample variances. COMPSTAT 1982.
@@ -148,7 +145,7 @@ class Moments:
     def loc_and_scale(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Returns the mean and the standard deviation, with 1 for the deviation of a constant entry."""
         if not self.count:
-            raise ValueError("Expected data to adapt to; received none.")
+            raise ValueError("Expected at least one row of data; received none.")
         deviation = np.sqrt(self.squares / self.count)
         return self.mean, np.where(self.low == self.high, 1.0, deviation)
 
@@ -157,14 +154,14 @@ class Moments:
         if array.ndim < len(self.shape) or array.shape[array.ndim - len(self.shape) :] != self.shape:
             raise ValueError(f"Expected data of shape [..., {list(self.shape)}]; received {list(array.shape)}.")
         if not (np.abs(array) <= np.finfo(np.float32).max).all():
-            raise ValueError("Expected data to adapt to that are finite in float32; received others.")
+            raise ValueError("Expected data that are finite in float32; received NaN, infinity or a larger number.")
         return array.reshape(-1, *self.shape)
 
 
 def arrays_of(data: Any) -> Iterable[Any]:
     """Returns an iterable over the arrays of data, which are an array, nested lists, or an iterable of arrays."""
     if isinstance(data, tf.data.Dataset) and int(data.cardinality()) == tf.data.INFINITE_CARDINALITY:
-        raise ValueError("Expected data that end; received a data set that repeats for ever.")
+        raise ValueError("Expected a finite data set; received one that repeats forever.")
     return [data] if hasattr(data, "shape") or isinstance(data, list | tuple) else data
 
 

@@ -77,11 +77,7 @@ class WeightNormalized(CausalLayer, keras.layers.Layer):
         return tf.cast(v * tf.reshape(scale, along_filters), g.dtype)
 
     def initialize(self, x: Any, **how: Any) -> tf.Tensor:
-        """Sets g and the bias from a batch and returns the outputs of the layer for it. Works in eager mode only.
-
-        Args:
-            x: inputs of the layer.
-            **how: further arguments of `call`.
+        """Sets g and the bias from a batch of inputs and returns the outputs of the layer for it. Works in eager mode only.
 
         Raises:
             ValueError: If the layer has no weight normalisation or no bias.

@@ -1,17 +1,17 @@
 """Base class of networks, which compute a parameter vector for each site from earlier sites only."""
 
 import abc
-import math
 from typing import Any, NamedTuple, Self
 
 import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from tfar import configuration, private
 from tfar.networks import schedule
 from tfar.networks.conditions import State
+from tfar.networks.inputs import seeded_initializer
 
 Weights = dict[str, tf.Tensor]
 
@@ -56,6 +56,9 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
         streams: bool. Whether `step` accepts an index for each row, so that rows of a batch may be at different positions.
     """
 
+    params_size: int
+    kernel_initializer: keras.initializers.Initializer
+    seed: int
     num_members: int = 1
     sites_per_step: int = 1
     stages: tuple[int, ...] = ()
@@ -83,20 +86,44 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
         self.event_shape: tuple[Any, ...] = tuple(event_shape)
         self.site_shape = tuple(site_shape)
         self.conditional_shape = conditional_shape
-        self.num_sites: Any = num_sites(self.event_shape, self.site_shape)
-        self.step_of_site: Any = None
-        if self.num_sites is not None:
-            self.step_of_site = np.arange(self.num_sites, dtype=np.int32)[None]
+        self.num_sites: Any = schedule.num_sites(self.event_shape, self.site_shape)
+        self.step_of_site = None if self.num_sites is None else np.arange(self.num_sites)[None]
 
     @property
-    @abc.abstractmethod
-    def params_size(self) -> int:
-        """Length of a parameter vector."""
+    def step_of_site(self) -> Any:
+        """The step that decides each site; see the class."""
+        return self._step_of_site
+
+    @step_of_site.setter
+    def step_of_site(self, steps: Any) -> None:
+        self._step_of_site = None if steps is None else schedule.check_schedule(steps, self.num_sites)
 
     @property
     def orders(self) -> Any:
         """The sites in the order of the steps, int32 `[num_members or 1, num_sites]`; None if the length is not fixed."""
         return None if self.step_of_site is None else schedule.order_of(self.step_of_site)
+
+    def _seeded(self, salt: int) -> keras.initializers.Initializer:
+        """Returns `kernel_initializer` with a seed that is a function of the seed of the network and of `salt`."""
+        return seeded_initializer(self.kernel_initializer, self.seed, salt)
+
+    def _dense(self, name: str, units: int, salt: int, **kwargs: Any) -> keras.layers.Dense:
+        shared = {"kernel_initializer": self._seeded(salt), "dtype": self.dtype_policy}
+        return keras.layers.Dense(units, name=name, **shared, **kwargs)
+
+    def _sites(self, x: Any) -> tf.Tensor:
+        """Returns the values of an event by site, `[B, num_sites, *site_shape]`."""
+        return tf.reshape(x, [-1, self.num_sites, *self.site_shape])
+
+    def _params_of_sites(self, outputs: Any) -> tf.Tensor:
+        """Returns outputs of a user's network as parameters `[B, num_sites, params_size]`."""
+        outputs, expected = tf.convert_to_tensor(outputs), self.num_sites * self.params_size
+        if outputs.shape[1:].num_elements() not in (None, expected):
+            raise ValueError(
+                f"Expected the network to give {self.num_sites} sites x {self.params_size} parameters = {expected} numbers "
+                f"a row; received shape {outputs.shape}."
+            )
+        return tf.reshape(outputs, [-1, self.num_sites, self.params_size])
 
     # In parallel -----------------------------------------------------------------------------------------------------
 
@@ -164,13 +191,7 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
 
     # Influences ------------------------------------------------------------------------------------------------------
 
-    def influences(
-        self,
-        sites: ArrayLike | None = None,
-        member: int = 0,
-        order: ArrayLike | None = None,
-        num_sites: Any = None,
-    ) -> NDArray[np.bool_]:
+    def influences(self, sites: Any = None, member: int = 0, order: Any = None, num_sites: Any = None) -> NDArray:
         """Returns the sites that parameters can depend on through the connections of the network.
 
         Args:
@@ -290,23 +311,3 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
     def from_config(cls, config: dict[str, Any]) -> Self:
         """Creates a network from a configuration, with new weights."""
         return cls(**{name: configuration.deserialized(value) for name, value in config.items()})
-
-
-def num_sites(event_shape: tuple[Any, ...], site_shape: tuple[int, ...]) -> int | None:
-    """Returns the number of sites of an event whose trailing axes are those of a site; None if its length is not fixed.
-
-    Raises:
-        ValueError: If the event shape does not end with `site_shape`, or an axis is smaller than 1.
-    """
-    fixed = event_shape[1:] if event_shape[:1] == (None,) else event_shape
-    if any(isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1 for n in fixed):
-        raise ValueError(
-            "Expected the axes of `event_shape` to be ints of at least 1, or None for a first axis of any length; "
-            f"received {event_shape}."
-        )
-    lead = len(event_shape) - len(site_shape)
-    if lead < 0 or event_shape[lead:] != site_shape:
-        raise ValueError(
-            f"Expected `event_shape` to end with the head's site shape {site_shape}; received {event_shape}."
-        )
-    return None if None in event_shape[:lead] else math.prod(event_shape[:lead])

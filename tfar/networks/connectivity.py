@@ -94,13 +94,7 @@ class ConnectivityDraw(NamedTuple):
 
 
 class Members:
-    """The connectivities of an ensemble, stored as degrees.
-
-    Args:
-        drawing: the distribution of connectivities.
-        num_members: int, K.
-        seed: int. Member k depends only on (seed, k).
-    """
+    """The connectivities of an ensemble, stored as degrees. Member k depends only on (seed, k)."""
 
     def __init__(self, drawing: ConnectivityDraw, num_members: int, seed: int) -> None:
         with tf.init_scope():

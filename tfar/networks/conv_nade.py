@@ -7,10 +7,10 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from tfar.networks.conditions import condition_size, flatten_condition
-from tfar.networks.inputs import SiteEncoding, seeded_initializer
+from tfar.networks.inputs import SiteEncoding
 from tfar.networks.orderless import OrderlessNetwork
 
 
@@ -71,17 +71,13 @@ class ConvNADENetwork(OrderlessNetwork):
         self.filters, self.kernel_sizes = tuple(filters), tuple((int(h), int(w)) for h, w in kernel_sizes)
         self.hidden_units = None if hidden_units is None else tuple(hidden_units)
         check_image(self.event_shape, self.filters, self.kernel_sizes)
-        self._params_size = int(params_size)
+        self.params_size = int(params_size)
         self._encode = SiteEncoding(site_shape, num_classes, one_hot)
         self.num_classes, self.one_hot = num_classes, self._encode.one_hot
         self.activation = keras.activations.get(activation)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self._salts = itertools.count()
         self._make_layers()
-
-    @property
-    def params_size(self) -> int:
-        return self._params_size
 
     @property
     def sites_per_pixel(self) -> int:
@@ -97,13 +93,7 @@ class ConvNADENetwork(OrderlessNetwork):
         """Number of input channels: the encoded values of a pixel's sites, and the mask."""
         return self.sites_per_pixel * (self._encode.inputs_per_site + 1)
 
-    def influences(
-        self,
-        sites: ArrayLike | None = None,
-        member: int = 0,
-        order: ArrayLike | None = None,
-        num_sites: int | None = None,
-    ) -> NDArray[np.bool_]:
+    def influences(self, sites: Any = None, member: int = 0, order: Any = None, num_sites: Any = None) -> NDArray:
         """Returns earlier sites; without the fully connected branch, only those that the convolutions connect."""
         earlier = super().influences(sites, member, order)
         if self.hidden_units is not None:
@@ -132,25 +122,20 @@ class ConvNADENetwork(OrderlessNetwork):
         self.dense_layers = []
         if self.hidden_units is not None:
             units = (*self.hidden_units, self.num_sites * self.params_size)
-            self.dense_layers = [self._dense(f"dense_{i}", n) for i, n in enumerate(units, start=1)]
+            self.dense_layers = [self._dense(f"dense_{i}", n, next(self._salts)) for i, n in enumerate(units, start=1)]
         self.condition_layers = []
         if self.conditional_shape is not None:
             channels = [layer.filters for layer in self.convolutions[:-1]] + list(self.hidden_units or ())
             names = [f"condition_{i}" for i in range(1, len(channels) + 1)]
-            self.condition_layers = [self._dense(*pair, use_bias=False) for pair in zip(names, channels, strict=True)]
+            self.condition_layers = [
+                self._dense(*pair, next(self._salts), use_bias=False) for pair in zip(names, channels, strict=True)
+            ]
 
     def _convolution(self, index: int, kind: str, filters: int, kernel_size: tuple[int, int]) -> keras.layers.Conv2D:
         layer = keras.layers.Conv2DTranspose if kind == "full" else keras.layers.Conv2D
         name = f"{kind}_{index if kind == 'valid' else 2 * len(self.filters) + 1 - index}"
-        return layer(filters, kernel_size, data_format="channels_last", name=name, **self._shared())
-
-    def _dense(self, name: str, units: int, **kwargs: Any) -> keras.layers.Dense:
-        return keras.layers.Dense(units, name=name, **self._shared(), **kwargs)
-
-    def _shared(self) -> dict[str, Any]:
-        """Returns the arguments that all layers share; each layer gets a different seed."""
-        initializer = seeded_initializer(self.kernel_initializer, self.seed, next(self._salts))
-        return {"kernel_initializer": initializer, "dtype": self.dtype_policy}
+        shared = {"kernel_initializer": self._seeded(next(self._salts)), "dtype": self.dtype_policy}
+        return layer(filters, kernel_size, data_format="channels_last", name=name, **shared)
 
     def build(self, input_shape: Any = None) -> None:
         """Creates all variables, whose shapes depend only on the configuration."""

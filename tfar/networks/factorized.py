@@ -47,18 +47,14 @@ class FactorizedNetwork(AutoregressiveNetwork):
                 "Expected a `network` exactly if there is a `conditional_shape`, as it takes the condition; received "
                 f"{network!r} and {conditional_shape!r}."
             )
-        self.network, self._params_size = network, int(params_size)
+        self.network, self.params_size = network, int(params_size)
         self.initial_params = None if initial_params is None else [float(p) for p in initial_params]
         self.step_of_site = np.zeros([1, self.num_sites], np.int32)
-
-    @property
-    def params_size(self) -> int:
-        return self._params_size
 
     def build(self, input_shape: Any = None) -> None:
         self.params = None
         if self.network is None:
-            params = self.initial_params or [0.0] * self._params_size
+            params = self.initial_params or [0.0] * self.params_size
             table = np.tile(np.asarray(params, np.float32), [self.num_sites, 1])
             self.params = self.add_weight(
                 name="params",
@@ -76,14 +72,7 @@ class FactorizedNetwork(AutoregressiveNetwork):
     def _params(self, batch_size: int | tf.Tensor, conditional_input: Any, training: Any = None) -> tf.Tensor:
         if self.network is None:
             return tf.tile(tf.convert_to_tensor(self.params)[None], [batch_size, 1, 1])
-        params = tf.convert_to_tensor(self.network(conditional_input, training=training))
-        expected = self.num_sites * self._params_size
-        if params.shape[1:].num_elements() not in (None, expected):
-            raise ValueError(
-                f"Expected the network to give {self.num_sites} sites x {self._params_size} parameters = {expected} numbers a "
-                f"row; received shape {params.shape}."
-            )
-        return tf.reshape(params, [-1, self.num_sites, self._params_size])
+        return self._params_of_sites(self.network(conditional_input, training=training))
 
     def start(
         self, batch_size: int | tf.Tensor, conditional_input: Any = None, *, order: Any = None, member: Any = None

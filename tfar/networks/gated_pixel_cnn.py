@@ -50,9 +50,10 @@ class GatedPixelCNNNetwork(MaskedRasterNetwork):
     ) -> None:
         super().__init__(event_shape, filters, params_size, conditional_shape=conditional_shape, **kwargs)
         self.condition_dropout = float(condition_dropout)
-        blocks = range(self.num_blocks + 1)
+        blocks, width = range(self.num_blocks + 1), 2 * self.filters
         self.vertical = [self._vertical(block) for block in blocks]
-        self.link = [self._pointwise(f"link_{block}") for block in blocks]
+        link = functools.partial(self._add, ShiftedConv2D, width, width, (1, 1), "down", use_bias=False)
+        self.link = [link(name=f"link_{block}") for block in blocks]
         self.condition = {name: [self._condition(name, block) for block in blocks] for name in self._parts}
         self.horizontal = [self._horizontal(block) for block in blocks]
         self.skip = [self._masked(f"skip_{block}", self.filters, self.filters) for block in blocks]
@@ -72,10 +73,6 @@ class GatedPixelCNNNetwork(MaskedRasterNetwork):
         kernel_size = (size[0] // 2 + (block > 0), size[1])
         name = f"vertical_{block}"
         return self._add(ShiftedConv2D, inputs, 2 * self.filters, kernel_size, "down", strict=block == 0, name=name)
-
-    def _pointwise(self, name: str) -> Any:
-        width = 2 * self.filters
-        return self._add(ShiftedConv2D, width, width, (1, 1), "down", use_bias=False, name=name)
 
     def _condition(self, name: str, block: int) -> Any:
         """Returns the layer that maps a part of the condition to features of both stacks."""

@@ -11,17 +11,9 @@ from tfar import random
 
 
 class SiteEncoding:
-    """Encodes the values of sites as inputs of a network.
+    """Encodes the values of sites as `inputs_per_site` inputs of a network.
 
     Values of more than two classes are scaled to -1 .. 1, or encoded as one-hot vectors. Other values are not changed.
-
-    Args:
-        site_shape: shape of the value of one site.
-        num_classes: None, or the number of classes of a value.
-        one_hot: bool. Encode the classes as one-hot vectors. Ignored without `num_classes`.
-
-    Attributes:
-        inputs_per_site: int. Number of inputs of a site.
 
     Example:
         >>> SiteEncoding((), num_classes=3)(tf.constant([0.0, 1.0, 2.0])).numpy().ravel()
@@ -55,12 +47,10 @@ def seeded_initializer(initializer: keras.initializers.Initializer, seed: int, s
 
 
 def initial_bias(initial_params: Sequence[float] | None, num_sites: int) -> Any:
-    """Returns the initialiser of the bias of the parameters of all sites, `[num_sites * params_size]`.
+    """Returns the initialiser of the bias of the parameters of all sites: zeros, or `initial_params` for every site.
 
-    Args:
-        initial_params: None for zeros, or the parameters of every site before training. Components of a mixture must
-            differ initially: at a site without inputs, equal components stay equal because their gradients are equal.
-        num_sites: int.
+    Components of a mixture must differ initially: at a site without inputs, equal components stay equal because their gradients
+    are equal.
     """
     if initial_params is None:
         return "zeros"
@@ -87,6 +77,15 @@ def dropped(hidden: tf.Tensor, rate: float, seed: tf.Tensor | None, layer: int) 
     shape = hidden.shape[1:]
     kept = random.kept(row_seeds(seed, tf.shape(hidden)[0]), shape.num_elements(), rate, layer)
     return hidden * tf.cast(tf.reshape(kept, [-1, *shape]), hidden.dtype)
+
+
+def outputs_of(hidden: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """Multiplies hidden units `[B, H]` by a kernel `[P, H]`, or by a kernel per row `[B, P, H]`; returns `[B, P]`."""
+    if kernel.shape.rank == 3:
+        return tf.reduce_sum(hidden[:, None] * kernel, axis=-1)
+    if kernel.shape[0] == 1:  # XLA multiplies by a vector faster than by a one-column matrix.
+        return tf.linalg.matvec(hidden, kernel[0])[:, None]
+    return tf.matmul(hidden, kernel, transpose_b=True)
 
 
 def push(values: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:

@@ -6,14 +6,14 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from tfar import masks, orders, random
 from tfar.layers import MaskedDense
 from tfar.networks.base import TrainingPass
 from tfar.networks.conditions import condition_size, flatten_condition
 from tfar.networks.connectivity import Connectivity, ConnectivityDraw, Members
-from tfar.networks.inputs import SiteEncoding, dropped, initial_bias, seeded_initializer
+from tfar.networks.inputs import SiteEncoding, dropped, initial_bias
 from tfar.networks.made_steps import MADESteps
 from tfar.networks.permutations import inverted, observed_first, permuted, unpermuted
 
@@ -69,8 +69,7 @@ class MADENetwork(MADESteps):
         **kwargs: Any,
     ) -> None:
         super().__init__(event_shape, site_shape, conditional_shape, **kwargs)
-        self.hidden_units = tuple(hidden_units)
-        self._params_size = int(params_size)
+        self.hidden_units, self.params_size = tuple(hidden_units), int(params_size)
         self.order, self.num_masks, self.num_eval_masks = order, num_masks, num_eval_masks
         self.degrees, self.direct_connections = degrees, direct_connections
         self.connectivity_weights, self.seed = connectivity_weights, seed
@@ -81,10 +80,6 @@ class MADENetwork(MADESteps):
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self._draw_members()
         self._make_layers()
-
-    @property
-    def params_size(self) -> int:
-        return self._params_size
 
     # Masks -----------------------------------------------------------------------------------------------------------
 
@@ -103,13 +98,7 @@ class MADENetwork(MADESteps):
         self._members = Members(self._drawing, self.num_members, self.seed)
         self.step_of_site = self._members.positions
 
-    def influences(
-        self,
-        sites: ArrayLike | None = None,
-        member: int = 0,
-        order: ArrayLike | None = None,
-        num_sites: int | None = None,
-    ) -> NDArray[np.bool_]:
+    def influences(self, sites: Any = None, member: int = 0, order: Any = None, num_sites: Any = None) -> NDArray:
         """See the base class. Two sites are connected if the product of the masks connects them."""
         own = self._members.positions[min(member, len(self._members.positions) - 1)]
         positions = own if order is None else orders.positions(np.asarray(order))
@@ -130,7 +119,8 @@ class MADENetwork(MADESteps):
             connectivity = self._drawing.draw(seed)
         elif seed is not None and self.num_members > 1:
             noise = random.uniform(seed[None], 1, random.Stream.MEMBER)[0, 0]
-            connectivity = self._members.connectivity(select_member(noise, self.num_members))
+            member = tf.minimum(tf.cast(tf.floor(noise * self.num_members), tf.int32), self.num_members - 1)
+            connectivity = self._members.connectivity(member)
         else:
             connectivity = self._members.connectivity(member)
         return connectivity if order is None else connectivity._replace(positions=inverted(order))
@@ -138,22 +128,20 @@ class MADENetwork(MADESteps):
     # Layers ----------------------------------------------------------------------------------------------------------
 
     def _make_layers(self) -> None:
-        site_degrees = (
-            np.arange(1, self.num_sites + 1) if self._kernels_in_step_order else self._members.positions[0] + 1
-        )
-        inputs = previous = np.repeat(site_degrees, self._encode.inputs_per_site)
-        outputs = np.repeat(site_degrees, self._params_size)
+        steps = np.arange(self.num_sites) if self._kernels_in_step_order else self._members.positions[0]
+        inputs = previous = np.repeat(steps + 1, self._encode.inputs_per_site)
+        outputs = np.repeat(steps + 1, self.params_size)
         self.hidden_layers, self.condition_layers, self.direct_layer = [], [], None
         for i, units in enumerate(self.hidden_units):
             degrees = self._members.hidden[i][0]
-            self.hidden_layers.append(self._masked(f"hidden_{i + 1}", previous, degrees, 3 * i))
+            self.hidden_layers.append(self._masked(f"hidden_{i + 1}", previous, degrees, 3 * i + 10))
             if self.conditional_shape is not None:
-                self.condition_layers.append(self._condition_layer(f"condition_{i + 1}", units, 3 * i + 1))
+                self.condition_layers.append(self._dense(f"condition_{i + 1}", units, 3 * i + 11, use_bias=False))
             previous = degrees
         bias = initial_bias(self.initial_params, self.num_sites)
-        self.output_layer = self._masked("output", previous, outputs, -1, strict=True, bias_initializer=bias)
+        self.output_layer = self._masked("output", previous, outputs, 9, strict=True, bias_initializer=bias)
         if self.direct_connections:
-            self.direct_layer = self._masked("direct", inputs, outputs, -2, strict=True, use_bias=False)
+            self.direct_layer = self._masked("direct", inputs, outputs, 8, strict=True, use_bias=False)
 
     def _masked(self, name: str, inputs: NDArray, outputs: NDArray, salt: int, **kwargs: Any) -> MaskedDense:
         return MaskedDense(
@@ -161,20 +149,11 @@ class MADENetwork(MADESteps):
             inputs.tolist(),
             outputs.tolist(),
             use_connectivity_kernel=self.connectivity_weights and kwargs.get("use_bias", True),
-            kernel_initializer=self._seeded_initializer(salt),
+            kernel_initializer=self._seeded(salt),
             dtype=self.dtype_policy,
             name=name,
             **kwargs,
         )
-
-    def _condition_layer(self, name: str, units: int, salt: int) -> keras.layers.Dense:
-        initializer = self._seeded_initializer(salt)
-        return keras.layers.Dense(
-            units, use_bias=False, kernel_initializer=initializer, dtype=self.dtype_policy, name=name
-        )
-
-    def _seeded_initializer(self, salt: int) -> keras.initializers.Initializer:
-        return seeded_initializer(self.kernel_initializer, self.seed, salt + 10)
 
     def build(self, input_shape: Any = None) -> None:
         """Creates all variables, whose shapes depend only on the configuration."""
@@ -216,7 +195,7 @@ class MADENetwork(MADESteps):
                 "Expected no `order`, which needs order='random' and num_masks=None; received one for "
                 f"order={self.order!r} and num_masks={self.num_masks}."
             )
-        sites = tf.reshape(x, [-1, self.num_sites, *self.site_shape])
+        sites = self._sites(x)
         if self._kernels_in_step_order:
             params = self._forward(permuted(sites, self.orders[0]), conditional_input, None, seed)
             return unpermuted(params, self.orders[0])
@@ -228,7 +207,7 @@ class MADENetwork(MADESteps):
         steps = inverted(observed_first(inverted(connectivity.positions), known))
         num_known = tf.reduce_sum(tf.cast(known, tf.int32), axis=1, keepdims=True)
         connectivity = connectivity._replace(positions=tf.minimum(steps, num_known))
-        sites = tf.reshape(x, [-1, self.num_sites, *self.site_shape])
+        sites = self._sites(x)
         return self._forward(sites, conditional_input, connectivity, seed=None)
 
     def _forward(
@@ -245,7 +224,7 @@ class MADENetwork(MADESteps):
         params = self.output_layer(hidden, degrees[-2], degrees[-1])
         if self.direct_layer is not None:
             params += self.direct_layer(inputs, degrees[0], degrees[-1])
-        return tf.reshape(params, [-1, self.num_sites, self._params_size])
+        return tf.reshape(params, [-1, self.num_sites, self.params_size])
 
     def _degrees(self, connectivity: Connectivity | None) -> list[tf.Tensor | None]:
         """Returns the degrees of inputs, hidden layers and outputs; None selects the degrees of the layer."""
@@ -253,9 +232,4 @@ class MADENetwork(MADESteps):
             return [None] * (len(self.hidden_units) + 2)
         site_degrees = connectivity.positions + 1
         inputs = tf.repeat(site_degrees, self._encode.inputs_per_site, axis=-1)
-        return [inputs, *connectivity.hidden, tf.repeat(site_degrees, self._params_size, axis=-1)]
-
-
-def select_member(noise: tf.Tensor, num_members: int) -> tf.Tensor:
-    """Returns uniformly selected members, int32 with the shape of `noise`, which is in (0, 1)."""
-    return tf.minimum(tf.cast(tf.floor(noise * num_members), tf.int32), num_members - 1)
+        return [inputs, *connectivity.hidden, tf.repeat(site_degrees, self.params_size, axis=-1)]

@@ -36,7 +36,6 @@ class MADESteps(AutoregressiveNetwork, abc.ABC):
     """
 
     num_sites: int
-    step_of_site: NDArray[np.int32]
     orders: NDArray[np.int32]
     hidden_layers: list[MaskedDense]
     condition_layers: list[keras.layers.Dense]
@@ -81,19 +80,15 @@ class MADESteps(AutoregressiveNetwork, abc.ABC):
             if self.condition_layers:
                 features = flatten_condition(conditional_input, self.conditional_shape)
                 state[f"sums_{i}"] += tf.matmul(features, float32_value(self.condition_layers[i - 1].kernel))
+        copies = 2 if self.connectivity_weights else 1  # the value of a unit, and whether it is known
         for i, units in enumerate(self.hidden_units, start=1):
             if self._pulls(i + 1, state):
-                state[f"hidden_{i}"] = tf.zeros([batch_size, self._copies * units])
+                state[f"hidden_{i}"] = tf.zeros([batch_size, copies * units])
         if "order" in state:
             state["outputs"] = tf.tile(float32_value(self.output_layer.bias)[None], [batch_size, 1])
         elif self.direct_layer is not None:
             state["inputs"] = tf.zeros([batch_size, self.num_sites * self._encode.inputs_per_site])
         return state
-
-    @property
-    def _copies(self) -> int:
-        """Number of state entries per hidden unit: its value and, with connectivity weights, whether it is known."""
-        return 2 if self.connectivity_weights else 1
 
     # Steps -----------------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tfar import orders as site_orders
 from tfar.networks.base import AutoregressiveNetwork, Weights
 from tfar.networks.conditions import State, condition_size, flatten_condition
-from tfar.networks.inputs import SiteEncoding, float32_value, initial_bias, seeded_initializer
+from tfar.networks.inputs import SiteEncoding, float32_value, initial_bias, outputs_of, push
 from tfar.networks.nade_scan import ACTIVATIONS, nade_scan
 from tfar.networks.permutations import permuted, unpermuted
 
@@ -45,7 +45,6 @@ class NADENetwork(AutoregressiveNetwork):
     """
 
     num_sites: int
-    step_of_site: NDArray[np.int32]
     orders: NDArray[np.int32]
 
     def __init__(
@@ -71,7 +70,7 @@ class NADENetwork(AutoregressiveNetwork):
         super().__init__(event_shape, site_shape, conditional_shape, **kwargs)
         if activation not in ACTIVATIONS:
             raise ValueError(f"Expected `activation` to be one of {tuple(ACTIVATIONS)}; received {activation!r}.")
-        self.hidden_units, self._params_size = int(hidden_units), int(params_size)
+        self.hidden_units, self.params_size = int(hidden_units), int(params_size)
         self.order, self.activation = order, activation
         self.learned_first_state, self.seed = bool(learned_first_state), seed
         self.scaled_activations, self.compensated = bool(scaled_activations), bool(compensated)
@@ -82,22 +81,11 @@ class NADENetwork(AutoregressiveNetwork):
         self.step_of_site = site_orders.positions(site_orders.resolve(order, self.num_sites, seed))[None]
         self.condition_layer = None
         if conditional_shape is not None:
-            initializer = self._seeded(2)
-            self.condition_layer = keras.layers.Dense(
-                self.hidden_units,
-                use_bias=False,
-                kernel_initializer=initializer,
-                dtype=self.dtype_policy,
-                name="condition",
-            )
-
-    @property
-    def params_size(self) -> int:
-        return self._params_size
+            self.condition_layer = self._dense("condition", self.hidden_units, 2, use_bias=False)
 
     def build(self, input_shape: Any = None) -> None:
         """Creates all variables, whose shapes depend only on the configuration."""
-        inputs, outputs = self.num_sites * self._encode.inputs_per_site, self.num_sites * self._params_size
+        inputs, outputs = self.num_sites * self._encode.inputs_per_site, self.num_sites * self.params_size
         self.kernel = self._weight("kernel", (inputs, self.hidden_units), self._seeded(0))
         self.bias = self._weight("bias", (self.hidden_units,))
         self.output_kernel = self._weight("output_kernel", (outputs, self.hidden_units), self._seeded(1))
@@ -112,17 +100,13 @@ class NADENetwork(AutoregressiveNetwork):
     def _weight(self, name: str, shape: tuple[int, ...], initializer: Any = "zeros") -> keras.Variable:
         return self.add_weight(name=name, shape=shape, initializer=initializer)
 
-    def _seeded(self, salt: int) -> Any:
-        """Returns the kernel initializer with a seed that depends on `salt`."""
-        return seeded_initializer(self.kernel_initializer, self.seed, salt)
-
     # In parallel -----------------------------------------------------------------------------------------------------
 
     def call(
         self, x: Any, conditional_input: Any = None, member: Any = 0, order: Any = None, training: Any = None
     ) -> tf.Tensor:
         """See the base class. The result is float32 also under mixed precision, because it sums over many sites."""
-        sites = permuted(tf.reshape(x, [-1, self.num_sites, *self.site_shape]), self.orders[0])
+        sites = permuted(self._sites(x), self.orders[0])
         kernel, output_kernel = self._kernels()
         first = self._condition(conditional_input, tf.shape(sites)[0])
         scale = None if self.activation_scale is None else float32_value(self.activation_scale)
@@ -132,7 +116,7 @@ class NADENetwork(AutoregressiveNetwork):
             hidden = self._hidden(first + float32_value(self.first_state), None if scale is None else scale[0])
             of_first = tf.matmul(hidden, output_kernel[0], transpose_b=True)
             params = tf.concat([of_first[:, None], params[:, 1:]], axis=1)
-        params += tf.reshape(float32_value(self.output_bias), [self.num_sites, self._params_size])
+        params += tf.reshape(float32_value(self.output_bias), [self.num_sites, self.params_size])
         return unpermuted(params, self.orders[0])
 
     def _kernels(self) -> tuple[tf.Tensor, tf.Tensor]:
@@ -155,7 +139,7 @@ class NADENetwork(AutoregressiveNetwork):
 
     def step_weights(self) -> Weights:
         kernel, output_kernel = self._kernels()
-        biases = tf.reshape(float32_value(self.output_bias), [self.num_sites, self._params_size])
+        biases = tf.reshape(float32_value(self.output_bias), [self.num_sites, self.params_size])
         weights = {"kernel": kernel, "output_kernel": output_kernel, "output_bias": biases}
         if self.activation_scale is not None:
             weights["activation_scale"] = float32_value(self.activation_scale)
@@ -175,14 +159,9 @@ class NADENetwork(AutoregressiveNetwork):
         weights = self.step_weights() if weights is None else weights
         kernel = tf.gather(weights["kernel"], tf.maximum(index - 1, 0))
         inputs = self._encode(tf.cast(x_previous[:, 0], tf.float32)) * tf.cast(index > 0, tf.float32)
-        added = inputs * kernel[0] if kernel.shape[0] == 1 else tf.matmul(inputs, kernel)
-        state = {**state, "activations": state["activations"] + added}
+        state = {**state, "activations": state["activations"] + push(inputs, kernel)}
         seen = tf.where(index > 0, state["activations"], state.get("first", state["activations"]))
         scale = weights.get("activation_scale")
         hidden = self._hidden(seen, None if scale is None else scale[index])
-        output_kernel = tf.gather(weights["output_kernel"], index)
-        if self._params_size == 1:  # XLA multiplies by a vector faster than by a one-column matrix.
-            params = tf.linalg.matvec(hidden, output_kernel[0])[:, None]
-        else:
-            params = tf.matmul(hidden, output_kernel, transpose_b=True)
+        params = outputs_of(hidden, tf.gather(weights["output_kernel"], index))
         return (params + tf.gather(weights["output_bias"], index))[:, None], state

@@ -40,32 +40,20 @@ def nade_scan(
     scale: tf.Tensor | None = None,
     compensated: bool = False,
 ) -> tf.Tensor:
-    """Returns the outputs of all sites of NADE, without their biases, in the order of the steps.
+    """Returns the outputs of all sites of NADE, without their biases, in the order of the steps: float32 `[B, N, P]`.
 
         a_0 = first,    out_t = V_t h(a_t),    a_{t+1} = a_t + W_t x_t
 
-    With scales, as in RNADE, `out_t = V_t h(scale_t a_t)`.
+    With scales `[N]`, as in RNADE, `out_t = V_t h(scale_t a_t)`. The inputs x are `[B, N, I]`, the kernel W `[N, I, H]`, `first`
+    `[B, H]` and the output kernel V `[N, P, H]`. The result is differentiable once with respect to all of them.
 
     A loop processes the sites in blocks. It computes the activations of a block as one matrix product and does not keep
     them. The gradient starts from the last a and goes backwards: it subtracts the contribution of each block from the
     sum to recover the a before the block. Therefore no tensor has B N H elements, in either direction. All computations
     are in float32, whatever the dtype of the inputs.
 
-    Args:
-        x: float tensor `[B, N, I]`. Inputs of the N sites.
-        kernel: float tensor `[N, I, H]`, W.
-        first: float tensor `[B, H]`. The activations before the first site.
-        output_kernel: float tensor `[N, P, H]`, V.
-        activation: "sigmoid", "tanh" or "relu", the function h.
-        scale: None, or float tensor `[N]`: a scale of the activations for each site.
-        compensated: bool. Use compensated summation, so that the gradient recovers the earlier activations even if one
-            x is millions of times larger than another. Binary inputs do not need it.
-
-    Returns:
-        float32 `[B, N, P]`, differentiable once with respect to all tensors.
-
-    Raises:
-        NotImplementedError: If a gradient is differentiated again.
+    With `compensated` summation, the gradient recovers the earlier activations even if one x is millions of times larger than
+    another. Binary inputs do not need it.
 
     References:
         Uria et al. Neural autoregressive distribution estimation. JMLR 17, 2016, algorithm 1.

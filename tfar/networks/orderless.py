@@ -201,9 +201,6 @@ class OrderlessNetwork(AutoregressiveNetwork, abc.ABC):
 
     # Shapes ----------------------------------------------------------------------------------------------------------
 
-    def _sites(self, x: Any) -> tf.Tensor:
-        return tf.reshape(x, [-1, self.num_sites, *self.site_shape])
-
     def _event(self, sites: tf.Tensor) -> tf.Tensor:
         return tf.reshape(sites, [-1, *self.event_shape])
 
@@ -217,11 +214,6 @@ def draw_known(seeds: tf.Tensor, num_sites: int, observed: tf.Tensor | None = No
 
     Uniform keys order the sites. The site that step d decides is drawn uniformly, which makes d uniform, and the sites
     with smaller keys are known, so that no sort is needed. With `observed`, only the observed sites are ordered.
-
-    Args:
-        seeds: int32 `[B, 2]`.
-        num_sites: int, D.
-        observed: None, or bool `[B, num_sites]`.
 
     Returns:
         known: bool `[B, num_sites]`.

@@ -8,7 +8,14 @@ import tensorflow as tf
 
 from tfar.networks.base import Weights
 from tfar.networks.conditions import State, condition_size, flatten_condition
-from tfar.networks.inputs import SiteEncoding, dropped, float32_value, initial_bias, push, seeded_initializer
+from tfar.networks.inputs import (
+    SiteEncoding,
+    dropped,
+    float32_value,
+    initial_bias,
+    outputs_of,
+    push,
+)
 from tfar.networks.orderless import Carry, ChunkFunction, OrderlessNetwork
 
 
@@ -53,36 +60,31 @@ class OrderlessNADENetwork(OrderlessNetwork):
         **kwargs: Any,
     ) -> None:
         super().__init__(event_shape, site_shape, conditional_shape, seed=seed, **kwargs)
-        self.hidden_units, self._params_size = tuple(hidden_units), int(params_size)
+        self.hidden_units, self.params_size = tuple(hidden_units), int(params_size)
         self._encode = SiteEncoding(site_shape, num_classes, one_hot)
         self.num_classes, self.one_hot = num_classes, self._encode.one_hot
         self.activation, self.dropout_rate = keras.activations.get(activation), float(dropout_rate)
         self.initial_params = initial_params
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
-    @property
-    def params_size(self) -> int:
-        return self._params_size
-
     # Layers ----------------------------------------------------------------------------------------------------------
 
     def build(self, input_shape: Any = None) -> None:
         """Creates all layers, whose shapes depend only on the configuration."""
         first, features = self.hidden_units[0], condition_size(self.conditional_shape)
-        self.input_layer = self._dense("inputs", self.num_sites * self._encode.inputs_per_site, first, salt=0)
-        self.mask_layer = self._dense("mask", self.num_sites, first, salt=1, use_bias=False)
+        self.input_layer = self._built("inputs", self.num_sites * self._encode.inputs_per_site, first, salt=0)
+        self.mask_layer = self._built("mask", self.num_sites, first, salt=1, use_bias=False)
         self.condition_layer = None
         if self.conditional_shape is not None:
-            self.condition_layer = self._dense("condition", features, first, salt=2, use_bias=False)
+            self.condition_layer = self._built("condition", features, first, salt=2, use_bias=False)
         pairs = zip(self.hidden_units, self.hidden_units[1:], strict=False)
-        self.hidden_layers = [self._dense(f"hidden_{i}", *pair, salt=i + 2) for i, pair in enumerate(pairs, start=2)]
+        self.hidden_layers = [self._built(f"hidden_{i}", *pair, salt=i + 2) for i, pair in enumerate(pairs, start=2)]
         outputs, bias = self.num_sites * self.params_size, initial_bias(self.initial_params, self.num_sites)
-        self.output_layer = self._dense("output", self.hidden_units[-1], outputs, salt=3, bias_initializer=bias)
+        self.output_layer = self._built("output", self.hidden_units[-1], outputs, salt=3, bias_initializer=bias)
         self.built = True
 
-    def _dense(self, name: str, inputs: int, units: int, salt: int, **kwargs: Any) -> keras.layers.Dense:
-        initializer = seeded_initializer(self.kernel_initializer, self.seed, salt)
-        layer = keras.layers.Dense(units, kernel_initializer=initializer, dtype=self.dtype_policy, name=name, **kwargs)
+    def _built(self, name: str, inputs: int, units: int, salt: int, **kwargs: Any) -> keras.layers.Dense:
+        layer = self._dense(name, units, salt, **kwargs)
         layer.build((None, inputs))
         return layer
 
@@ -166,11 +168,5 @@ class OrderlessNADENetwork(OrderlessNetwork):
         added += tf.gather(weights["mask"], previous)
         state = {**state, "activations": state["activations"] + added * tf.cast(index > 0, tf.float32)}
         hidden = tf.cast(self._deep(state["activations"]), tf.float32)
-        kernel = tf.gather(weights["outputs"], site)
-        if kernel.shape.rank == 3:  # One kernel for each row.
-            params = tf.reduce_sum(hidden[:, None] * kernel, axis=-1)
-        elif self.params_size == 1:  # XLA multiplies by a vector faster than by a one-column matrix.
-            params = tf.linalg.matvec(hidden, kernel[0])[:, None]
-        else:
-            params = tf.matmul(hidden, kernel, transpose_b=True)
+        params = outputs_of(hidden, tf.gather(weights["outputs"], site))
         return (params + tf.gather(weights["output_bias"], site))[:, None], state

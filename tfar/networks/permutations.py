@@ -11,11 +11,9 @@ from tfar import orders
 
 
 def permuted(values: tf.Tensor, order: NDArray[np.int32] | tf.Tensor | None) -> tf.Tensor:
-    """Rearranges axis 1: entry t of the result is entry `order[t]`.
+    """Rearranges axis 1 of values `[B, N, ...]`: entry t of the result is entry `order[t]`.
 
-    Args:
-        values: tensor `[B, N, ...]`.
-        order: int32 array `[N]` for all rows, tensor `[B, N]` with one order for each row, or None to change nothing.
+    The order is an int32 array `[N]` for all rows, or a tensor `[B, N]` with one order for each row.
     """
     if order is None:
         return values
@@ -53,14 +51,9 @@ def inverted(order: tf.Tensor) -> tf.Tensor:
 
 
 def observed_first(order: tf.Tensor, observed: tf.Tensor) -> tf.Tensor:
-    """Moves the observed sites of each row to the front of an order.
+    """Moves the observed sites, bool `[B, N]`, of each row to the front of an order, int32 `[N]` or `[B, N]`.
 
-    Args:
-        order: int32 `[N]` or `[B, N]`. The site that each step decides.
-        observed: bool `[B, N]`.
-
-    Returns:
-        The orders, int32 `[B, N]`. The observed sites keep their relative order, and so do the other sites.
+    The observed sites keep their relative order, and so do the other sites.
 
     Example:
         >>> observed_first(tf.constant([2, 0, 1]), tf.constant([[True, True, False]])).numpy()

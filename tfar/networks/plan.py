@@ -10,13 +10,9 @@ from tfar.layers.causal import CausalLayer, Run
 
 
 class Node:
-    """A value of a `Trace`.
+    """A value of a `Trace`: the result of a causal layer or a pointwise function, or, without a `layer`, a sum.
 
-    Attributes:
-        layer: the causal layer or the pointwise function that computed the value, or None for a sum.
-        inputs: nodes.
-        level: int. Level of its resolution.
-        channels: number of channels, or None if it follows from a function.
+    `level` is the level of its resolution, and `channels` is None if it follows from a function.
     """
 
     def __init__(self, trace: "Trace", layer: Any, inputs: Sequence["Node"], channels: int | None = None) -> None:
@@ -71,17 +67,13 @@ class Trace(Run):
 
 
 class Plan:
-    """Information about the description of a network that steps and dependency sets use.
-
-    Args:
-        context, flow: functions of a run and of the image.
-        size: rows and columns of the image.
-        num_groups: int. Groups of channels of a pixel that are decided one after the other, with a single level.
+    """What steps and dependency sets use of the description of a network, `context(run, image)` and `flow(run, image)`.
 
     Attributes:
         rows, pixels: the causal layers of `context` and of `flow`, in the order of the calls.
         sizes: rows and columns of each level.
         given: channels of the features that `context` passes to `flow` at each level.
+        num_groups: int. Groups of channels of a pixel that are decided one after the other, with a single level.
     """
 
     def __init__(

@@ -8,13 +8,13 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from tfar import private
 from tfar.layers.causal import Parallel, Run
 from tfar.networks.base import AutoregressiveNetwork, TrainingPass, Weights
 from tfar.networks.conditions import State
-from tfar.networks.inputs import dropped, seeded_initializer
+from tfar.networks.inputs import dropped
 from tfar.networks.plan import Call, Plan
 from tfar.networks.runs import Pixels, Walk, by_call, by_site, step_weights
 
@@ -67,7 +67,7 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
         height, width = self.event_shape[:2]
         self.image_shape = (height, width, self.event_shape[2] if len(self.event_shape) == 3 else 1)
         self.num_groups = self.num_sites // (height * width)
-        self._params_size, self.dropout_rate = int(params_size), float(dropout_rate)
+        self.params_size, self.dropout_rate = int(params_size), float(dropout_rate)
         self.kernel_initializer, self.seed = keras.initializers.get(kernel_initializer), seed
         self._num_added = 0
 
@@ -92,8 +92,7 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
 
     def _add(self, kind: Callable[..., Any], inputs: int, *args: Any, **kwargs: Any) -> Any:
         """Creates a layer for a number of input channels, whose initializer has a different seed for each layer."""
-        initializer = seeded_initializer(self.kernel_initializer, self.seed, self._num_added)
-        layer = kind(*args, kernel_initializer=initializer, dtype=self.dtype_policy, **kwargs)
+        layer = kind(*args, kernel_initializer=self._seeded(self._num_added), dtype=self.dtype_policy, **kwargs)
         layer.in_channels, self._num_added = inputs, self._num_added + 1
         return layer
 
@@ -102,10 +101,6 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
         for layer in private.layers_of(self, recursive=False):
             layer.build((None, None, None, layer.in_channels))
         self.built = True
-
-    @property
-    def params_size(self) -> int:
-        return self._params_size
 
     # In parallel -----------------------------------------------------------------------------------------------------
 
@@ -128,7 +123,7 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
 
     def _pass(self, run: Run, x: Any, conditional_input: Any) -> tf.Tensor:
         height, width, _ = self.image_shape
-        sites = tf.reshape(tf.cast(x, tf.float32), [-1, self.num_sites, *self.site_shape])
+        sites = self._sites(tf.cast(x, tf.float32))
         image = tf.reshape(self.encode(sites), [-1, height, width, self.num_groups * self._inputs])
         image = tf.cast(image, self.compute_dtype)
         conditions = self.conditions(conditional_input)
@@ -149,13 +144,7 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
         context = lambda run, image: self.context(run, image, {})  # noqa: E731
         return Plan(context, lambda run, image: self.flow(run, image, {}), self.image_shape[:2], self.num_groups)
 
-    def influences(
-        self,
-        sites: ArrayLike | None = None,
-        member: int = 0,
-        order: ArrayLike | None = None,
-        num_sites: int | None = None,
-    ) -> NDArray[np.bool_]:
+    def influences(self, sites: Any = None, member: int = 0, order: Any = None, num_sites: Any = None) -> NDArray:
         """See the base class. Follows the given sites back through all layers."""
         chosen = np.arange(self.num_sites) if sites is None else np.asarray(sites, int)
         asked = chosen[:, None] == np.arange(self.num_sites)

@@ -47,15 +47,8 @@ from tfar.networks.plan import Call, Plan
 class Walk(Run):
     """Evaluates one position along an axis; the caches of the layers hold the earlier positions.
 
-    Args:
-        plan: the plan of the network.
-        state: the state; it is not changed.
-        weights: weights of the layers by the names of their calls, see `by_call`.
-        index: int32 scalar. The position at this level.
-        level: int.
-
-    Attributes:
-        state: the state with all changes.
+    `state` holds the given state with all changes, which leave the given one as it is. `weights` are those of the layers by the
+    names of their calls, see `by_call`, and `index` is the position at this level.
     """
 
     def __init__(self, plan: Plan, state: Any, weights: dict[str, Weights], index: tf.Tensor, level: int = 0) -> None:
@@ -129,13 +122,7 @@ class Walk(Run):
 
 
 class Pixels(Walk):
-    """Evaluates one pixel, or one channel of a pixel, in a row that has started.
-
-    Args:
-        plan, state, weights, level: see `Walk`.
-        index: int32 scalar. The index of the site within its row at this level.
-        row: int32 scalar. The row at this level.
-    """
+    """Evaluates one pixel, or one channel of a pixel, in a row that has started; `index` is the site within the row."""
 
     def __init__(
         self, plan: Plan, state: Any, weights: dict[str, Weights], index: tf.Tensor, row: tf.Tensor, level: int = 0

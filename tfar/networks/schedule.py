@@ -5,7 +5,8 @@ per step. Sites with equal numbers form a group: one step decides them together,
 sites of earlier steps.
 """
 
-from typing import NamedTuple
+import math
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -26,12 +27,26 @@ class Segment(NamedTuple):
     group_size: int
 
 
-def check_schedule(step_of_site: ArrayLike, num_sites: int) -> NDArray[np.int32]:
-    """Returns a schedule as int32 `[members, num_sites]`.
+def num_sites(event_shape: tuple[Any, ...], site_shape: tuple[int, ...]) -> int | None:
+    """Returns the number of sites of an event, None if its length is not fixed; ValueError if the shapes do not fit."""
+    fixed = event_shape[1:] if event_shape[:1] == (None,) else event_shape
+    if any(isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1 for n in fixed):
+        raise ValueError(
+            "Expected the axes of `event_shape` to be ints of at least 1, or None for a first axis of any length; "
+            f"received {event_shape}."
+        )
+    lead = len(event_shape) - len(site_shape)
+    if lead < 0 or event_shape[lead:] != site_shape:
+        raise ValueError(
+            f"Expected `event_shape` to end with the head's site shape {site_shape}; received {event_shape}."
+        )
+    return None if None in event_shape[:lead] else math.prod(event_shape[:lead])
 
-    Raises:
-        ValueError: If the shape is wrong, if a step between the first and the last decides no site, or if members have
-            different groups.
+
+def check_schedule(step_of_site: ArrayLike, num_sites: int) -> NDArray[np.int32]:
+    """Returns a schedule as int32 `[members, num_sites]`, or raises ValueError.
+
+    Steps are numbered without a gap, and all members have groups of the same sizes.
     """
     steps = np.asarray(step_of_site)
     if steps.ndim != 2 or steps.shape[1] != num_sites or not np.issubdtype(steps.dtype, np.integer):
@@ -39,11 +54,11 @@ def check_schedule(step_of_site: ArrayLike, num_sites: int) -> NDArray[np.int32]
             f"Expected `step_of_site` to be integers of shape [members, {num_sites}]; received {steps.dtype} of shape "
             f"{list(steps.shape)}."
         )
-    sizes = [np.bincount(row - row.min()).tolist() for row in steps]
-    if steps.min(initial=0) != 0 or any(0 in row for row in sizes) or any(row != sizes[0] for row in sizes):
+    sizes = [np.bincount(row).tolist() for row in steps] if steps.min() >= 0 else []
+    if not sizes or any(0 in row for row in sizes) or any(row != sizes[0] for row in sizes):
         raise ValueError(
             "Expected `step_of_site` to number the steps from 0 without a gap, with groups of the same sizes for every member; "
-            f"received groups of {sizes} sites from step {steps.min(initial=0)} on."
+            f"received steps from {steps.min()} to {steps.max()}{f' of {sizes} sites' if sizes else ''}."
         )
     return steps.astype(np.int32)
 
@@ -72,13 +87,9 @@ def segments(step_of_site: NDArray[np.int32]) -> tuple[Segment, ...]:
 
 
 def sites_of_step(step_of_site: NDArray[np.int32], index: tf.Tensor, group_size: int) -> tf.Tensor:
-    """Returns the sites of a step in raster order, int32 `[G]`.
+    """Returns the sites of a step of a schedule `[num_sites]` in raster order, int32 `[G]`.
 
-    Args:
-        step_of_site: int32 `[num_sites]`. A schedule.
-        index: int32 scalar. Number of the step.
-        group_size: int. Size of the group, used if `index` has no static value. This is the case in loops, where all
-            groups have the size of `x_previous`.
+    The group has `group_size` sites if `index` has no static value, as in loops, where all groups have the size of `x_previous`.
 
     Example:
         >>> sites_of_step(np.array([1, 0, 1]), tf.constant(1), 1).numpy()

@@ -30,16 +30,13 @@ class Settings(NamedTuple):
 
 
 class ShiftedStack(keras.layers.Layer):
-    """The blocks and the changes of resolution of one stack.
+    """The blocks and the changes of resolution of one stack, with the settings that both stacks share.
 
     Args:
-        settings: the settings that both stacks share.
-        kernel_size: of all convolutions.
-        shift: of all convolutions; see `ShiftedConv2D`.
+        settings, kernel_size, shift: of all convolutions; see `ShiftedConv2D`.
         takes: bool. Whether each block also takes the output of the same block of the other stack; otherwise each block
             passes its output to the other stack.
         salt: int. Distinguishes the seeds of the initial weights of the stacks.
-        **kwargs: keyword arguments of `keras.layers.Layer`.
 
     Attributes:
         down: the blocks of each level on the way to lower resolutions.
@@ -102,14 +99,7 @@ class ShiftedStack(keras.layers.Layer):
         self.built = True
 
     def flow(self, run: Run, x: Any, conditions: Mapping[Any, Any], level: int = 0) -> Any:
-        """Describes the stack from a level downwards; see `Run`.
-
-        Args:
-            run: evaluates the layers.
-            x: the first features of the level.
-            conditions: the condition of each block, by block; empty without a condition.
-            level: int, from 0.
-        """
+        """Describes the stack from a level downwards, for the first features x of the level and the condition of each block."""
         passed = [x]
         for block in self.down[level]:
             passed.append(self._flow_block(run, block, passed[-1], [], conditions))

@@ -41,13 +41,9 @@ class WholePassNetwork(AutoregressiveNetwork):
     ) -> None:
         super().__init__(event_shape, site_shape, conditional_shape, **kwargs)
         self.network = network
-        self._params_size = int(params_size)
+        self.params_size = int(params_size)
         if self.num_sites is not None:
             self.step_of_site = orders.positions(orders.resolve(order, self.num_sites))[None]
-
-    @property
-    def params_size(self) -> int:
-        return self._params_size
 
     def build(self, input_shape: Any = None) -> None:
         self.built = True
@@ -56,14 +52,7 @@ class WholePassNetwork(AutoregressiveNetwork):
         self, x: Any, conditional_input: Any = None, member: Any = 0, order: Any = None, training: Any = None
     ) -> tf.Tensor:
         inputs = (x,) if self.conditional_shape is None else (x, conditional_input)
-        outputs = tf.convert_to_tensor(self.network(*inputs, training=training))
-        size, expected = outputs.shape[1:].num_elements(), self.num_sites * self.params_size
-        if size is not None and size != expected:
-            raise ValueError(
-                f"Expected the network to give {self.num_sites} sites x {self.params_size} parameters = {expected} numbers "
-                f"a row; received shape {outputs.shape}."
-            )
-        return tf.reshape(outputs, [-1, self.num_sites, self.params_size])
+        return self._params_of_sites(self.network(*inputs, training=training))
 
     def start(
         self, batch_size: int | tf.Tensor, conditional_input: Any = None, *, order: Any = None, member: Any = None

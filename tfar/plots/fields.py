@@ -13,12 +13,7 @@ from tfar.plots.figures import MARGIN
 LATER, SEEN, UNSEEN, ITSELF = range(4)
 # The colours also differ in lightness, for readers who cannot distinguish the hues. The pixel itself is marked with a cross.
 COLORS = {SEEN: figures.INK, UNSEEN: "#eda63a", LATER: figures.UNKNOWN, ITSELF: figures.DRAWN}
-WORDS = {
-    SEEN: "in the receptive field",
-    UNSEEN: "earlier, but outside",
-    LATER: "later",
-    ITSELF: "the pixel",
-}
+WORDS = {SEEN: "in the receptive field", UNSEEN: "earlier, but outside", LATER: "later", ITSELF: "the pixel"}
 PANEL_INCHES, HEADING_INCHES, LINE_INCHES, SWATCH_INCHES = 2.6, 0.26, 0.24, 0.14
 
 
@@ -67,27 +62,14 @@ def receptive_field(
         kinds = classify(seen, row, column, channel)
         for c in range(kinds.shape[2]):
             label = ", ".join(part for part in (name, f"channel {c}" if kinds.shape[2] > 1 else "") if part)
-            panels.append((_heading(label, kinds[..., c]), kinds[..., c]))
+            inside, outside = (int(np.sum(kinds[..., c] == kind)) for kind in (SEEN, UNSEEN))
+            heading = f"{label}{': ' if label else ''}{inside} of {inside + outside}"
+            panels.append((heading, kinds[..., c]))
     return figures.finished(_draw(panels, title), path)
 
 
-def _heading(label: str, kinds: NDArray[np.int64]) -> str:
-    """Returns the label with the number of earlier pixels inside the receptive field and the number of all earlier pixels."""
-    seen, unseen = int(np.sum(kinds == SEEN)), int(np.sum(kinds == UNSEEN))
-    return f"{label}{': ' if label else ''}{seen} of {seen + unseen}"
-
-
 def classify(seen: NDArray[np.bool_], row: int, column: int, channel: int = 0) -> NDArray[np.int64]:
-    """Classifies each value by its relation to one value: `LATER`, `SEEN`, `UNSEEN` or `ITSELF`.
-
-    Args:
-        seen: bool `[H, W, C]`. True inside the receptive field of the value.
-        row: int. Row of the value.
-        column: int. Column of the value.
-        channel: int. Channel of the value.
-
-    Returns:
-        int64 `[H, W, C]`.
+    """Classifies each value of a map `[H, W, C]`, True in the receptive field of a value: `LATER`, `SEEN`, `UNSEEN`, `ITSELF`.
 
     Raises:
         ValueError: If the receptive field holds the value itself or a later one.
@@ -134,8 +116,7 @@ def _draw(panels: list[tuple[str, NDArray[np.int64]]], title: str | None) -> Any
     lines = _wrap(legend, width)
     top = MARGIN + HEADING_INCHES * (2 if title else 1)
     height = top + max(size[1] for size in sizes)
-    figure = figures.new_figure(width + 2 * MARGIN, height + 0.12 + LINE_INCHES * len(lines) + MARGIN)
-    figures.write_title(figure, title)
+    figure = figures.new_figure(width + 2 * MARGIN, height + 0.12 + LINE_INCHES * len(lines) + MARGIN, title)
     left = MARGIN
     for (text, kinds), size, step in zip(panels, sizes, widths, strict=True):
         figures.write(figure, left, top - 0.08, text, va="bottom")

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tfar import files
+from tfar.optional import require
 
 INK, PAPER, PAGE, DRAWN, UNKNOWN = "#1f2a44", "#f4f1ea", "#ffffff", "#d1495b", "#dcd7cc"
 TEXT = "#333333"
@@ -20,29 +21,16 @@ Limits = tuple[float, float] | None
 RGB = NDArray[np.float64]
 
 
-def require_matplotlib() -> Any:
-    """Imports and returns matplotlib.
-
-    Raises:
-        ImportError: If matplotlib is not installed. The message says how to install it.
-    """
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise ImportError(
-            f'matplotlib could not be imported ({error}). Install it with: pip install "tfar[plots]"'
-        ) from error
-    return matplotlib
-
-
-def new_figure(width: float, height: float) -> Any:
-    """Returns an empty figure of this size in inches. It uses the Agg backend and is not registered with pyplot."""
-    require_matplotlib()
+def new_figure(width: float, height: float, title: str | None = None) -> Any:
+    """Returns a figure of this size in inches with a title. It uses the Agg backend and is not registered with pyplot."""
+    require("matplotlib", "plots")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), dpi=DPI, facecolor=PAGE)
     FigureCanvasAgg(figure)
+    if title:
+        write(figure, MARGIN, MARGIN + 0.08, title, fontsize=11, fontweight="bold", va="center")
     return figure
 
 
@@ -55,11 +43,7 @@ def finished(figure: Any, path: str | os.PathLike[str] | None) -> Any:
 
 
 def check_int(name: str, value: Any, low: int, high: float = math.inf) -> int:
-    """Returns `value` as an int.
-
-    Raises:
-        ValueError: If the value is not an integer from `low` to `high`.
-    """
+    """Returns `value` as an int, or raises ValueError if it is not an integer from `low` to `high`."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
         limit = f"from {low} to {high}" if high < math.inf else f"of at least {low}"
         raise ValueError(f"Expected `{name}` to be an integer {limit}; received {value!r}.")
@@ -67,11 +51,7 @@ def check_int(name: str, value: Any, low: int, high: float = math.inf) -> int:
 
 
 def check_images(name: str, images: Any) -> NDArray[Any]:
-    """Returns images as an array `[N, H, W, C]`.
-
-    Raises:
-        ValueError: If the shape is not `[N, H, W]`, `[N, H, W, 1]` or `[N, H, W, 3]`, or if there are no images.
-    """
+    """Returns images `[N, H, W]` or `[N, H, W, 1 or 3]` as an array `[N, H, W, C]`, or raises ValueError."""
     images = np.asarray(images, np.float64)
     if images.ndim == 3:
         images = images[..., None]
@@ -83,11 +63,7 @@ def check_images(name: str, images: Any) -> NDArray[Any]:
 
 
 def check_limits(limits: Any) -> tuple[float, float]:
-    """Returns limits as two floats.
-
-    Raises:
-        ValueError: If they are not two numbers, the lower one first.
-    """
+    """Returns two numbers, the lower one first, as floats, or raises ValueError."""
     pair = np.asarray(limits)
     if pair.shape != (2,) or not np.issubdtype(pair.dtype, np.number) or not pair[0] < pair[1]:
         raise ValueError(f"Expected `limits` to be two numbers, the lower one first; received {limits!r}.")
@@ -115,11 +91,7 @@ def rgb(color: str) -> RGB:
 
 
 def mosaic(tiles: RGB, columns: int) -> tuple[RGB, int, int]:
-    """Arranges tiles `[N, H, W, 3]` in rows of `columns` tiles with gaps between them.
-
-    Returns:
-        The picture, float64 `[height, width, 3]`, and the vertical and the horizontal distance of neighbouring tiles in pixels.
-    """
+    """Arranges tiles `[N, H, W, 3]` in rows of `columns` tiles; also returns the distances of tiles down and across in pixels."""
     zoom = max(1, round(64 / max(tiles.shape[1:3])))
     tiles = tiles.repeat(zoom, axis=1).repeat(zoom, axis=2)
     count, height, width, _ = tiles.shape
@@ -145,7 +117,7 @@ def place(figure: Any, picture: RGB, left: float, top: float, width: float, heig
 
 def text_width(text: str, fontsize: float = 9.0, fontweight: str = "normal") -> float:
     """Returns the width in inches of a line of text on a figure."""
-    require_matplotlib()
+    require("matplotlib", "plots")
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import TextPath
 
@@ -153,12 +125,6 @@ def text_width(text: str, fontsize: float = 9.0, fontweight: str = "normal") -> 
         return 0.0
     box = TextPath((0.0, 0.0), text, size=fontsize, prop=FontProperties(weight=fontweight)).get_extents()
     return float(box.x1) / 72.0
-
-
-def write_title(figure: Any, title: str | None) -> None:
-    """Writes a title in the upper left corner of the figure, unless it is None."""
-    if title:
-        write(figure, MARGIN, MARGIN + 0.08, title, fontsize=11, fontweight="bold", va="center")
 
 
 def write(figure: Any, x: float, y: float, text: str, **options: Any) -> None:

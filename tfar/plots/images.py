@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tfar.optional import require
 from tfar.plots import figures
 from tfar.plots.figures import MARGIN, TILE_INCHES, Limits
 
@@ -58,8 +59,7 @@ def image_grid(
     sizes = {name: _inches(*panel) for name, panel in panels.items()}
     heading = (HEADING if title else 0.0) + (HEADING if any(panels) else 0.0)
     width = sum(w for w, _ in sizes.values()) + MARGIN * (2 + 2 * (len(sizes) - 1))
-    figure = figures.new_figure(width, max(h for _, h in sizes.values()) + 2 * MARGIN + heading)
-    figures.write_title(figure, title)
+    figure = figures.new_figure(width, max(h for _, h in sizes.values()) + 2 * MARGIN + heading, title)
     left = MARGIN
     for name, (picture, _, _) in panels.items():
         figures.write(figure, left, MARGIN + heading - 0.08, name, va="bottom")
@@ -115,10 +115,7 @@ def completions(
 
 
 def samples_over_training(
-    samples: Mapping[int | str, ArrayLike],
-    path: Path = None,
-    title: str | None = None,
-    limits: Limits = None,
+    samples: Mapping[int | str, ArrayLike], path: Path = None, title: str | None = None, limits: Limits = None
 ) -> Any:
     """Plots a row of samples for each epoch. If all are drawn with the same seed, a column shows how one sample develops.
 
@@ -164,8 +161,7 @@ def _labelled_rows(rows: list[NDArray[Any]], labels: list[str], title: str | Non
     width, height = _inches(picture, shape, columns)
     label, heading = max(0.85, 0.15 + max(map(figures.text_width, labels))), HEADING if title else 0.0
     whole = max(width + label, figures.text_width(title or "", 11, "bold"))
-    figure = figures.new_figure(whole + 2 * MARGIN, height + 2 * MARGIN + heading)
-    figures.write_title(figure, title)
+    figure = figures.new_figure(whole + 2 * MARGIN, height + 2 * MARGIN + heading, title)
     figures.place(figure, picture, MARGIN + label, MARGIN + heading, width, height)
     for i, text in enumerate(labels):
         middle = MARGIN + heading + (i + 0.47) * step * height / len(picture)
@@ -199,7 +195,7 @@ def surprise_map(
         ImportError: If matplotlib is not installed.
         ValueError: If the sites are neither the pixels nor the channels of the pixels.
     """
-    matplotlib = figures.require_matplotlib()
+    matplotlib = require("matplotlib", "plots")
     array = figures.check_images("images", images)
     count, height, width, _ = array.shape
     surprise = -np.asarray(site_log_probs, np.float64)
@@ -220,10 +216,9 @@ def surprise_map(
 def _with_scale(picture: NDArray[Any], shape: tuple[int, int], columns: int, top: float, title: str | None) -> Any:
     width, height = _inches(picture, shape, columns)
     heading, scale = HEADING if title else 0.0, 0.75
-    figure = figures.new_figure(width + scale + 2 * MARGIN, height + 2 * MARGIN + heading)
-    figures.write_title(figure, title)
+    figure = figures.new_figure(width + scale + 2 * MARGIN, height + 2 * MARGIN + heading, title)
     figures.place(figure, picture, MARGIN, MARGIN + heading, width, height)
-    ramp = figures.require_matplotlib().colormaps["magma"](np.linspace(1.0, 0.0, 256))[:, None, :3]
+    ramp = require("matplotlib", "plots").colormaps["magma"](np.linspace(1.0, 0.0, 256))[:, None, :3]
     axes = figures.place(figure, ramp, width + 2 * MARGIN, MARGIN + heading, 0.12, height)
     axes.set_axis_on()
     axes.set_xticks([])

@@ -15,10 +15,7 @@ SIGNATURE = "log_prob"
 
 
 class SavedLogProb:
-    """The signature `log_prob` of a SavedModel, as a function of NumPy arrays.
-
-    Args:
-        path: folder of one version.
+    """The signature `log_prob` of a SavedModel, of the folder of one version, as a function of NumPy arrays.
 
     Raises:
         ValueError: If TensorFlow cannot load it, or it has no such signature.
@@ -51,18 +48,11 @@ class SavedLogProb:
         return self.shapes["value"]
 
     def __call__(self, batch: Any) -> NDArray[np.float32]:
-        """Scores rows.
+        """Returns log_prob in nats, float32 `[B]`; NaN for a row that is outside of the support or not finite.
 
         Args:
             batch: array `[B, *event_shape]`, or `[B, ...]` with the same number of values per row. For a conditional model: a
                 dict of `value` and `conditional_input`, which is itself a dict if the model has several conditions.
-
-        Returns:
-            log_prob, float32 `[B]`, in nats; NaN for a row that is outside of the support or not finite.
-
-        Raises:
-            ValueError: If the names or shapes of the arrays are not those of the model.
-            RuntimeError: If the process is a fork of one that used TensorFlow.
         """
         check_not_forked()
         given = _named(batch)

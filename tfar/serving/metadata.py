@@ -16,16 +16,8 @@ _PACKAGES = ("tensorflow", "keras", "tensorflow-probability", "numpy")
 
 
 def describe(dist: Any, signatures: Mapping[str, Signature], folder: Path) -> dict[str, Any]:
-    """Describes an export: the configuration of the distribution, its signatures, versions and checksums.
-
-    Args:
-        dist: the distribution.
-        signatures: its signatures.
-        folder: the SavedModel, whose files get checksums.
-
-    Returns:
-        The content of `tfar.json`, plain JSON.
-    """
+    """Returns the content of `tfar.json`: configuration, signatures, versions and checksums of the SavedModel in a folder."""
+    parts = [folder / "saved_model.pb", *sorted((folder / "variables").iterdir())]
     return {
         "distribution": type(dist).__name__,
         "name": dist.name,
@@ -36,13 +28,9 @@ def describe(dist: Any, signatures: Mapping[str, Signature], folder: Path) -> di
         "num_weights": sum(int(np.prod(v.shape)) for v in dist.variables),
         "configuration": keras.saving.serialize_keras_object(dist)["config"],
         "signatures": {name: _signature(part) for name, part in signatures.items()},
-        "versions": {"tfar": __version__, **_versions()},
-        "sha256": {str(p.relative_to(folder)): sha256([p]) for p in _files(folder)},
+        "versions": versions(),
+        "sha256": {str(p.relative_to(folder)): sha256([p]) for p in parts},
     }
-
-
-def _files(folder: Path) -> list[Path]:
-    return [folder / "saved_model.pb", *sorted((folder / "variables").iterdir())]
 
 
 def _signature(signature: Signature) -> dict[str, Any]:
@@ -53,8 +41,9 @@ def _signature(signature: Signature) -> dict[str, Any]:
     return {"inputs": inputs, "outputs": signature.outputs}
 
 
-def _versions() -> dict[str, str]:
-    found = {}
+def versions() -> dict[str, str]:
+    """Returns the versions of tfar and of the packages that affect its numbers."""
+    found = {"tfar": __version__}
     for package in _PACKAGES:
         try:
             found[package] = importlib.metadata.version(package)

@@ -24,17 +24,14 @@ _ITEM = _DTYPE.itemsize
 
 
 class PartialScores:
-    """The log_prob of the first rows, in a folder that survives the process.
+    """The log_prob of the first rows, in a folder `.<name>.part` beside the finished file that survives the process.
 
         log_prob.f32   float32, little-endian, one for each row
         journal.json   the numbers of valid rows and batches in it, and the identity of model and data
 
     Scores are written and synced before the journal counts them, and the journal is replaced atomically. So the rows of the
-    journal are complete even if the process is killed or the power fails. Later rows are written again.
-
-    Args:
-        out: path of the finished file. The folder is in the same folder, under the hidden name `.<name>.part`.
-        identity: JSON values by part, such as model and data. Scores of different identities are not combined.
+    journal are complete even if the process is killed or the power fails. Later rows are written again. Scores of different
+    identities, JSON values by part such as model and data, are not combined.
 
     Raises:
         ValueError: If the folder has scores of another identity, or is damaged.

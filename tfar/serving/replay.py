@@ -24,8 +24,7 @@ def replay(name: str, signatures: Mapping[str, Signature], written: Run, relativ
         name: the name of the distribution, for messages.
         signatures: the signatures.
         written: runs a signature of the export.
-        relative: float. The relative difference that is allowed; None if the weights were rounded, in which case the outputs
-            must only be finite.
+        relative: float. The relative difference that is allowed; None if the weights were rounded: then outputs must be finite.
 
     Raises:
         ExportError: If a signature fails, or its outputs differ on both examples.

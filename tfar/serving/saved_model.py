@@ -108,11 +108,7 @@ def write(dist: Any, functions: Mapping[str, Any], folder: Path) -> None:
 
 
 def _check_operations(folder: Path) -> None:
-    """Refuses functions that a server can load but not run: functions compiled with XLA and calls into Python.
-
-    Raises:
-        ExportError: If the graph contains one.
-    """
+    """Refuses functions that a server can load but not run: functions compiled with XLA and calls into Python."""
     model = saved_model_pb2.SavedModel()
     model.ParseFromString((folder / "saved_model.pb").read_bytes())
     graph = model.meta_graphs[0].graph_def
@@ -140,11 +136,7 @@ def _write_extra(dist: Any, parts: Mapping[str, Signature], folder: Path, path: 
 
 
 def _replay_warmup(folder: Path, run: Run) -> None:
-    """Runs the written warm-up requests, because a server does not serve a version for which one of them fails.
-
-    Raises:
-        ExportError: If one fails.
-    """
+    """Runs the written warm-up requests, because a server does not serve a version for which one of them fails."""
     for name, inputs in warmup.read_requests(folder / "assets.extra" / WARMUP):
         try:
             run(name, inputs)

@@ -11,9 +11,9 @@ import tensorflow as tf
 
 from tfar import files
 from tfar.exports import find_export
+from tfar.serving import score_files
 from tfar.serving.log_prob import SavedLogProb
 from tfar.serving.partial_scores import PartialScores
-from tfar.serving.score_files import WRITERS, check_out
 
 
 class Batches(Protocol):
@@ -87,7 +87,7 @@ def score(
         (5,)
     """
     out = Path(out)
-    check_out(out)
+    score_files.check_out(out)
     found = find_export(export)
     rows = _Dataset(data) if isinstance(data, tf.data.Dataset) else data
     identity = {"model": found.checksums(), "data": rows.identity}
@@ -99,7 +99,7 @@ def score(
             raise ValueError("expected rows to score; received none")
         num_nan, first_nan = _count_nan(done)
         with done.explaining(out), files.replacing(out, out.suffix, done.folder) as temporary:
-            WRITERS[out.suffix](temporary, done.chunks(), done.rows)
+            score_files.write(temporary, done.chunks(), done.rows, out.suffix)
         files.sync_folder(out.parent)
         done.remove()
     return Scored(out, done.rows, resumed, num_nan, first_nan)

@@ -6,13 +6,7 @@ from tfar.laws.signature import Signature
 
 
 def signatures(dist: Any) -> dict[str, Signature]:
-    """Returns the signatures of a distribution by name.
-
-    Args:
-        dist: a tfar distribution without a bound condition.
-
-    Returns:
-        The signatures. `serving_default`, which a request that names no signature gets, is the first one of the law.
+    """Returns the signatures of a distribution by name; `serving_default`, for requests without a name, is the first one.
 
     Raises:
         ValueError: If `dist` is not a tfar distribution, or its condition is bound.

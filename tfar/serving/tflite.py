@@ -82,27 +82,20 @@ def _convert(dist: Any, functions: Mapping[str, Any], quantize: str | None) -> b
         try:
             return converter.convert()
         except Exception as error:  # The converter raises its own classes and plain Exception.
-            raise ExportError(f"TFLite cannot convert this network: {_first_lines(error)}") from error
-
-
-def _first_lines(error: Exception) -> str:
-    return " ".join(line.strip() for line in str(error).splitlines()[:6])[:800]
+            lines = " ".join(line.strip() for line in str(error).splitlines()[:6])
+            raise ExportError(f"TFLite cannot convert this network: {lines[:800]}") from error
 
 
 def make_runner(content: bytes) -> Run:
     """Makes a runner of the signatures of a TFLite file."""
-    interpreter = _interpreter(content)
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError:
+        Interpreter = tf.lite.Interpreter
+    interpreter = Interpreter(model_content=content)
 
     def run(name: str, inputs: Batch) -> Batch:
         outputs = interpreter.get_signature_runner(name)(**inputs)
         return {key: np.array(output) for key, output in outputs.items()}
 
     return run
-
-
-def _interpreter(content: bytes) -> Any:
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError:
-        Interpreter = tf.lite.Interpreter
-    return Interpreter(model_content=content)

@@ -20,11 +20,7 @@ from tfar.serving.errors import os_error
 def write_requests(
     path: str | os.PathLike[str], model_name: str, requests: Iterable[tuple[str, dict[str, NDArray]]]
 ) -> None:
-    """Writes a record for each request, a pair of the name of a signature and its inputs.
-
-    Raises:
-        OSError: If the file cannot be written.
-    """
+    """Writes a record for each request, a pair of the name of a signature and its inputs."""
     try:
         with tf.io.TFRecordWriter(os.fspath(path)) as writer:
             for signature, inputs in requests:

@@ -84,19 +84,15 @@ def _declared(dist: Autoregressive, number: int, connectivity: ArrayLike | None)
         CheckError: If a dependence on a site that is not decided earlier is declared.
     """
     law, network = dist.law, dist.network
-    if law.orders is not None:
-        order = np.asarray(law.orders)[number if len(law.orders) > 1 else 0]
-        earlier = support.earlier_sites(np.argsort(order))
-        own = network.influences(member=number if network.num_members > 1 else 0, order=order)
-    elif network.step_of_site is None:
-        earlier = support.earlier_sites(np.arange(dist.num_sites) // network.sites_per_step)
-        own = network.influences(num_sites=dist.num_sites)
+    if connectivity is None:
+        order = None if law.orders is None else np.asarray(law.orders)[number if len(law.orders) > 1 else 0]
+        member = number if network.num_members > 1 else 0
+        own = network.influences(member=member, order=order, num_sites=dist.num_sites)
     else:
-        earlier = support.earlier_sites(network.step_of_site[min(number, len(network.step_of_site) - 1)])
-        own = network.influences(member=number)
-    if connectivity is not None:
         given = np.asarray(connectivity, bool)
         own = given if given.ndim == 2 else given[number]
+    steps = np.asarray(law.member(number).step_of_site_of_rows(1, dist.num_sites))[0]
+    earlier = support.earlier_sites(steps)
     if (own & ~earlier).any():
         i, j = (int(site) for site in np.argwhere(own & ~earlier)[0])
         raise CheckError(f"Member {number} declares that site {i} depends on site {j}, which is decided no earlier.")

@@ -5,11 +5,7 @@ from typing import Any
 
 
 def check_int(name: str, value: Any, lowest: int, highest: int | None = None) -> int:
-    """Returns an argument as an int.
-
-    Raises:
-        ValueError: If it is not an int from `lowest` to `highest`.
-    """
+    """Returns an argument as an int, or raises ValueError if it is not an int from `lowest` to `highest`."""
     try:
         number = None if isinstance(value, bool) else operator.index(value)
     except TypeError:

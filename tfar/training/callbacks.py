@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tfar.training import keras_private
+from tfar import private
 from tfar.training.arguments import check_int
 from tfar.training.run_folder import Resumable, file_name
 
@@ -56,7 +56,7 @@ class ResumableEarlyStopping(Resumable):
             raise ValueError(f"Expected the state of early stopping; the journal contains {state!r}.") from error
         self.committed()
         if self._is_exhausted:
-            keras_private.set_initial_epoch(self.model, sys.maxsize)
+            private.set_initial_epoch(self.model, sys.maxsize)
 
     def state(self) -> Any:
         return {"values": self.values, "weights": self.weights}

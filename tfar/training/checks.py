@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfar.layers.standardization import Moments
 from tfar.training import forms
 from tfar.training.batches import Batches
 
@@ -16,13 +17,10 @@ CHUNK_VALUES = 1 << 22
 
 
 class DataCheck:
-    """Refuses rows whose value is outside the support or whose condition is not finite.
+    """Refuses rows whose value is outside the support of a distribution or whose condition is not finite.
 
     Arrays are checked at once. A stream is checked batch by batch as it is read; `raising` turns the error that Keras or
     tf.data makes of it back into the ValueError.
-
-    Args:
-        dist: the distribution.
     """
 
     def __init__(self, dist: Any) -> None:
@@ -44,11 +42,7 @@ class DataCheck:
         return x
 
     def arrays(self, arrays: Any) -> None:
-        """Checks every row that has a weight.
-
-        Raises:
-            ValueError: If one is not in the support; names the row and the site.
-        """
+        """Checks every row that has a weight; the ValueError names the row and the site."""
         if not forms.is_arrays(arrays):
             return
         parts = forms.checked_dict(arrays) if isinstance(arrays, dict) else {"value": arrays}
@@ -58,6 +52,8 @@ class DataCheck:
         for first in range(0, count, rows):
             chunk = keras.tree.map_structure(lambda part, first=first: part[first : first + rows], parts)
             self._check(forms.Batch(**chunk), None if weight is None else weight[first : first + rows], first)
+        if weight is None and "observed" not in parts:
+            _check_precision(parts["value"], rows)
 
     @contextlib.contextmanager
     def raising(self) -> Iterator[None]:
@@ -102,12 +98,10 @@ class DataCheck:
             valid = self.dist.valid_rows(batch.value, batch.conditional_input, observed=batch.observed)
             if batch.sample_weight is not None:
                 valid = tf.logical_or(valid, tf.equal(batch.sample_weight, 0.0))
-            flat = keras.tree.flatten(data)
+            present = [part for part in keras.tree.flatten(data) if part is not None]
 
             def refuse() -> tf.Tensor:
-                return tf.py_function(
-                    lambda n, *parts: self._refuse(data, parts, int(n)), [number, *_present(flat)], tf.bool
-                )
+                return tf.py_function(lambda n, *parts: self._refuse(data, parts, int(n)), [number, *present], tf.bool)
 
             passed = tf.cond(tf.reduce_all(valid), lambda: tf.constant(True), refuse)
             with tf.control_dependencies([passed]):
@@ -153,10 +147,8 @@ class _CheckedDataset(keras.utils.PyDataset):
 class LossCheck(keras.callbacks.Callback):
     """Ends `fit` with an error when the loss is not finite; the update of that step has been skipped.
 
-    It looks at the loss of a step when the next one has been started, so that an accelerator never waits for it.
-
-    Args:
-        batches: None, or the `Batches` that `fit` reads, of which a row can be named.
+    It looks at the loss of a step when the next one has been started, so that an accelerator never waits for it. A row of
+    `batches` can be named.
     """
 
     def __init__(self, batches: Batches | None = None) -> None:
@@ -199,5 +191,22 @@ class LossCheck(keras.callbacks.Callback):
         return f", at row {number}, whose largest value is {value[site].max()} at site {site}"
 
 
-def _present(parts: Any) -> list[Any]:
-    return [part for part in parts if part is not None]
+def _check_precision(value: np.ndarray, rows: int) -> None:
+    """Raises ValueError if float32, to which values are cast, rounds away the variation of an entry of the events."""
+    if np.can_cast(value.dtype, np.float32):
+        return
+    moments, is_rounded = Moments(value.shape[1:]), np.zeros(value.shape[1:], bool)
+    for first in range(0, len(value), rows):
+        part = value[first : first + rows]
+        moments.add(part)
+        is_rounded |= (part.astype(np.float32) != part).any(axis=0)
+    mean, deviation = moments.loc_and_scale()
+    spacing = np.spacing(np.abs(mean).astype(np.float32))
+    lost = np.argwhere(is_rounded & (deviation < spacing) & (moments.low < moments.high))
+    if len(lost):
+        entry = tuple(int(i) for i in lost[0])
+        raise ValueError(
+            f"Expected values that float32 tells apart; received entry {list(entry)} of the events with standard deviation "
+            f"{deviation[entry]:.6g} at mean {mean[entry]:.10g}, where float32 numbers are {spacing[entry]:.6g} apart. "
+            "Subtract an offset from the data in float64 first, and add it to samples."
+        )

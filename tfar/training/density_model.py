@@ -7,8 +7,8 @@ from typing import Any
 import keras
 import tensorflow_probability as tfp
 
-from tfar import files
-from tfar.training import forms, keras_private
+from tfar import files, private
+from tfar.training import forms
 from tfar.training.arguments import check_int, check_seed
 from tfar.training.batches import Batches, FollowEpoch
 from tfar.training.checks import DataCheck, LossCheck
@@ -238,7 +238,7 @@ class DensityModel(Steps):
             raise ValueError(f"Expected a path that ends with {ending!r}; received {path!r}.")
         if not overwrite and os.path.exists(path):
             raise FileExistsError(f"{path} exists, and `overwrite` is False.")
-        files.write_bytes(path, keras_private.saved_bytes(save, ending))
+        files.write_bytes(path, private.saved_bytes(save, ending))
 
     def get_config(self) -> dict[str, Any]:
         dist = keras.saving.serialize_keras_object(self.dist)

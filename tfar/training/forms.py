@@ -59,14 +59,7 @@ def checked_dict(parts: dict[str, Any]) -> dict[str, Any]:
 def pack(x: Any, y: Any, weight: Any, event_shape: Any) -> Any:
     """Joins arrays and their weights in a dict, as Keras drops weights without targets; returns other data as they are.
 
-    Args:
-        x: the argument of `fit`, `evaluate` or `predict`.
-        y: the targets, of which there must be none.
-        weight: None, or the argument `sample_weight`.
-        event_shape: shape of one event, to tell one array in a list, which is Keras's form, from a list of rows.
-
-    Raises:
-        ValueError: If the data have a form that a density model does not take, or arrays another shape than the events.
+    `event_shape` tells one array in a list, which is Keras's form, from a list of rows.
     """
     if y is not None:
         raise ValueError("Expected no targets: a density model learns from `x` alone; received y.")
@@ -98,15 +91,9 @@ def split(x: Any, fraction: float) -> tuple[Any, Any]:
 
 
 def first_rows(x: Any, count: int) -> Batch:
-    """Returns rows with which a distribution can be initialised.
+    """Returns rows with which a distribution can be initialised, or raises ValueError if the data can be read only once.
 
-    Args:
-        x: `Batches`, another `keras.utils.PyDataset` or a `tf.data.Dataset`.
-        count: int. Whole batches are read until there are as many rows. `Batches` give their first batch for 1, and all
-            rows otherwise.
-
-    Raises:
-        ValueError: If the data can be read only once.
+    Whole batches are read until there are `count` rows. `Batches` give their first batch for 1, and all rows otherwise.
     """
     if isinstance(x, Batches):
         return unpack(x[0] if count == 1 else x.arrays)

@@ -232,14 +232,10 @@ def is_image(shape: Any) -> bool:
 
 
 def grid(images: np.ndarray, top: float | None = None) -> np.ndarray:
-    """Arranges images in a square or nearly one, enlarged to at least 32 pixels, with grey gaps between them.
+    """Arranges images `[N, H, W]` or `[N, H, W, 1 or 3]` in a square or nearly one, as uint8 `[..., ..., 1 or 3]`.
 
-    Args:
-        images: `[N, H, W]`, `[N, H, W, 1]` or `[N, H, W, 3]`.
-        top: the value shown as white; 0 is black. None: the lowest value is black and the highest is white.
-
-    Returns:
-        uint8 `[rows * ..., columns * ..., 1 or 3]`.
+    Images are enlarged to at least 32 pixels, with grey gaps between them. White is the value `top` and black 0, or, without
+    `top`, the highest and the lowest value.
     """
     images = images[..., None] if images.ndim == 3 else images
     low, high = (0.0, top) if top else (float(images.min()), float(images.max()))

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfar.training import keras_private
+from tfar import private
 from tfar.training.arguments import check_int
 from tfar.training.checks import DataCheck, LossCheck
 from tfar.training.density_model import DensityModel
@@ -96,7 +96,7 @@ def _run_epochs(
     )
     model.stop_training = False
     told.on_train_begin()
-    for epoch in range(keras_private.initial_epoch(model), epochs):
+    for epoch in range(private.initial_epoch(model), epochs):
         told.on_epoch_begin(epoch)
         model.reset_metrics()
         data = strategy.distribute_datasets_from_function(

@@ -8,8 +8,7 @@ from typing import Any
 
 import keras
 
-from tfar import files, model_files
-from tfar.training import keras_private
+from tfar import files, model_files, private
 from tfar.training.arguments import check_int
 
 JOURNAL = "journal.json"
@@ -25,11 +24,9 @@ class Resumable(keras.callbacks.Callback):
     """The folders in which the callback replaces files."""
 
     def restore(self, state: Any, epoch: int) -> None:
-        """Prepares the callback for a run that starts at an epoch.
+        """Prepares the callback for a run of which `epoch` epochs are finished.
 
-        Args:
-            state: what `state` returned at the end of the last committed epoch, or None if nothing was committed.
-            epoch: int. The number of epochs that are finished.
+        `state` is what `state()` returned at the end of the last committed epoch, or None if nothing was committed.
         """
 
     def state(self) -> Any:
@@ -109,17 +106,10 @@ class Backup(keras.callbacks.Callback):
 
 
 def read_journal(folder: Path) -> dict[str, Any] | None:
-    """Reads the journal of a run.
+    """Reads the journal of a run, or returns None if there is none; ValueError with the path if it is damaged.
 
-    Args:
-        folder: folder of the run.
-
-    Returns:
-        A dict of `epoch`, the number of finished epochs, `weights`, the name of a file in the folder, and `callbacks`, the
-        state of each callback by name; None if there is no journal.
-
-    Raises:
-        ValueError: If the journal is damaged; the message contains its path.
+    It is a dict of `epoch`, the number of finished epochs, `weights`, the name of a file in the folder, and `callbacks`, the
+    state of each callback by name.
     """
     path = Path(folder) / JOURNAL
     if not path.exists():
@@ -140,17 +130,8 @@ def file_name(value: Any) -> str:
 class Run:
     """Joins the resumable callbacks of one `fit` to its `Backup`; a context manager that holds the lock of the folder.
 
-    Args:
-        model: the `DensityModel`.
-        callbacks: all callbacks of the `fit`.
-        first_epoch: int. The epoch at which the run starts if there is nothing to resume.
-        is_writer: bool. False on workers that read the backup and leave writing to the first worker.
-
-    Attributes:
-        callbacks: the given ones between one that opens the run and one that commits every epoch.
-
-    Raises:
-        ValueError: If there are several Backups.
+    `callbacks` are the given ones between one that opens the run and one that commits every epoch. With `is_writer` False, as on
+    workers, the run reads the backup and leaves writing to the first worker.
     """
 
     def __init__(self, model: Any, callbacks: Sequence[Any], first_epoch: int = 0, is_writer: bool = True) -> None:
@@ -175,7 +156,7 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        keras_private.set_initial_epoch(self.model, 0)
+        private.set_initial_epoch(self.model, 0)
         if self.backup is not None:
             self.backup.is_in_run = False
         self._lock.close()
@@ -191,7 +172,7 @@ class Run:
         if self.is_writer:
             files.sweep(self.backup.folder)
             self.backup.remove_others()
-        keras_private.set_initial_epoch(self.model, journal["epoch"])
+        private.set_initial_epoch(self.model, journal["epoch"])
         for name, member in self.members.items():
             member.restore(journal["callbacks"].get(name), journal["epoch"])
 
@@ -199,7 +180,7 @@ class Run:
         """Prepares the callbacks of a run without a Backup, which another callback may have started at a later epoch."""
         if self.backup is None:
             for member in self.members.values():
-                member.restore(None, keras_private.initial_epoch(self.model) or self.first_epoch)
+                member.restore(None, private.initial_epoch(self.model) or self.first_epoch)
 
     def _save(self, epoch: int, logs: Any) -> None:
         if self.backup is not None and self._is_due(self.backup, epoch):
