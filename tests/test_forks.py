@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.parameters import few_by_default
+
 ROOT = Path(__file__).parents[1]
 
 SCRIPT = """
@@ -48,6 +50,33 @@ os._exit(0)
 """
 
 
+TRAINED = """
+import os, sys
+import numpy as np
+import tfar
+
+def use(dist):
+    model = tfar.training.DensityModel(dist)
+    model.compile("sgd", jit_compile=False)
+    model.fit(np.zeros([2, 3]), verbose=0)
+
+USES = {
+    "make": lambda dist: tfar.MADE([3], [4]),
+    "fit": use,
+    "export": lambda dist: tfar.serving.export_saved_model(dist, "unused"),
+}
+dist = tfar.MADE([3], [4], jit_compile=False)
+child = os.fork()
+if child:
+    os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+try:
+    USES[sys.argv[1]](dist)
+except RuntimeError as error:
+    os._exit(3 if "forked" in str(error) else 4)
+os._exit(0)
+"""
+
+
 def run(script, argument, timeout=60):
     command = [sys.executable, "-c", script, str(argument)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False)
@@ -62,3 +91,8 @@ def test_a_child_of_a_process_that_used_tensorflow_is_refused(parent, code):
 
 def test_a_model_that_the_parent_called_refuses_in_the_child(tmp_path):
     assert run(SERVED, tmp_path, timeout=120).returncode == 3
+
+
+@pytest.mark.parametrize("use", few_by_default(["fit", "make", "export"]))
+def test_a_child_neither_makes_nor_trains_nor_exports_where_the_parent_made_a_distribution(use):
+    assert run(TRAINED, use, timeout=120).returncode == 3

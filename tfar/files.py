@@ -66,9 +66,14 @@ def sync_folder(path: str | os.PathLike[str]) -> None:
             os.close(descriptor)
 
 
-def sweep(folder: str | os.PathLike[str]) -> None:
-    """Removes the temporary files and folders that a killed `replacing` left in a folder."""
-    for path in Path(folder).glob(".*.part*"):
+def sweep(folder: str | os.PathLike[str], names: str = "*") -> None:
+    """Removes the temporary files and folders that a killed `replacing` left in a folder.
+
+    Args:
+        folder: the folder.
+        names: pattern of the finished names. Others in the folder may belong to a process that is writing them.
+    """
+    for path in Path(folder).glob(f".{names}.*.part*"):
         if _TEMPORARY.fullmatch(path.name):
             _remove(path)
 

@@ -13,7 +13,7 @@ import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 
 import h5py
 
@@ -60,7 +60,7 @@ def reading(path: str | os.PathLike[str], what: str) -> Iterator[None]:
             raise
         kind = "" if type(error) in (ValueError, OSError) else f"{type(error).__name__}: "
         reason = " ".join(f"{kind}{error}".split())
-        raise ValueError(f"{named}expected {what}; received {_shortened(reason)}") from error
+        raise ValueError(f"{named}expected {what}; received {shortened(reason)}") from error
 
 
 def read_json(path: str | os.PathLike[str], what: str) -> Any:
@@ -167,7 +167,8 @@ def _check_model(path: Path) -> None:
         raise ValueError(f"an archive with {strange[0]!r}")
     with zipfile.ZipFile(path) as archive:
         config = parse_json(archive.read(CONFIG))
-        num_weights = _check_weights(archive.read(WEIGHTS))
+        weights = archive.read(WEIGHTS)
+        num_weights = _check_weights(io.BytesIO(weights), len(weights))
     if not isinstance(config, dict) or not isinstance(config.get("config"), dict):
         raise ValueError(f"{CONFIG} without the configuration of a model")
     _check_sizes(config["config"], max(MIN_LARGEST_SIZE, num_weights))
@@ -178,15 +179,31 @@ def _is_asset(name: str) -> bool:
     return parts[:1] == (ASSETS,) and ".." not in parts and "\\" not in name
 
 
-def _check_weights(content: bytes) -> int:
-    """Checks the arrays of an HDF5 file before they are read, and returns the number of their values.
+@contextlib.contextmanager
+def reading_weights(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Checks the arrays of a `.weights.h5` file, and turns any error of the block that loads them into one that names the file.
+
+    Args:
+        path: the `.weights.h5` file.
+
+    Raises:
+        ValueError: If the file fails a check, or the block raises an Exception.
+    """
+    with reading(path, "weights that DensityModel.save_weights wrote"):
+        with open(path, "rb") as file:
+            _check_weights(file, os.path.getsize(path))
+        yield
+
+
+def _check_weights(content: BinaryIO, size: int) -> int:
+    """Checks the arrays of an HDF5 file of `size` bytes before they are read, and returns the number of their values.
 
     A dataset may be compressed or may have no storage at all, and links may lead to other files.
 
     Raises:
         ValueError: If an array is not numbers of this file, or the arrays are far larger than the file.
     """
-    limit = FREE_BYTES + MAX_EXPANSION * len(content)
+    limit = FREE_BYTES + MAX_EXPANSION * size
     num_bytes = num_values = 0
 
     def check(name: str, item: Any) -> None:
@@ -201,9 +218,9 @@ def _check_weights(content: bytes) -> int:
         num_values += math.prod(item.shape)
         num_bytes += math.prod(item.shape) * item.dtype.itemsize
         if num_bytes > limit:
-            raise ValueError(f"weights of more than {limit:,} bytes in {len(content):,} bytes of {WEIGHTS}")
+            raise ValueError(f"weights of more than {limit:,} bytes in {size:,} bytes of HDF5")
 
-    with h5py.File(io.BytesIO(content), "r") as file:
+    with h5py.File(content, "r") as file:
         _check_links(file)
         file.visititems(check)
     return num_values
@@ -245,12 +262,12 @@ def _check_shape(name: str, shape: Any) -> None:
         return
     sizes = shape if isinstance(shape, list) else [shape]
     if any(isinstance(size, list | dict) for size in sizes):
-        raise ValueError(f"a model with {name} {_shortened(str(shape))}")
+        raise ValueError(f"a model with {name} {shortened(str(shape))}")
     known = [size for size in sizes if isinstance(size, int)]
     if math.prod(known) > MAX_VALUES or min(known, default=0) < 0:
         raise ValueError(f"a model with {name} {shape}; the limit is {MAX_VALUES:,} values")
 
 
-def _shortened(text: str) -> str:
+def shortened(text: str) -> str:
     """Cuts the middle out of a long text: Keras quotes a whole configuration before it says what is wrong."""
     return text if len(text) <= 500 else f"{text[:200]} ... {text[-300:]}"

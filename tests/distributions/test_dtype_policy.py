@@ -28,6 +28,16 @@ def test_supported_policies(policy, dtype_policy):
     assert log_prob.dtype == tf.float32 and np.isfinite(log_prob).all()
 
 
+def test_outliers_under_the_mixed_policies(dtype_policy):
+    """float16 ends at 65504, so that its hidden units overflow; bfloat16 has the range of float32."""
+    x = np.array([[0.5, v, 0.5] for v in (1e5, 1e18, 3e38, -3e38)], np.float32)
+    for policy, holds in (("mixed_bfloat16", True), ("mixed_float16", False)):
+        dtype_policy(policy)
+        log_prob = np.asarray(tfar.MADE([3], [8], head=tfar.heads.NormalMixture(2), jit_compile=False).log_prob(x))
+        assert not np.isposinf(log_prob).any()
+        assert np.isnan(log_prob).any() != holds
+
+
 def test_no_model_is_made_under_another_policy(case: Case, dtype_policy):
     for policy in REFUSED:
         dtype_policy(policy)

@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 import tfar
-from tfar.training import Batches, DensityModel
+from tfar.training import Backup, Batches, DensityModel, fit_multi_worker
+from tfar.training.run_folder import read_journal
 
 
 def make(dist=None, optimizer="sgd"):
@@ -155,6 +156,55 @@ def test_one_far_cell_leaves_the_weights_finite(make_dist):
     model = make(make_dist(), keras.optimizers.Adam(0.01))
     model.fit(x, epochs=2, verbose=0)
     assert all(np.isfinite(w).all() for w in weights(model))
+
+
+class HasNoGradient(tfar.MADE):
+    """A distribution whose training loss is finite and whose gradient is NaN in the last of its steps."""
+
+    num_steps = 4
+
+    def training_loss(self, value, conditional_input=None, step=0, **kwargs):
+        @tf.custom_gradient
+        def spoilt(loss):
+            return tf.identity(
+                loss
+            ), lambda upstream: upstream * tf.where(step == self.num_steps - 1, float("nan"), 1.0)
+
+        return spoilt(super().training_loss(value, conditional_input, step=step, **kwargs))
+
+
+@pytest.mark.parametrize("num_steps", [4, 3])
+def test_a_gradient_that_is_not_finite_spoils_no_backup(num_steps, rows, tmp_path):
+    """In the last step of the second epoch, or in the one before: the backup of the first epoch stays."""
+    dist = HasNoGradient([6], [8], jit_compile=False)
+    dist.num_steps = num_steps
+    message = (
+        "finite weights after epoch 1" if num_steps == 4 else "finite training loss; received nan in step 1 of epoch 1"
+    )
+    with pytest.raises(ValueError, match=message):
+        make(dist, keras.optimizers.Adam(0.01)).fit(
+            rows[:20], batch_size=10, epochs=2, verbose=0, callbacks=[Backup(tmp_path)]
+        )
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "epoch-1.weights.h5",
+        "epoch-2.weights.h5",
+        "journal.json",
+    ]
+    assert read_journal(tmp_path)["epoch"] == 1
+    model = make(optimizer=keras.optimizers.Adam(0.01))
+    model.fit(rows[:20], batch_size=10, epochs=2, verbose=0, callbacks=[Backup(tmp_path)])
+    assert all(np.isfinite(w).all() for w in weights(model))
+
+
+def test_several_workers_end_with_a_loss_that_is_not_finite(rows):
+    x = np.where(np.arange(20)[:, None] == 7, np.float32(1e30), rows[:20])
+    with pytest.raises(ValueError, match=r"finite training loss; received (inf|nan) in epoch 0"):
+        fit_multi_worker(
+            lambda: Overflows([6], [8], head=tfar.heads.NormalMixture(2), jit_compile=False),
+            lambda context, epoch: tf.data.Dataset.from_tensor_slices(x).batch(10),
+            strategy=tf.distribute.get_strategy(),
+            epochs=1,
+        )
 
 
 def test_a_run_that_diverges_is_ended(rows):

@@ -56,5 +56,4 @@ def test_fit_multi_worker_with_a_replica_without_rows(case: Case) -> None:
         return history.history["loss"]
 
     # Of three batches of 10, 10 and 1 rows, two replicas take two at a time: the last leaves the second replica none.
-    alone = losses(tf.distribute.get_strategy())
-    assert np.isfinite(losses(two_devices())).all() and np.isfinite(alone).all()
+    np.testing.assert_allclose(losses(two_devices()), losses(tf.distribute.get_strategy()), rtol=1e-4, atol=1e-5)

@@ -1,6 +1,7 @@
 """Runs that are killed, runs on two devices, and the callbacks that make a run resumable."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -109,18 +110,51 @@ def test_damaged_weights_are_named(tmp_path, rows):
     make().fit(rows, epochs=1, verbose=0, callbacks=[Backup(tmp_path)])
     path = tmp_path / "epoch-1.weights.h5"
     path.write_bytes(path.read_bytes()[:500])
-    with pytest.raises(ValueError, match=r"could not read .*epoch-1\.weights\.h5"):
+    with pytest.raises(ValueError, match=rf"^{re.escape(str(path))}: expected weights"):
+        make().fit(rows, epochs=2, verbose=0, callbacks=[Backup(tmp_path)])
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match=r"epoch-1\.weights\.h5"):
         make().fit(rows, epochs=2, verbose=0, callbacks=[Backup(tmp_path)])
 
 
-def test_damaged_state_of_early_stopping_is_refused(tmp_path, rows):
-    stopping = lambda: ResumableEarlyStopping(tmp_path, monitor="loss")  # noqa: E731
-    make().fit(rows, epochs=1, verbose=0, callbacks=[Backup(tmp_path), stopping()])
+def test_damaged_best_weights_are_named(tmp_path, rows):
+    callbacks = lambda: [Backup(tmp_path), ResumableEarlyStopping(tmp_path, "loss")]  # noqa: E731
+    make().fit(rows, epochs=1, verbose=0, callbacks=callbacks())
+    (tmp_path / "best-1.weights.h5").write_bytes(b"damaged")
+    with pytest.raises(ValueError, match=r"best-1\.weights\.h5: expected weights"):
+        make().fit(rows, epochs=1, verbose=0, callbacks=callbacks())
+
+
+@pytest.mark.parametrize(
+    ("name", "state"),
+    [
+        ("ResumableEarlyStopping", 3),
+        ("ResumableEarlyStopping", None),
+        ("ResumableEarlyStopping", {"values": [1.0]}),
+        ("ResumableEarlyStopping", {"values": [], "weights": "a.weights.h5"}),
+        ("ResumableEarlyStopping", {"values": "x", "weights": "a.weights.h5"}),
+        ("ResumableEarlyStopping", {"values": [1.0], "weights": "../a.weights.h5"}),
+        ("MetricsLog", "x"),
+        ("MetricsLog", [1]),
+        ("MetricsLog", [{"loss": "1.0"}]),
+    ],
+)
+def test_a_damaged_state_of_a_callback_is_named(name, state, tmp_path, rows):
+    made = lambda: [ResumableEarlyStopping(tmp_path, monitor="loss"), MetricsLog(tmp_path / "a.csv")]  # noqa: E731
+    make().fit(rows, epochs=1, verbose=0, callbacks=[Backup(tmp_path), *made()])
     journal = run_folder.read_journal(tmp_path)
-    for state in ({"values": [1.0]}, {"values": "x", "weights": "a.weights.h5"}, {"values": [1.0], "weights": "../a"}):
-        files.write_json(tmp_path / "journal.json", {**journal, "callbacks": {"ResumableEarlyStopping": state}})
-        with pytest.raises(ValueError, match="state of early stopping"):
-            make().fit(rows, epochs=2, verbose=0, callbacks=[Backup(tmp_path), stopping()])
+    files.write_json(tmp_path / "journal.json", {**journal, "callbacks": {**journal["callbacks"], name: state}})
+    with pytest.raises(ValueError, match=rf"journal\.json: expected the state of {name} after 1 epochs") as refused:
+        make().fit(rows, epochs=2, verbose=0, callbacks=[Backup(tmp_path), *made()])
+    assert "\n" not in str(refused.value)
+
+
+def test_files_that_another_run_is_writing_stay(tmp_path, rows):
+    """Two runs may log into one folder: each removes what a killed run left of its own log alone."""
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / f".{name}.0123abcd.part").write_bytes(b"half")
+    make().fit(rows, epochs=1, verbose=0, callbacks=[MetricsLog(tmp_path / "a.csv")])
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".b.csv.0123abcd.part", "a.csv"]
 
 
 HOLDER = """

@@ -154,9 +154,7 @@ def load_dist(path: Path) -> Any:
     config = read_config(path)
     with model_files.reading(path / CONFIG, WRITTEN):
         model = build(config)
-    weights = path / _best_weights(path)
-    with model_files.reading(weights, "the weights that the journal of the run names"):
-        model.load_weights(weights)
+    model.load_weights(path / _best_weights(path))
     finish(model)
     return model.dist
 
@@ -168,8 +166,9 @@ def _best_weights(folder: Path) -> str:
     journal = run_folder.read_journal(folder)
     if journal is None:
         raise FileNotFoundError(f"{folder} has no weights yet: continue with `tfar train --out {folder} --resume`")
-    stopping = journal["callbacks"].get("ResumableEarlyStopping", {})
-    return run_folder.file_name(stopping.get("weights", journal["weights"]))
+    with model_files.reading(folder / JOURNAL, "the journal of a training run"):
+        stopping = journal["callbacks"].get("ResumableEarlyStopping", {})
+        return run_folder.file_name(stopping.get("weights", journal["weights"]))
 
 
 def limits(dist: Any) -> tuple[float, float] | None:

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfar import configuration
+from tfar import configuration, forks
 from tfar.distributions import rows
 from tfar.distributions.dtype_policy import check_dtype_policy
 from tfar.distributions.no_closed_form import NoClosedForm
@@ -31,6 +31,7 @@ class Copyable(NoClosedForm):
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Records the arguments of the constructor, which are the configuration, before the networks are created."""
         check_dtype_policy()
+        forks.check_not_forked()  # Here already: the initial weights are random, and their operations need threads.
         dist = super().__new__(cls)
         dist._arguments = configuration.noted_arguments(cls, args, kwargs)
         return dist

@@ -9,7 +9,8 @@ def check_dtype_policy() -> None:
     """Checks the global dtype policy of Keras.
 
     Weights, log-probabilities and samples are float32 in every distribution. Under the mixed policies the hidden layers compute
-    in half precision.
+    in half precision. Those of float16 overflow where real values exceed 65504, whose log-probabilities are then NaN; those of
+    bfloat16 have the range of float32.
 
     Raises:
         ValueError: If the policy keeps variables in a type other than float32, or computes in a type other than those

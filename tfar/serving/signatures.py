@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tfar.forks import check_not_forked
 from tfar.laws.signature import Signature
 
 
@@ -15,6 +16,7 @@ def signatures(dist: Any) -> dict[str, Signature]:
         >>> sorted(signatures(tfar.MADE([4], [8]))["complete"].inputs)
         ['observed', 'seed', 'value']
     """
+    check_not_forked()
     if not hasattr(dist, "law"):
         raise ValueError(f"Expected a tfar distribution; received {type(dist).__name__}.")
     if dist.bound_condition is not None:

@@ -30,7 +30,7 @@ class ResumableEarlyStopping(Resumable):
     def __init__(self, folder: Any, monitor: str = "val_nll", patience: int = 10) -> None:
         super().__init__()
         self.folder, self.monitor, self.patience = Path(folder), monitor, check_int("patience", patience, 0)
-        self.folders = (self.folder,)
+        self.replaced = (self.folder / "best-*.weights.h5",)
         self.values: list[float] = []
         self.weights: str | None = None
 
@@ -52,6 +52,8 @@ class ResumableEarlyStopping(Resumable):
         try:
             self.values = [] if state is None else [float(value) for value in state["values"]]
             self.weights = None if state is None else file_name(state["weights"])
+            if len(self.values) != epoch:
+                raise ValueError(f"{len(self.values)} values")
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"Expected the state of early stopping; the journal contains {state!r}.") from error
         self.committed()

@@ -14,6 +14,7 @@ from tfar.training import forms
 from tfar.training.batches import Batches
 
 CHUNK_VALUES = 1 << 22
+REMEDY = "Values far from the others cause this: scale the data or remove the row; or lower the learning rate."
 
 
 class DataCheck:
@@ -147,8 +148,12 @@ class _CheckedDataset(keras.utils.PyDataset):
 class LossCheck(keras.callbacks.Callback):
     """Ends `fit` with an error when the loss is not finite; the update of that step has been skipped.
 
-    It looks at the loss of a step when the next one has been started, so that an accelerator never waits for it. A row of
-    `batches` can be named.
+    It looks at the loss of a step when the next one has been started, so that an accelerator never waits for it. The gradient
+    of a finite loss may be NaN: it makes the loss of the next step NaN, and after the last step of an epoch the weights
+    themselves are looked at, before a `Backup` commits them.
+
+    Args:
+        batches: None, or the `Batches` that `fit` reads, of which a row can be named.
     """
 
     def __init__(self, batches: Batches | None = None) -> None:
@@ -166,13 +171,20 @@ class LossCheck(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._check(self._last)
+        loss = (logs or {}).get("loss", 0.0)  # Of all steps: a loop of its own may report none of them.
+        if not math.isfinite(loss):
+            raise ValueError(f"Expected a finite training loss; received {loss} in epoch {epoch}. {REMEDY}")
+        if not all(np.isfinite(variable).all() for variable in self.model.trainable_variables):
+            raise ValueError(
+                f"Expected finite weights after epoch {epoch}; received others, as the gradient of a step with a finite loss "
+                f"was not finite. {REMEDY}"
+            )
 
     def _check(self, step: tuple[int, Any] | None) -> None:
         if step is not None and step[1] is not None and not math.isfinite(loss := float(step[1])):
             raise ValueError(
                 f"Expected a finite training loss; received {loss} in step {step[0]} of epoch {self.epoch}"
-                f"{self._rows(step[0])}. That update was skipped. Values far from the others have such losses: scale the "
-                "data or remove the row; or lower the learning rate."
+                f"{self._rows(step[0])}. That update was skipped. {REMEDY}"
             )
 
     def _rows(self, step: int) -> str:

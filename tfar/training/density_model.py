@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow_probability as tfp
 
-from tfar import files, private
+from tfar import files, forks, model_files, private
 from tfar.training import forms
 from tfar.training.arguments import check_int, check_seed
 from tfar.training.batches import Batches, FollowEpoch
@@ -213,6 +213,8 @@ class DensityModel(Steps):
             self.dist.initialize(batch.value, batch.conditional_input)
 
     def _packed(self, x: Any, y: Any = None, weight: Any = None) -> Any:
+        """The data of `fit`, `evaluate` and `predict` in one form."""
+        forks.check_not_forked()
         return forms.pack(x, y, weight, tuple(self.dist.event_shape))
 
     # Files -----------------------------------------------------------------------------------------------------------
@@ -230,6 +232,16 @@ class DensityModel(Steps):
     def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
         """Saves weights and optimizer as a `.weights.h5` file, in the same way and with the same errors as `save`."""
         self._write(super().save_weights, filepath, ".weights.h5", overwrite)
+
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
+        """Loads what `save_weights` wrote into a model of the same configuration.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If it is damaged, or has the weights of another model; the message contains the path.
+        """
+        with model_files.reading_weights(filepath):
+            super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)
 
     @staticmethod
     def _write(save: Any, filepath: Any, ending: str, overwrite: bool) -> None:

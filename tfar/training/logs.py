@@ -1,6 +1,7 @@
 """Callbacks that record a run: a table of metrics, TensorBoard, pictures of samples, and the samples themselves."""
 
 import csv
+import glob
 import io
 import math
 from collections.abc import Sequence
@@ -40,7 +41,7 @@ class MetricsLog(Resumable):
     def __init__(self, path: Any) -> None:
         super().__init__()
         self.path = Path(path)
-        self.folders = (self.path.parent,)
+        self.replaced = (self.path.with_name(glob.escape(self.path.name)),)
         self.rows: list[dict[str, str]] = []
 
     def restore(self, state: Any, epoch: int) -> None:
@@ -116,7 +117,7 @@ class SampleGrid(Resumable):
         super().__init__()
         self.num_samples, self.every = check_int("num_samples", num_samples, 1), check_int("every", every, 1)
         self.log_dir, self.pictures = Path(log_dir), None if pictures is None else Path(pictures)
-        self.folders = () if self.pictures is None else (self.pictures,)
+        self.replaced = () if self.pictures is None else (self.pictures / "epoch-*.png",)
         self.seed = seed
         self._writer: Any = None
 

@@ -20,8 +20,8 @@ class Resumable(keras.callbacks.Callback):
     `DensityModel.fit` calls the methods below; the position of the callback among the others does not matter.
     """
 
-    folders: Sequence[Path] = ()
-    """The folders in which the callback replaces files."""
+    replaced: Sequence[Path] = ()
+    """The files that the callback replaces; their names may be patterns. What a kill left of them is removed."""
 
     def restore(self, state: Any, epoch: int) -> None:
         """Prepares the callback for a run of which `epoch` epochs are finished.
@@ -48,7 +48,8 @@ class Backup(keras.callbacks.Callback):
     The weights are saved before any callback sees the end of the epoch, and the journal is replaced after all callbacks
     have seen it. A run that is killed at any moment therefore continues from the last epoch that is complete, and ends like
     a run that was never killed. Callbacks that change the optimizer at the end of an epoch and keep their state to
-    themselves, such as `keras.callbacks.ReduceLROnPlateau`, are not covered.
+    themselves, such as `keras.callbacks.ReduceLROnPlateau`, are not covered; nor is `keras.callbacks.EarlyStopping`, for which
+    `ResumableEarlyStopping` is the replacement. Other files named `epoch-*.weights.h5` in the folder are removed.
 
     Args:
         folder: folder of the run. One process at a time can train in it.
@@ -75,15 +76,9 @@ class Backup(keras.callbacks.Callback):
         if journal is None:
             return None
         self.weights = journal["weights"]
-        path = self.folder / journal["weights"]
         if not self.model.optimizer.built:
             self.model.optimizer.build(self.model.trainable_variables)
-        try:
-            self.model.load_weights(path)
-        except OSError as error:
-            raise ValueError(
-                f"Expected the weights that {self.folder / JOURNAL} names; could not read {path}."
-            ) from error
+        self.model.load_weights(self.folder / journal["weights"])
         return journal
 
     def save(self, epoch: int) -> None:
@@ -164,8 +159,8 @@ class Run:
     def _open(self, logs: Any) -> None:
         """Restores the run before any other callback sees its beginning."""
         if self.is_writer:
-            for folder in {folder for member in self.members.values() for folder in member.folders}:
-                files.sweep(folder)
+            for path in {path for member in self.members.values() for path in member.replaced}:
+                files.sweep(path.parent, path.name)
         if self.backup is None:
             return
         journal = self.backup.load() or {"epoch": self.first_epoch, "callbacks": {}}
@@ -173,8 +168,20 @@ class Run:
             files.sweep(self.backup.folder)
             self.backup.remove_others()
         private.set_initial_epoch(self.model, journal["epoch"])
-        for name, member in self.members.items():
-            member.restore(journal["callbacks"].get(name), journal["epoch"])
+        for name in self.members:
+            self._restore(name, journal, self.backup.folder / JOURNAL)
+
+    def _restore(self, name: str, journal: dict[str, Any], path: Path) -> None:
+        """Restores a callback; an error that is not one of the disk names the journal."""
+        try:
+            self.members[name].restore(journal["callbacks"].get(name), journal["epoch"])
+        except OSError:
+            raise
+        except Exception as error:
+            received = model_files.shortened(" ".join(f"{type(error).__name__}: {error}".split()))
+            raise ValueError(
+                f"{path}: expected the state of {name} after {journal['epoch']} epochs; received {received}"
+            ) from error
 
     def _begin(self, logs: Any) -> None:
         """Prepares the callbacks of a run without a Backup, which another callback may have started at a later epoch."""
