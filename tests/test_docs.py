@@ -73,7 +73,7 @@ def check_pixel_models(names, folder):
 CHECKS = {
     "README.md": check_readme,
     "docs/quick_start.md": check_quick_start,
-    "docs/from_tfp_pixel_cnn.md": check_from_tfp_pixel_cnn,
+    "docs/howto/from_tfp_pixel_cnn.md": check_from_tfp_pixel_cnn,
     "docs/pixel_models.md": check_pixel_models,
 }
 
