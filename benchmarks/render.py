@@ -204,7 +204,7 @@ def likelihood_table(cases: Sequence[LikelihoodCase], found: Sequence[Result | N
         rows.append(_likelihood_row(case, result))
         if result is not None:
             notes[case.data] = f"{case.data}: {result.data['note']}{_units_and_gaussian(result.figures)}."
-    return "\n\n".join([markdown_table(LIKELIHOOD_HEADER, rows), *notes.values()])
+    return "\n\n".join([markdown_table(LIKELIHOOD_HEADER, rows, left=2), *notes.values()])
 
 
 def orders_table(cases: Sequence[LikelihoodCase], found: Sequence[Result | None]) -> str:

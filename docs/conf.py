@@ -53,6 +53,7 @@ napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False
 napoleon_use_ivar = True
+napoleon_attr_annotations = False
 napoleon_custom_sections = [("Input shape", "params_style"), ("Output shape", "params_style")]
 
 # Names of other packages, whose documentation the build does not look up, and errors of Python.
