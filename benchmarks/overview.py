@@ -92,12 +92,11 @@ MODELS = (
 )
 
 
-def documentation_url(path: pathlib.Path = machine.ROOT / "setup.cfg") -> str:
-    """Returns the address of the documentation site, which setup.cfg defines."""
+def project_urls(path: pathlib.Path = machine.ROOT / "setup.cfg") -> dict[str, str]:
+    """Returns the addresses of the project by name, such as "Documentation" and "Source", which setup.cfg defines."""
     config = configparser.ConfigParser()
     config.read(path, encoding="utf-8")
-    urls = dict(line.split(" = ") for line in config["metadata"]["project_urls"].strip().splitlines())
-    return urls["Documentation"]
+    return dict(line.split(" = ") for line in config["metadata"]["project_urls"].strip().splitlines())
 
 
 def model_of(case: str) -> Model:
@@ -114,7 +113,7 @@ def model_of(case: str) -> Model:
 
 def models_table(folder: pathlib.Path = results.FOLDER) -> str:
     """Returns the table of the README: papers, likelihood and the cost of a sample, with absolute links."""
-    site, rows = documentation_url(), []
+    site, rows = project_urls()["Documentation"], []
     for model in MODELS:
         papers = ", ".join(f"[{citation}]({address})" for citation, address in model.papers)
         data, _, nll = likelihood(model, folder)

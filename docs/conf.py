@@ -1,6 +1,5 @@
 """Configuration of Sphinx for the documentation site: `make docs`."""
 
-import configparser
 import os
 import pathlib
 import shutil
@@ -16,10 +15,9 @@ sys.path[:0] = [str(HERE), str(ROOT)]
 import docstrings  # noqa: E402
 
 import tfar  # noqa: E402
+from benchmarks import overview  # noqa: E402
 
-SETUP = configparser.ConfigParser()
-SETUP.read(ROOT / "setup.cfg", encoding="utf-8")
-URLS = dict(line.split(" = ") for line in SETUP["metadata"]["project_urls"].strip().splitlines())
+URLS = overview.project_urls()
 
 project = "tfar"
 author = "the authors of tfar"

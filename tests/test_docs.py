@@ -1,6 +1,5 @@
 """The code and the links of README, CONTRIBUTING and the pages of the documentation site."""
 
-import configparser
 import importlib.util
 import inspect
 import pathlib
@@ -32,12 +31,6 @@ def run_page(name: str) -> dict:
     finally:
         keras.config.set_dtype_policy(policy)
     return names
-
-
-def urls() -> dict[str, str]:
-    config = configparser.ConfigParser()
-    config.read(ROOT / "setup.cfg", encoding="utf-8")
-    return dict(line.split(" = ") for line in config["metadata"]["project_urls"].strip().splitlines())
 
 
 # What a page promises beyond that its code runs.
@@ -100,7 +93,8 @@ def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
 
 def missing_targets(text: str) -> list[str]:
     """Returns the links into the site and the repository that lead to no file."""
-    documentation, source = urls()["Documentation"], urls()["Source"]
+    urls = overview.project_urls()
+    documentation, source = urls["Documentation"], urls["Source"]
     raw = source.replace("https://github.com", "https://raw.githubusercontent.com")
     missing = []
     for link in re.findall(r"\((https?://[^)\s]+)\)", text):
@@ -124,7 +118,7 @@ def test_links_lead_to_pages(name):
 
 
 def test_a_link_to_no_page_is_found():
-    link = f"{urls()['Documentation']}/gone.html"
+    link = f"{overview.project_urls()['Documentation']}/gone.html"
     assert missing_targets(f"[gone]({link}), [elsewhere](https://example.com/gone.html)") == [link]
 
 
