@@ -54,6 +54,7 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
         any_order_hint: str. Part of an error message: what the user can do if the observed sites do not come first in
             the order.
         streams: bool. Whether `step` accepts an index for each row, so that rows of a batch may be at different positions.
+        compiles_training: bool. Whether XLA makes a training step on a CPU faster; convolutions are faster without it.
     """
 
     params_size: int
@@ -64,6 +65,7 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
     stages: tuple[int, ...] = ()
     any_order: bool = False
     streams: bool = False
+    compiles_training: bool = True
     any_order_hint: str = (
         "Make the model with an `order` that puts them first, or use a model for any order: OrderlessNADE, or MADE with "
         "order='random' and num_masks=None."
