@@ -87,7 +87,7 @@ def sampled(owner: Any, wrong: Callable[[tf.Tensor], tf.Tensor]) -> Any:
 
 
 def scaled_quantile(owner: Any) -> Any:
-    return change(owner, "_standard_quantile", lambda right: lambda self, p: 1.1 * right(self, p))
+    return change(owner, "_standard_quantile", lambda right: staticmethod(lambda p: 1.1 * right(p)))
 
 
 def averaged(wrong: Callable[[tf.Tensor], tf.Tensor]) -> Any:
