@@ -10,7 +10,7 @@ PARALLEL ?= --numprocesses 2 --dist loadfile
 DAMAGED = tests/data/test_damaged_files.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-all test-lowest lint typecheck wheel tables clean
+.PHONY: help demo test test-slow test-all test-lowest lint typecheck wheel tables docs clean
 
 help:
 	@echo "make demo       train MADE on scikit-learn's digits, draw, export and read back (about two minutes)"
@@ -18,7 +18,8 @@ help:
 	@echo "make test-all   run every test, the slow ones too"
 	@echo "make test-lowest  the default tests on the lowest versions of all dependencies"
 	@echo "make lint       ruff; make typecheck: mypy"
-	@echo "make tables     render the README's tables from benchmarks/results"
+	@echo "make tables     render the tables of README and docs from benchmarks/results"
+	@echo "make docs       build the documentation site in docs/_build/html"
 
 $(VENV)/.demo: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -62,5 +63,9 @@ wheel: $(VENV)/.dev
 tables: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.tables --write
 
+# Warnings are errors, an unresolved link inside the site among them.
+docs: $(VENV)/.dev
+	$(BIN)/python -m sphinx -b html -n -W --keep-going -q docs docs/_build/html
+
 clean:
-	rm -rf $(VENV) .venv-lowest build dist demo *.egg-info
+	rm -rf $(VENV) .venv-lowest build dist demo docs/_build docs/tutorials *.egg-info
