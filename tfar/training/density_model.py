@@ -177,7 +177,7 @@ class DensityModel(Steps):
                 verbose=verbose,
                 callbacks=run.callbacks,
                 validation_data=validation_data,
-                shuffle=shuffle and batches is None,
+                shuffle=shuffle and batches is None and isinstance(data, keras.utils.PyDataset),  # no stream is shuffled
                 validation_batch_size=validation_batch_size,
                 **kwargs,
             )
