@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from tests.test_docs import DOCS, ROOT, code_of, scripts
+from tests.serving import servers
+from tests.test_docs import DOCS, ROOT, code_of, run_page, scripts
 from tests.training.test_multi_worker import free_ports
 
 HOWTOS = sorted(path.relative_to(ROOT).as_posix() for path in (DOCS / "howto").glob("*.md"))
@@ -46,9 +47,27 @@ def test_the_commands_of_a_page_run(name, tmp_path):
     assert list(tmp_path.glob("*.keras"))
 
 
+@pytest.mark.slow(ci=True)
+@pytest.mark.parametrize("kind", servers.KINDS)
+def test_the_scripts_about_serving_ask_a_server(kind, tmp_path, monkeypatch):
+    pytest.importorskip("tensorflow_serving", reason="the page uses the messages of tensorflow-serving-api")
+    page = "docs/howto/tf_serving.md"
+    monkeypatch.chdir(tmp_path)
+    run_page(page)
+    flags = ["--model_name=made", f"--model_base_path={tmp_path / 'models' / 'made'}"]
+    with servers.running(kind, flags, tmp_path) as server:
+        for name, address, asked in (
+            ("ask_rest.py", "localhost:8501", server.rest),
+            ("ask_grpc.py", "localhost:8500", server.grpc),
+        ):
+            code = scripts(page)[name]
+            assert address in code
+            exec(compile(code.replace(address, asked), name, "exec"), {"__name__": "__main__"})
+
+
 def test_every_script_of_a_page_is_run():
     pages = {pathlib.Path(page).stem for page in HOWTOS if scripts(page)}
-    assert pages == {*RUN_AS_THEY_STAND}
+    assert pages == {*RUN_AS_THEY_STAND, "tf_serving"}
 
 
 def test_the_index_lists_every_page():
