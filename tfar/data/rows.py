@@ -10,8 +10,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfar.data.checks import check_count, check_path
+from tfar.data.columns import Columns
 from tfar.data.opening import find_files, open_files
-from tfar.data.readers import Columns, CSVReader, Reader
+from tfar.data.csv_reader import CSVReader
+from tfar.data.readers import Reader
 from tfar.data.sources import StreamSource
 from tfar.data.splits import SPLIT_NAMES
 
@@ -122,7 +124,7 @@ def open_rows(
     check_count("batch_size", batch_size)
     check_path("path_or_pattern", path_or_pattern)
     paths = find_files(path_or_pattern)
-    groups = open_files(paths, columns=columns, key=key, header=header, delimiter=delimiter, finite=False)
+    groups = open_files(paths, columns=columns, key=key, header=header, delimiter=delimiter, cells="any")
     readers = [reader for name in ("all", *SPLIT_NAMES) for reader in groups.get(name, [])]
     stats = [path.stat() for path in paths]
     identity = {
