@@ -2,6 +2,7 @@
 
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
 from tfar.optional import require
 
@@ -54,7 +55,7 @@ def names_of(
     return cells if header else None
 
 
-def matched(paths: Sequence[pathlib.Path], wanted: Sequence[str], **options: object) -> list[str] | None:
+def matched(paths: Sequence[pathlib.Path], wanted: Sequence[str], **options: Any) -> list[str] | None:
     """Chooses by name the columns that a model was trained on, in its order.
 
     Args:
@@ -75,7 +76,7 @@ def matched(paths: Sequence[pathlib.Path], wanted: Sequence[str], **options: obj
         ['ph', 'alcohol']
     """
     for path in paths:
-        names = names_of(path, wanted=wanted, **options)  # type: ignore[arg-type]
+        names = names_of(path, wanted=wanted, **options)
         if names is None:
             return None
         missing = [name for name in wanted if name not in names]
@@ -85,3 +86,11 @@ def matched(paths: Sequence[pathlib.Path], wanted: Sequence[str], **options: obj
                 f"{', '.join(missing)}; received {', '.join(names)}"
             )
     return list(wanted)
+
+
+def without_labels(path: pathlib.Path, columns: Columns, condition: str | None, **options: Any) -> Columns:
+    """Returns the columns of the rows of a table: those that are given, or all but the labels `condition`."""
+    if condition is None or columns is not None:
+        return columns
+    names = names_of(path, wanted=[condition], **options)
+    return None if names is None else [name for name in names if name != condition]

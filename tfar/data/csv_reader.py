@@ -23,7 +23,7 @@ class CSVReader:
         columns: names (which need a header) or indices of the columns to keep, in this order. None keeps all.
         header: whether the first row names the columns. None detects it: the first row is a header if no cell is a number.
         delimiter: str.
-        cells: which cells are accepted. With "any", text becomes NaN.
+        cells: which cells are accepted. With "any", an empty cell becomes NaN and text infinite.
     """
 
     num_rows: int | None = None
@@ -77,7 +77,7 @@ class CSVReader:
             return values
         if self.cells != "any":
             self._check(lines)
-        numbers = [list(map(_number_or_nan, cells)) for cells in kept]
+        numbers = [list(map(_number, cells)) for cells in kept]
         return as_float32(np.array(numbers), self.path, 0, "any")
 
     def _check(self, lines: list[tuple[int, list[str]]]) -> None:
@@ -94,7 +94,7 @@ class CSVReader:
 
 
 def _is_finite(cell: str) -> bool:
-    return abs(_number_or_nan(cell)) <= float(np.finfo(np.float32).max)
+    return abs(_number(cell)) <= float(np.finfo(np.float32).max)
 
 
 def _is_missing(cell: str) -> bool:
@@ -115,8 +115,9 @@ def _is_number(cell: str) -> bool:
     return _is_plain(cell.strip())
 
 
-def _number_or_nan(cell: str) -> float:
-    return float(cell) if _is_number(cell) else math.nan
+def _number(cell: str) -> float:
+    """Returns the number in a cell, NaN for an empty one, and infinity for text."""
+    return float(cell) if _is_number(cell) else math.inf if cell.strip() else math.nan
 
 
 def is_header(path: pathlib.Path, cells: list[str], named: bool) -> bool:

@@ -32,14 +32,22 @@ def find_files(path_or_pattern: str | os.PathLike[str]) -> list[pathlib.Path]:
     if os.path.isdir(text):
         paths = sorted(pathlib.Path(text).rglob("*.png"))
     paths = [p for p in paths if p.is_file()]
+    if not paths and os.path.isdir(text):
+        pattern = os.path.join(text, "*.csv")
+        raise FileNotFoundError(
+            f"{text} is a folder without .png files: name its other files by a pattern such as {pattern}"
+        )
     if not paths:
-        what = "is a folder without .png files: name its other files by a pattern such as" if os.path.isdir(text) else "does not exist, nor does"
-        hint = os.path.join(text, "*.csv") if os.path.isdir(text) else "a file that matches it as a pattern"
-        raise FileNotFoundError(f"{text} {what} {hint}")
+        raise FileNotFoundError(f"{text} does not exist, nor does a file that matches it as a pattern")
     suffixes = sorted({p.suffix.lower() for p in paths})
     if len(suffixes) > 1 or suffixes[0] not in SUFFIXES:
         raise ValueError(f"expected files of one suffix, one of {', '.join(SUFFIXES)}; received {', '.join(suffixes)}")
     return paths
+
+
+def is_files(name: str) -> bool:
+    """Whether a name is the path or pattern of files that can be read, by its suffix, or a folder, of pictures."""
+    return pathlib.PurePath(name).suffix.lower() in SUFFIXES or os.path.isdir(os.path.expanduser(name))
 
 
 def open_files(
@@ -70,7 +78,9 @@ def open_files(
             raise ValueError(f"expected one .npz file; received {len(paths)}, from {paths[0]} to {paths[-1]}")
         readers = _open_npz(paths[0], columns, key, cells)
     elif suffix == ".npy":
-        readers = {"all": [open_stored(p, columns) if cells == "any" else open_npy(p, columns, cells=cells) for p in paths]}
+        readers = {
+            "all": [open_stored(p, columns) if cells == "any" else open_npy(p, columns, cells=cells) for p in paths]
+        }
     elif suffix == ".csv":
         readers = {"all": [CSVReader(p, columns, header=header, delimiter=delimiter, cells=cells) for p in paths]}
     elif suffix == ".png":
@@ -98,12 +108,22 @@ def _open_npz(path: pathlib.Path, columns: Columns, key: str | None, cells: Cell
     with reading(path, "arrays in NumPy's .npz format"):
         if cells != "any":  # Otherwise a pass takes constant memory, whatever the archive unpacks to.
             check_archive(path, NPZ_FREE_BYTES, NPZ_MAX_EXPANSION)
-        with np.load(path, allow_pickle=False) as file:
-            present = file.files
+        present = array_names(path)
     try:
         members = split_arrays(present, key)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+    return open_arrays(path, members, columns, cells)
+
+
+def array_names(path: pathlib.Path) -> list[str]:
+    """Returns the names of the arrays of an .npz file."""
+    with np.load(path, allow_pickle=False) as file:
+        return list(file.files)
+
+
+def open_arrays(path: pathlib.Path, members: dict[str, str], columns: Columns, cells: Cells) -> dict[str, list[Reader]]:
+    """Opens arrays of an .npz file, given their names by split."""
     return {
         split: [
             open_stored(path, columns, k)

@@ -17,7 +17,7 @@ from tfar.model_files import reading
 from tfar.optional import require
 
 # The cells that a reader accepts: "finite": finite numbers. "missing": also empty cells, nulls and NaN, all of which become NaN.
-# "any": every cell; what is no finite number becomes NaN or infinite.
+# "any": every cell; an empty one becomes NaN, and one that is no number infinite.
 Cells = Literal["finite", "missing", "any"]
 CHUNK_BYTES = 2**20
 # What to do about text in a table.
@@ -126,12 +126,13 @@ class ParquetReader:
         if len(set(schema.names)) < len(schema.names):
             raise ValueError(f"{path}: expected columns of different names; received {', '.join(schema.names)}")
         kept = pick_columns(path, columns, schema.names, len(schema.names))
-        self.names: list[str] = [schema.names[c] for c in kept]
-        for index, name in zip(kept, self.names, strict=True):
+        self._columns = [schema.names[c] for c in kept]
+        self.names: list[str] | None = self._columns
+        for index, name in zip(kept, self._columns, strict=True):
             kind = schema.field(index).type
             if not (arrow.types.is_integer(kind) or arrow.types.is_floating(kind) or arrow.types.is_boolean(kind)):
                 raise ValueError(f"{path}: expected numbers; column {name!r} holds {kind}. {WAY_OUT}")
-        self.event_shape: tuple[int, ...] = (len(self.names),)
+        self.event_shape: tuple[int, ...] = (len(self._columns),)
 
     def chunks(self, start: int = 0) -> Iterator[np.ndarray]:
         if start >= self.num_rows:
@@ -143,7 +144,7 @@ class ParquetReader:
             ends = list(itertools.accumulate(sizes))
             groups = [i for i, end in enumerate(ends) if end > start]
             first_row = ends[groups[0]] - sizes[groups[0]]
-            for batch in file.iter_batches(chunk_rows(self.event_shape), row_groups=groups, columns=self.names):
+            for batch in file.iter_batches(chunk_rows(self.event_shape), row_groups=groups, columns=self._columns):
                 skipped = min(max(start - first_row, 0), len(batch))
                 if skipped < len(batch):
                     first = first_row + skipped
@@ -151,8 +152,8 @@ class ParquetReader:
                 first_row += len(batch)
 
     def _table(self, batch: Any, first_row: int) -> np.ndarray:
-        columns = [batch.column(batch.schema.get_field_index(name)) for name in self.names]
-        for name, column in zip(self.names, columns, strict=True):
+        columns = [batch.column(batch.schema.get_field_index(name)) for name in self._columns]
+        for name, column in zip(self._columns, columns, strict=True):
             if self.cells == "finite" and column.null_count:
                 row = first_row + column.is_null().to_numpy(zero_copy_only=False).argmax()
                 raise MissingCellError(f"{self.path}: row {row} (counted from 0), column {name!r} is missing")
