@@ -174,7 +174,7 @@ def test_missing_files_name_the_path(tmp_path):
         from_files(tmp_path / "gone.csv")
     with pytest.raises(FileNotFoundError, match=re.escape(str(tmp_path / "gone_*.npy"))):
         load(str(tmp_path / "gone_*.npy"))
-    with pytest.raises(FileNotFoundError, match="is a folder without .png files: name its other files by a pattern"):
+    with pytest.raises(FileNotFoundError, match=r"is a folder without \.png files: name its other files"):
         from_files(tmp_path)
 
 
@@ -234,7 +234,7 @@ def test_parquet_with_missing_cells_or_text(tmp_path):
     path = tmp_path / "table.parquet"
     late = [1.0] * 5000 + [None]
     pq.write_table(pa.table({"a": [1.0] * 5001, "b": late, "c": ["x"] * 5001}), path, row_group_size=2000)
-    with pytest.raises(ValueError, match=r"expected numbers; column 'c' holds string. Encode text as whole numbers .* by columns="):
+    with pytest.raises(ValueError, match=r"column 'c' holds string. Encode text as whole numbers .* by columns="):
         from_files(path)
     with pytest.raises(ValueError, match=r"row 5000 \(counted from 0\), column 'b' is missing"):
         from_files(path, columns=["a", "b"])

@@ -22,7 +22,9 @@ def test_without_a_scan_nothing_is_read_before_the_first_batch(tmp_path, monkeyp
     path = text(tmp_path, "1,2\n" * 50_000)
     parsed = []
     parse = csv_reader.CSVReader._parse
-    monkeypatch.setattr(csv_reader.CSVReader, "_parse", lambda self, part: parsed.append(len(part)) or parse(self, part))
+    monkeypatch.setattr(
+        csv_reader.CSVReader, "_parse", lambda self, part: parsed.append(len(part)) or parse(self, part)
+    )
     splits = from_files(path, batch_size=10, head="NormalMixture", scan=False)
     assert parsed == [] and splits.num_train is None and splits.arrays("train") is None
     assert next(iter(splits.train)).shape == (10, 2)

@@ -69,7 +69,7 @@ class SavedLogProb:
                 f"expected {', '.join(self.shapes)} ({kind}); received {', '.join(sorted(given)) or 'nothing'}"
             )
         inputs = {name: _shaped(name, given[name], shape) for name, shape in self.shapes.items()}
-        scores = self._signature(**{name: tf.constant(part) for name, part in inputs.items()})[SIGNATURE].numpy()
+        scores = np.array(self._signature(**{name: tf.constant(part) for name, part in inputs.items()})[SIGNATURE])
         missing = np.isnan(inputs["value"]).reshape([len(scores), -1]).any(axis=1)
         if self._observed is not None and missing.any():
             scores[missing] = self._of_observed({name: part[missing] for name, part in inputs.items()})
