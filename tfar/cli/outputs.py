@@ -36,7 +36,8 @@ def write_array(path: Path, values: np.ndarray, discrete: bool, columns: Sequenc
             np.save(temporary, values)
         return
     flat = values.reshape([len(values), -1])
-    rows = flat.astype(np.int64).tolist() if discrete else flat.tolist()
+    # A float32 as text has the fewest digits that restore it.
+    rows = flat.astype(np.int64).tolist() if discrete else flat.astype(np.float32).astype(str).tolist()
     write_table(path, columns or [f"x{i}" for i in range(flat.shape[1])], rows)
 
 

@@ -4,6 +4,7 @@ import importlib.util
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 from rich.console import Console
 
@@ -238,6 +239,7 @@ def _callbacks(settings: Settings, splits: Any, out: Path, monitor: str) -> list
     import keras
 
     from tfar import training
+    from tfar.data.labels import one_hot
     from tfar.training.logs import is_image
 
     board = out / "tensorboard"
@@ -250,7 +252,11 @@ def _callbacks(settings: Settings, splits: Any, out: Path, monitor: str) -> list
     if settings.ema is not None:
         callbacks.append(keras.callbacks.SwapEMAWeights())
     if is_image(splits.event_shape):
-        callbacks.append(training.SampleGrid(board, seed=settings.seed, pictures=out / "pictures"))
+        condition = None
+        if splits.labels is not None:  # One column of samples for each of the first classes.
+            condition = one_hot(np.arange(16) % splits.labels.num_classes, splits.labels.num_classes)
+        grids = {"pictures": out / "pictures", "conditional_input": condition}
+        callbacks.append(training.SampleGrid(board, seed=settings.seed, **grids))
     return callbacks
 
 
