@@ -64,8 +64,8 @@ def make(
     known = inspect.signature(constructor).parameters
     given: dict[str, Any] = {"seed": seed} if "seed" in known else {}
     if num_classes is not None:
-        if "conditional_shape" not in known:
-            raise ValueError(f"{model} has no condition; received --condition")
+        if "conditional_shape" not in known or "network" in known:  # A network for the condition cannot be given here.
+            raise ValueError(f"{model} takes no --condition; choose another model, such as made")
         given["conditional_shape"] = [num_classes]
     values = {**given, **_of_options(model, options, known), **_checked(model, arguments, known)}
     try:

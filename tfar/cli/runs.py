@@ -135,11 +135,14 @@ def check_same_data(folder: Path, config: dict[str, Any]) -> None:
 
 
 def _head(config: dict[str, Any]) -> dict[str, Any]:
-    named = ("name", "dtype")
-    return {
-        "head": config["head"]["class_name"],
-        **{k: v for k, v in config["head"]["config"].items() if k not in named},
-    }
+    return {"head": config["head"]["class_name"], **_unnamed(config["head"]["config"])}
+
+
+def _unnamed(config: Any) -> Any:
+    """Returns a configuration without the names and dtypes of layers, which are not settings of a run."""
+    if not isinstance(config, dict):
+        return config
+    return {key: _unnamed(value) for key, value in config.items() if key not in ("name", "dtype")}
 
 
 def read_config(folder: Path) -> dict[str, Any]:
