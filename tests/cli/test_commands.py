@@ -11,7 +11,7 @@ import pytest
 
 import tfar
 from tests.cli.tables import printed
-from tfar.cli import export, rows
+from tfar.cli import export, masks
 from tfar.cli.errors import one_line
 
 COMMANDS = ("train", "evaluate", "sample", "complete", "export", "serve", "score", "demo")
@@ -145,7 +145,7 @@ def test_complete_takes_a_mask_for_each_row(digits_run: Path, invoke: Any, tmp_p
 
 @pytest.mark.parametrize("name", ["top", "bottom", "left", "right"])
 def test_halves(name: str) -> None:
-    mask = rows.observed_mask(name, (4, 6, 3))
+    mask = masks.observed_mask(name, (4, 6, 3))
     assert mask.shape == (4, 6, 3)
     assert mask.mean() == 0.5
     corner = {"top": (0, 3), "bottom": (3, 3), "left": (1, 0), "right": (1, 5)}[name]
