@@ -167,6 +167,26 @@ def test_unix_times_name_their_column(invoke: Any, tmp_path: Path) -> None:
     assert "column 'when': Expected a scale of at least" in message and "Subtract an offset" in message
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            {},
+            "real values. Head: NormalMixture of standardised values (another: --head; --no-standardize takes the values",
+        ),
+        ({"standardize": False}, "Head: NormalMixture (another: --head; --standardize standardises)."),
+    ],
+)
+def test_train_says_what_it_chose(options: Any, said: str, table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from tfar.cli.printing import make_console
+
+    settings = Settings(data=str(table), **options)
+    splits, _ = train.load(settings)
+    train._say(settings, splits, runs.make_head(settings, splits), make_console())
+    output = capsys.readouterr().out
+    assert said in output and "Columns: ph, alcohol, sugar." in output
+
+
 # The held-out rows ---------------------------------------------------------------------------------------------------
 
 
@@ -182,6 +202,21 @@ def test_the_file_of_training_is_scored_on_its_held_out_rows(
     copy.write_text(copy.read_text() + "0.1,0.2,0.3\n")
     output = invoke("evaluate", table_run, "--data", copy).output
     assert printed(output, "rows") == 121 and "test rows" not in output
+
+
+def test_the_file_of_training_is_read_as_in_training(invoke: Any, tmp_path: Path) -> None:
+    """One key of an archive was trained on; the other holds other rows of the same shape."""
+    from tfar.cli import rows
+    from tfar.cli.trained_on import TrainedOn
+
+    np.savez(tmp_path / "two.npz", a=np.zeros([50, 2]), b=np.arange(200.0).reshape([100, 2]))
+    data = str(tmp_path / "two.npz")
+    _, trained = train.load(Settings(data=data, key="b"))
+    trained = TrainedOn.from_json(json.loads(json.dumps(trained.as_json())))
+    held_out = rows.read_rows(data, (2,), None, None, 10, trained, prefer_held_out=True)
+    assert held_out.is_held_out and next(iter(held_out.batches)).value.max() > 1.0
+    other = rows.read_rows(data, (2,), None, None, 10, trained, rows.Reading(key="a"), prefer_held_out=True)
+    assert (other.split, other.count, other.is_held_out) == ("all", 50, False)
 
 
 def test_a_resumed_run_needs_the_same_content(table_run: Path, table: Path) -> None:

@@ -86,6 +86,13 @@ def event_shape(model: str, shape: tuple[int, ...]) -> tuple[int, ...]:
     return (*shape, 1) if model in NEED_CHANNELS and len(shape) == 2 else shape
 
 
+def takes_head(model: str) -> bool:
+    """Whether the head of a model can be chosen."""
+    import tfar
+
+    return "head" in inspect.signature(getattr(tfar, MODELS[model])).parameters
+
+
 def takes_missing(model: str, order: str, num_masks: int | None) -> bool:
     """Whether a model takes rows of which any values are missing: it serves any order."""
     return model in ORDERLESS or (model == "made" and order == "random" and num_masks is None)

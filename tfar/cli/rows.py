@@ -72,7 +72,9 @@ def read_rows(
 
     trained, reading = trained or TrainedOn(), reading or Reading()
     of_files = data not in tfar.data.names() and is_files(located(data, data_dir))
-    is_known = of_files and is_training_data(data, data_dir, trained)
+    is_known = of_files and is_training_data(data, data_dir, trained, reading)
+    if is_known and trained.files is not None:
+        reading = Reading(*(trained.files[field.name] for field in dataclasses.fields(Reading)))
     split = split or ("all" if of_files and not (is_known and prefer_held_out) else "test")
     if split not in SPLITS:
         raise ValueError(f"unknown split {split!r}: expected one of {', '.join(SPLITS)}")
@@ -94,9 +96,12 @@ def read_rows(
     return Rows(_batches(splits, names, event_shape, trained), count, split, is_known and split == "test")
 
 
-def is_training_data(data: str, data_dir: Path | None, trained: TrainedOn) -> bool:
-    """Whether files have the content of those that the model was trained on, under whatever name."""
-    return trained.files is not None and fingerprint(data, data_dir) == trained.files["sha256"]
+def is_training_data(data: str, data_dir: Path | None, trained: TrainedOn, reading: Reading) -> bool:
+    """Whether files have the content of those that the model was trained on, under whatever name, and are read alike."""
+    if trained.files is None or fingerprint(data, data_dir) != trained.files["sha256"]:
+        return False
+    given = {name: value for name, value in dataclasses.asdict(reading).items() if value is not None}
+    return all(trained.files[name] == value for name, value in given.items())
 
 
 def file_options(data: str, data_dir: Path | None, trained: TrainedOn, reading: Reading) -> dict[str, Any]:

@@ -24,6 +24,10 @@ The folder gets config.json, model.keras, metrics.csv, tensorboard/, and picture
 --resume continues after a kill from journal.json and the weights that it names: the result is that of a run that was never \
 killed. One process at a time can train in a folder.
 
+The rows of a file are split into training, validation and test rows. The head is chosen by the values: real values are \
+standardised. Empty cells are values that are not observed, for the models that serve any order: orderless_nade, conv_nade, \
+and made with --order random --num-masks fresh.
+
 [bold]Examples[/]
 
 tfar train made --data digits --out runs/digits
@@ -33,6 +37,10 @@ tfar train made --data mnist_binarized --out runs/mnist --hidden-units 500,500 -
 tfar train rnade --data wine.csv --out runs/wine --head NormalMixture:5 --hidden-units 100 --epochs 200
 
 tfar train gated_pixel_cnn --data mnist_binarized --out runs/pixels --set filters=32 --set num_blocks=6 --ema 0.999
+
+tfar train orderless_nade --data incomes.csv --out runs/incomes --columns age,income,hours
+
+tfar train gated_pixel_cnn --data mnist.npz --condition y --out runs/mnist
 
 tfar train made --out runs/digits --resume
 """
@@ -188,24 +196,21 @@ def load(settings: Settings) -> tuple[Any, TrainedOn]:
         splits = tfar.data.load(data, data_dir=settings.data_dir, batch_size=settings.batch_size, **options)
     except MissingCellError as error:
         raise ValueError(f"{error}. {models.MISSING_HINT}") from error
-    return splits, describe(splits, data, settings.data_dir, of_files)
+    return splits, describe(splits, settings if of_files else None)
 
 
 def _say(settings: Settings, splits: Any, head: Any, console: Console) -> None:
     """Says what was chosen for the values, and how to choose otherwise."""
     import tfar.heads
 
-    name, inner = type(head).__name__, head
-    if isinstance(head, tfar.heads.Standardized):
-        inner = head.head
-        name = f"{type(inner).__name__} of standardised values"
-    kind = "real values" if not inner.discrete else f"values {inner.support()}"
-    chosen = "as --head says" if settings.head else "another: --head"
-    if inner.discrete is False and settings.model not in models.STANDARDISE:
-        chosen += (
-            "; as they are: --no-standardize" if name.endswith("values") else "; --standardize for standardised values"
-        )
-    console.print(f"Data: {splits.event_shape}, {shown(kind)}. Head: {shown(name)} ({chosen}).")
+    standardized = isinstance(head, tfar.heads.Standardized)
+    inner = head.head if standardized else head
+    name = f"{type(inner).__name__} of standardised values" if standardized else type(inner).__name__
+    kind = f"values {inner.support()}" if inner.discrete else "real values"
+    others = ["another: --head"] if models.takes_head(settings.model) and not settings.head else []
+    if not inner.discrete and settings.model not in models.STANDARDISE:
+        others.append("--no-standardize takes the values as they are" if standardized else "--standardize standardises")
+    console.print(f"Data: {splits.event_shape}, {kind}. Head: {name}" + (f" ({'; '.join(others)})." if others else "."))
     if splits.columns is not None:
         console.print(f"Columns: {shown(', '.join(splits.columns))}.")
     if splits.labels is not None:
@@ -255,7 +260,7 @@ def _callbacks(settings: Settings, splits: Any, out: Path, monitor: str) -> list
         condition = None
         if splits.labels is not None:  # One column of samples for each of the first classes.
             condition = one_hot(np.arange(16) % splits.labels.num_classes, splits.labels.num_classes)
-        grids = {"pictures": out / "pictures", "conditional_input": condition}
+        grids: dict[str, Any] = {"pictures": out / "pictures", "conditional_input": condition}
         callbacks.append(training.SampleGrid(board, seed=settings.seed, **grids))
     return callbacks
 

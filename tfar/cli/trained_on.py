@@ -18,7 +18,8 @@ class TrainedOn:
     Args:
         columns: names of the columns of a row, or None if they have none.
         condition: name, num_classes and classes of the labels that are the condition of the model, or None.
-        files: sha256 of the files and their split (seed, valid_fraction, test_fraction), or None for a named data set.
+        files: sha256 of the files, their split (seed, valid_fraction, test_fraction), and how they are read (columns, key,
+            header); None for a named data set.
     """
 
     columns: Sequence[str] | None = None
@@ -67,15 +68,19 @@ class TrainedOn:
         return one_hot(np.array([number]), count)[0]
 
 
-def describe(splits: Any, data: str, data_dir: str | Path | None, is_files: bool) -> TrainedOn:
-    """Returns what a new run remembers of its data."""
+def describe(splits: Any, settings: Any) -> TrainedOn:
+    """Returns what a new run remembers of its data; `settings` are those of the run, or None for a named data set."""
     labels = splits.labels
     condition = None
     if labels is not None:
         classes = None if labels.classes is None else list(labels.classes)
         condition = {"name": labels.name, "num_classes": labels.num_classes, "classes": classes}
     columns = None if splits.columns is None else list(splits.columns)
-    return TrainedOn(columns, condition, {"sha256": fingerprint(data, data_dir), **SPLIT} if is_files else None)
+    if settings is None:
+        return TrainedOn(columns, condition)
+    chosen = None if settings.columns is None else list(settings.columns)
+    read = {"columns": chosen, "key": settings.key, "header": settings.header}
+    return TrainedOn(columns, condition, {"sha256": fingerprint(settings.data, settings.data_dir), **SPLIT, **read})
 
 
 def fingerprint(data: str, data_dir: str | Path | None) -> str:
