@@ -13,6 +13,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 import tfar
 from tests import latent_models
 from tests.contract_networks import GroupsNetwork, SequenceNetwork, VideoNetwork
+from tests.parameters import few_by_default
 from tests.registry import randomize
 from tfar.serving.signatures import signatures
 
@@ -30,15 +31,9 @@ DISTRIBUTIONS = {
     "fixed-length": lambda: autoregressive(SequenceNetwork()).with_length(4),
     "binary-latents": latent_models.binary,
 }
-BY_DEFAULT = ("sequence", "normal-latents")
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        name if name in BY_DEFAULT else pytest.param(name, marks=pytest.mark.slow(ci=True)) for name in DISTRIBUTIONS
-    ],
-)
+@pytest.fixture(scope="module", params=few_by_default(DISTRIBUTIONS))
 def exported(request, tmp_path_factory):
     """The signatures with an example each, and the folder of both exports."""
     dist, folder = DISTRIBUTIONS[request.param](), tmp_path_factory.mktemp(request.param)
