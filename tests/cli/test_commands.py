@@ -158,7 +158,9 @@ def test_export_asks_the_serving_package(
     from tfar import serving
 
     calls = []
-    monkeypatch.setattr(serving, "export_saved_model", lambda dist, path, version, **rest: calls.append(path) or path / "1")
+    monkeypatch.setattr(
+        serving, "export_saved_model", lambda dist, path, version, **rest: calls.append(path) or path / "1"
+    )
     monkeypatch.setattr(serving, "export_tflite", lambda dist, path, quantize: calls.append(path) or path)
     output = invoke("export", digits_run, "--out", tmp_path / "exported", "--format", "both").output
     assert calls == [tmp_path / "exported", tmp_path / "exported" / "model.tflite"]
