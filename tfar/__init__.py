@@ -43,6 +43,7 @@ if TYPE_CHECKING or not _is_command():
         OrderlessNADE,
         PixelCNN,
         PixelCNNPlusPlus,
+        WaveNet,
     )
     from tfar.training import load
 
@@ -58,6 +59,7 @@ __all__ = [
     "OrderlessNADE",
     "PixelCNN",
     "PixelCNNPlusPlus",
+    "WaveNet",
     "data",
     "distributions",
     "heads",
