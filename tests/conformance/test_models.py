@@ -27,6 +27,7 @@ def test_influences_equal_the_connectivity_of_the_case(facts: Facts) -> None:
     testing.check_autoregressive(dist, connectivity=connectivity)
     for member, own in enumerate(connectivity):
         how = {"member": member} if facts.law.orders is None else {"order": facts.law.orders[member]}
+        how["num_sites"] = dist.num_sites
         np.testing.assert_array_equal(dist.network.influences(**how), own)
         np.testing.assert_array_equal(dist.network.influences([0], **how), own[:1])
 
@@ -69,6 +70,7 @@ def test_completions_follow_log_prob(facts: Facts) -> None:
     dist, count = facts.dist, len(facts.draws)
     orders = dist.network.orders if facts.law.orders is None else np.asarray(facts.law.orders)
     marks = np.zeros([dist.num_sites, *dist.head.site_shape], bool)
+    orders = np.arange(dist.num_sites)[None] if orders is None else orders
     if len(orders) == 1:
         marks[orders[0][: dist.num_sites // 2]] = True
     x = most_telling(facts, marks.reshape(facts.case.event_shape))
