@@ -131,7 +131,7 @@ CASES = (
     wavenet("laplaces", (4,), head=laplaces, conditional_shape=(4, 2)),
     wavenet("audio", (3, 1), head=audio),
     wavenet("channels", (3, 2)),
-    wavenet("channels-normals", (1, 2), head=normals, conditional_shape=(3,)),
+    wavenet("channels-normals", (2, 2), head=normals, conditional_shape=(3,)),
     wavenet("learned-upsampling", (5,), conditional_shape=(3, 2), hop_length=2, upsampling="learned"),
     wavenet("any-length", (6,), any_length=True),
     wavenet(

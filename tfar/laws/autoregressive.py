@@ -11,10 +11,11 @@ from tfar.laws.autoregressive_signatures import autoregressive_signatures
 from tfar.laws.bad_rows import finite_rows, nan_unless
 from tfar.laws.members import Members
 from tfar.laws.signature import Signature
+from tfar.laws.streaming import Streaming
 from tfar.laws.weights import reads_weights_once
 
 
-class AutoregressiveLaw(Members):
+class AutoregressiveLaw(Streaming, Members):
     """Law of events whose sites are decided step by step.
 
         log p(x) = sum_i log p(x_i | sites of earlier steps)
