@@ -115,7 +115,8 @@ def test_noise_inverts_sampling(facts: Facts) -> None:
         again = facts.law.sample_from_noise(
             tf.constant(facts.noise), facts.conditions(NUM_COMPARED), tf.constant(member_noise)
         )
-        limit = 0.0 if facts.case.support else 1e-3 * (1.0 + np.abs(x))
+        # Of 2^16 values, float32 noise of a step of up to 2^-24 may round to a neighbour.
+        limit = 1e-3 * (1.0 + np.abs(x)) if not facts.case.support else float(facts.case.support >= 2**16)
         found |= (np.abs(np.asarray(again) - x) <= limit).reshape(NUM_COMPARED, -1).all(axis=1)
     assert found.mean() >= 1.0 - 1.0 / NUM_COMPARED
     counts = np.histogram(facts.noise, bins=16, range=(0.0, 1.0))[0]
