@@ -74,7 +74,9 @@ def streaming_signatures(dist: Any) -> dict[str, Signature]:
             functools.partial(_step_chunk, stream),
             step_inputs,
             {
-                "value": Output((CHUNK, *entry), f"the next {CHUNK} entries of the sequence, as {CHUNK} steps draw them"),
+                "value": Output(
+                    (CHUNK, *entry), f"the next {CHUNK} entries of the sequence, as {CHUNK} steps draw them"
+                ),
                 "log_prob": Output((CHUNK,), "log-probability of each entry given those before it, in nats"),
                 **state_outputs,
             },

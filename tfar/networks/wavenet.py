@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tfar import private
 from tfar.layers import CausalConv1D, FrameUpsampling, OneHotCausalConv1D
-from tfar.layers.causal import CausalLayer, Parallel, Run
+from tfar.layers.causal import Parallel, Run
 from tfar.networks.base import AutoregressiveNetwork, Weights
 from tfar.networks.conditions import State
 from tfar.networks.gates import gate
