@@ -34,8 +34,8 @@ def autoregressive_signatures(dist: Any) -> dict[str, Signature]:
     Returns:
         `log_prob`, `site_log_probs`, `observed_log_prob`, `sample`, `sample_from_noise` and `complete`. Distributions
         over events of any length have no `sample`, because a request does not specify a length; for them,
-        `sample_from_noise` draws as many sites as the noise has, and `start`, `step` and `step_chunk` draw entries on request (see
-        `streaming_signatures`).
+        `sample_from_noise` draws as many sites as the noise has, and `start`, `step` and `step_chunk` draw entries on
+        request (see `streaming_signatures`).
     """
     examples = _Examples(dist.copy(jit_compile=False))
     event, head = tuple(dist.event_shape.as_list()), dist.head

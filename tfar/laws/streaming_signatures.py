@@ -35,8 +35,8 @@ def streaming_signatures(dist: Any) -> dict[str, Signature]:
         dist: the distribution, without a bound condition.
 
     Returns:
-        `start`, `step` and `step_chunk`, and `prefill` if the network computes the state after a prefix in one pass; an empty dict if
-        the network does not allow streams. Entries of the state are named `state_<name>`.
+        `start`, `step` and `step_chunk`, and `prefill` if the network computes the state after a prefix in one pass; an
+        empty dict if the network does not allow streams. Entries of the state are named `state_<name>`.
     """
     if dist.event_shape.as_list()[:1] != [None] or not can_stream(dist.law):
         return {}
