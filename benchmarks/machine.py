@@ -15,7 +15,7 @@ from typing import Any
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PACKAGES = ("tensorflow", "keras", "tensorflow-probability", "tf-keras", "numpy", "torch")
 NUM_THREADS = 2
-_BUT_RESULTS = (".", ":!benchmarks/results", ":!README.md")
+_BUT_RESULTS = (".", ":!benchmarks/results", ":!README.md", ":!docs")
 
 
 def set_threads(num_threads: int = NUM_THREADS) -> None:

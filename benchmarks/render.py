@@ -49,9 +49,9 @@ TFP = "TFP"
 BUSY = 0.03
 
 
-def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Returns a table. The first column is aligned to the left, the others to the right."""
-    lines = [header, [":--"] + ["--:"] * (len(header) - 1), *rows]
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> str:
+    """Returns a table. The first `left` columns are aligned to the left, the others to the right."""
+    lines = [header, [":--"] * left + ["--:"] * (len(header) - left), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
@@ -204,7 +204,7 @@ def likelihood_table(cases: Sequence[LikelihoodCase], found: Sequence[Result | N
         rows.append(_likelihood_row(case, result))
         if result is not None:
             notes[case.data] = f"{case.data}: {result.data['note']}{_units_and_gaussian(result.figures)}."
-    return "\n\n".join([markdown_table(LIKELIHOOD_HEADER, rows), *notes.values()])
+    return "\n\n".join([markdown_table(LIKELIHOOD_HEADER, rows, left=2), *notes.values()])
 
 
 def orders_table(cases: Sequence[LikelihoodCase], found: Sequence[Result | None]) -> str:

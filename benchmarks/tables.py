@@ -13,27 +13,34 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 
-from benchmarks import machine, render, results
+from benchmarks import machine, overview, render, results
 from benchmarks.cases import LikelihoodCase, load_cases, model_names
 from benchmarks.imputation import CASE as IMPUTATION_CASE
 from benchmarks.serving import CASE as SERVING_CASE
 from benchmarks.step_memory import CASES as STEP_CASES
 
 README = machine.ROOT / "README.md"
-PAGES = tuple(machine.ROOT / "docs" / name for name in ("pixel_models.md", "likelihood.md", "speed.md"))
+DOCS = machine.ROOT / "docs"
+PAGES = tuple(path for path in sorted(DOCS.rglob("*.md")) if "_build" not in path.parts)
 # Subfolder with the results of a processor that has AVX2 but no wider vector instructions.
 AVX2 = "avx2"
+# The heading below which each table stands.
 HEADINGS = {
-    "likelihood": "## Likelihood",
+    "models": "## Models",
+    "choice": "## Likelihood of each model",
+    "costs": "## Cost of each model",
+    "likelihood": "## All results",
     "orders": "## More orders",
     "epochs": "## More epochs",
     "codecs": "## Beside codecs",
     "imputation": "## Missing values",
-    "speed": "## Speed",
+    "speed": "## All results",
     "speed-on-avx2": "## On AVX2",
     "memory": "## Memory",
     "memory-of-images": "## Memory of a training step",
     "serving": "## Serving",
+    **{f"likelihood-of-{model.slug}": "## Likelihood" for model in overview.MODELS},
+    **{f"speed-of-{model.slug}": "## Cost" for model in overview.MODELS if model.speed},
 }
 OPENING = re.compile(r"<!-- table:(.*?) -->")
 BLOCK = re.compile(r"(<!-- table:([\w-]+) -->\n).*?(<!-- /table -->)", re.DOTALL)
@@ -48,6 +55,10 @@ def tables(folder: pathlib.Path = results.FOLDER) -> dict[str, str]:
     memory = [results.find("memory", case.name, folder) for case in STEP_CASES]
     images = [(case, found) for case, found in zip(STEP_CASES, memory, strict=True) if case.numbers is not None]
     return {
+        "models": overview.models_table(folder),
+        "choice": overview.choice_table(folder),
+        "costs": overview.costs_table(folder),
+        **overview.tables_of_models(folder),
         "likelihood": _of_likelihood(render.likelihood_table, likelihood, folder),
         "orders": _of_likelihood(
             render.orders_table, [c for c in likelihood if len(c.settings.test_orders) > 1], folder
@@ -90,22 +101,31 @@ def check_markers(text: str, rendered: dict[str, str]) -> None:
         raise ValueError(f"Expected tables out of {sorted(rendered)}. Received the markers: {unknown}")
     if opened != closed or len(opened) != text.count("<!-- /table -->") or len(set(opened)) != len(opened):
         raise ValueError(f"Expected each of {opened} once, with its own <!-- /table -->.")
-    for name, heading in HEADINGS.items():
-        if re.search(rf"^{heading}$", text, re.MULTILINE) and name not in opened:
-            raise ValueError(f"Expected <!-- table:{name} --> below the heading {heading!r}. Received no such marker.")
+    for name in rendered:
+        heading = HEADINGS[name]
+        possible = [other for other in rendered if HEADINGS[other] == heading]
+        if re.search(rf"^{heading}$", text, re.MULTILINE) and not set(possible) & set(opened):
+            raise ValueError(
+                f"Expected <!-- table:{name} --> or another of {possible} below the heading {heading!r}. Received none."
+            )
 
 
-def check(readme: pathlib.Path = README, folder: pathlib.Path = results.FOLDER) -> str:
-    """Returns the diff between the pages and the result files, which is empty if there is none."""
-    text = readme.read_text()
-    expected = fill(text, tables(folder))
-    lines = (text.splitlines(keepends=True), expected.splitlines(keepends=True))
-    return "".join(difflib.unified_diff(*lines, readme.name, f"{readme.name} from the results"))
+def check(page: pathlib.Path = README, folder: pathlib.Path = results.FOLDER) -> str:
+    """Returns the diff between a page and the result files, which is empty if there is none."""
+    lines = (page.read_text().splitlines(keepends=True), _filled(page, folder).splitlines(keepends=True))
+    return "".join(difflib.unified_diff(*lines, page.name, f"{page.name} from the results"))
 
 
-def write(readme: pathlib.Path = README, folder: pathlib.Path = results.FOLDER) -> None:
-    """Writes the tables to the pages."""
-    readme.write_text(fill(readme.read_text(), tables(folder)))
+def write(page: pathlib.Path = README, folder: pathlib.Path = results.FOLDER) -> None:
+    """Writes the tables to a page."""
+    page.write_text(_filled(page, folder))
+
+
+def _filled(page: pathlib.Path, folder: pathlib.Path) -> str:
+    try:
+        return fill(page.read_text(), tables(folder))
+    except ValueError as error:
+        raise ValueError(f"{page.name}: {error}") from error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,7 +7,8 @@ import keras
 import pytest
 import tensorflow as tf
 
-from tests.registry import BY_NAME, CASES, MAIN, Case, shard_of_today, variants_in
+from tests.registry import BY_NAME, CASES, MAIN, Case, variants_in
+from tests.shards import is_of_today, shard_of_today
 
 with contextlib.suppress(RuntimeError):
     tf.config.set_logical_device_configuration(
@@ -19,8 +20,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Runs a test with an argument `case` on the autoregressive cases of the registry.
 
     The main case of each model runs by default. The variants are slow; those of the shard of today run before a change lands.
-    The markers `by_default(name, ...)` and `in_ci(name, ...)` name other cases, and then the test runs on these alone. A test
-    that parametrises `case` itself keeps its own.
+    The markers `by_default(name, ...)` and `in_ci(name, ...)` name other cases, and then the test runs on these alone; those of
+    `in_ci` rotate too. A test that parametrises `case` itself keeps its own.
     """
     own = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
     if "case" not in metafunc.fixturenames or "case" in own:
@@ -28,7 +29,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     by_default, in_ci = (metafunc.definition.get_closest_marker(name) for name in ("by_default", "in_ci"))
     if by_default or in_ci:
         fast, today = by_default.args if by_default else MAIN, in_ci.args if in_ci else ()
-        names = dict.fromkeys([*fast, *today])
+        names = list(dict.fromkeys([*fast, *today]))
+        today = [name for number, name in enumerate(names) if is_of_today(number)]
     else:
         fast, today = MAIN, variants_in(shard_of_today())
         names = [case.name for case in CASES if case.oracle is not None]

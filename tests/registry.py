@@ -1,9 +1,5 @@
 """One small case of every public distribution and its variants: what the conformance suite runs over."""
 
-import datetime
-import os
-from collections.abc import Mapping
-
 import tfar
 from tests.cases import Case as Case
 from tests.cases import (
@@ -25,8 +21,7 @@ from tests.cases import (
     wavenet,
 )
 from tests.cases import randomize as randomize
-
-NUM_SHARDS = 4
+from tests.shards import is_in
 
 CASES = (
     made("bernoulli", main=True),
@@ -154,19 +149,10 @@ MAIN = tuple(case.name for case in CASES if case.main and case.oracle is not Non
 VARIANTS = tuple(case.name for case in CASES if not case.main)
 
 
-def shard_of_today(environment: Mapping[str, str] = os.environ, today: datetime.date | None = None) -> str:
-    """Returns the shard "k/n" of the variants that TFAR_SHARD names; else one by the date: four days cover all."""
-    today = datetime.date.today() if today is None else today
-    return environment.get("TFAR_SHARD") or f"{today.toordinal() % NUM_SHARDS}/{NUM_SHARDS}"
-
-
 def variants_in(shard: str) -> set[str]:
     """Returns the names of the variants of a shard "k/n", k from 0.
 
     Raises:
         ValueError: If it is no such shard.
     """
-    number, count = (int(part) for part in shard.split("/"))
-    if not 0 <= number < count:
-        raise ValueError(f"Expected a shard k/n with 0 <= k < n; received {shard!r}.")
-    return set(VARIANTS[number::count])
+    return {name for number, name in enumerate(VARIANTS) if is_in(number, shard)}

@@ -9,7 +9,8 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 import tfar
-from tests.registry import BY_NAME, CASES, NUM_SHARDS, VARIANTS, Case, shard_of_today, variants_in
+from tests.registry import BY_NAME, CASES, VARIANTS, Case, variants_in
+from tests.shards import NUM_SHARDS, shard_of_today
 
 
 def public_distributions() -> list[str]:

@@ -1,11 +1,18 @@
 """Neural autoregressive density estimation on TensorFlow."""
 
 import importlib
+import importlib.util
 import os
 import sys
 from typing import TYPE_CHECKING, Any
 
 from tfar.version import __version__ as __version__
+
+if importlib.util.find_spec("tensorflow") is None:
+    raise ImportError(
+        "tfar needs TensorFlow, which is not installed. Install it with `pip install tensorflow`, or without support of GPUs "
+        "with `pip install tensorflow-cpu`; https://tfar.readthedocs.io/en/latest/installation.html names the versions."
+    )
 
 
 def _is_command() -> bool:

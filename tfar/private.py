@@ -4,7 +4,9 @@
 """
 
 import contextlib
+import functools
 import io
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -34,6 +36,36 @@ def without_recording() -> contextlib.AbstractContextManager:
 def layers_of(layer: keras.layers.Layer, *, recursive: bool = True) -> list[keras.layers.Layer]:
     """Returns the layers inside a layer, those in lists and dicts too; with `recursive`, also the layers inside of those."""
     return list(layer._flatten_layers(include_self=False, recursive=recursive))
+
+
+_WRAPPED = re.compile(
+    r"Exception encountered when calling (.+?)\.\n\n\x1b\[1m(.*)\x1b\[0m\n\nArguments received by .+?:\n(.*)", re.DOTALL
+)
+
+
+def message_first(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorates `__call__` of a layer, so that the message of an error inside comes before what Keras says about the call.
+
+    Keras writes "Exception encountered when calling ..." before the message, and the arguments behind it.
+    """
+
+    @functools.wraps(call)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return call(*args, **kwargs)
+        except Exception as error:
+            found = _WRAPPED.fullmatch(error.message if isinstance(error, tf.errors.OpError) else str(error))
+            if found is None:
+                raise
+            text = f"{found[2]}\n\nRaised in {found[1]} with the arguments:\n{found[3]}"
+            if isinstance(error, tf.errors.OpError):
+                clear: Exception = type(error)(error.node_def, error.op, text, error.error_code)
+            else:
+                clear = type(error)(text)
+            clear._keras_call_info_injected = True  # type: ignore[attr-defined]  # Layers around this one add nothing.
+            raise clear.with_traceback(error.__traceback__) from None
+
+    return wrapped
 
 
 class _NamedBuffer(io.BytesIO):

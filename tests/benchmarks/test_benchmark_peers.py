@@ -11,6 +11,7 @@ from PIL import Image
 from benchmarks.peers import codecs, tfp_made, torch_made, torch_nade, torch_pixel_cnn
 from benchmarks.peers.masks import made_masks, random_bits
 from benchmarks.peers.torch_side import torch_or_unavailable, train_step_call
+from tests.parameters import few_by_default
 from tests.reference import gated_pixel_cnn, pixel_cnn
 
 EVENT_SIZE, HIDDEN, BATCH = 12, (16, 20), 7
@@ -229,7 +230,7 @@ def test_torch_gated_pixel_cnn_log_prob_equals_numpy():
 PARTS = (("weight", "kernel"), ("bias", "bias"))
 
 
-@pytest.mark.parametrize("make", ["make_pixel_cnn", "make_gated_pixel_cnn"])
+@pytest.mark.parametrize("make", few_by_default(["make_pixel_cnn", "make_gated_pixel_cnn"]))
 def test_torch_image_networks_train_and_sample(make):
     pytest.importorskip("torch", reason="PyTorch is not installed")
     network = getattr(torch_pixel_cnn, make)(4, 1, *([6] if "gated" in make else []))

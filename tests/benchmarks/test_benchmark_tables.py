@@ -1,16 +1,16 @@
-"""The README's tables: rendered from results, and guarded against edits."""
+"""The tables of README and docs: rendered from results, and guarded against edits."""
 
 import dataclasses
 import json
 
 import pytest
 
-from benchmarks import data, imputation, render, results, serving, step_memory, tables
+from benchmarks import data, imputation, overview, render, results, serving, step_memory, tables
 from benchmarks.cases import check, load_cases, model_names
 
 README = """# tfar
 
-## Likelihood
+## All results
 
 <!-- table:likelihood -->
 <!-- /table -->
@@ -137,8 +137,8 @@ def test_check_detects_a_changed_result(readme, folder):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("## Likelihood\n\nsoon\n", "Expected <!-- table:likelihood -->"),
-        ("## Speed\n", "Expected <!-- table:speed -->"),
+        ("## All results\n\nsoon\n", "Expected <!-- table:likelihood --> or another of"),
+        ("## Memory\n", "Expected <!-- table:memory -->"),
         ("<!-- table:size -->\n<!-- /table -->\n", "Received the markers"),
         ("<!-- table:speed -->\n", "with its own"),
         ("<!-- table:speed -->\n<!-- table:likelihood -->\n<!-- /table -->\n", "with its own"),
@@ -147,7 +147,7 @@ def test_check_detects_a_changed_result(readme, folder):
 )
 def test_lost_markers_are_errors(text, message):
     with pytest.raises(ValueError, match=message):
-        tables.fill(text, {"likelihood": "a", "speed": "b"})
+        tables.fill(text, {"likelihood": "a", "speed": "b", "memory": "c"})
 
 
 def test_a_readme_without_the_sections_is_left_alone():
@@ -156,15 +156,61 @@ def test_a_readme_without_the_sections_is_left_alone():
 
 def test_command_reports_lost_markers(tmp_path, monkeypatch, capsys):
     path = tmp_path / "README.md"
-    path.write_text("## Likelihood\n")
+    path.write_text("## Models\n")
     monkeypatch.setattr(tables, "README", path)
     assert tables.main(["--check"]) == 1
-    assert "table:likelihood" in capsys.readouterr().err
+    assert "README.md: Expected <!-- table:models -->" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("page", [tables.README, *tables.PAGES], ids=lambda page: page.name)
-def test_the_pages_show_the_results(page):
-    assert tables.check(page) == ""
+def test_the_pages_show_the_results():
+    assert [tables.check(page) for page in (tables.README, *tables.PAGES)] == [""] * (1 + len(tables.PAGES))
+
+
+def test_every_table_is_on_one_page():
+    shown = [name for page in (tables.README, *tables.PAGES) for name in tables.OPENING.findall(page.read_text())]
+    assert sorted(shown) == sorted(tables.tables())
+
+
+def test_a_page_that_lost_its_table_is_named(tmp_path):
+    path = tmp_path / "made.md"
+    path.write_text("## Cost\n")
+    with pytest.raises(ValueError, match=r"made.md: Expected .*table:speed-of-made"):
+        tables.check(path)
+
+
+def test_every_case_belongs_to_a_model():
+    models = [load_cases(model) for model in model_names()]
+    names = [case.name for part in models for case in (*part.likelihood, *part.speed)]
+    assert {overview.model_of(name).name for name in names} == {model.name for model in overview.MODELS}
+    assert overview.model_of("pixel-cnn-plus-plus-28x28").name == "PixelCNNPlusPlus"
+    with pytest.raises(ValueError, match="Received: 'flow-mnist'"):
+        overview.model_of("flow-mnist")
+    known = {
+        (kind, name) for kind in ("likelihood", "speed") for m in models for name in (c.name for c in getattr(m, kind))
+    }
+    for model in overview.MODELS:
+        assert ("likelihood", model.likelihood) in known
+        assert model.speed is None or ("speed", model.speed) in known
+
+
+def test_tables_of_all_models_show_likelihood_and_cost_of_an_event(folder):
+    case = load_cases("made").likelihood[0]
+    shown = dataclasses.replace(overview.MODELS[0], likelihood=case.name)
+    (row, *_) = [line for line in tables.tables(folder)["costs"].splitlines() if "MADE" in line]
+    assert row == "| [MADE](models/made.md) | 784-500 | 784 | 0.01 | 0.04 | not measured | 100 |"
+    assert overview.likelihood(shown, folder) == ["adult", "MADE 500", "13.12 ± 0.03"]
+    assert "| [NADE](models/nade.md) |  |  | not measured |" in tables.tables(folder)["costs"]
+    assert tables.tables(folder)["choice"].count(render.NOT_RUN) == len(overview.MODELS)
+    assert "| 0.04 |\n" in tables.tables(folder)["models"]
+
+
+def test_a_model_has_the_cases_of_its_own(folder):
+    rendered = tables.tables(folder)
+    assert "| dna | MADE 500 |" in rendered["likelihood-of-made"]
+    assert "NADE" not in rendered["likelihood-of-made"]
+    assert "| mnist | PixelCNN " in rendered["likelihood-of-pixel-cnn"]
+    assert "Gated" not in rendered["likelihood-of-pixel-cnn"] and "++" not in rendered["likelihood-of-pixel-cnn"]
+    assert "speed-of-rnade" not in rendered
 
 
 def test_case_names_are_unique():

@@ -45,6 +45,20 @@ def test_an_error_is_one_line_and_a_code(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow(ci=True)
+def test_each_command_reads_a_run_in_a_process_of_its_own(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train_it = command("train", "made", "--data", "digits", "--out", run, "--hidden-units", 8, "--epochs", 1)
+    subprocess.run(train_it, check=True, capture_output=True, timeout=300)
+    for arguments in (
+        ("evaluate", run, "--data", "digits"),
+        ("sample", run, "--num-samples", 2, "--out", tmp_path / "samples.npy"),
+        ("export", run, "--out", tmp_path / "exported"),
+    ):
+        done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, (arguments, done.stderr)
+
+
+@pytest.mark.slow(ci=True)
 def test_a_killed_and_resumed_run_equals_an_unbroken_one(tmp_path: Path, invoke: Any) -> None:
     killed, unbroken = tmp_path / "killed", tmp_path / "unbroken"
     process = subprocess.Popen(

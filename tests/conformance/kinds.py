@@ -7,7 +7,7 @@ By default:
 - RNADE: a recursion with a gradient of its own, a vector as condition, real values, a head that owns weights;
 - PixelCNN: convolutions, whose steps come in stages.
 
-Before a change lands also: MADE (products with masked kernels), OrderlessNADE (passes in chunks along an order of each row),
+In turns before a change lands: MADE (products with masked kernels), OrderlessNADE (passes in chunks along an order of each row),
 PixelCNN++ (stages at two resolutions, normalised weights, layers in lists), and a Keras network without steps. The other models
 are made of the same parts: NADE as RNADE, ConvNADE as OrderlessNADE, Gated PixelCNN as PixelCNN.
 """
@@ -19,6 +19,7 @@ import pytest
 
 from tests.conformance.stub import STUB
 from tests.registry import BY_NAME, Case
+from tests.shards import is_of_today
 
 DEFAULT = (STUB, BY_NAME["RNADE-normals"], BY_NAME["PixelCNN-binary"])
 IN_CI = tuple(
@@ -34,7 +35,10 @@ ALL = DEFAULT + IN_CI
 
 
 def over(default: Iterable[Case] = DEFAULT, in_ci: Iterable[Case] = IN_CI) -> Any:
-    """The mark that runs a test on the cases of kinds: on some by default, and on others before a change lands."""
+    """The mark that runs a test on the cases of kinds: on some by default, and in turns on the others before a change lands."""
     fast = [pytest.param(case, id=case.name) for case in default]
-    slow = [pytest.param(case, id=case.name, marks=pytest.mark.slow(ci=True)) for case in in_ci]
+    slow = [
+        pytest.param(case, id=case.name, marks=pytest.mark.slow(ci=is_of_today(number)))
+        for number, case in enumerate(in_ci)
+    ]
     return pytest.mark.parametrize("case", fast + slow)

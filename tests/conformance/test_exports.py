@@ -33,7 +33,7 @@ def copy() -> tfar.OrderlessNADE:
 
 
 COPY = Case("OrderlessNADE-copy", copy, (5,), conditional_shape=(3,))
-pytestmark = kinds.over(in_ci=[*kinds.IN_CI, COPY])
+pytestmark = kinds.over(default=kinds.DEFAULT[:1], in_ci=[*kinds.DEFAULT[1:], *kinds.IN_CI, COPY])
 SERVING = Path(__file__).parent.parent / "serving"
 
 

@@ -16,7 +16,7 @@ from tfar.testing import support
 from tfar.training import DensityModel
 
 
-@kinds.over()
+@kinds.over(default=kinds.DEFAULT[:2], in_ci=[*kinds.DEFAULT[2:], *kinds.IN_CI])
 def test_log_prob_agrees(case: Case, distributions: Any) -> None:
     dist, x, condition = distributions(case), case.values(5), case.condition(5)
 
@@ -37,7 +37,7 @@ def test_log_prob_agrees(case: Case, distributions: Any) -> None:
         np.testing.assert_allclose(value, expected, rtol=1e-5, atol=1e-5, err_msg=name)
 
 
-@kinds.over()
+@kinds.over(default=kinds.DEFAULT[:2], in_ci=[*kinds.DEFAULT[2:], *kinds.IN_CI])
 def test_samples_agree(case: Case, distributions: Any) -> None:
     """Also a completion of nothing that is observed, which is a sample of a model of one order."""
     dist, count = distributions(case), 200

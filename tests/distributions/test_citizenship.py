@@ -9,6 +9,7 @@ import tf_keras
 from enumeration import all_events, binary, mixture, spread
 
 import tfar
+from tests.parameters import few_by_default
 
 tfd = tfp.distributions
 EVENTS = all_events(4)
@@ -24,7 +25,7 @@ MODELS = {
 # Gradient tapes -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", few_by_default(MODELS, count=2))
 def test_eager_tapes_see_log_prob_and_leave_draws_alone(name: str) -> None:
     """REINFORCE: the gradient of the log-probability of a draw, under one tape."""
     dist = spread(MODELS[name]())
@@ -73,7 +74,7 @@ WRAPPERS = {
 }
 
 
-@pytest.mark.parametrize("name", WRAPPERS)
+@pytest.mark.parametrize("name", few_by_default(WRAPPERS, count=2))
 def test_wrappers_list_the_weights_and_train_them(name: str) -> None:
     dist = spread(mixture(), 0.3)
     wrapped = WRAPPERS[name](dist)
@@ -93,7 +94,7 @@ def test_wrappers_list_the_weights_and_train_them(name: str) -> None:
 # Vectorised maps ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["MADE", "GatedPixelCNN"])
+@pytest.mark.parametrize("name", few_by_default(["MADE", "GatedPixelCNN"]))
 def test_vectorized_map_of_sample_with_a_condition_in_xla(name: str) -> None:
     if name == "MADE":
         dist = spread(tfar.MADE([4], [8], conditional_shape=[2]))

@@ -11,6 +11,7 @@ import tensorflow as tf
 import tfar
 from tests import latent_models as models
 from tests.latent_models import CODES, EVENTS
+from tests.parameters import few_by_default
 
 DRAWS = 2000
 # Estimates are within this many standard errors: a right estimate fails once in 10**6 comparisons.
@@ -271,7 +272,7 @@ def test_a_deep_copy_has_weights_of_its_own(binary):
     assert not np.allclose(other.variables[0], binary.variables[0])
 
 
-@pytest.mark.parametrize("make", [models.gaussian, annealed])
+@pytest.mark.parametrize("make", few_by_default([annealed, models.gaussian]))
 def test_fit_raises_the_bound_and_the_file_brings_it_back(make, tmp_path):
     dist = make()
     x = EVENTS[[0, 7] * 64]

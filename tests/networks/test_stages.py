@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 import tfar
+from tests.parameters import few_by_default
 from tfar.networks import AutoregressiveNetwork
 
 FRAMES, ROWS, COLUMNS = 2, 3, 4
@@ -103,7 +104,7 @@ def make(network: str | AutoregressiveNetwork, **kwargs: Any) -> tfar.Autoregres
 
 
 @EACH
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("jit_compile", few_by_default([True, False]))
 def test_steps_in_stages_draw_as_whole_passes_do(network: str, jit_compile: bool) -> None:
     dist = make(network, jit_compile=jit_compile)
     found, naive = (dist.sample(40, seed=1, method=method) for method in ("ancestral", "naive"))

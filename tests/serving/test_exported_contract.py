@@ -13,6 +13,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 import tfar
 from tests import latent_models
 from tests.contract_networks import GroupsNetwork, SequenceNetwork, VideoNetwork
+from tests.parameters import few_by_default
 from tests.registry import randomize
 from tfar.serving.signatures import signatures
 
@@ -28,11 +29,11 @@ def wavenet(head, **kwargs):
 
 DISTRIBUTIONS = {
     "sequence": lambda: autoregressive(SequenceNetwork(channels=2, conditional_size=3)),
-    "normal-latents": latent_models.gaussian,
     # The condition changes at every time.
     "wavenet": lambda: wavenet(
         tfar.heads.Categorical(5), conditional_shape={"speaker": (2,), "features": (None, 2)}, hop_length=1
     ),
+    "normal-latents": latent_models.gaussian,
     "wavenet-frames": lambda: wavenet(
         tfar.heads.NormalMixture(2), conditional_shape=(None, 2), hop_length=2, upsampling="learned"
     ),
@@ -42,15 +43,9 @@ DISTRIBUTIONS = {
     "fixed-length": lambda: autoregressive(SequenceNetwork()).with_length(4),
     "binary-latents": latent_models.binary,
 }
-BY_DEFAULT = ("sequence", "wavenet", "normal-latents")
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        name if name in BY_DEFAULT else pytest.param(name, marks=pytest.mark.slow(ci=True)) for name in DISTRIBUTIONS
-    ],
-)
+@pytest.fixture(scope="module", params=few_by_default(DISTRIBUTIONS, count=2))
 def exported(request, tmp_path_factory):
     """The signatures with an example each, and the folder of both exports."""
     dist, folder = DISTRIBUTIONS[request.param](), tmp_path_factory.mktemp(request.param)

@@ -151,7 +151,7 @@ def breaks_after(monkeypatch, batches):
     return scored
 
 
-@pytest.mark.parametrize("suffix", ["csv", "npy", "parquet"])
+@pytest.mark.parametrize("suffix", few_by_default(["csv", "npy", "parquet"]))
 def test_a_broken_run_goes_on_and_scores_no_row_again(suffix, export, data, tmp_path, monkeypatch, every_batch):
     unbroken = score(export, data, tmp_path / f"unbroken.{suffix}").path
     out = tmp_path / f"scores.{suffix}"

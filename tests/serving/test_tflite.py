@@ -33,6 +33,7 @@ def run(path, signature, **inputs):
     return np.array(output)
 
 
+@pytest.mark.slow(ci=True)
 def test_weights_are_not_stored_for_each_signature(dist, plain):
     size = sum(4 * int(np.prod(v.shape)) for v in dist.variables)
     # Kernels lie there twice, as the pass and as the steps read them; one copy a signature would be six times.

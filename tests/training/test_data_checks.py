@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import tfar
+from tests.parameters import few_by_default
 from tfar.training import Backup, Batches, DensityModel, fit_multi_worker
 from tfar.training.run_folder import read_journal
 
@@ -230,7 +231,7 @@ class Awaits(tfar.MADE):
         self.rows = np.asarray(value)
 
 
-@pytest.mark.parametrize("form", ["array", "dict", "batches", "stream", "data set"])
+@pytest.mark.parametrize("form", few_by_default(["array", "stream", "dict", "batches", "data set"], count=2))
 @pytest.mark.parametrize("all_rows", [False, True])
 def test_distributions_that_await_data_are_initialised(form, all_rows, rows):
     dist = Awaits([6], [8], jit_compile=False)

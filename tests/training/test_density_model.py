@@ -225,3 +225,22 @@ def test_fit_with_missing_values():
     pattern = np.array([True, False, True])
     filled = dist.complete(np.where(pattern, x, np.nan), pattern, seed=1).numpy()
     assert np.mean(filled[:, 1] == x[:, 1]) > 0.85
+
+
+@pytest.mark.parametrize(
+    ("make", "compiled"),
+    [
+        (lambda **k: tfar.MADE([4], [8], **k), True),
+        (lambda **k: tfar.PixelCNN([2, 2], filters=2, num_blocks=1, first_kernel_size=3, **k), False),
+    ],
+    ids=["MADE", "PixelCNN"],
+)
+def test_a_training_step_is_compiled_where_that_pays(make, compiled):
+    if tf.config.list_physical_devices("GPU"):
+        pytest.skip("on a GPU all models are compiled")
+    for jit_compile, expected in ((True, compiled), (False, False)):
+        model = DensityModel(make(jit_compile=jit_compile))
+        model.compile()
+        assert model.jit_compile is expected
+    model.compile(jit_compile=True)
+    assert model.jit_compile

@@ -239,7 +239,7 @@ def test_the_kill_points_find_planted_faults(fault, trainer, tmp_path, monkeypat
 def test_leftovers_of_a_killed_run_are_removed(trainer, tmp_path):
     expected = trainer.run(tmp_path / "a"), contents(tmp_path / "a")
     shutil.copytree(tmp_path / "a", tmp_path / "b")
-    for name in (".journal.json.0123abcd.part", ".metrics.csv.0123abcd.part", "pictures/.x.png.0123abcd.part"):
+    for name in (".journal.json.0123abcd.part", ".metrics.csv.0123abcd.part", "pictures/.epoch-2.png.0123abcd.part"):
         (tmp_path / "b" / name).write_bytes(b"half")
     (tmp_path / "b" / "epoch-9.weights.h5").write_bytes(b"x")
     (tmp_path / "b" / "best-9.weights.h5").write_bytes(b"x")

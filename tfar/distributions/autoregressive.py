@@ -230,6 +230,9 @@ class Autoregressive(Sequences):
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Draws as `sample(num_samples, seed, method="fixed_point")` does, and counts the passes.
 
+        Args:
+            num_samples, seed, conditional_input: as in `sample`.
+
         Returns:
             Samples `[num_samples, *batch, *event_shape]` and the number of passes, int32.
 

@@ -46,7 +46,15 @@ class Copyable(NoClosedForm):
         return clone
 
     def given(self, conditional_input: Any) -> Self:
-        """Binds a condition `[*batch, *conditional_shape]` in a copy with batch shape `[*batch]` and shared weights."""
+        """Returns a copy that shares the weights and has a condition bound.
+
+        Args:
+            conditional_input: numbers `[*batch, *conditional_shape]`, or a dict of them. The batch shape of the copy is
+                `[*batch]`.
+
+        Raises:
+            ValueError: If the model has no condition, or the shape does not fit.
+        """
         return self._clone(_condition=rows.condition(conditional_input, self._conditional_shape))
 
     def with_length(self, length: int) -> Self:
@@ -67,7 +75,10 @@ class Copyable(NoClosedForm):
         return self._clone(_length=int(length))
 
     def copy(self, **overrides: Any) -> Self:
-        """Returns a copy that shares the weights; `name` and `jit_compile` may be replaced.
+        """Returns a copy that shares the weights.
+
+        Args:
+            **overrides: `name` and `jit_compile`, if they are to be replaced.
 
         Raises:
             ValueError: If another parameter is given, because it would require a different network.

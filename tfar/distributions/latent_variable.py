@@ -82,7 +82,15 @@ class LatentVariable(Model):
         return self.prior.event_shape
 
     def initialize(self, value: Any, conditional_input: Any = None) -> None:
-        """Sets data-dependent initial weights of the decoder, given latents of the prior."""
+        """Sets data-dependent initial weights of the decoder, given latents of the prior.
+
+        Args:
+            value: `[B, *event_shape]`.
+            conditional_input: not used; present for a common signature of all models.
+
+        Raises:
+            ValueError: As `tfar.Autoregressive.initialize` does.
+        """
         value = self._checked_value(value)
         self.decoder.initialize(value, self.prior.sample(len(value), seed=0))
 
@@ -151,13 +159,34 @@ class LatentVariable(Model):
         return self._call(name, [given.x], given, seed=seed, count=given.count, **arguments)
 
     def complete(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Raises an error, because the latent given a part of an event has no closed form."""
+        """Is not possible exactly, because the distribution of the latent given a part of an event has no closed form.
+
+        Complete given a latent: `dist.decoder.complete(x, observed, conditional_input=z)`.
+
+        Args:
+            *args, **kwargs: not used.
+
+        Raises:
+            NotImplementedError: Always.
+        """
         raise NotImplementedError(
             f"{type(self).__name__} cannot complete events exactly, as the latent given a part of an event has no closed form. "
             "Complete given a latent: `dist.decoder.complete(x, observed, conditional_input=z)`."
         )
 
-    def _log_prob(self, value: Any, **kwargs: Any) -> NoReturn:
+    def log_prob(self, value: Any, name: str = "log_prob", **kwargs: Any) -> NoReturn:
+        """Has no closed form, because it is an integral over latents.
+
+        `elbo(x, seed)` is a lower bound of it in expectation, and `importance_log_prob(x, num_samples, seed)` a tighter one.
+
+        Args:
+            value: numbers `[*lead, *event_shape]`.
+            name: not used.
+            **kwargs: not used.
+
+        Raises:
+            NotImplementedError: Always.
+        """
         raise NotImplementedError(
             f"{type(self).__name__} has no closed form of its log_prob. `elbo(x, seed)` is a lower bound of it, and "
             "`importance_log_prob(x, num_samples, seed)` a tighter one."

@@ -22,6 +22,11 @@ class Model(Shell):
         return self.head.awaits_data or self._event_law.network.awaits_data
 
     @property
+    def compiles_training(self) -> bool:
+        """Whether XLA makes a training step on a CPU faster."""
+        return self._event_law.network.compiles_training
+
+    @property
     def initializes_with_all_rows(self) -> bool:
         """Whether `initialize` needs all training rows, as for the units of data, rather than only the first batch."""
         return self.head.awaits_data

@@ -55,6 +55,7 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
         any_order_hint: str. Part of an error message: what the user can do if the observed sites do not come first in
             the order.
         streams: bool. Whether `step` accepts an index for each row, so that rows of a batch may be at different positions.
+        compiles_training: bool. Whether XLA makes a training step on a CPU faster; convolutions are faster without it.
     """
 
     params_size: int
@@ -66,6 +67,7 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
     any_order: bool = False
     streams: bool = False
     _num_added: int = 0
+    compiles_training: bool = True
     any_order_hint: str = (
         "Make the model with an `order` that puts them first, or use a model for any order: OrderlessNADE, or MADE with "
         "order='random' and num_masks=None."
@@ -134,6 +136,16 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
         return tf.reshape(outputs, [-1, self.num_sites, self.params_size])
 
     # In parallel -----------------------------------------------------------------------------------------------------
+
+    @private.message_first
+    def __call__(self, x: Any, conditional_input: Any = None, *args: Any, **kwargs: Any) -> tf.Tensor:
+        """Checks that the inputs are those of `call`, and calls it."""
+        if not tf.TensorShape(x.shape[1:]).is_compatible_with(self.event_shape):
+            shape = ", ".join(["B", *("T" if size is None else str(size) for size in self.event_shape)])
+            raise ValueError(f"Expected `x` of shape [{shape}]; received {list(x.shape)}.")
+        if conditional_input is None and self.conditional_shape is not None:
+            raise ValueError(f"Expected a `conditional_input` of shape {self.conditional_shape} a row; received None.")
+        return super().__call__(x, conditional_input, *args, **kwargs)
 
     @abc.abstractmethod
     def call(

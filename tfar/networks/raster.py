@@ -44,6 +44,7 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
 
     event_shape: tuple[int, ...]
     num_sites: int
+    compiles_training = False
     any_order_hint = (
         "Flip or rotate the images, in training too, so that the observed part comes first in raster order; a MADE with "
         "order='random' and num_masks=None allows any pattern."

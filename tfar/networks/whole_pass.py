@@ -1,5 +1,6 @@
 """Wrapper of any Keras network as an autoregressive network, in which each step is a pass of the whole network."""
 
+import inspect
 from typing import Any
 
 import keras
@@ -26,7 +27,8 @@ class WholePassNetwork(AutoregressiveNetwork):
         conditional_shape: shape of the conditional input, a dict of shapes, or None.
 
     Raises:
-        ValueError: If the output of the network does not have `num_sites * params_size` entries per row.
+        ValueError: If the output of the network does not have `num_sites * params_size` entries per row, or if there is a
+            condition and the network has no second input.
     """
 
     def __init__(
@@ -40,6 +42,8 @@ class WholePassNetwork(AutoregressiveNetwork):
         **kwargs: Any,
     ) -> None:
         super().__init__(event_shape, site_shape, conditional_shape, **kwargs)
+        if conditional_shape is not None:
+            _check_takes_condition(network)
         self.network = network
         self.params_size = int(params_size)
         if self.num_sites is not None:
@@ -74,3 +78,12 @@ class WholePassNetwork(AutoregressiveNetwork):
         condition = condition_of_state(state, self.conditional_shape)
         params = self(tf.reshape(values, [-1, *self.event_shape]), condition)
         return tf.cast(tf.gather(params, [order[index]], axis=1), tf.float32), {**state, "values": values}
+
+
+def _check_takes_condition(network: keras.layers.Layer) -> None:
+    names = list(inspect.signature(network.call).parameters)
+    if names[1:2] in (["training"], ["mask"]):
+        raise ValueError(
+            f"Expected a network `f(x, conditional_input)`, as there is a `conditional_shape`; {type(network).__name__} takes "
+            f"({', '.join(names)}). Write a layer whose `call(x, conditional_input)` joins the two."
+        )

@@ -82,8 +82,9 @@ class DataCheck:
         try:
             self._check(batch._replace(sample_weight=None), batch.sample_weight)
         except ValueError as error:
-            self.error = ValueError(f"{error} (Rows are counted within batch {number} of the data set, from 0.)")
-            raise self.error from None
+            found = ValueError(f"{error} (Rows are counted within batch {number} of the data set, from 0.)")
+            self.error = self.error or found  # A pipeline may check later batches before the first error arrives.
+            raise found from None
 
     def _checked_batches(self, batches: Iterator[Any]) -> Iterator[Any]:
         for number, data in enumerate(batches):
@@ -93,6 +94,7 @@ class DataCheck:
     def _checked_stream(self, stream: tf.data.Dataset) -> tf.data.Dataset:
         """A tf.data pipeline that looks at every batch in plain ops, and calls Python for a bad one alone."""
 
+        @tf.autograph.experimental.do_not_convert  # AutoGraph puts its own traceback before the message of an error.
         def check(number: tf.Tensor, *element: Any) -> Any:
             data = element if len(element) > 1 else element[0]
             batch = forms.unpack(data)

@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+import tfar.distributions  # noqa: F401  Keras finds the classes of a saved model only if they have been imported.
 from tfar import model_files
 from tfar.training.density_model import DensityModel
 

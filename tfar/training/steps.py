@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfar import private
 from tfar.training import forms
 
 METRICS = ("loss", "nll", "bits_per_dim", "neg_elbo")
@@ -21,6 +22,10 @@ class Steps(keras.Model):
     def _make_metrics(self) -> None:
         self._means = [keras.metrics.Mean(name) for name in METRICS[1:]]
         self._kind = "nll"
+
+    @private.message_first
+    def __call__(self, *args: Any, **kwargs: Any) -> tf.Tensor:
+        return super().__call__(*args, **kwargs)
 
     def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
         """Returns `log_prob [B]` of a batch in any form of the data; a lower bound of it, of a model with a bound."""
