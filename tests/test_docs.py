@@ -17,8 +17,18 @@ DOCS = ROOT / "docs"
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in DOCS.rglob("*.md") if "_build" not in path.parts)
 
 
+def code_of(name: str, language: str = "python") -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / name).read_text(encoding="utf-8"), re.DOTALL)
+
+
+def scripts(name: str) -> dict[str, str]:
+    """The blocks that the reader saves as files, as their first lines, such as `# worker.py`, say."""
+    named = {re.match(r"# (\w+\.py)\n", code): code for code in code_of(name)}
+    return {match[1]: code for match, code in named.items() if match}
+
+
 def blocks(name: str) -> list[str]:
-    return re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(encoding="utf-8"), re.DOTALL)
+    return [code for code in code_of(name) if code not in scripts(name).values()]
 
 
 def run_page(name: str) -> dict:

@@ -18,6 +18,8 @@ from typing import Any, BinaryIO
 import h5py
 
 CONFIG, METADATA, WEIGHTS, ASSETS = "config.json", "metadata.json", "model.weights.h5", "assets"
+# The model in the folder of a run of `tfar train`.
+RUN_MODEL = "model.keras"
 # An archive or data set may always unpack to this size, and beyond it to a multiple of its size on disk.
 FREE_BYTES = 1 << 24
 MAX_EXPANSION = 20

@@ -11,7 +11,7 @@ import pytest
 
 import tfar
 from tests.cli.tables import printed
-from tfar.cli import export, rows
+from tfar.cli import export, masks
 from tfar.cli.errors import one_line
 
 COMMANDS = ("train", "evaluate", "sample", "complete", "export", "serve", "score", "demo")
@@ -145,7 +145,7 @@ def test_complete_takes_a_mask_for_each_row(digits_run: Path, invoke: Any, tmp_p
 
 @pytest.mark.parametrize("name", ["top", "bottom", "left", "right"])
 def test_halves(name: str) -> None:
-    mask = rows.observed_mask(name, (4, 6, 3))
+    mask = masks.observed_mask(name, (4, 6, 3))
     assert mask.shape == (4, 6, 3)
     assert mask.mean() == 0.5
     corner = {"top": (0, 3), "bottom": (3, 3), "left": (1, 0), "right": (1, 5)}[name]
@@ -158,7 +158,7 @@ def test_export_asks_the_serving_package(
     from tfar import serving
 
     calls = []
-    monkeypatch.setattr(serving, "export_saved_model", lambda dist, path: calls.append(path) or path / "1")
+    monkeypatch.setattr(serving, "export_saved_model", lambda dist, path, version, **rest: calls.append(path) or path / "1")
     monkeypatch.setattr(serving, "export_tflite", lambda dist, path, quantize: calls.append(path) or path)
     output = invoke("export", digits_run, "--out", tmp_path / "exported", "--format", "both").output
     assert calls == [tmp_path / "exported", tmp_path / "exported" / "model.tflite"]

@@ -46,11 +46,11 @@ def test_the_folder_of_all_versions(name: str, invoke: Any, tmp_path: Path, monk
         "docker",
         "run",
         "--rm",
-        "--publish=8500:8500",
-        "--publish=8501:8501",
+        "--publish=127.0.0.1:8500:8500",
+        "--publish=127.0.0.1:8501:8501",
         f"--mount=type=bind,{field},target=/models/{model},readonly",
         f"--env=MODEL_NAME={model}",
-        "tensorflow/serving",
+        "tensorflow/serving:2.21.0",
     ]
     assert server == [
         "tensorflow_model_server",

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from data_tables import text, write
 
-from tfar.data import from_files, readers
+from tfar.data import csv_reader, from_files
 from tfar.data.hashing import row_fractions, split_of_rows
 from tfar.data.sources import rebatch
 
@@ -21,8 +21,10 @@ ROOT = Path(__file__).parents[2]
 def test_without_a_scan_nothing_is_read_before_the_first_batch(tmp_path, monkeypatch):
     path = text(tmp_path, "1,2\n" * 50_000)
     parsed = []
-    parse = readers.CSVReader._parse
-    monkeypatch.setattr(readers.CSVReader, "_parse", lambda self, part: parsed.append(len(part)) or parse(self, part))
+    parse = csv_reader.CSVReader._parse
+    monkeypatch.setattr(
+        csv_reader.CSVReader, "_parse", lambda self, part: parsed.append(len(part)) or parse(self, part)
+    )
     splits = from_files(path, batch_size=10, head="NormalMixture", scan=False)
     assert parsed == [] and splits.num_train is None and splits.arrays("train") is None
     assert next(iter(splits.train)).shape == (10, 2)

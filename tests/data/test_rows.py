@@ -66,7 +66,7 @@ def test_columns(tmp_path):
 
 def test_cells_that_are_no_finite_numbers_are_kept_and_the_others_too(tmp_path):
     (tmp_path / "table.csv").write_text("1,2\n,3\nred,nan\n1e60,4\n-inf,5\n")
-    expected = [[1, 2], [np.nan, 3], [np.nan, np.nan], [np.inf, 4], [-np.inf, 5]]
+    expected = [[1, 2], [np.nan, 3], [np.inf, np.nan], [np.inf, 4], [-np.inf, 5]]
     np.testing.assert_array_equal(read(open_rows(tmp_path / "table.csv")), expected)
     table = pa.table({"a": [True, None, False], "b": [1, None, 3], "c": [1.5, None, np.inf]})
     pq.write_table(table, tmp_path / "table.parquet")

@@ -301,5 +301,5 @@ def test_bad_arguments_are_errors(arguments, message):
 
 def test_bad_data_are_errors():
     for bad in (X[:, :2], X * np.nan, tf.data.Dataset.from_tensors(X).repeat()):
-        with pytest.raises(ValueError, match="Expected (data|a finite data set)"):
+        with pytest.raises(ValueError, match=r"Expected (data|a finite data set)"):
             make().adapt(bad)

@@ -14,6 +14,7 @@ pytest.importorskip("tensorflow_serving", reason="the configuration is read with
 import yaml
 
 from tests.serving.loopback import config
+from tfar.cli import serve
 
 EXPORT = servers.ROOT / "export"
 README = (EXPORT / "README.md").read_text()
@@ -54,18 +55,21 @@ def test_the_compose_file(service):
     mounted = mounts(service)
     for target, source in mounted.items():
         assert target == "/models" or (EXPORT / source).is_file()
+    assert service["image"] == serve.IMAGE
     named = [flag.split("=")[1] for flag in service["command"] if "_file=" in flag]
     assert named and set(named) <= set(mounted)
     check = service["healthcheck"]
     assert check["test"][:3] == ["CMD", "bash", "-c"] and len(check["test"]) == 4
-    assert "$" not in check["test"][3], "Compose would put a variable there"
+    text = (EXPORT / "compose.yaml").read_text().split("services:")[1]
+    assert set(re.findall(r"\$\{?(\w+)", text)) == {"MODEL", "MODELS"}, "Compose puts a variable there"
+    assert "made" not in text.replace("${MODEL:-made}", ""), "the name of the model comes from one variable"
     assert {"interval", "timeout", "retries", "start_period"} < set(check)
 
 
 def health(service, port, model="made"):
     """The exit status of the health check, of a server on another port."""
     command = service["healthcheck"]["test"][1:]
-    command = [part.replace("8501", str(port)).replace("models/made", f"models/{model}") for part in command]
+    command = [part.replace("8501", str(port)).replace("${MODEL:-made}", model) for part in command]
     return subprocess.run(command, capture_output=True, timeout=10).returncode
 
 
@@ -75,14 +79,10 @@ def test_the_compose_files_command_serves_and_its_health_check_sees_it(kind, ser
     models = tmp_path / "models"
     models.mkdir()
     (models / "made").symlink_to(exported["binary"].base_path)
-    (tmp_path / "models.config").write_text(
-        (EXPORT / "models.config").read_text().replace("/models/", f"{models}/"),
-    )
     paths = {target: str(EXPORT / source) for target, source in mounts(service).items()}
-    paths["/etc/serving/models.config"] = str(tmp_path / "models.config")
     flags = []
     for flag in service["command"]:
-        name, value = flag.split("=")
+        name, value = flag.replace("${MODEL:-made}", "made").replace("/models/", f"{models}/").split("=")
         flags.append(f"{name}={paths.get(value, value)}")
     (port,) = servers.free_ports(1)
     assert health(service, port) != 0, "nobody is there"
@@ -91,6 +91,25 @@ def test_the_compose_files_command_serves_and_its_health_check_sees_it(kind, ser
         assert health(service, port) == 0
         assert health(service, port, "absent") != 0
         assert server.client("grpc", "made").status() == {1: "AVAILABLE"}
+
+
+def test_the_kubernetes_recipe():
+    """Probes, ports, labels and the claim of the volume fit together, and nothing outside the cluster reaches the server."""
+    claim, deployment, server = yaml.safe_load_all((EXPORT / "kubernetes.yaml").read_text())
+    template = deployment["spec"]["template"]
+    (container,) = template["spec"]["containers"]
+    assert container["image"] == serve.IMAGE
+    assert template["metadata"]["labels"] == deployment["spec"]["selector"]["matchLabels"] == server["spec"]["selector"]
+    assert server["spec"]["type"] == "ClusterIP"
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert ports == {"grpc": 8500, "rest": 8501}
+    assert {port["targetPort"]: port["port"] for port in server["spec"]["ports"]} == ports
+    (model,) = [entry["value"] for entry in container["env"] if entry["name"] == "MODEL_NAME"]
+    for probe in ("startupProbe", "readinessProbe"):
+        assert container[probe]["httpGet"] == {"path": f"/v1/models/{model}", "port": "rest"}
+    (volume,) = template["spec"]["volumes"]
+    assert volume["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
+    assert container["volumeMounts"] == [{"name": volume["name"], "mountPath": "/models", "readOnly": True}]
 
 
 def test_the_readme_names_every_file_and_only_those():

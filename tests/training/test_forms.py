@@ -1,5 +1,7 @@
 """The forms in which fit, evaluate and predict take data, and what they refuse."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -37,6 +39,12 @@ def test_every_form_of_the_data_gives_the_same_update(form, rows):
         kwargs["batch_size"] = 16
     model.fit(x, epochs=1, verbose=0, shuffle=False, **kwargs)
     assert_weights(model, reference)
+
+
+def test_a_stream_needs_no_word_on_shuffling(rows):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        make().fit(tf.data.Dataset.from_tensor_slices(rows).batch(16), epochs=1, verbose=0)
 
 
 def test_validation_split_takes_the_last_rows(rows):

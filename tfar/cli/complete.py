@@ -1,14 +1,26 @@
 """`tfar complete`: samples the missing values of rows."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
 
-from tfar.cli import rows, runs
+from tfar.cli import masks, models, outputs, rows, runs
 from tfar.cli.errors import reports_errors
-from tfar.cli.options import DATA_HELP, OBSERVED_HELP, SPLIT_HELP, DataDir, RunOrModel, Seed
+from tfar.cli.options import (
+    DATA_HELP,
+    OBSERVED_HELP,
+    SPLIT_HELP,
+    Columns,
+    DataDir,
+    Header,
+    Key,
+    RunOrModel,
+    Seed,
+    parse_columns,
+)
 from tfar.cli.printing import make_console, shown
 from tfar.cli.quiet import load_tensorflow
 
@@ -16,13 +28,17 @@ HELP = """Sample the missing values of rows, given their observed values.
 
 The order of the model must put the observed values first. A model with order "natural" can complete an image of which \
 the top is observed, and one with order "reverse" an image of which the bottom is observed. A model that was trained with \
---order random --num-masks fresh can complete any pattern.
+--order random --num-masks fresh can complete any pattern, and so can orderless_nade and conv_nade.
+
+Without --observed, the values that are missing in the data are completed: empty cells of a table, or NaN in an array.
 
 [bold]Examples[/]
 
 tfar complete runs/digits --data digits --observed top --rows 8 --num-samples 4 --out completed.png
 
 tfar complete runs/any_order --data photos.npy --observed left --out completed.npy
+
+tfar complete runs/wine --data with_empty_cells.csv --out completed.csv
 
 tfar complete runs/wine --data partial.csv --observed observed.npy --out completed.csv
 """
@@ -32,8 +48,16 @@ tfar complete runs/wine --data partial.csv --observed observed.npy --out complet
 def complete(
     run_or_model: RunOrModel,
     data: Annotated[str, typer.Option("--data", help=DATA_HELP)],
-    observed: Annotated[str, typer.Option("--observed", help=f"Which values are observed. {OBSERVED_HELP}")],
     out: Annotated[Path, typer.Option("--out", help="Output file: .npy, .csv or, for images, .png.")],
+    observed: Annotated[
+        str | None,
+        typer.Option(
+            "--observed", help=f"Which values are observed. {OBSERVED_HELP} Default: those that are not missing."
+        ),
+    ] = None,
+    columns: Columns = None,
+    key: Key = None,
+    header: Header = None,
     num_samples: Annotated[int, typer.Option("--num-samples", min=1, help="Number of completions of each row.")] = 1,
     num_rows: Annotated[
         int | None,
@@ -46,37 +70,53 @@ def complete(
     """Samples the values that are not observed."""
     console = make_console()
     runs.find(run_or_model)
-    rows.check_out(out, (".npy", ".csv", ".png"))
+    outputs.check_out(out, (".npy", ".csv", ".png"))
     load_tensorflow()
     dist = runs.load_dist(run_or_model)
-    rows.check_out(out, (out.suffix,), tuple(dist.event_shape))
-    mask = rows.observed_mask(observed, tuple(dist.event_shape))
+    outputs.check_out(out, (out.suffix,), tuple(dist.event_shape))
+    event_shape, trained = tuple(dist.event_shape), runs.trained_on(run_or_model)
+    mask = np.ones(event_shape, bool) if observed is None else masks.observed_mask(observed, event_shape)
     count = num_rows or (10 if out.suffix == ".png" else None)
-    values = _first(rows.read_rows(data, tuple(dist.event_shape), split, data_dir, 100)[0], count)
-    mask = rows.mask_of_rows(mask, 0, values.shape)
-    with console.status(f"Completing {len(values)} rows"):
-        drawn = np.asarray(dist.complete(values, mask, num_samples=num_samples, seed=seed))
-    _write(out, values, mask, drawn, dist)
-    console.print(f"Wrote {num_samples} completion(s) of {len(values)} rows to [bold]{shown(out)}[/].")
+    reading = rows.Reading(parse_columns(columns), key, header)
+    found = _first(rows.read_rows(data, event_shape, split, data_dir, 100, trained, reading).batches, count)
+    mask = masks.mask_of_rows(mask, 0, found.value.shape) & ~np.isnan(found.value)
+    if mask.all():
+        raise ValueError(f"every value of {data} is observed: expected --observed, or data with missing values")
+    with console.status(f"Completing {len(mask)} rows"):
+        drawn = _completed(dist, found, mask, num_samples, seed)
+    _write(out, found.value, mask, drawn, dist, trained.columns)
+    console.print(f"Wrote {num_samples} completion(s) of {len(mask)} rows to [bold]{shown(out)}[/].")
 
 
-def _first(batches: Any, count: int | None) -> np.ndarray:
+def _first(batches: Iterable[rows.Batch], count: int | None) -> rows.Batch:
     """Returns the first `count` rows of the batches, or all rows if `count` is None."""
-    taken: list[np.ndarray] = []
+    values, conditions = [], []
     for batch in batches:
-        taken.append(batch)
-        if count is not None and sum(map(len, taken)) >= count:
+        values.append(batch.value)
+        if batch.condition is not None:
+            conditions.append(batch.condition)
+        if count is not None and sum(map(len, values)) >= count:
             break
-    return np.concatenate(taken)[:count]
+    return rows.Batch(np.concatenate(values)[:count], np.concatenate(conditions)[:count] if conditions else None)
 
 
-def _write(out: Path, values: np.ndarray, mask: np.ndarray, drawn: np.ndarray, dist: Any) -> None:
+def _completed(dist: Any, batch: rows.Batch, mask: np.ndarray, num_samples: int, seed: int) -> np.ndarray:
+    """Returns completions `[num_samples, N, ...]`."""
+    condition = {} if batch.condition is None else {"conditional_input": batch.condition}
+    try:
+        return np.asarray(dist.complete(batch.value, mask, num_samples=num_samples, seed=seed, **condition))
+    except ValueError as error:
+        hint = f" An empty cell is not observed. {models.MISSING_HINT}." if np.isnan(batch.value).any() else ""
+        raise ValueError(f"{error}{hint}") from error
+
+
+def _write(out: Path, values: np.ndarray, mask: np.ndarray, drawn: np.ndarray, dist: Any, columns: Any) -> None:
     """Writes completions `[num_samples, N, ...]`. A .csv file holds them one after the other; one completion is `[N, ...]`."""
     if out.suffix == ".png":
         from tfar import plots
 
         plots.completions(values, mask, drawn, out, limits=runs.limits(dist))
     elif out.suffix == ".csv":
-        rows.write_array(out, drawn.reshape([-1, *dist.event_shape]), dist.head.discrete)
+        outputs.write_array(out, drawn.reshape([-1, *dist.event_shape]), dist.head.discrete, columns)
     else:
-        rows.write_array(out, drawn[0] if len(drawn) == 1 else drawn, dist.head.discrete)
+        outputs.write_array(out, drawn[0] if len(drawn) == 1 else drawn, dist.head.discrete)

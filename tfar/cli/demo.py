@@ -15,8 +15,8 @@ from rich.table import Table
 from tfar import files
 from tfar.cli import baselines, export, readback, train
 from tfar.cli.errors import reports_errors
+from tfar.cli.masks import observed_mask
 from tfar.cli.printing import make_console, shown
-from tfar.cli.rows import observed_mask
 from tfar.cli.settings import Settings
 
 HELP = """Train MADE on 8x8 digits, compare it with two baselines, draw samples and completions, export the model and \

@@ -11,13 +11,26 @@ import typer
 from rich.progress import Progress
 from rich.table import Table
 
-from tfar.cli import rows, runs
+from tfar.cli import masks, models, outputs, rows, runs
 from tfar.cli.errors import reports_errors
-from tfar.cli.options import DATA_HELP, OBSERVED_HELP, SPLIT_HELP, DataDir, RunOrModel
+from tfar.cli.options import (
+    DATA_HELP,
+    OBSERVED_HELP,
+    SPLIT_HELP,
+    Columns,
+    DataDir,
+    Header,
+    Key,
+    RunOrModel,
+    parse_columns,
+)
 from tfar.cli.printing import make_console, shown
 from tfar.cli.quiet import load_tensorflow
 
 HELP = """Score data: negative log-likelihood in nats with its standard error, and bits per dimension.
+
+Of the file that the model was trained on, only the test rows are scored by default, which training did not use; pass \
+--split all for all rows. Columns of a table are matched by name. An empty cell is a value that is not observed.
 
 Bits per dimension are the bits of all rows divided by the number of observed values in these rows. For a model with latent \
 variables the evidence lower bound (ELBO) takes the place of the log-likelihood.
@@ -39,6 +52,9 @@ def evaluate(
     run_or_model: RunOrModel,
     data: Annotated[str, typer.Option("--data", help=DATA_HELP)],
     split: Annotated[str | None, typer.Option("--split", help=SPLIT_HELP)] = None,
+    columns: Columns = None,
+    key: Key = None,
+    header: Header = None,
     observed: Annotated[
         str | None, typer.Option("--observed", help=f"Score only the observed values. {OBSERVED_HELP}")
     ] = None,
@@ -50,23 +66,29 @@ def evaluate(
     console = make_console()
     runs.find(run_or_model)
     if out is not None:
-        rows.check_out(out, (".csv",))
+        outputs.check_out(out, (".csv",))
     load_tensorflow()
     from tfar.cli.progress import bar
 
     dist = runs.load_dist(run_or_model)
     event_shape = tuple(dist.event_shape)
-    mask = np.ones(event_shape, bool) if observed is None else rows.observed_mask(observed, event_shape)
-    batches, count, split = rows.read_rows(data, event_shape, split, data_dir, batch_size)
+    mask = np.ones(event_shape, bool) if observed is None else masks.observed_mask(observed, event_shape)
+    reading = rows.Reading(parse_columns(columns), key, header)
+    trained = runs.trained_on(run_or_model)
+    found = rows.read_rows(data, event_shape, split, data_dir, batch_size, trained, reading, prefer_held_out=True)
     summary = Summary(dist.num_sites)
     with bar(console) as progress:
-        lines = _lines(dist, batches, mask, summary, progress, count)
-        header: Any = next(lines)
+        lines = _lines(dist, found.batches, mask, summary, progress, found.count)
+        heading: Any = next(lines)
         if out is None:
             collections.deque(lines, maxlen=0)
         else:
-            rows.write_table(out, header, lines)
-    console.print(summary.table(shown(f"{run_or_model} on {data} ({split})")))
+            outputs.write_table(out, heading, lines)
+    console.print(summary.table(shown(f"{run_or_model} on {data} ({found.split})")))
+    if found.is_held_out:
+        console.print(
+            "The model was trained on this file: these are its test rows, which training did not use. All rows: --split all"
+        )
     if out is not None:
         console.print(f"Wrote the score of each row to [bold]{shown(out)}[/].")
 
@@ -102,28 +124,30 @@ class Summary:
 
 
 def _lines(
-    dist: Any, batches: Iterable[np.ndarray], mask: np.ndarray, summary: Summary, progress: Progress, count: int | None
+    dist: Any, batches: Iterable[rows.Batch], mask: np.ndarray, summary: Summary, progress: Progress, count: int | None
 ) -> Iterator[Sequence[Any]]:
     """Yields the header of the output file and then (row, score) for each row. Adds every batch to the summary."""
     row = 0
     task = progress.add_task("Scoring", total=count, note="")
     for batch in batches:
-        observed = rows.mask_of_rows(mask, row, batch.shape)
+        observed = masks.mask_of_rows(mask, row, batch.value.shape) & ~np.isnan(batch.value)
         name, scores = _scored(dist, batch, observed, row)
         if not row:
             yield "row", name
         summary.add(name, scores, observed)
         yield from ((row + i, float(score)) for i, score in enumerate(scores))
-        row += len(batch)
+        row += len(scores)
         progress.update(task, completed=row, note=f"{row} rows")
 
 
-def _scored(dist: Any, batch: np.ndarray, observed: np.ndarray, first: int) -> tuple[str, np.ndarray]:
+def _scored(dist: Any, batch: rows.Batch, observed: np.ndarray, first: int) -> tuple[str, np.ndarray]:
     """Returns "log_prob" or "elbo" and the scores `[B]` of a batch whose first row is row `first` of the data."""
     try:
-        result = dist.evaluate(batch, observed=None if observed.all() else observed)
+        condition = {} if batch.condition is None else {"conditional_input": batch.condition}
+        result = dist.evaluate(batch.value, observed=None if observed.all() else observed, **condition)
     except ValueError as error:
-        raise ValueError(f"{error} (The first row of this batch is row {first} of the data.)") from error
+        hint = f" An empty cell is not observed. {models.MISSING_HINT}." if np.isnan(batch.value).any() else ""
+        raise ValueError(f"{error}{hint} (The first row of this batch is row {first} of the data.)") from error
     name, scores = ("elbo", result["elbo"]) if "elbo" in result else ("log_prob", -result["nll"])
     scores = np.asarray(scores, np.float64)
     missing = np.flatnonzero(np.isnan(scores))

@@ -19,6 +19,16 @@ MODELS = {
 HIDDEN_UNITS = (500, 500)
 # The log_prob of an orderless model needs one pass for each site, so validation averages this many draws of its objective.
 VALIDATION_DRAWS = 4
+# The models whose constructor needs the axis of channels, (H, W, C).
+NEED_CHANNELS = ("pixel_cnn_plus_plus",)
+# The models that standardise real values themselves.
+STANDARDISE = ("rnade",)
+# The models of all orders, which take missing values and whose log_prob needs a pass for each site.
+ORDERLESS = ("orderless_nade", "conv_nade")
+MISSING_HINT = (
+    "Models that take missing values: orderless_nade, conv_nade for images, and made with --order random --num-masks fresh. For "
+    "the others, fill the cells or leave out the rows"
+)
 # Command line options that only some models take, with the value that means "not set".
 OPTIONS: dict[str, Any] = {"hidden_units": None, "order": "natural", "num_masks": 1}
 # Constructor arguments that --set cannot change, because the data or another option determine them.
@@ -32,6 +42,7 @@ def make(
     seed: int,
     options: Mapping[str, Any],
     arguments: Mapping[str, Any],
+    num_classes: int | None = None,
 ) -> Any:
     """Makes the distribution that a run trains.
 
@@ -42,6 +53,7 @@ def make(
         seed: int. Seed of the initial weights.
         options: values of the options in `OPTIONS`. An option that is not set is left to the model.
         arguments: other arguments of the constructor, by name.
+        num_classes: int or None. Number of classes of the labels that are the condition.
 
     Raises:
         ValueError: If the model has no such option or argument, or does not accept its value.
@@ -50,14 +62,40 @@ def make(
 
     constructor = getattr(tfar, MODELS[model])
     known = inspect.signature(constructor).parameters
-    seeds = {"seed": seed} if "seed" in known else {}
-    values = {**seeds, **_of_options(model, options, known), **_checked(model, arguments, known)}
+    given: dict[str, Any] = {"seed": seed} if "seed" in known else {}
+    if num_classes is not None:
+        if "conditional_shape" not in known or "network" in known:  # A network for the condition cannot be given here.
+            raise ValueError(f"{model} takes no --condition; choose another model, such as made")
+        given["conditional_shape"] = [num_classes]
+    values = {**given, **_of_options(model, options, known), **_checked(model, arguments, known)}
     try:
         if "head" in known:
             return constructor(event_shape, head=head, **values)
         return constructor(event_shape, **_levels(model, head), **values)
     except TypeError as error:
         raise ValueError(f"tfar.{MODELS[model]} does not accept these arguments: {error}") from error
+
+
+def event_shape(model: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Returns the event shape of a model of rows of a shape: images without an axis of channels get one if the model needs it.
+
+    Example:
+        >>> event_shape("pixel_cnn_plus_plus", (28, 28)), event_shape("made", (28, 28))
+        ((28, 28, 1), (28, 28))
+    """
+    return (*shape, 1) if model in NEED_CHANNELS and len(shape) == 2 else shape
+
+
+def takes_head(model: str) -> bool:
+    """Whether the head of a model can be chosen."""
+    import tfar
+
+    return "head" in inspect.signature(getattr(tfar, MODELS[model])).parameters
+
+
+def takes_missing(model: str, order: str, num_masks: int | None) -> bool:
+    """Whether a model takes rows of which any values are missing: it serves any order."""
+    return model in ORDERLESS or (model == "made" and order == "random" and num_masks is None)
 
 
 def _of_options(model: str, options: Mapping[str, Any], known: Mapping[str, inspect.Parameter]) -> dict[str, Any]:

@@ -14,6 +14,32 @@ DataDir = Annotated[
     typer.Option("--data-dir", help="Folder of data sets. Default: the environment variable TFAR_DATA_DIR."),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Random seed. The same seed gives the same samples.")]
-DATA_HELP = "Name of a data set (digits, mnist_binarized, ...) or path of a .npy, .npz, .csv or .parquet file."
+Columns = Annotated[
+    str | None,
+    typer.Option(
+        "--columns",
+        help="Names or indices of the columns of a table to use, such as a,b,c. Default: all in training, and later those "
+        "of training.",
+    ),
+]
+Key = Annotated[str | None, typer.Option("--key", help="Name of the array of rows in an .npz file.")]
+Header = Annotated[
+    bool | None,
+    typer.Option("--header/--no-header", help="Whether a .csv file starts with column names. Default: detected."),
+]
+DATA_HELP = "Name of a data set (digits, ...), path of a .npy, .npz, .csv or .parquet file, or folder of .png files."
 SPLIT_HELP = "train, valid, test or all. Default: test for a named data set, all rows for a file."
+
 OBSERVED_HELP = "The top, bottom, left or right half of an image, or a .npy file of booleans."
+
+
+def parse_columns(text: str | None) -> list[str | int] | None:
+    """Parses the value of `--columns`.
+
+    Example:
+        >>> parse_columns("ph, 2")
+        ['ph', 2]
+    """
+    if text is None:
+        return None
+    return [int(name) if name.isdecimal() else name for name in (part.strip() for part in text.split(","))]

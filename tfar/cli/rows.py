@@ -1,132 +1,132 @@
-"""Input rows, masks of observed values, and output files of the commands."""
+"""Input rows of the commands: of a named data set or of the user's own files, in the form that the model expects."""
 
-import csv
+import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from tfar import files
-from tfar.optional import require
+from tfar.cli.trained_on import TrainedOn, fingerprint, located
 
 SPLITS = ("train", "valid", "test", "all")
-OBSERVED = ("top", "bottom", "left", "right")
+
+
+class Batch(NamedTuple):
+    """Rows, float32 `[B, *event_shape]` with NaN where a value is missing, and their condition or None."""
+
+    value: np.ndarray
+    condition: np.ndarray | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """The options of the commands that say how files are read; None where an option is not given."""
+
+    columns: Sequence[str | int] | None = None
+    key: str | None = None
+    header: bool | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """The opened rows.
+
+    Args:
+        batches: the batches, which can be read once.
+        count: number of rows, or None if unknown.
+        split: name of the split.
+        is_held_out: whether the rows are the test rows of the files that the model was trained on.
+    """
+
+    batches: Iterable[Batch]
+    count: int | None
+    split: str
+    is_held_out: bool
 
 
 def read_rows(
-    data: str, event_shape: tuple[int, ...], split: str | None, data_dir: Path | None, batch_size: int
-) -> tuple[Iterable[np.ndarray], int | None, str]:
-    """Opens the rows of a data set or a file.
+    data: str,
+    event_shape: tuple[int, ...],
+    split: str | None,
+    data_dir: Path | None,
+    batch_size: int,
+    trained: TrainedOn | None = None,
+    reading: Reading | None = None,
+    prefer_held_out: bool = False,
+) -> Rows:
+    """Opens the rows of a data set or of files.
 
     Args:
-        data: str. Name of a data set or path of a file.
+        data: str. Name of a data set or path of files.
         event_shape: tuple of int. Event shape of the model. Rows with the same number of values are reshaped to it.
-        split: str or None. "train", "valid", "test" or, for a file, "all". Default: "test", and "all" for a file.
+        split: str or None. "train", "valid", "test" or, for files, "all". Default: "test", and "all" for files.
         data_dir: folder of data sets, or None.
         batch_size: int.
-
-    Returns:
-        The batches (float32 `[B, *event_shape]`), the number of rows (None if unknown), and the name of the split.
+        trained: what the model knows of its data: columns are matched by name, and labels are read.
+        reading: options of the command.
+        prefer_held_out: bool. Whether the default is "test" for the files that the model was trained on.
     """
     import tfar.data
-    from tfar.data.opening import SUFFIXES
+    from tfar.data.opening import is_files
 
-    is_file = Path(data).suffix.lower() in SUFFIXES
-    split = split or ("all" if is_file else "test")
+    trained, reading = trained or TrainedOn(), reading or Reading()
+    of_files = data not in tfar.data.names() and is_files(located(data, data_dir))
+    is_known = of_files and is_training_data(data, data_dir, trained, reading)
+    if is_known and trained.files is not None:
+        reading = Reading(*(trained.files[field.name] for field in dataclasses.fields(Reading)))
+    split = split or ("all" if of_files and not (is_known and prefer_held_out) else "test")
     if split not in SPLITS:
         raise ValueError(f"unknown split {split!r}: expected one of {', '.join(SPLITS)}")
-    if split == "all" and not is_file:
+    if split == "all" and not of_files:
         raise ValueError(f"expected --split train, valid or test for {data}; only a file has 'all'")
-    options: dict[str, Any] = {"valid_fraction": 0.0, "test_fraction": 0.0} if split == "all" else {}
-    splits = tfar.data.load(data, data_dir=data_dir, batch_size=batch_size, **options)
+    options = file_options(data, data_dir, trained, reading) if of_files else {}
+    fractions: dict[str, Any] = {"valid_fraction": 0.0, "test_fraction": 0.0} if split == "all" else {}
+    splits = tfar.data.load(data, data_dir=data_dir, batch_size=batch_size, **options, **fractions)
     names = [split] if split != "all" else [name for name in SPLITS[:3] if getattr(splits, name) is not None]
     if getattr(splits, names[0]) is None:
         raise ValueError(f"{data} has no {split} rows")
     if np.prod(splits.event_shape) != np.prod(event_shape):
+        columns = f" (columns {', '.join(splits.columns)})" if splits.columns else ""
         raise ValueError(
-            f"expected rows of shape {event_shape}, the event shape of the model; {data} has {splits.event_shape}"
+            f"expected rows of shape {event_shape}, the event shape of the model; {data} has {splits.event_shape}{columns}"
         )
     sizes = [getattr(splits, f"num_{name}") for name in names]
-    return _batches(splits, names, event_shape), None if None in sizes else sum(sizes), split
+    count = None if None in sizes else sum(sizes)
+    return Rows(_batches(splits, names, event_shape, trained), count, split, is_known and split == "test")
 
 
-def _batches(splits: Any, names: list[str], event_shape: tuple[int, ...]) -> Iterator[np.ndarray]:
+def is_training_data(data: str, data_dir: Path | None, trained: TrainedOn, reading: Reading) -> bool:
+    """Whether files have the content of those that the model was trained on, under whatever name, and are read alike."""
+    if trained.files is None or fingerprint(data, data_dir) != trained.files["sha256"]:
+        return False
+    given = {name: value for name, value in dataclasses.asdict(reading).items() if value is not None}
+    return all(trained.files[name] == value for name, value in given.items())
+
+
+def file_options(data: str, data_dir: Path | None, trained: TrainedOn, reading: Reading) -> dict[str, Any]:
+    """Returns the options of `tfar.data.from_files` with which a model reads files."""
+    from tfar.data.columns import matched
+    from tfar.data.opening import find_files
+
+    columns = reading.columns
+    if columns is None and trained.columns is not None:
+        columns = matched(find_files(located(data, data_dir)), trained.columns, header=reading.header)
+    labels = {"condition": trained.label, "classes": trained.classes}
+    return {"columns": columns, "key": reading.key, "header": reading.header, "missing": True, **labels}
+
+
+def _batches(splits: Any, names: list[str], event_shape: tuple[int, ...], trained: TrainedOn) -> Iterator[Batch]:
+    from tfar.data.labels import one_hot
+
     for name in names:
+        first = 0
         for batch in getattr(splits, name).as_numpy_iterator():
-            yield batch.reshape([-1, *event_shape])
-
-
-def observed_mask(text: str, event_shape: tuple[int, ...]) -> np.ndarray:
-    """Returns the mask of observed values, bool `[*event_shape]`, or `[N, *event_shape]` if a file has a mask for each row.
-
-    `text` is "top", "bottom", "left" or "right" for that half of an image, or the path of a .npy file of booleans.
-
-    Example:
-        >>> observed_mask("left", (1, 5)).astype(int).tolist()
-        [[1, 1, 0, 0, 0]]
-    """
-    if text in OBSERVED:
-        if len(event_shape) < 2:
-            raise ValueError(
-                f"--observed {text} needs images, but the events of the model have shape {event_shape}: pass a .npy file"
-            )
-        axis = 0 if text in ("top", "bottom") else 1
-        index = np.arange(event_shape[axis])
-        half = index < len(index) // 2 if text in ("top", "left") else index >= len(index) - len(index) // 2
-        shape = [-1 if a == axis else 1 for a in range(len(event_shape))]
-        return np.broadcast_to(half.reshape(shape), event_shape)
-    if Path(text).suffix != ".npy":
-        raise ValueError(f"--observed: expected {', '.join(OBSERVED)} or a .npy file of booleans; received {text!r}")
-    try:
-        mask = np.load(text, allow_pickle=False)
-    except ValueError as error:
-        raise ValueError(f"{text}: expected an array of booleans: {error}") from error
-    if mask.shape[-len(event_shape) :] != tuple(event_shape) or mask.ndim > len(event_shape) + 1:
-        raise ValueError(f"{text}: expected shape {event_shape} or (N, {str(event_shape)[1:]}; received {mask.shape}")
-    if not np.isin(mask, (0, 1)).all():
-        raise ValueError(f"{text}: expected booleans, True where a value is observed; received {mask.dtype} numbers")
-    return mask.astype(bool)
-
-
-def mask_of_rows(mask: np.ndarray, start: int, shape: tuple[int, ...]) -> np.ndarray:
-    """Returns the mask of the rows from row `start` on, broadcast to their `shape`; the mask may be one for all rows."""
-    if mask.ndim == len(shape):
-        if len(mask) < start + shape[0]:
-            raise ValueError(f"--observed: expected a mask for each row of the data; received {len(mask)} masks")
-        mask = mask[start : start + shape[0]]
-    return np.broadcast_to(mask, shape)
-
-
-def check_out(path: Path, suffixes: tuple[str, ...], event_shape: tuple[int, ...] | None = None) -> None:
-    """Checks the path of an output file before the result is computed: its suffix, and for .png that the events are images."""
-    if path.suffix not in suffixes:
-        raise ValueError(f"expected --out to end with {', '.join(suffixes)}; received {path}")
-    if path.suffix == ".png":
-        require("matplotlib", "plots")
-    if path.suffix == ".png" and event_shape is not None:
-        from tfar.training.logs import is_image
-
-        if not is_image(event_shape):
-            raise ValueError(
-                f"{path}: a .png file needs events of shape (H, W) or (H, W, C); the events of the model have {event_shape}"
-            )
-
-
-def write_array(path: Path, values: np.ndarray, discrete: bool) -> None:
-    """Writes rows `[N, ...]` to a .npy file in their shape, or to a .csv file with a header and one flattened row per line."""
-    if path.suffix == ".npy":
-        with files.replacing(path, ".npy") as temporary:
-            np.save(temporary, values)
-        return
-    flat = values.reshape([len(values), -1])
-    rows = flat.astype(np.int64).tolist() if discrete else flat.tolist()
-    write_table(path, [f"x{i}" for i in range(flat.shape[1])], rows)
-
-
-def write_table(path: Path, header: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
-    """Writes a CSV file from an iterator of rows. The file appears under its name when it is complete."""
-    with files.replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
+            condition = None
+            if trained.condition is not None:
+                labels = splits.labels.splits[name][first : first + len(batch)] if splits.labels else None
+                if labels is None:
+                    raise ValueError(f"the model needs the labels {trained.label!r}, which {splits.name} does not have")
+                condition = one_hot(labels, trained.condition["num_classes"])
+            yield Batch(batch.reshape([-1, *event_shape]), condition)
+            first += len(batch)

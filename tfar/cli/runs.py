@@ -8,20 +8,43 @@ from typing import Any
 from tfar import files, model_files
 from tfar.cli import models
 from tfar.cli.settings import Settings
+from tfar.cli.trained_on import TrainedOn
 
-CONFIG, MODEL, METRICS, JOURNAL = "config.json", "model.keras", "metrics.csv", "journal.json"
-FORMAT = 1
+CONFIG, MODEL, METRICS, JOURNAL = "config.json", model_files.RUN_MODEL, "metrics.csv", "journal.json"
+FORMAT = 2
 WRITTEN = "the config.json of a run of `tfar train` of this version"
-# Models whose log_prob takes a pass for each site: validation estimates it by draws of the training objective.
-ESTIMATED = ("orderless_nade", "conv_nade")
 
 
-def make_head(text: str | None, splits: Any) -> Any:
-    """Makes the head that a `--head` such as "NormalMixture:5" names, or without one the head that suits the data.
+def make_head(settings: Settings, splits: Any) -> Any:
+    """Makes the head of a run. A head of real values is standardised, unless the settings or the model say otherwise.
 
     Raises:
-        ValueError: If there is no such head, or its number is missing or wrong.
+        ValueError: If there is no such head, its number is missing or wrong, or float32 is too coarse for a column.
     """
+    import tfar.heads
+
+    head = _named_head(settings.head, splits)
+    raw = head.discrete or splits.units is None or settings.model in models.STANDARDISE
+    if raw or not settings.standardize or isinstance(head, tfar.heads.Standardized):
+        return head
+    loc, scale = splits.units
+    _check_units(splits.columns, loc, scale)
+    return tfar.heads.Standardized(head, models.event_shape(settings.model, splits.event_shape), loc, scale)
+
+
+def _check_units(columns: Any, loc: Any, scale: Any) -> None:
+    """Raises ValueError, which names the column, if float32 is too coarse for its values."""
+    from tfar.layers.standardization import checked_units
+
+    for name, mean, deviation in zip(columns or (), loc, scale, strict=bool(columns)):
+        try:
+            checked_units(mean, deviation)
+        except ValueError as error:
+            raise ValueError(f"column {name!r}: {error}") from error
+
+
+def _named_head(text: str | None, splits: Any) -> Any:
+    """Makes the head that a `--head` such as "NormalMixture:5" names, or without one the head that suits the data."""
     import tfar.heads
 
     if text is None or text == splits.head:
@@ -36,8 +59,8 @@ def make_head(text: str | None, splits: Any) -> Any:
         raise ValueError(f"--head {text}: expected such as Categorical:256 or NormalMixture:5 ({error})") from error
 
 
-def describe(settings: Settings, splits: Any) -> dict[str, Any]:
-    """Returns the content of config.json: the settings, and what the data decided."""
+def describe(settings: Settings, splits: Any, trained: TrainedOn) -> dict[str, Any]:
+    """Returns the content of config.json: the settings, what the data decided, and what later commands need of the data."""
     import keras
 
     from tfar.serving import metadata
@@ -46,11 +69,12 @@ def describe(settings: Settings, splits: Any) -> dict[str, Any]:
         "format": FORMAT,
         "settings": settings.as_json(),
         "data": {
-            "event_shape": list(splits.event_shape),
+            "event_shape": list(models.event_shape(settings.model, splits.event_shape)),
             "num_rows": {name: getattr(splits, f"num_{name}") for name in ("train", "valid", "test")},
             "description": splits.description,
+            **trained.as_json(),
         },
-        "head": keras.saving.serialize_keras_object(make_head(settings.head, splits)),
+        "head": keras.saving.serialize_keras_object(make_head(settings, splits)),
         "versions": {"python": platform.python_version(), **metadata.versions()},
     }
 
@@ -64,8 +88,10 @@ def build(config: dict[str, Any]) -> Any:
     settings = Settings.from_json(config["settings"])
     head = keras.saving.deserialize_keras_object(config["head"])
     shape = tuple(config["data"]["event_shape"])
-    dist = models.make(settings.model, shape, head, settings.seed, settings.options(), settings.arguments)
-    draws = models.VALIDATION_DRAWS if settings.model in ESTIMATED else 0
+    condition = config["data"]["condition"]
+    classes = None if condition is None else condition["num_classes"]
+    dist = models.make(settings.model, shape, head, settings.seed, settings.options(), settings.arguments, classes)
+    draws = models.VALIDATION_DRAWS if settings.model in models.ORDERLESS else 0
     model = tfar.training.DensityModel(dist, seed=settings.seed, validation_draws=draws)
     averages = {} if settings.ema is None else {"use_ema": True, "ema_momentum": settings.ema}
     optimizer = keras.optimizers.AdamW(settings.learning_rate, weight_decay=settings.weight_decay, **averages)
@@ -97,7 +123,10 @@ def check_same_data(folder: Path, config: dict[str, Any]) -> None:
     for what, was, came in (
         ("rows of shape", before["data"]["event_shape"], config["data"]["event_shape"]),
         ("numbers of rows", before["data"]["num_rows"], config["data"]["num_rows"]),
+        ("the columns", before["data"]["columns"], config["data"]["columns"]),
+        ("the condition", before["data"]["condition"], config["data"]["condition"]),
         ("the head", _head(before), _head(config)),
+        ("the files with the checksum and split", before["data"]["files"], config["data"]["files"]),
     ):
         if was != came:
             raise ValueError(
@@ -106,11 +135,14 @@ def check_same_data(folder: Path, config: dict[str, Any]) -> None:
 
 
 def _head(config: dict[str, Any]) -> dict[str, Any]:
-    named = ("name", "dtype")
-    return {
-        "head": config["head"]["class_name"],
-        **{k: v for k, v in config["head"]["config"].items() if k not in named},
-    }
+    return {"head": config["head"]["class_name"], **_unnamed(config["head"]["config"])}
+
+
+def _unnamed(config: Any) -> Any:
+    """Returns a configuration without the names and dtypes of layers, which are not settings of a run."""
+    if not isinstance(config, dict):
+        return config
+    return {key: _unnamed(value) for key, value in config.items() if key not in ("name", "dtype")}
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -127,7 +159,16 @@ def read_config(folder: Path) -> dict[str, Any]:
         if not all(isinstance(size, int) and size > 0 for size in shape) or math.prod(shape) > model_files.MAX_VALUES:
             raise ValueError(f"event_shape {shape}")
         _head(config)
+        TrainedOn.from_json(config["data"])
     return config
+
+
+def trained_on(path: Path) -> TrainedOn:
+    """Returns what a model knows of its data: from the run folder, or from the one that holds the .keras file."""
+    folder = path if path.is_dir() else path.parent
+    if path == folder or (path.name == MODEL and (folder / CONFIG).exists()):
+        return TrainedOn.from_json(read_config(folder)["data"])
+    return TrainedOn()
 
 
 def find(path: Path) -> Path:

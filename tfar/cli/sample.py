@@ -6,7 +6,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from tfar.cli import rows, runs
+from tfar.cli import outputs, runs
 from tfar.cli.errors import reports_errors
 from tfar.cli.options import RunOrModel, Seed
 from tfar.cli.printing import make_console, shown
@@ -22,6 +22,8 @@ tfar sample runs/wine --num-samples 1000 --out samples.csv
 
 tfar sample made.keras --out samples.npy --method fixed_point
 
+tfar sample runs/mnist --condition 7 --out sevens.png
+
 tfar sample runs/digits --temperature 0.8 --out sharper.png
 """
 
@@ -32,6 +34,10 @@ def sample(
     out: Annotated[Path, typer.Option("--out", help="Output file: .npy, .csv or, for images, .png.")],
     num_samples: Annotated[int, typer.Option("--num-samples", min=1, help="Number of samples.")] = 64,
     seed: Seed = 0,
+    condition: Annotated[
+        str | None,
+        typer.Option("--condition", help="Class of the samples, its number or its name, of a conditional model."),
+    ] = None,
     method: Annotated[
         str,
         typer.Option("--method", help="ancestral, fixed_point or naive. All give the same samples; the speed differs."),
@@ -44,10 +50,17 @@ def sample(
     """Draws samples from a model."""
     console = make_console()
     runs.find(run_or_model)
-    rows.check_out(out, (".npy", ".csv", ".png"))
+    outputs.check_out(out, (".npy", ".csv", ".png"))
     load_tensorflow()
-    dist = runs.load_dist(run_or_model).with_temperature(temperature)
-    rows.check_out(out, (out.suffix,), tuple(dist.event_shape))
+    dist, trained = runs.load_dist(run_or_model).with_temperature(temperature), runs.trained_on(run_or_model)
+    if condition is not None:
+        dist = dist.given(trained.one_hot(condition))
+    elif trained.condition is not None:
+        names = trained.classes or [f"0 to {trained.condition['num_classes'] - 1}"]
+        raise ValueError(
+            f"the model has the condition {trained.label}: expected --condition, one of {', '.join(names)}"
+        )
+    outputs.check_out(out, (out.suffix,), tuple(dist.event_shape))
     with console.status(f"Drawing {num_samples} samples"):
         samples = np.asarray(dist.sample(num_samples, seed=seed, method=method))
     if out.suffix == ".png":
@@ -55,5 +68,5 @@ def sample(
 
         plots.image_grid(samples, out, limits=runs.limits(dist))
     else:
-        rows.write_array(out, samples, dist.head.discrete)
+        outputs.write_array(out, samples, dist.head.discrete, trained.columns)
     console.print(f"Wrote {num_samples} samples of shape {tuple(dist.event_shape)} to [bold]{shown(out)}[/].")

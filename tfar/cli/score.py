@@ -1,5 +1,6 @@
 """`tfar score`: computes the log_prob of each row of files that may be larger than memory."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -7,15 +8,23 @@ import typer
 from rich.console import Console
 
 from tfar.cli.errors import reports_errors
-from tfar.cli.options import Export
+from tfar.cli.models import MISSING_HINT
+from tfar.cli.options import Columns, Export, Header, Key, parse_columns
 from tfar.cli.printing import make_console, shown
 from tfar.cli.quiet import load_tensorflow, silenced
-from tfar.exports import find_export
+from tfar.cli.trained_on import TrainedOn
+from tfar.exports import DESCRIPTION, find_export
+from tfar.model_files import reading
 
 HELP = """Score files of any size with an exported SavedModel: the log_prob of each row, in nats, in constant memory.
 
 If the command is stopped or killed, run it again: it continues and gives the same result as an uninterrupted run. \
-The log_prob of a row with values that are missing, not finite or outside the support is NaN.
+Columns of .csv and .parquet files are matched by name with those that the model was trained on, in whatever order they \
+stand; a missing column is an error. A table without names is read in its own order.
+
+An empty cell, or NaN in an array, is a value that is not observed, if the model takes any pattern of observed values: the \
+score is the log_prob of the others. For other models the log_prob of such a row is NaN, and so is that of a row with \
+values outside the support.
 
 OUT is a .csv or .parquet table with the columns row (counted from 0) and log_prob, or a .npy array. It appears under its \
 name when it is complete.
@@ -38,21 +47,17 @@ def score(
     ],
     out: Annotated[Path, typer.Option("--out", help="Output file: .csv, .npy or .parquet.")],
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Number of rows scored at once.")] = 1000,
-    columns: Annotated[
-        str | None,
-        typer.Option("--columns", help="Names or indices of the columns to use, such as a,b,c. Default: all."),
-    ] = None,
-    key: Annotated[str | None, typer.Option("--key", help="Name of the array in an .npz file.")] = None,
-    header: Annotated[
-        bool | None,
-        typer.Option("--header/--no-header", help="Whether a .csv file starts with column names. Default: detected."),
-    ] = None,
+    columns: Columns = None,
+    key: Key = None,
+    header: Header = None,
 ) -> None:
     """Scores files of any size with an exported model."""
     console = make_console()
     found = find_export(export)
-    condition = sorted({*found.description["signatures"]["log_prob"]["inputs"]} - {"value"})
-    if condition:
+    with reading(found.path / DESCRIPTION, "what an export writes"):
+        trained = TrainedOn.from_json(found.description.get("data", {}))
+        condition = sorted({*found.description["signatures"]["log_prob"]["inputs"]} - {"value"})
+    if condition and trained.condition is None:
         raise ValueError(
             f"{found.path} needs the input {', '.join(condition)}, which `tfar score` cannot read from "
             "files. In Python, pass tfar.serving.score a tf.data.Dataset of dicts"
@@ -60,17 +65,40 @@ def score(
     load_tensorflow()
     from tfar import serving
     from tfar.data import open_rows
+    from tfar.data.columns import matched
+    from tfar.data.opening import find_files
 
-    rows = open_rows(data, batch_size=batch_size, columns=_columns(columns), key=key, header=header)
+    chosen: Any = parse_columns(columns)
+    if chosen is None and trained.columns is not None:
+        chosen = matched(find_files(data), trained.columns, header=header)
+    labels: dict[str, Any] = {"condition": trained.label, "classes": trained.classes}
+    rows = open_rows(data, batch_size=batch_size, columns=chosen, key=key, header=header, **labels)
+    scored = rows if trained.condition is None else Conditioned(rows, trained.condition["num_classes"])
     if out.exists() and any(out.samefile(path) for path in rows.paths):
         raise ValueError(f"expected --out to be a new file; {out} is one of the files to score")
     try:
         with Bar(console, rows.expected_rows) as bar, silenced():
-            done = serving.score(found.path, rows, out, progress=bar.update)
+            done = serving.score(found.path, scored, out, progress=bar.update)
     except KeyboardInterrupt:
         console.print("The scores so far are kept. Run the same command again to continue.")
         raise
     console.print(summary(done))
+    if done.num_nan and not found.description.get("any_pattern", False):
+        console.print(f"{MISSING_HINT}.")
+
+
+class Conditioned:
+    """Batches of rows with the one-hot labels that are their condition."""
+
+    def __init__(self, rows: Any, num_classes: int) -> None:
+        self.rows, self.num_classes, self.identity = rows, num_classes, rows.identity
+
+    def batches(self, skip: int = 0) -> Iterator[dict[str, Any]]:
+        """Yields the batches after the first `skip`."""
+        from tfar.data.labels import one_hot
+
+        for value, labels in zip(self.rows.batches(skip), self.rows.labels.batches(skip), strict=True):
+            yield {"value": value, "conditional_input": one_hot(labels[:, 0], self.num_classes)}
 
 
 class Bar:
@@ -110,9 +138,3 @@ def summary(done: Any) -> str:
             f" because of values that are missing, not finite or outside the support; the first is row {done.first_nan}"
         )
     return f"Wrote the log_prob of {done.num_rows:,} rows{earlier} to [bold]{shown(done.path)}[/]. {nan}."
-
-
-def _columns(text: str | None) -> list[str | int] | None:
-    if text is None:
-        return None
-    return [int(name) if name.isdecimal() else name for name in (part.strip() for part in text.split(","))]

@@ -15,6 +15,8 @@ from tfar.exports import Export, find_export
 
 HELP = """Print the command that starts TF Serving on an exported SavedModel, without starting anything.
 
+The server listens on this machine only, and the version of its Docker image is fixed.
+
 Given the folder of all versions, the server serves the newest one, and loads newer ones as they are exported. Given the \
 folder of one version, it serves only that version.
 
@@ -25,7 +27,8 @@ tfar serve exported/digits
 tfar serve exported/digits/3
 """
 GRPC_PORT, REST_PORT = 8500, 8501
-IMAGE = "tensorflow/serving"
+# The version that the recipes in export/ name too.
+IMAGE = "tensorflow/serving:2.21.0"
 
 
 @reports_errors
@@ -45,9 +48,10 @@ def lines(export: Export) -> list[str]:
     version = export.description["versions"].get("tensorflow", "(unknown)")
     return [
         f"# {_printable(export.path)} was exported with TensorFlow {_printable(version)}.",
-        f"# TF Serving in its official Docker image: gRPC on port {GRPC_PORT}, REST on port {REST_PORT}.",
+        f"# TF Serving in its official Docker image: gRPC on port {GRPC_PORT}, REST on port {REST_PORT}, from this machine only,",
+        "# because the server has no authentication.",
         shlex.join(docker_command(export)),
-        "# The same with an installed tensorflow_model_server:",
+        "# With an installed tensorflow_model_server, which listens on every interface: close the ports with a firewall.",
         *server_commands(export),
         "# Is it up?",
         shlex.join(["curl", f"http://localhost:{REST_PORT}/v1/models/{name}"]),
@@ -80,7 +84,7 @@ def docker_command(export: Export) -> list[str]:
     source, target = export.base, f"/models/{name}"
     if export.is_pinned:
         source, target = export.path, f"{target}/{export.path.name}"
-    ports = [f"--publish={port}:{port}" for port in (GRPC_PORT, REST_PORT)]
+    ports = [f"--publish=127.0.0.1:{port}:{port}" for port in (GRPC_PORT, REST_PORT)]
     mount = _csv(["type=bind", f"source={source}", f"target={target}", "readonly"])
     return ["docker", "run", "--rm", *ports, f"--mount={mount}", f"--env=MODEL_NAME={name}", IMAGE]
 

@@ -9,24 +9,30 @@ from tfar.cli.models import MODELS, OPTIONS
 ORDERS = ("natural", "reverse", "random")
 # The settings that may change when a run is resumed.
 FREE = ("epochs", "data_dir")
+_TUPLES = ("hidden_units", "columns")
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """Everything except the data that determines the result of `tfar train`, whose options describe the fields.
 
-    None stands for hidden units that the model chooses, new masks at every update, a head that suits the data, and no moving
-    average of the weights.
+    None stands for all columns, no condition, hidden units that the model chooses, new masks at every update, a head that suits
+    the data, and no moving average of the weights.
     """
 
     model: str = "made"
     data: str | None = None
     data_dir: str | None = None
+    columns: tuple[str | int, ...] | None = None
+    key: str | None = None
+    header: bool | None = None
+    condition: str | None = None
     hidden_units: tuple[int, ...] | None = None
     order: str = "natural"
     num_masks: int | None = 1
     arguments: dict[str, Any] = dataclasses.field(default_factory=dict)
     head: str | None = None
+    standardize: bool = True
     epochs: int = 100
     batch_size: int = 100
     learning_rate: float = 1e-3
@@ -55,14 +61,14 @@ class Settings:
 
     def as_json(self) -> dict[str, Any]:
         """Returns the settings as values that JSON can represent."""
-        units = self.hidden_units
-        return {**dataclasses.asdict(self), "hidden_units": None if units is None else list(units)}
+        lists = {name: getattr(self, name) for name in _TUPLES}
+        return {**dataclasses.asdict(self), **{n: None if v is None else list(v) for n, v in lists.items()}}
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "Settings":
         """Makes settings from the result of `as_json`."""
-        units = content["hidden_units"]
-        return cls(**{**content, "hidden_units": None if units is None else tuple(units)})
+        lists = {name: content[name] for name in _TUPLES}
+        return cls(**{**content, **{n: None if v is None else tuple(v) for n, v in lists.items()}})
 
     def options(self) -> dict[str, Any]:
         """Returns the options that only some models have, by name."""

@@ -1,20 +1,24 @@
-"""Data sets from .npy, .npz, .csv and .parquet files, read in constant memory."""
+"""Data sets from .npy, .npz, .csv, .parquet and .png files, read in constant memory."""
 
 import dataclasses
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from tfar.data.checks import check_count, check_fractions, check_path, check_seed
+from tfar.data.columns import Columns, without_labels
 from tfar.data.hashing import split_of_rows
+from tfar.data.label_readers import label_readers, rows_key
+from tfar.data.labels import Labels, checked_labels
 from tfar.data.opening import find_files, open_files
-from tfar.data.readers import Columns, Reader
+from tfar.data.pictures import folder_classes
+from tfar.data.readers import Reader
+from tfar.data.scan import Values, suit
 from tfar.data.sources import Source, StreamSource
 from tfar.data.splits import MEMORY_LIMIT, SPLIT_NAMES, DataSplits
-
-MAX_CLASSES = 256
+from tfar.layers.standardization import Moments
 
 
 def from_files(
@@ -30,6 +34,9 @@ def from_files(
     key: str | None = None,
     header: bool | None = None,
     delimiter: str = ",",
+    missing: bool = False,
+    condition: str | None = None,
+    classes: Sequence[str] | None = None,
     scan: bool = True,
     memory_limit: int = MEMORY_LIMIT,
 ) -> DataSplits:
@@ -38,14 +45,16 @@ def from_files(
     A hash of (seed, i) determines the split of row i, counted over all files in the order of their names (see
     `hashing.split_of_rows`). The number of rows need not be known, and rows that are appended later do not change the split
     of the earlier rows. If an .npz file has the array train, and valid or test, then these arrays are its splits; a missing
-    split is taken from train.
+    split is taken from train. So are x_train, x_val and x_test, the names of Keras. A folder stands for the PNG files in it and
+    in its subfolders.
 
     The files are first read once in chunks. This scan checks every cell, counts the rows and chooses the head: `Bernoulli` if
     all values are 0 or 1, `Categorical(max + 1)` if they are integers in 0 … 255, otherwise `NormalMixture(10)`. Shuffle a
     sorted table before if it is too large for `DataSplits.arrays`, because streamed rows are not shuffled.
 
     Args:
-        path_or_pattern: path of a file, or a pattern such as "logs/*.csv" for files of the same type with the same columns.
+        path_or_pattern: path of a file, or a pattern such as "logs/*.csv" for files of the same type with the same columns, or
+            a folder of .png files of one size.
         batch_size: int.
         columns: list of names or indices of the columns to use. None uses all columns.
         valid_fraction: float in [0, 1). Expected fraction of validation rows. 0 makes no validation split.
@@ -56,6 +65,12 @@ def from_files(
         key: str or None. Name of the array of an .npz file to read and split.
         header: bool or None. Whether a .csv file starts with column names. None detects it.
         delimiter: str. Delimiter of .csv files.
+        missing: bool. True: an empty cell, a null or NaN is a value that is not observed, and NaN in the rows. Train on them
+            with `observed=~np.isnan(rows)`. False: it is an error.
+        condition: str or None. Class labels, whole numbers 0, 1, ..., that are read into `DataSplits.labels` and are no part of
+            the rows: the name of a column; of an array of an .npz file, "y" for y_train and y_test; or "folder" for pictures,
+            whose classes are the names of their folders.
+        classes: names of the folders of pictures in the order of their numbers. None means all, sorted.
         scan: bool. False skips the scan, for files that are too large for it. Then `head` is required, the numbers of rows
             are unknown, and an invalid cell raises tf.errors.InvalidArgumentError when it is read.
         memory_limit: int. `DataSplits.arrays` returns None for splits of more bytes.
@@ -87,14 +102,26 @@ def from_files(
         raise ValueError(
             f"head must be the name of a head, and head_config a dict or None; received {head!r} and {head_config!r}"
         )
+    if not scan and condition is not None:
+        raise ValueError("condition=… reads labels in the scan: expected scan=True; received False")
     if not scan and head is None:
         raise ValueError("scan=False cannot choose the head from the values: expected head=…; received None")
     paths = find_files(path_or_pattern)
-    readers = open_files(paths, columns=columns, key=key, header=header, delimiter=delimiter)
+    dialect: dict[str, Any] = {"header": header, "delimiter": delimiter}
+    columns = without_labels(paths[0], columns, condition, **dialect)
+    key = rows_key(paths[0], key, condition)
+    readers = open_files(paths, columns=columns, key=key, cells="missing" if missing else "finite", **dialect)
     plans = _plan(readers, seed, *fractions)
-    values = Values()
-    sizes = _scan(path_or_pattern, plans, values) if scan else {}
-    head, head_config = _suit(head, head_config, values)
+    is_picture = paths[0].suffix.lower() == ".png"
+    values, moments = Values(0.0, 255.0) if is_picture else Values(), Moments(plans["train"].event_shape)
+    sizes = _scan(path_or_pattern, plans, values, moments) if scan else {}
+    head, head_config = suit(head, head_config, values)
+    labels = None
+    if condition is not None:
+        found = label_readers(paths, condition, key=key, classes=classes, **dialect)
+        classes = classes or (folder_classes(paths)[0] if is_picture else None)
+        labels = _labels(condition, _plan(found, seed, *fractions), sizes, classes)
+    names = plans["train"].readers[0].names
     return DataSplits.from_sources(
         paths[0].stem if len(paths) == 1 else str(path_or_pattern),
         {k: plan.source(sizes.get(k)) for k, plan in plans.items()},
@@ -103,7 +130,20 @@ def from_files(
         head_config=head_config,
         description=f"{len(paths)} file(s): {path_or_pattern}",
         memory_limit=memory_limit,
+        columns=None if names is None else tuple(names),
+        units=moments.loc_and_scale() if scan else None,
+        missing=values.missing,
+        labels=labels,
     )
+
+
+def _labels(name: str, plans: dict[str, "_Plan"], sizes: dict[str, int], classes: Sequence[str] | None) -> Labels:
+    """Reads the labels of every split."""
+    values = {split: np.concatenate([np.empty([0, 1], np.float32), *plan.chunks()]) for split, plan in plans.items()}
+    for split, size in sizes.items():
+        if len(values[split]) != size:
+            raise ValueError(f"expected a label {name!r} for each of {size} rows; received {len(values[split])}")
+    return checked_labels(name, values, classes)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,8 +167,12 @@ class _Plan:
                     yield chunk[parts == self.part]
                 start += len(chunk)
 
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        return self.readers[0].event_shape
+
     def source(self, num_rows: int | None) -> Source:
-        return StreamSource(self.chunks, self.readers[0].event_shape, num_rows)
+        return StreamSource(self.chunks, self.event_shape, num_rows)
 
 
 def _plan(readers: dict[str, list[Reader]], seed: int, valid_fraction: float, test_fraction: float) -> dict[str, _Plan]:
@@ -142,9 +186,10 @@ def _plan(readers: dict[str, list[Reader]], seed: int, valid_fraction: float, te
     return plans
 
 
-def _scan(path: str | os.PathLike[str], plans: dict[str, _Plan], values: "Values") -> dict[str, int]:
+def _scan(path: str | os.PathLike[str], plans: dict[str, _Plan], values: Values, moments: Moments) -> dict[str, int]:
     """Reads every split once and returns its number of rows, or raises ValueError if a split is empty."""
-    counts = {name: values.add(plan.chunks()) for name, plan in plans.items()}
+    # The units are those of the training rows.
+    counts = {n: values.add(plan.chunks(), moments if n == "train" else None) for n, plan in plans.items()}
     if not sum(counts.values()):
         raise ValueError(f"{path}: expected rows of numbers; received none (an empty file)")
     empty = [k for k, n in counts.items() if not n]
@@ -154,53 +199,3 @@ def _scan(path: str | os.PathLike[str], plans: dict[str, _Plan], values: "Values
             "fraction 0 to make no such split"
         )
     return counts
-
-
-@dataclasses.dataclass
-class Values:
-    """Minimum and maximum of the values that have been read, and whether all are whole numbers.
-
-    Example:
-        >>> values = Values(); values.add([np.array([0.0, 3.0])])
-        2
-        >>> _suit(None, None, values)
-        ('Categorical', {'num_classes': 4})
-    """
-
-    minimum: float = np.inf
-    maximum: float = -np.inf
-    integral: bool = True
-
-    def add(self, chunks: Iterator[np.ndarray]) -> int:
-        """Updates the statistics with more rows and returns the number of these rows."""
-        count = 0
-        for chunk in chunks:
-            count += len(chunk)
-            if chunk.size:
-                self.minimum = min(self.minimum, float(chunk.min()))
-                self.maximum = max(self.maximum, float(chunk.max()))
-                self.integral = self.integral and bool((chunk == np.rint(chunk)).all())
-        return count
-
-
-def _suit(head: str | None, head_config: dict[str, Any] | None, values: Values) -> tuple[str, dict[str, Any]]:
-    """Returns the name and the arguments of the head; those that are None are chosen from the values."""
-    levels = int(values.maximum) + 1 if values.integral and 0 <= values.minimum <= values.maximum else None
-    if head is None:
-        if head_config is not None:
-            raise ValueError(f"head_config requires head=…; received head_config={head_config} and head=None")
-        if levels is not None and levels <= 2:
-            head = "Bernoulli"
-        else:
-            head = "Categorical" if levels is not None and levels <= MAX_CLASSES else "NormalMixture"
-    if head_config is not None:
-        return head, dict(head_config)
-    if head == "Categorical" and levels is None:
-        raise ValueError(
-            "Categorical requires non-negative whole numbers or head_config={'num_classes': …}; the data have other values"
-        )
-    configs: dict[str, dict[str, Any]] = {
-        "Categorical": {"num_classes": levels},
-        "NormalMixture": {"num_components": 10},
-    }
-    return head, configs.get(head, {})

@@ -10,7 +10,7 @@ from tfar.data.bundled import load_digits
 from tfar.data.checks import check_path
 from tfar.data.files import from_files
 from tfar.data.images import UnknownName, load_images
-from tfar.data.opening import SUFFIXES
+from tfar.data.opening import SUFFIXES, is_files
 from tfar.data.splits import DataSplits
 
 IMAGE_SETS = ("mnist", "fashion_mnist", "cifar10", "binarized_mnist")
@@ -39,6 +39,7 @@ def load(
     | adult, connect4, dna, mushrooms | binary tables (.npz) | (123,) (126,) (180,) (112,) | Bernoulli |
     | mnist, fashion_mnist, cifar10, any TFDS image set | values 0 … 255 | (H, W, C) | Categorical |
     | a path or pattern of .npy, .npz, .csv, .parquet | rows of the files | as in the files | chosen from the values |
+    | a folder of .png files, or a pattern of them | levels 0 … 255 | (H, W, C) | Categorical |
 
     Args:
         name: str.
@@ -63,8 +64,8 @@ def load(
         (8, 8)
     """
     name = check_path("name", name)
-    if pathlib.PurePath(name).suffix.lower() in SUFFIXES:
-        path = name if data_dir is None else pathlib.Path(data_dir).expanduser() / name
+    path = name if data_dir is None else str(pathlib.Path(data_dir).expanduser() / name)
+    if name not in names() and is_files(path):
         return from_files(path, batch_size=batch_size, seed=seed, **options)
     if name == "digits":
         return load_digits(batch_size=batch_size, seed=seed, **options)
@@ -77,5 +78,5 @@ def load(
     except UnknownName as error:
         raise ValueError(
             f"unknown data set {name!r}: expected one of {', '.join(names())}, the name of an "
-            f"image set of tensorflow-datasets, or a file ending in {', '.join(SUFFIXES)}"
+            f"image set of tensorflow-datasets, a folder of .png files, or a file ending in {', '.join(SUFFIXES)}"
         ) from error

@@ -7,29 +7,47 @@ from typing import Any
 
 import numpy as np
 
-from tfar.data.readers import ArrayReader, Columns, CSVReader, ParquetReader, Reader, open_npy
+from tfar.data.columns import Columns
+from tfar.data.csv_reader import CSVReader
+from tfar.data.pictures import PictureReader
+from tfar.data.readers import ArrayReader, Cells, ParquetReader, Reader, open_npy
 from tfar.data.splits import SPLIT_NAMES
 from tfar.data.stored import StoredArrayReader, open_stored
 from tfar.model_files import check_archive, reading
 
 # Images of bits compress about tenfold and sparse tables up to hundredfold; zeros, a thousandfold.
 NPZ_FREE_BYTES, NPZ_MAX_EXPANSION = 1 << 28, 200
-SUFFIXES = (".npy", ".npz", ".csv", ".parquet")
+SUFFIXES = (".npy", ".npz", ".csv", ".parquet", ".png")
+# The names of the arrays of an .npz file that holds splits: ours, and those of the files of Keras.
+_SPLIT_ARRAYS = ({k: k for k in SPLIT_NAMES}, {"train": "x_train", "valid": "x_val", "test": "x_test"})
 
 
 def find_files(path_or_pattern: str | os.PathLike[str]) -> list[pathlib.Path]:
-    """Returns the files of a path or pattern, sorted by name, which must have one supported suffix."""
+    """Returns the files of a path or pattern, sorted by name, which must have one supported suffix.
+
+    A folder stands for the PNG files in it and in its subfolders.
+    """
     text = os.path.expanduser(os.fspath(path_or_pattern))
     paths = [pathlib.Path(text)] if os.path.isfile(text) else sorted(pathlib.Path(p) for p in glob.glob(text))
+    if os.path.isdir(text):
+        paths = sorted(pathlib.Path(text).rglob("*.png"))
     paths = [p for p in paths if p.is_file()]
+    if not paths and os.path.isdir(text):
+        pattern = os.path.join(text, "*.csv")
+        raise FileNotFoundError(
+            f"{text} is a folder without .png files: name its other files by a pattern such as {pattern}"
+        )
     if not paths:
-        what = "is a folder: name its files by a pattern such as" if os.path.isdir(text) else "does not exist, nor does"
-        hint = os.path.join(text, "*.csv") if os.path.isdir(text) else "a file that matches it as a pattern"
-        raise FileNotFoundError(f"{text} {what} {hint}")
+        raise FileNotFoundError(f"{text} does not exist, nor does a file that matches it as a pattern")
     suffixes = sorted({p.suffix.lower() for p in paths})
     if len(suffixes) > 1 or suffixes[0] not in SUFFIXES:
         raise ValueError(f"expected files of one suffix, one of {', '.join(SUFFIXES)}; received {', '.join(suffixes)}")
     return paths
+
+
+def is_files(name: str) -> bool:
+    """Whether a name is the path or pattern of files that can be read, by its suffix, or a folder, of pictures."""
+    return pathlib.PurePath(name).suffix.lower() in SUFFIXES or os.path.isdir(os.path.expanduser(name))
 
 
 def open_files(
@@ -39,12 +57,12 @@ def open_files(
     key: str | None,
     header: bool | None,
     delimiter: str,
-    finite: bool = True,
+    cells: Cells = "finite",
 ) -> dict[str, list[Reader]]:
     """Opens files of one suffix, with the options of `from_files`.
 
-    Without `finite`, a cell that is not a finite number is no error, and the arrays of an .npz file are read chunk by chunk in
-    each pass; otherwise they are read into memory.
+    `cells` says which cells are accepted. With "any", the arrays of an .npz file are read chunk by chunk in each pass; otherwise
+    they are read into memory.
 
     Returns:
         The readers of each split that the files name, or of "all" if they name none.
@@ -58,13 +76,19 @@ def open_files(
     if suffix == ".npz":
         if len(paths) > 1:
             raise ValueError(f"expected one .npz file; received {len(paths)}, from {paths[0]} to {paths[-1]}")
-        readers = _open_npz(paths[0], columns, key, finite)
+        readers = _open_npz(paths[0], columns, key, cells)
     elif suffix == ".npy":
-        readers = {"all": [open_npy(p, columns) if finite else open_stored(p, columns) for p in paths]}
+        readers = {
+            "all": [open_stored(p, columns) if cells == "any" else open_npy(p, columns, cells=cells) for p in paths]
+        }
     elif suffix == ".csv":
-        readers = {"all": [CSVReader(p, columns, header=header, delimiter=delimiter, finite=finite) for p in paths]}
+        readers = {"all": [CSVReader(p, columns, header=header, delimiter=delimiter, cells=cells) for p in paths]}
+    elif suffix == ".png":
+        if columns is not None:
+            raise ValueError(f"columns need a table; received pictures, such as {paths[0]}")
+        readers = {"all": [PictureReader(paths)]}
     else:
-        readers = {"all": [ParquetReader(p, columns, finite=finite) for p in paths]}
+        readers = {"all": [ParquetReader(p, columns, cells=cells) for p in paths]}
     _check_alike([reader for group in readers.values() for reader in group])
     return readers
 
@@ -80,31 +104,51 @@ def _check_alike(readers: list[Any]) -> None:
                 )
 
 
-def _open_npz(path: pathlib.Path, columns: Columns, key: str | None, finite: bool) -> dict[str, list[Reader]]:
+def _open_npz(path: pathlib.Path, columns: Columns, key: str | None, cells: Cells) -> dict[str, list[Reader]]:
     with reading(path, "arrays in NumPy's .npz format"):
-        if finite:  # Otherwise a pass takes constant memory, whatever the archive unpacks to.
+        if cells != "any":  # Otherwise a pass takes constant memory, whatever the archive unpacks to.
             check_archive(path, NPZ_FREE_BYTES, NPZ_MAX_EXPANSION)
-        with np.load(path, allow_pickle=False) as file:
-            wanted = _wanted(file.files, key)
-    named = key is None and "train" in wanted
+        present = array_names(path)
+    try:
+        members = split_arrays(present, key)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return open_arrays(path, members, columns, cells)
+
+
+def array_names(path: pathlib.Path) -> list[str]:
+    """Returns the names of the arrays of an .npz file."""
+    with np.load(path, allow_pickle=False) as file:
+        return list(file.files)
+
+
+def open_arrays(path: pathlib.Path, members: dict[str, str], columns: Columns, cells: Cells) -> dict[str, list[Reader]]:
+    """Opens arrays of an .npz file, given their names by split."""
     return {
-        k if named else "all": [
-            ArrayReader(path / k, StoredArrayReader(path, member=k).load(), columns)
-            if finite
-            else open_stored(path, columns, k)
+        split: [
+            open_stored(path, columns, k)
+            if cells == "any"
+            else ArrayReader(path / k, StoredArrayReader(path, member=k).load(), columns, cells=cells)
         ]
-        for k in wanted
+        for split, k in members.items()
     }
 
 
-def _wanted(present: list[str], key: str | None) -> list[str]:
-    """Returns the names of the arrays of an .npz file that are rows."""
+def split_arrays(present: list[str], key: str | None) -> dict[str, str]:
+    """Returns the names of the arrays of an .npz file that are rows, by split, or by "all" for one array.
+
+    Example:
+        >>> split_arrays(["x_train", "y_train", "x_test", "y_test"], None)
+        {'train': 'x_train', 'test': 'x_test'}
+    """
     shown = ", ".join(present) or "none"
     if key is not None and key not in present:
         raise ValueError(f"there is no array {key!r}; the file holds {shown}")
-    wanted = [key] if key is not None else [k for k in SPLIT_NAMES if k in present]
-    if not wanted and len(present) == 1:
-        wanted = list(present)
-    if key is None and "train" not in wanted and wanted != present:
-        raise ValueError(f"expected the arrays train, valid and test, or key=…; the file holds {shown}")
-    return wanted
+    if key is not None or len(present) == 1:
+        return {"all": key or present[0]}
+    for names in _SPLIT_ARRAYS:
+        if names["train"] in present:
+            return {split: name for split, name in names.items() if name in present}
+    raise ValueError(
+        f"expected the arrays train, valid and test, or x_train and x_test, or key=… (--key); the file holds {shown}"
+    )

@@ -3,15 +3,18 @@
 import dataclasses
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfar.data.checks import check_count, check_path
+from tfar.data.columns import Columns, without_labels
+from tfar.data.csv_reader import CSVReader
+from tfar.data.label_readers import label_readers, rows_key
 from tfar.data.opening import find_files, open_files
-from tfar.data.readers import Columns, CSVReader, Reader
+from tfar.data.readers import Reader
 from tfar.data.sources import StreamSource
 from tfar.data.splits import SPLIT_NAMES
 
@@ -27,12 +30,14 @@ class FileRows:
         batch_size: int. Number of rows in a batch. The last batch may be shorter.
         identity: dict of JSON values that identifies the rows: names, sizes and modification times of the files, and the
             options with which they are read.
+        labels: the class of each row, as rows `[1]`, or None.
     """
 
     paths: list[pathlib.Path]
     readers: list[Reader] = dataclasses.field(repr=False)
     batch_size: int
     identity: dict[str, Any] = dataclasses.field(repr=False)
+    labels: "FileRows | None" = dataclasses.field(default=None, repr=False)
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -89,10 +94,12 @@ def open_rows(
     key: str | None = None,
     header: bool | None = None,
     delimiter: str = ",",
+    condition: str | None = None,
+    classes: Sequence[str] | None = None,
 ) -> FileRows:
     """Opens files for passes over their rows in constant memory.
 
-    The rows are not scanned, split or shuffled. A cell that is missing, text or NaN becomes NaN and raises no error. The
+    The rows are not scanned, split or shuffled. An empty cell becomes NaN and text infinite; neither is an error. The
     arrays train, valid and test of an .npz file are read one after the other in this order.
 
     Args:
@@ -103,6 +110,8 @@ def open_rows(
         key: str or None. Name of the array of an .npz file.
         header: bool or None. Whether a .csv file starts with column names. None detects it.
         delimiter: str. Delimiter of .csv files.
+        condition: str or None. Class labels beside the rows, as in `from_files`: `FileRows.labels`.
+        classes: names of the folders of pictures in the order of their numbers. None means all, sorted.
 
     Returns:
         `FileRows`.
@@ -122,8 +131,10 @@ def open_rows(
     check_count("batch_size", batch_size)
     check_path("path_or_pattern", path_or_pattern)
     paths = find_files(path_or_pattern)
-    groups = open_files(paths, columns=columns, key=key, header=header, delimiter=delimiter, finite=False)
-    readers = [reader for name in ("all", *SPLIT_NAMES) for reader in groups.get(name, [])]
+    columns = without_labels(paths[0], columns, condition, header=header, delimiter=delimiter)
+    dialect: dict[str, Any] = {"header": header, "delimiter": delimiter, "cells": "any"}
+    groups = open_files(paths, columns=columns, key=rows_key(paths[0], key, condition), **dialect)
+    labels = None if condition is None else label_readers(paths, condition, key=key, classes=classes, **dialect)
     stats = [path.stat() for path in paths]
     identity = {
         "files": [[p.name, s.st_size, s.st_mtime_ns] for p, s in zip(paths, stats, strict=True)],
@@ -132,8 +143,18 @@ def open_rows(
         "header": header,
         "delimiter": delimiter,
         "batch_size": batch_size,
+        **({} if condition is None else {"condition": condition}),
     }
-    return FileRows(paths, readers, batch_size, identity)
+    rows = FileRows(paths, _in_order(groups), batch_size, identity)
+    return (
+        rows
+        if labels is None
+        else dataclasses.replace(rows, labels=dataclasses.replace(rows, readers=_in_order(labels)))
+    )
+
+
+def _in_order(groups: dict[str, list[Reader]]) -> list[Reader]:
+    return [reader for name in ("all", *SPLIT_NAMES) for reader in groups.get(name, [])]
 
 
 def _expected_rows(reader: Reader) -> int:

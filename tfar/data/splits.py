@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfar.data.checks import check_count
+from tfar.data.labels import Labels
 from tfar.data.sources import Source
 
 SPLIT_NAMES = ("train", "valid", "test")
@@ -36,6 +37,11 @@ class DataSplits:
         description: str. Origin and preprocessing of the rows.
         batch_size: int.
         memory_limit: int. `arrays` returns None for splits of more bytes.
+        sources: the source of each split, by its name.
+        columns: tuple of str. Names of the columns of a row, or None if the data have none.
+        units: mean and standard deviation of each entry of the train rows, float64 `[*event_shape]`, or None if unknown.
+        missing: bool. Whether values are missing: NaN in the rows.
+        labels: class of each row, or None if the data have no labels.
 
     Example:
         >>> import tfar.data
@@ -62,13 +68,17 @@ class DataSplits:
     batch_size: int = 100
     memory_limit: int = MEMORY_LIMIT
     sources: Mapping[str, Source] = dataclasses.field(default_factory=dict, repr=False)
+    columns: tuple[str, ...] | None = None
+    units: tuple[np.ndarray, np.ndarray] | None = dataclasses.field(default=None, repr=False)
+    missing: bool = False
+    labels: Labels | None = None
     _in_memory: dict[str, np.ndarray] = dataclasses.field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def from_sources(cls, name: str, sources: Mapping[str, Source], *, batch_size: int, **fields: Any) -> "DataSplits":
         """Makes `DataSplits` from a source for each split, of which "train" is required and must have rows.
 
-        `fields` are `head`, `head_config`, `description` and `memory_limit`.
+        `fields` are the other arguments.
         """
         batch_size = check_count("batch_size", batch_size)
         if "train" not in sources or sources["train"].num_rows == 0:

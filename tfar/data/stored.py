@@ -8,7 +8,8 @@ from typing import IO
 
 import numpy as np
 
-from tfar.data.readers import NPY, ArrayReader, Columns, open_npy
+from tfar.data.columns import Columns
+from tfar.data.readers import NPY, ArrayReader, open_npy
 from tfar.model_files import reading
 
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -29,7 +30,7 @@ class StoredArrayReader(ArrayReader):
         # The base class checks the shape and the type of an array; a broadcast scalar has both and takes no memory.
         with reading(shown, NPY):
             array = np.broadcast_to(np.zeros([], dtype), shape)
-        super().__init__(shown, array, columns, finite=False)
+        super().__init__(shown, array, columns, cells="any")
 
     def _read_header(self, shown: pathlib.Path) -> tuple[tuple[int, ...], np.dtype]:
         with reading(shown, NPY), self._open() as file:
@@ -83,5 +84,5 @@ def open_stored(path: pathlib.Path, columns: Columns = None, member: str | None 
     if not reader.fortran_order or reader.array.size == 0:
         return reader
     if member is None:
-        return open_npy(path, columns, finite=False)
-    return ArrayReader(path / member, reader.load(), columns, finite=False)
+        return open_npy(path, columns, cells="any")
+    return ArrayReader(path / member, reader.load(), columns, cells="any")

@@ -164,7 +164,7 @@ class LatentVariable(Model):
         Complete given a latent: `dist.decoder.complete(x, observed, conditional_input=z)`.
 
         Args:
-            *args, **kwargs: not used.
+            args, kwargs: not used.
 
         Raises:
             NotImplementedError: Always.

@@ -94,7 +94,10 @@ class RNADE(Autoregressive):
     ) -> None:
         mixture = NormalMixture(10) if head is None else check_head(head)
         if not isinstance(mixture, LocationScaleMixture):
-            raise ValueError(f"Expected `head` to be a NormalMixture or a LaplaceMixture; received {head!r}.")
+            raise ValueError(
+                "Expected `head` to be a NormalMixture or a LaplaceMixture, which RNADE itself standardises; received "
+                f"{head!r}."
+            )
         shape = shape_tuple("event_shape", event_shape)
         network = NADENetwork(
             event_shape=shape,

@@ -124,28 +124,37 @@ class Moments:
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape = shape
-        self.count = 0
+        self.count = np.zeros(shape)
         self.mean, self.squares = np.zeros(shape), np.zeros(shape)
         self.low, self.high = np.full(shape, np.inf), np.full(shape, -np.inf)
 
-    def add(self, values: Any) -> None:
-        """Adds an array `[..., *shape]`."""
+    def add(self, values: Any, observed: Any = True) -> None:
+        """Adds an array `[..., *shape]`, of which only the entries that are `observed`, bools that broadcast to it, count."""
         rows = self._rows(values)
         if not len(rows):
             return
-        mean, total = rows.mean(axis=0), self.count + len(rows)
+        observed = np.broadcast_to(observed, np.shape(values)).reshape(rows.shape)
+        added = observed.sum(axis=0)
+        share = added / np.maximum(self.count + added, 1)
+        mean = np.where(observed, rows, 0.0).sum(axis=0) / np.maximum(added, 1)
         difference = mean - self.mean
         self.squares = (
-            self.squares + np.square(rows - mean).sum(axis=0) + difference**2 * (self.count * len(rows) / total)
+            self.squares
+            + np.where(observed, np.square(rows - mean), 0.0).sum(axis=0)
+            + difference**2 * self.count * share
         )
-        self.mean = self.mean + difference * (len(rows) / total)
-        self.low, self.high = np.minimum(self.low, rows.min(axis=0)), np.maximum(self.high, rows.max(axis=0))
-        self.count = total
+        self.mean = self.mean + difference * share
+        self.low = np.minimum(self.low, np.where(observed, rows, np.inf).min(axis=0))
+        self.high = np.maximum(self.high, np.where(observed, rows, -np.inf).max(axis=0))
+        self.count = self.count + added
 
     def loc_and_scale(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Returns the mean and the standard deviation, with 1 for the deviation of a constant entry."""
-        if not self.count:
+        if not np.any(self.count):
             raise ValueError("Expected at least one row of data; received none.")
+        if not np.all(self.count):
+            entry = tuple(int(i) for i in np.argwhere(self.count == 0)[0])
+            raise ValueError(f"Expected an observed value for every entry; entry {list(entry)} has none.")
         deviation = np.sqrt(self.squares / self.count)
         return self.mean, np.where(self.low == self.high, 1.0, deviation)
 

@@ -11,11 +11,16 @@ from numpy.typing import NDArray
 from tfar.forks import check_not_forked
 from tfar.laws.signature import named_condition
 
-SIGNATURE = "log_prob"
+SIGNATURE, OBSERVED = "log_prob", "observed_log_prob"
 
 
 class SavedLogProb:
     """The signature `log_prob` of a SavedModel, of the folder of one version, as a function of NumPy arrays.
+
+    Args:
+        path: the folder.
+        missing: bool. Whether NaN is a value that is not observed: the score is that of the other values of the row. Otherwise
+            the score of such a row is NaN.
 
     Raises:
         ValueError: If TensorFlow cannot load it, or it has no such signature.
@@ -28,7 +33,7 @@ class SavedLogProb:
         ((4,), (2,))
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, missing: bool = False) -> None:
         check_not_forked()
         try:
             # A signature does not keep its variables alive, so the object that owns them is kept.
@@ -39,6 +44,7 @@ class SavedLogProb:
         if SIGNATURE not in signatures:
             raise ValueError(f"{path}: expected the signature {SIGNATURE!r}; it has {', '.join(sorted(signatures))}")
         self._signature = signatures[SIGNATURE]
+        self._observed = signatures.get(OBSERVED) if missing else None
         specs = self._signature.structured_input_signature[1]
         self.shapes: dict[str, tuple[int, ...]] = {name: tuple(specs[name].shape[1:]) for name in sorted(specs)}
 
@@ -62,8 +68,18 @@ class SavedLogProb:
             raise ValueError(
                 f"expected {', '.join(self.shapes)} ({kind}); received {', '.join(sorted(given)) or 'nothing'}"
             )
-        inputs = {name: tf.constant(_shaped(name, given[name], shape)) for name, shape in self.shapes.items()}
-        return self._signature(**inputs)[SIGNATURE].numpy()
+        inputs = {name: _shaped(name, given[name], shape) for name, shape in self.shapes.items()}
+        scores = np.array(self._signature(**{name: tf.constant(part) for name, part in inputs.items()})[SIGNATURE])
+        missing = np.isnan(inputs["value"]).reshape([len(scores), -1]).any(axis=1)
+        if self._observed is not None and missing.any():
+            scores[missing] = self._of_observed({name: part[missing] for name, part in inputs.items()})
+        return scores
+
+    def _of_observed(self, inputs: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+        observed = ~np.isnan(inputs["value"])
+        inputs = {**inputs, "value": np.where(observed, inputs["value"], 0.0), "observed": observed}
+        tensors = {name: tf.constant(part, tf.float32) for name, part in inputs.items()}
+        return self._observed(**tensors)[SIGNATURE].numpy()  # type: ignore[misc]
 
 
 def _named(batch: Any) -> dict[str, Any]:

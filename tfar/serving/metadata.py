@@ -15,8 +15,13 @@ from tfar.version import __version__
 _PACKAGES = ("tensorflow", "keras", "tensorflow-probability", "numpy")
 
 
-def describe(dist: Any, signatures: Mapping[str, Signature], folder: Path) -> dict[str, Any]:
-    """Returns the content of `tfar.json`: configuration, signatures, versions and checksums of the SavedModel in a folder."""
+def describe(
+    dist: Any, signatures: Mapping[str, Signature], folder: Path, data: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Returns the content of `tfar.json`: configuration, signatures, versions and checksums of the SavedModel in a folder.
+
+    `data` describes the data of the model, see `export_saved_model`.
+    """
     parts = [folder / "saved_model.pb", *sorted((folder / "variables").iterdir())]
     return {
         "distribution": type(dist).__name__,
@@ -25,6 +30,8 @@ def describe(dist: Any, signatures: Mapping[str, Signature], folder: Path) -> di
         "conditional_inputs": {
             name: s.shape.as_list()[1:] for name, s in condition_specs(dist.conditional_shape).items()
         },
+        "data": dict(data or {}),
+        "any_pattern": getattr(dist.law, "allows_any_pattern", False),
         "num_weights": sum(int(np.prod(v.shape)) for v in dist.variables),
         "configuration": keras.saving.serialize_keras_object(dist)["config"],
         "signatures": {name: _signature(part) for name, part in signatures.items()},

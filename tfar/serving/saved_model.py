@@ -1,7 +1,7 @@
 """Exports SavedModels for TF Serving: complete folders `base/<version>/`."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,20 @@ from tfar.serving.errors import ExportError, os_error
 from tfar.serving.replay import Run, numpy_runner, replay
 from tfar.serving.signatures import signatures
 
+EXPORT_STEPS = ("tracing", "writing", "reading back", "comparing", "warming up")
 WARMUP = "tf_serving_warmup_requests"
 # Operations that call back into Python, for which TF Serving has no kernel.
 _PYTHON_OPS = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
 
 
-def export_saved_model(dist: Any, base_path: str | os.PathLike[str], version: int | None = None) -> Path:
+def export_saved_model(
+    dist: Any,
+    base_path: str | os.PathLike[str],
+    version: int | None = None,
+    *,
+    data: Mapping[str, Any] | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Path:
     """Writes the SavedModel `base_path/<version>/`, which TF Serving can serve.
 
     The folder is written under a hidden name, read back, run, compared with the distribution and then renamed. A server that
@@ -46,6 +54,10 @@ def export_saved_model(dist: Any, base_path: str | os.PathLike[str], version: in
         dist: a distribution without a bound condition, because the condition is an input.
         base_path: folder of all versions. It is created if it does not exist.
         version: int. Default: one more than the highest version in the folder, or 1.
+        data: JSON values that describe the data of the model, for `tfar score`: `columns`, the names of the columns of a row,
+            which are matched by name; `condition`, the labels that are the condition, with the keys `name`, `num_classes` and
+            `classes`.
+        progress: called with the name of each of the `EXPORT_STEPS`, before it.
 
     Returns:
         The path of the version.
@@ -61,16 +73,22 @@ def export_saved_model(dist: Any, base_path: str | os.PathLike[str], version: in
         >>> float(tf.saved_model.load(path).signatures["log_prob"](value=tf.zeros([1, 4]))["log_prob"][0]) < 0.0
         True
     """
+    say = progress or (lambda step: None)
     parts = signatures(dist)
     path = _version_path(base_path, version)
+    say("tracing")
     functions = trace(parts)
     with files.replacing(path) as temporary:
+        say("writing")
         write(dist, functions, temporary)
         _check_operations(temporary)
+        say("reading back")
         loaded = tf.saved_model.load(temporary)
         run = numpy_runner(loaded.signatures)
+        say("comparing")
         replay(dist.name, parts, run)
-        _write_extra(dist, parts, temporary, path)
+        say("warming up")
+        _write_extra(dist, parts, temporary, path, data)
         _replay_warmup(temporary, run)
     return path
 
@@ -126,11 +144,13 @@ def _check_operations(folder: Path) -> None:
         )
 
 
-def _write_extra(dist: Any, parts: Mapping[str, Signature], folder: Path, path: Path) -> None:
+def _write_extra(
+    dist: Any, parts: Mapping[str, Signature], folder: Path, path: Path, data: Mapping[str, Any] | None
+) -> None:
     """Writes the description and the warm-up requests, which are not part of the SavedModel itself."""
     extra = folder / "assets.extra"
     extra.mkdir()
-    files.write_json(extra / "tfar.json", metadata.describe(dist, parts, folder))
+    files.write_json(extra / "tfar.json", metadata.describe(dist, parts, folder, data))
     requests = [(name, part.example(0).inputs) for name, part in parts.items()]
     warmup.write_requests(extra / WARMUP, path.parent.name, requests)
 

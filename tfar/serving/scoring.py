@@ -60,7 +60,9 @@ def score(
     machine, equals that of an uninterrupted run to the last bit. `out` is written when all rows are scored and replaces an
     existing file.
 
-    The score of a row is NaN if its values are outside of the support, missing or not finite; other rows are not affected.
+    The score of a row is NaN if its values are outside of the support or not finite; other rows are not affected. A value that
+    is NaN is not observed if the model takes any pattern of observed values, and the score is that of the others; for other
+    models the score is NaN.
 
     Args:
         export: folder of an exported SavedModel: of all versions, which means the newest one, or of one version.
@@ -91,7 +93,7 @@ def score(
     found = find_export(export)
     rows = _Dataset(data) if isinstance(data, tf.data.Dataset) else data
     identity = {"model": found.checksums(), "data": rows.identity}
-    log_prob = SavedLogProb(found.path)
+    log_prob = SavedLogProb(found.path, missing=found.description.get("any_pattern", False))
     with PartialScores(out, identity) as done:
         resumed = done.rows
         _score(log_prob, rows.batches(done.batches), done, progress)

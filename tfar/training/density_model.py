@@ -170,6 +170,8 @@ class DensityModel(Steps):
         check = DataCheck(self.dist)
         data, validation_data = check.data(x), check.data(validation_data)
         self.initialize(x)
+        # Batches shuffle by themselves, and Keras warns if it is asked to shuffle a stream.
+        shuffle = shuffle and batches is None and isinstance(data, keras.utils.PyDataset)
         before = [LossCheck(batches), *([FollowEpoch(batches)] if batches else [])]
         callbacks = [*before, *_listed(callbacks)]
         with check.raising(), Run(self, callbacks, kwargs.get("initial_epoch", 0)) as run:
@@ -180,7 +182,7 @@ class DensityModel(Steps):
                 verbose=verbose,
                 callbacks=run.callbacks,
                 validation_data=validation_data,
-                shuffle=shuffle and batches is None,
+                shuffle=shuffle,
                 validation_batch_size=validation_batch_size,
                 **kwargs,
             )

@@ -106,19 +106,26 @@ class SampleGrid(Resumable):
         every: int. Number of epochs from one grid to the next.
         seed: int. The seed of `dist.sample`.
         pictures: None, or the folder for `epoch-0001.png`, ... A run removes the pictures of epochs that it is yet to train.
+        conditional_input: None, or the condition of each sample of a conditional model, in place of `num_samples`.
 
     Raises:
         ValueError: If a number is below 1; in `fit`, if the events are not images `(H, W)` or `(H, W, C)` with 1 or 3 channels.
     """
 
     def __init__(
-        self, log_dir: Any, num_samples: int = 16, every: int = 1, seed: int = 0, pictures: Any = None
+        self,
+        log_dir: Any,
+        num_samples: int = 16,
+        every: int = 1,
+        seed: int = 0,
+        pictures: Any = None,
+        conditional_input: Any = None,
     ) -> None:
         super().__init__()
         self.num_samples, self.every = check_int("num_samples", num_samples, 1), check_int("every", every, 1)
         self.log_dir, self.pictures = Path(log_dir), None if pictures is None else Path(pictures)
         self.replaced = () if self.pictures is None else (self.pictures / "epoch-*.png",)
-        self.seed = seed
+        self.seed, self.conditional_input = seed, conditional_input
         self._writer: Any = None
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -140,7 +147,11 @@ class SampleGrid(Resumable):
         dist = self.model.dist
         support = dist.head.support()
         low, top = (support.low, support.num_values - 1) if support.num_values else (0.0, None)
-        image = grid(np.asarray(dist.sample(self.num_samples, seed=self.seed)) - low, top)
+        if self.conditional_input is None:
+            samples = dist.sample(self.num_samples, seed=self.seed)
+        else:
+            samples = dist.sample(1, seed=self.seed, conditional_input=self.conditional_input)[0]
+        image = grid(np.asarray(samples) - low, top)
         if self._writer is None:
             self._writer = tf.summary.create_file_writer(str(self.log_dir / "samples"))
         png = tf.io.encode_png(image).numpy()

@@ -1,0 +1,46 @@
+"""Runs the tutorials and stores their outputs in them: `python docs/notebooks.py [NOTEBOOKS]`."""
+
+import pathlib
+import re
+import sys
+import tempfile
+from typing import Any
+
+import nbformat
+from nbclient import NotebookClient
+
+FOLDER = pathlib.Path(__file__).parents[1] / "tutorials"
+TIMEOUT = 900
+# What TensorFlow's and LiteRT's C++ code print when they are loaded, whatever the level of the log is.
+START_UP = re.compile(r"(WARNING: All log messages before absl|I\d{4} |INFO: Created TensorFlow Lite).*\n?|\s*\n")
+
+
+def run(path: pathlib.Path, folder: pathlib.Path) -> Any:
+    """Returns a notebook after a run of all cells, whose files lie in `folder`."""
+    notebook = nbformat.read(path, as_version=4)
+    resources = {"metadata": {"path": str(folder)}}
+    NotebookClient(notebook, timeout=TIMEOUT, record_timing=False, resources=resources).execute()
+    # The kernel notes the version of Python here, which would change the file on another machine.
+    notebook.metadata["language_info"] = {"name": "python"}
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if not _is_start_up(output)]
+    return notebook
+
+
+def _is_start_up(output: Any) -> bool:
+    """Whether an output has only messages of `START_UP`."""
+    return output.get("name") == "stderr" and START_UP.sub("", output.text) == ""
+
+
+def main(paths: list[pathlib.Path]) -> None:
+    """Runs the notebooks one after the other and replaces them."""
+    for path in paths or sorted(FOLDER.glob("*.ipynb")):
+        with tempfile.TemporaryDirectory() as folder:
+            notebook = run(path, pathlib.Path(folder))
+        nbformat.write(notebook, path)
+        print(path.name)
+
+
+if __name__ == "__main__":
+    main([pathlib.Path(name) for name in sys.argv[1:]])

@@ -1,0 +1,49 @@
+"""Output files of the commands."""
+
+import csv
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfar import files
+from tfar.optional import require
+
+
+def check_out(path: Path, suffixes: tuple[str, ...], event_shape: tuple[int, ...] | None = None) -> None:
+    """Checks the path of an output file before the result is computed: its suffix, and for .png that the events are images."""
+    if path.suffix not in suffixes:
+        raise ValueError(f"expected --out to end with {', '.join(suffixes)}; received {path}")
+    if path.suffix == ".png":
+        require("matplotlib", "plots")
+    if path.suffix == ".png" and event_shape is not None:
+        from tfar.training.logs import is_image
+
+        if not is_image(event_shape):
+            raise ValueError(
+                f"{path}: a .png file needs events of shape (H, W) or (H, W, C); the events of the model have {event_shape}"
+            )
+
+
+def write_array(path: Path, values: np.ndarray, discrete: bool, columns: Sequence[str] | None = None) -> None:
+    """Writes rows `[N, ...]` to a .npy file in their shape, or to a .csv file with one flattened row per line.
+
+    The header of a .csv file has the names of the `columns`, or x0, x1, ... if they have none.
+    """
+    if path.suffix == ".npy":
+        with files.replacing(path, ".npy") as temporary:
+            np.save(temporary, values)
+        return
+    flat = values.reshape([len(values), -1])
+    # A float32 as text has the fewest digits that restore it.
+    rows = flat.astype(np.int64).tolist() if discrete else flat.astype(np.float32).astype(str).tolist()
+    write_table(path, columns or [f"x{i}" for i in range(flat.shape[1])], rows)
+
+
+def write_table(path: Path, header: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
+    """Writes a CSV file from an iterator of rows. The file appears under its name when it is complete."""
+    with files.replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
