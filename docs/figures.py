@@ -149,6 +149,16 @@ def draw_nade(folder: pathlib.Path) -> None:
     matrices(folder, "rnade", [("RNADE, natural order", tfar.RNADE([12], 16).network.influences())])
 
 
+def draw_wavenet(folder: pathlib.Path) -> None:
+    """The receptive fields of one and of two stacks."""
+    arguments = {"num_layers": 3, "kernel_size": 2, "head": tfar.heads.Categorical(4)}
+    panels = [
+        (title, tfar.WaveNet([24], 4, skip_filters=4, num_stacks=count, **arguments).network.influences())
+        for title, count in (("one stack of dilations 1, 2, 4", 1), ("two stacks", 2))
+    ]
+    matrices(folder, "wavenet", panels)
+
+
 def draw_orderless_nade(folder: pathlib.Path) -> None:
     """One network under three orders."""
     dist = tfar.OrderlessNADE([12], [16], num_orders=3, seed=0)
@@ -233,6 +243,7 @@ DRAWINGS = (
     draw_complete,
     draw_made,
     draw_nade,
+    draw_wavenet,
     draw_orderless_nade,
     draw_conv_nade,
     draw_pixel_cnns,

@@ -94,15 +94,19 @@ def case_of(
     scale: float = 0.6,
     has_random_masks: bool = False,
     has_true_loss_gradient: bool = True,
+    any_length: bool = False,
     **kwargs: Any,
 ) -> Case:
-    """A case of a model; `head` makes the head."""
+    """A case of a model; `head` makes the head. With `any_length`, the model is copied with the length of the case."""
     event_shape = tuple(event_shape)
 
     def make() -> Any:
-        return randomize(model(event_shape, head=head(), **kwargs), scale=scale)
+        dist = randomize(model(event_shape, head=head(), **kwargs), scale=scale)
+        return dist.with_length(event_shape[0]) if any_length else dist
 
     condition = kwargs.get("conditional_shape")
+    if any_length and isinstance(condition, dict):  # of as many frames as times
+        condition = {key: tuple(event_shape[0] if n is None else n for n in s) for key, s in condition.items()}
     kind = f"{model.__name__}-{name}"
     flags = (main, has_random_masks, has_true_loss_gradient)
     return Case(kind, make, event_shape, head().support().num_values, condition, oracle, *flags)
@@ -162,6 +166,21 @@ def pixel_cnn_plus_plus(name: str, event_shape: Any = (3, 2, 1), levels: int = 3
 
     name = f"PixelCNNPlusPlus-{name}"
     return Case(name, make, tuple(event_shape), levels, condition, oracles.PIXEL_CNN_PLUS_PLUS, main)
+
+
+def audio() -> tfar.heads.DiscretizedLogisticMixture:
+    return tfar.heads.DiscretizedLogisticMixture(2, high=65535, num_channels=1)
+
+
+def wavenet(name: str, event_shape: Any = (6,), any_length: bool = False, **kwargs: Any) -> Case:
+    """With `any_length`, of the length that `event_shape` gives to a series of any length."""
+    sizes = {"filters": 4, "skip_filters": 6, "num_layers": 2, "num_stacks": 1, "head": categorical}
+
+    def model(shape: Any, **arguments: Any) -> tfar.WaveNet:
+        return tfar.WaveNet([None, *shape[1:]], **arguments) if any_length else tfar.WaveNet(shape, **arguments)
+
+    model.__name__ = "WaveNet"
+    return case_of(model, oracles.WAVENET, name, event_shape, any_length=any_length, **{**sizes, **kwargs})
 
 
 def factorized(name: str, event_shape: Any = (3,), **kwargs: Any) -> Case:

@@ -1,7 +1,9 @@
 """One small case of every public distribution and its variants: what the conformance suite runs over."""
 
+import tfar
 from tests.cases import Case as Case
 from tests.cases import (
+    audio,
     categorical,
     conv_nade,
     factorized,
@@ -16,6 +18,7 @@ from tests.cases import (
     pixel_cnn,
     pixel_cnn_plus_plus,
     rnade,
+    wavenet,
 )
 from tests.cases import randomize as randomize
 from tests.shards import is_in
@@ -113,6 +116,26 @@ CASES = (
     pixel_cnn_plus_plus("colour", (2, 2, 2), 2, num_levels=2, use_weight_norm=False, activation="elu"),
     # Of three filters, a block has none that its relu lets through.
     pixel_cnn_plus_plus("wide", (3, 5, 1), 2, filters=5, num_levels=2, kernel_size=(4, 5), activation="relu"),
+    wavenet("one-hot-conditional", conditional_shape={"speaker": (2,), "features": (3, 2)}, hop_length=2, main=True),
+    wavenet("one-hot"),
+    wavenet("one-hot-stacks", (5,), num_stacks=2),
+    wavenet("kernel-size-3", (7,), kernel_size=3),
+    wavenet("scaled", (5,), one_hot_inputs=False),
+    wavenet("binary", (8,), head=tfar.heads.Bernoulli),
+    wavenet("normals", (2,), head=normals),
+    wavenet("laplaces", (4,), head=laplaces, conditional_shape=(4, 2)),
+    wavenet("audio", (3, 1), head=audio),
+    wavenet("channels", (3, 2)),
+    wavenet("channels-normals", (2, 2), head=normals, conditional_shape=(3,)),
+    wavenet("learned-upsampling", (5,), conditional_shape=(3, 2), hop_length=2, upsampling="learned"),
+    wavenet("any-length", (6,), any_length=True),
+    wavenet(
+        "any-length-conditional",
+        (4,),
+        any_length=True,
+        conditional_shape={"speaker": (2,), "features": (None, 2)},
+        hop_length=2,
+    ),
     factorized("bernoulli-conditional", conditional_shape=(2,), main=True),
     factorized("table", (2, 2), head=categorical),
     factorized("normals", (2,), head=normals),

@@ -50,6 +50,7 @@ if TYPE_CHECKING or not _is_command():
         OrderlessNADE,
         PixelCNN,
         PixelCNNPlusPlus,
+        WaveNet,
     )
     from tfar.training import load
 
@@ -65,6 +66,7 @@ __all__ = [
     "OrderlessNADE",
     "PixelCNN",
     "PixelCNNPlusPlus",
+    "WaveNet",
     "data",
     "distributions",
     "heads",

@@ -27,6 +27,7 @@ def test_influences_equal_the_connectivity_of_the_case(facts: Facts) -> None:
     testing.check_autoregressive(dist, connectivity=connectivity)
     for member, own in enumerate(connectivity):
         how = {"member": member} if facts.law.orders is None else {"order": facts.law.orders[member]}
+        how["num_sites"] = dist.num_sites
         np.testing.assert_array_equal(dist.network.influences(**how), own)
         np.testing.assert_array_equal(dist.network.influences([0], **how), own[:1])
 
@@ -69,6 +70,7 @@ def test_completions_follow_log_prob(facts: Facts) -> None:
     dist, count = facts.dist, len(facts.draws)
     orders = dist.network.orders if facts.law.orders is None else np.asarray(facts.law.orders)
     marks = np.zeros([dist.num_sites, *dist.head.site_shape], bool)
+    orders = np.arange(dist.num_sites)[None] if orders is None else orders
     if len(orders) == 1:
         marks[orders[0][: dist.num_sites // 2]] = True
     x = most_telling(facts, marks.reshape(facts.case.event_shape))
@@ -113,7 +115,8 @@ def test_noise_inverts_sampling(facts: Facts) -> None:
         again = facts.law.sample_from_noise(
             tf.constant(facts.noise), facts.conditions(NUM_COMPARED), tf.constant(member_noise)
         )
-        limit = 0.0 if facts.case.support else 1e-3 * (1.0 + np.abs(x))
+        # Of 2^16 values, float32 noise of a step of up to 2^-24 may round to a neighbour.
+        limit = 1e-3 * (1.0 + np.abs(x)) if not facts.case.support else float(facts.case.support >= 2**16)
         found |= (np.abs(np.asarray(again) - x) <= limit).reshape(NUM_COMPARED, -1).all(axis=1)
     assert found.mean() >= 1.0 - 1.0 / NUM_COMPARED
     counts = np.histogram(facts.noise, bins=16, range=(0.0, 1.0))[0]

@@ -84,8 +84,8 @@ def test_an_impossible_entry_makes_its_own_row_nan_from_then_on():
 @pytest.mark.parametrize(
     ("make", "streams", "names"),
     [
-        (sequence, True, {"start", "step", "prefill"}),
-        (lambda: sequence(network=SteppingSequenceNetwork), True, {"start", "step"}),
+        (sequence, True, {"start", "step", "step_chunk", "prefill"}),
+        (lambda: sequence(network=SteppingSequenceNetwork), True, {"start", "step", "step_chunk"}),
         (lambda: sequence().with_length(4), True, set()),
         (lambda: randomize(tfar.Autoregressive(GroupsNetwork([0, 1, 1]), tfar.heads.Bernoulli())), False, set()),
         (lambda: tfar.MADE([4], [8]), False, set()),
@@ -94,4 +94,4 @@ def test_an_impossible_entry_makes_its_own_row_nan_from_then_on():
 def test_only_sequences_of_any_length_offer_streams(make, streams, names):
     dist = make()
     assert can_stream(dist.law) is streams
-    assert set(signatures(dist)) & {"start", "step", "prefill"} == names
+    assert set(signatures(dist)) & {"start", "step", "step_chunk", "prefill"} == names

@@ -28,7 +28,9 @@ def channel_prob(x: float, loc: float, scale: float, low: int, high: int) -> flo
     return logistic(above) - logistic(below)
 
 
-def pixel_prob(params: np.ndarray, x: np.ndarray, num_components: int, low: int, high: int) -> float:
+def pixel_prob(
+    params: np.ndarray, x: np.ndarray, num_components: int, low: int, high: int, min_scale: float = math.exp(-7.0)
+) -> float:
     """Equation 3: p(x) of one pixel `[C]`, with the location of a channel moved by the channels before it."""
     channels = len(x)
     rows = np.asarray(params, np.float64).reshape(num_components, -1)
@@ -46,6 +48,6 @@ def pixel_prob(params: np.ndarray, x: np.ndarray, num_components: int, low: int,
             for b in range(c):
                 loc += coefficients[used] * (2.0 * (x[b] - low) / (high - low) - 1.0)
                 used += 1
-            mass *= channel_prob(x[c], loc, softplus(raw_scales[c]) + math.exp(-7.0), low, high)
+            mass *= channel_prob(x[c], loc, softplus(raw_scales[c]) + min_scale, low, high)
         total += mass
     return total

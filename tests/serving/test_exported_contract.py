@@ -22,9 +22,21 @@ def autoregressive(network):
     return randomize(tfar.Autoregressive(network, tfar.heads.Bernoulli(), jit_compile=False))
 
 
+def wavenet(head, **kwargs):
+    sizes = {"filters": 3, "skip_filters": 4, "num_layers": 2, "num_stacks": 1, "jit_compile": False}
+    return randomize(tfar.WaveNet([None], head=head, **sizes, **kwargs))
+
+
 DISTRIBUTIONS = {
     "sequence": lambda: autoregressive(SequenceNetwork(channels=2, conditional_size=3)),
+    # The condition changes at every time.
+    "wavenet": lambda: wavenet(
+        tfar.heads.Categorical(5), conditional_shape={"speaker": (2,), "features": (None, 2)}, hop_length=1
+    ),
     "normal-latents": latent_models.gaussian,
+    "wavenet-frames": lambda: wavenet(
+        tfar.heads.NormalMixture(2), conditional_shape=(None, 2), hop_length=2, upsampling="learned"
+    ),
     "groups": lambda: autoregressive(GroupsNetwork([0, 1, 1, 2, 2, 2], 2)),
     "video": lambda: autoregressive(VideoNetwork((2, 2, 3))),
     "plain-sequence": lambda: autoregressive(SequenceNetwork()),
@@ -33,7 +45,7 @@ DISTRIBUTIONS = {
 }
 
 
-@pytest.fixture(scope="module", params=few_by_default(DISTRIBUTIONS))
+@pytest.fixture(scope="module", params=few_by_default(DISTRIBUTIONS, count=2))
 def exported(request, tmp_path_factory):
     """The signatures with an example each, and the folder of both exports."""
     dist, folder = DISTRIBUTIONS[request.param](), tmp_path_factory.mktemp(request.param)
@@ -81,7 +93,7 @@ def test_every_signature_gives_what_the_live_distribution_gives(exported, runtim
 
 
 EXPECTED = {
-    "sequence": {"log_prob", "complete", "sample_from_noise", "start", "step", "prefill"},
+    "sequence": {"log_prob", "complete", "sample_from_noise", "start", "step", "step_chunk", "prefill"},
     "normal-latents": {"elbo", "importance_log_prob", "encode", "sample"},
 }
 

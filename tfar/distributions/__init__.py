@@ -11,6 +11,7 @@ from tfar.distributions.orderless_nade import OrderlessNADE
 from tfar.distributions.pixel_cnn import PixelCNN
 from tfar.distributions.pixel_cnn_plus_plus import PixelCNNPlusPlus
 from tfar.distributions.rnade import RNADE
+from tfar.distributions.wavenet import WaveNet
 
 __all__ = [
     "MADE",
@@ -24,4 +25,5 @@ __all__ = [
     "OrderlessNADE",
     "PixelCNN",
     "PixelCNNPlusPlus",
+    "WaveNet",
 ]

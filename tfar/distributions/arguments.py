@@ -40,24 +40,28 @@ def class_inputs(head: Head, one_hot_inputs: bool | None) -> dict[str, Any]:
     return {"num_classes": num_classes, "one_hot": one_hot_inputs}
 
 
-def shape_tuple(name: str, shape: Any) -> tuple[int, ...]:
-    """Turns an int or a sequence of ints of at least 1 into a tuple.
+def shape_tuple(name: str, shape: Any, *, any_length: bool = False) -> tuple[Any, ...]:
+    """Turns an int or a sequence of ints of at least 1 into a tuple; with `any_length` the first axis may be None.
 
     Raises:
         ValueError: If it is empty or contains anything else.
     """
     axes = [shape] if isinstance(shape, int | np.integer) else shape
     try:
-        axes = tuple(check_positive_int(name, axis) for axis in axes)
+        free = [None] if any_length and len(axes) and axes[0] is None else []
+        axes = (*free, *(check_positive_int(name, axis) for axis in axes[len(free) :]))
     except (TypeError, ValueError) as error:
-        raise ValueError(f"Expected `{name}` to be ints of at least 1; received {shape!r}.") from error
+        allowed = "ints of at least 1" + (", or None for a first axis of any length" if any_length else "")
+        raise ValueError(f"Expected `{name}` to be {allowed}; received {shape!r}.") from error
     if not axes:
         raise ValueError(f"Expected `{name}` to hold at least one int; received {shape!r}.")
     return axes
 
 
-def checked_conditional_shape(shape: Any) -> Any:
+def checked_conditional_shape(shape: Any, *, any_length: bool = False) -> Any:
     """Returns a conditional shape as a tuple or a dict of tuples; None stays None, and `()` is a scalar.
+
+    With `any_length`, a first axis may be None.
 
     Raises:
         ValueError: If it is anything else.
@@ -69,5 +73,8 @@ def checked_conditional_shape(shape: Any) -> Any:
             raise ValueError(
                 f"Expected `conditional_shape` to be a shape or a dict of named shapes; received {shape!r}."
             )
-        return {key: shape_tuple(f"conditional_shape[{key!r}]", value) for key, value in shape.items()}
-    return () if isinstance(shape, list | tuple) and not shape else shape_tuple("conditional_shape", shape)
+        name = "conditional_shape[{!r}]"
+        return {key: shape_tuple(name.format(key), part, any_length=any_length) for key, part in shape.items()}
+    if isinstance(shape, list | tuple) and not shape:
+        return ()
+    return shape_tuple("conditional_shape", shape, any_length=any_length)

@@ -11,7 +11,7 @@ from tfar import private, random
 from tfar.distributions import rows
 from tfar.distributions.arguments import check_head, check_network
 from tfar.distributions.base import without_autograph
-from tfar.distributions.model import Model
+from tfar.distributions.sequences import Sequences
 from tfar.heads import Head
 from tfar.heads.base import check_positive_int
 from tfar.heads.tempered import check_temperature
@@ -20,7 +20,7 @@ from tfar.networks import AutoregressiveNetwork, FactorizedNetwork, WholePassNet
 
 
 @keras.saving.register_keras_serializable("tfar")
-class Autoregressive(Model):
+class Autoregressive(Sequences):
     """Distribution of events whose sites are decided step by step by a network.
 
         log p(x) = sum_i log p(x_i | sites of earlier steps)

@@ -11,8 +11,8 @@ from tfar.heads.base import MAX_WHOLE, Head, check_positive_int
 from tfar.heads.numerics import is_class, logsumexp, raw_scale_of, select_class, softplus
 from tfar.heads.support import Support
 
-# The smallest scale in units of half the range of the values, exp(-7).
-MIN_SCALE = float(np.exp(-7.0))
+# The smallest scale in units of half the range of up to 256 values.
+_MIN_SCALE = float(np.exp(-7.0))
 
 
 class Components(NamedTuple):
@@ -38,7 +38,7 @@ class DiscretizedLogisticMixture(Head):
     With y = 2 (x - low) / (high - low) - 1, and h = 1 / (high - low), half the width of the interval of a value,
 
         p(x) = sum_k softmax(logits)[k] prod_c [F((y_c + h - m_kc) / s_kc) - F((y_c - h - m_kc) / s_kc)]
-        m_kc = loc_kc + sum_{b < c} coefficient_kcb y_b,    s = softplus(raw_scale) + exp(-7),    F(z) = 1 / (1 + exp(-z))
+        m_kc = loc_kc + sum_{b < c} coefficient_kcb y_b,    s = softplus(raw_scale) + min_scale,    F(z) = 1 / (1 + exp(-z))
 
     where the interval of `low` begins at minus infinity and that of `high` ends at infinity, so that the probabilities
     of the values of each channel sum to 1. The parameter vector holds for each component its logit, C locations, C raw
@@ -55,6 +55,11 @@ class DiscretizedLogisticMixture(Head):
         high: int. The highest value, at most 2**24 and at most `low + 2**23`.
         num_channels: int, C.
 
+    Attributes:
+        min_scale: float. The smallest scale in units of half the range: exp(-7) for up to 256 values, as in the paper's code,
+            and for more values exp(-7) * 255 / (high - low), which is the same share of the distance between two values.
+            For 16 bits its logarithm is -12.5.
+
     Raises:
         ValueError: If `num_components` or `num_channels` is less than 1, or `low` or `high` is out of range.
 
@@ -69,7 +74,7 @@ class DiscretizedLogisticMixture(Head):
 
     Notes:
         The authors' code bounds the coefficients by tanh and the logarithm of the scale at -7 from below; here the coefficients
-        are free, as in the paper, and the scale is a softplus plus exp(-7), as in TensorFlow Probability.
+        are free, as in the paper, and the scale is a softplus plus its smallest value, as in TensorFlow Probability.
     """
 
     discrete = True
@@ -89,6 +94,7 @@ class DiscretizedLogisticMixture(Head):
             )
         self.low, self.high = int(low), int(high)
         self._top = float(self.high - self.low)
+        self.min_scale = _MIN_SCALE * min(1.0, 255.0 / self._top)
         self.site_shape = (self.num_channels,)
         self.noise_size = 1 + self.num_channels
         self._num_coefficients = self.num_channels * (self.num_channels - 1) // 2
@@ -100,7 +106,7 @@ class DiscretizedLogisticMixture(Head):
     def components(self, params: tf.Tensor) -> Components:
         """Splits parameters `[..., params_size]`."""
         logits, loc, raw_scale, coefficients = self._split(params)
-        return Components(logits[..., 0], loc, softplus(raw_scale) + MIN_SCALE, coefficients)
+        return Components(logits[..., 0], loc, softplus(raw_scale) + self.min_scale, coefficients)
 
     def _split(self, params: tf.Tensor) -> list[tf.Tensor]:
         sizes = [1, self.num_channels, self.num_channels, self._num_coefficients]
@@ -121,7 +127,7 @@ class DiscretizedLogisticMixture(Head):
 
     def _tempered(self, params: tf.Tensor, temperature: Any, site: Any) -> tf.Tensor:
         logits, loc, raw_scale, coefficients = self._split(params)
-        raw_scale = raw_scale_of((softplus(raw_scale) + MIN_SCALE) * temperature, MIN_SCALE)
+        raw_scale = raw_scale_of((softplus(raw_scale) + self.min_scale) * temperature, self.min_scale)
         return tf.reshape(tf.concat([logits / temperature, loc, raw_scale, coefficients], axis=-1), tf.shape(params))
 
     # Values are represented as levels from 0, with locations and scales in the same units. Both neighbours of an edge

@@ -11,10 +11,11 @@ from tfar.laws.autoregressive_signatures import autoregressive_signatures
 from tfar.laws.bad_rows import finite_rows, nan_unless
 from tfar.laws.members import Members
 from tfar.laws.signature import Signature
+from tfar.laws.streaming import Streaming
 from tfar.laws.weights import reads_weights_once
 
 
-class AutoregressiveLaw(Members):
+class AutoregressiveLaw(Streaming, Members):
     """Law of events whose sites are decided step by step.
 
         log p(x) = sum_i log p(x_i | sites of earlier steps)
@@ -170,16 +171,19 @@ class AutoregressiveLaw(Members):
     ) -> tf.Tensor:
         """Draws rows `[B, *event_shape]` from noise `[B, N, noise_size]`; an ensemble also needs `member_noise [B]`."""
         member = self.members.drawn(member_noise)
+        valid = self._served_rows(conditional_input, noise)
         values = getattr(samplers, method)(member, noise, conditional_input)
         values = values[0] if method == "fixed_point" else values
-        return nan_unless(finite_rows(conditional_input), member.event(values))
+        return nan_unless(valid, member.event(values))
 
     @reads_weights_once
     def sample_fixed_point(self, seeds: tf.Tensor, conditional_input: Any = None) -> tuple[tf.Tensor, tf.Tensor]:
         """Draws a row for each seed by fixed-point iteration; returns the rows and the number of passes."""
         member = self.members.drawn(self.member_noise(seeds))
-        values, passes = samplers.fixed_point(member, self.uniform_noise(seeds), conditional_input)
-        return nan_unless(finite_rows(conditional_input), member.event(values)), passes
+        noise = self.uniform_noise(seeds)
+        valid = self._served_rows(conditional_input, noise)
+        values, passes = samplers.fixed_point(member, noise, conditional_input)
+        return nan_unless(valid, member.event(values)), passes
 
     @reads_weights_once
     def complete(self, seeds: tf.Tensor, x: tf.Tensor, observed: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
@@ -259,7 +263,7 @@ class AutoregressiveLaw(Members):
         member = self.member(0)
         values = member.values(x)
         keep = supported = self.head.in_support(values, member.sites(tf.shape(values)[1]))
-        valid = [finite_rows(conditional_input)]
+        valid = [self._served_rows(conditional_input, values)]
         if observed is not None:
             keep, supported = tf.logical_and(keep, observed), tf.logical_or(supported, tf.logical_not(observed))
             valid.append(self.allows(observed))
@@ -268,6 +272,22 @@ class AutoregressiveLaw(Members):
             rows = rows if part is None else tf.logical_and(rows, part)
         keep = tf.reshape(keep, tf.concat([tf.shape(keep), [1] * len(self.head.site_shape)], 0))
         return member.event(tf.where(keep, values, tf.zeros_like(values))), rows
+
+    def _served_rows(self, conditional_input: Any, sites: tf.Tensor) -> tf.Tensor | None:
+        """Returns which rows have a finite condition for all steps of `sites [B, N, ...]`, bool `[B]`; None for all.
+
+        Raises:
+            ValueError: If the number of steps is known, and the condition is for fewer.
+        """
+        covered, finite = self.network.covered_steps(conditional_input), finite_rows(conditional_input)
+        if covered is None or finite is None:
+            return finite
+        num_steps = self.member(0).num_steps(tf.shape(sites)[1] if sites.shape[1] is None else sites.shape[1])
+        if tf.is_tensor(covered) or tf.is_tensor(num_steps):
+            return tf.logical_and(finite, covered >= num_steps)
+        if covered < num_steps:
+            raise ValueError(self.network.uncovered_message(covered, num_steps))
+        return finite
 
     def encoded(self, x: tf.Tensor) -> tf.Tensor:
         """Returns events encoded by the head as inputs of the network."""

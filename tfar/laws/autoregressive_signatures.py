@@ -19,7 +19,7 @@ from tfar.laws.signature import (
     spec,
     unnamed_condition,
 )
-from tfar.laws.streaming import streaming_signatures
+from tfar.laws.streaming_signatures import streaming_signatures
 
 ROWS, EXAMPLE_LENGTH = 3, 4
 _LARGEST_NOISE = 1.0 - 2.0**-24
@@ -34,8 +34,8 @@ def autoregressive_signatures(dist: Any) -> dict[str, Signature]:
     Returns:
         `log_prob`, `site_log_probs`, `observed_log_prob`, `sample`, `sample_from_noise` and `complete`. Distributions
         over events of any length have no `sample`, because a request does not specify a length; for them,
-        `sample_from_noise` draws as many sites as the noise has, and `start` and `step` draw one entry per request (see
-        `streaming_signatures`).
+        `sample_from_noise` draws as many sites as the noise has, and `start`, `step` and `step_chunk` draw entries on
+        request (see `streaming_signatures`).
     """
     examples = _Examples(dist.copy(jit_compile=False))
     event, head = tuple(dist.event_shape.as_list()), dist.head

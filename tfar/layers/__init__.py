@@ -1,5 +1,7 @@
 """Keras layers that respect an order of their inputs, and a layer that standardises inputs."""
 
+from tfar.layers.causal_conv1d import CausalConv1D, OneHotCausalConv1D
+from tfar.layers.frame_upsampling import FrameUpsampling
 from tfar.layers.gated_residual import GatedResidualBlock
 from tfar.layers.masked_conv2d import MaskedConv2D
 from tfar.layers.masked_dense import MaskedDense
@@ -8,9 +10,12 @@ from tfar.layers.shifted_conv2d_transpose import ShiftedConv2DTranspose
 from tfar.layers.standardization import Standardization
 
 __all__ = [
+    "CausalConv1D",
+    "FrameUpsampling",
     "GatedResidualBlock",
     "MaskedConv2D",
     "MaskedDense",
+    "OneHotCausalConv1D",
     "ShiftedConv2D",
     "ShiftedConv2DTranspose",
     "Standardization",

@@ -10,6 +10,7 @@ from tfar.networks.orderless import OrderlessNetwork
 from tfar.networks.orderless_nade import OrderlessNADENetwork
 from tfar.networks.pixel_cnn import PixelCNNNetwork
 from tfar.networks.pixel_cnn_plus_plus import PixelCNNPlusPlusNetwork
+from tfar.networks.wavenet import WaveNetNetwork
 from tfar.networks.whole_pass import WholePassNetwork
 
 __all__ = [
@@ -23,5 +24,6 @@ __all__ = [
     "OrderlessNetwork",
     "PixelCNNNetwork",
     "PixelCNNPlusPlusNetwork",
+    "WaveNetNetwork",
     "WholePassNetwork",
 ]

@@ -1,6 +1,7 @@
 """Base class of networks, which compute a parameter vector for each site from earlier sites only."""
 
 import abc
+from collections.abc import Callable
 from typing import Any, NamedTuple, Self
 
 import keras
@@ -65,6 +66,7 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
     stages: tuple[int, ...] = ()
     any_order: bool = False
     streams: bool = False
+    _num_added: int = 0
     compiles_training: bool = True
     any_order_hint: str = (
         "Make the model with an `order` that puts them first, or use a model for any order: OrderlessNADE, or MADE with "
@@ -112,6 +114,12 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
     def _dense(self, name: str, units: int, salt: int, **kwargs: Any) -> keras.layers.Dense:
         shared = {"kernel_initializer": self._seeded(salt), "dtype": self.dtype_policy}
         return keras.layers.Dense(units, name=name, **shared, **kwargs)
+
+    def _add(self, kind: Callable[..., Any], inputs: int, *args: Any, **kwargs: Any) -> Any:
+        """Creates a layer for a number of input channels, whose initializer has a different seed for each layer."""
+        layer = kind(*args, kernel_initializer=self._seeded(self._num_added), dtype=self.dtype_policy, **kwargs)
+        layer.in_channels, self._num_added = inputs, self._num_added + 1
+        return layer
 
     def _sites(self, x: Any) -> tf.Tensor:
         """Returns the values of an event by site, `[B, num_sites, *site_shape]`."""
@@ -200,6 +208,19 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
             sites before it, or are undefined.
         """
         raise NotImplementedError(f"{type(self).__name__} has no pass given any known sites.")
+
+    # Conditions ------------------------------------------------------------------------------------------------------
+
+    def covered_steps(self, conditional_input: Any) -> Any:
+        """Returns the number of steps for which a conditional input has values: an int or int32 scalar; None for all.
+
+        Networks with a condition that varies over events of any length override this method.
+        """
+        return None
+
+    def uncovered_message(self, covered: int, num_steps: int) -> str:
+        """Returns what is wrong with a conditional input for fewer steps than an event has."""
+        return f"Expected a conditional input for all {num_steps} steps; received one for {covered}."
 
     # Influences ------------------------------------------------------------------------------------------------------
 

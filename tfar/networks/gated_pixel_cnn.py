@@ -12,6 +12,7 @@ from tfar.layers import ShiftedConv2D
 from tfar.layers.causal import Run
 from tfar.networks.base import TrainingPass
 from tfar.networks.conditions import State
+from tfar.networks.gates import gate
 from tfar.networks.inputs import row_seeds
 from tfar.networks.masked_raster import MaskedRasterNetwork
 
@@ -137,12 +138,3 @@ class GatedPixelCNNNetwork(MaskedRasterNetwork):
             keep = lambda part: part * tf.reshape(kept, [-1] + [1] * (part.shape.rank - 1))  # noqa: E731
             conditional_input = tf.nest.map_structure(keep, conditional_input)
         return super().training_pass(x, conditional_input, seed)
-
-
-def gate(features: tf.Tensor, half: int | None = None) -> tf.Tensor:
-    """Returns tanh(a) * sigmoid(b) of the two halves of the features, or of each group of `2 * half` features."""
-    half, lead = half or features.shape[-1] // 2, tf.shape(features)[:-1]
-    num_groups = features.shape[-1] // (2 * half)
-    halves = tf.reshape(features, tf.concat([lead, [num_groups, 2, half]], 0))
-    values, gates = tf.unstack(halves, axis=-2)  # cheaper than slices, because their gradients are padded with zeros
-    return tf.reshape(tf.tanh(values) * tf.sigmoid(gates), tf.concat([lead, [num_groups * half]], 0))

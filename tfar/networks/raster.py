@@ -2,7 +2,7 @@
 
 import abc
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -70,7 +70,6 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
         self.num_groups = self.num_sites // (height * width)
         self.params_size, self.dropout_rate = int(params_size), float(dropout_rate)
         self.kernel_initializer, self.seed = keras.initializers.get(kernel_initializer), seed
-        self._num_added = 0
 
     # What a subclass describes ---------------------------------------------------------------------------------------
 
@@ -90,12 +89,6 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
         return {}
 
     # Layers ----------------------------------------------------------------------------------------------------------
-
-    def _add(self, kind: Callable[..., Any], inputs: int, *args: Any, **kwargs: Any) -> Any:
-        """Creates a layer for a number of input channels, whose initializer has a different seed for each layer."""
-        layer = kind(*args, kernel_initializer=self._seeded(self._num_added), dtype=self.dtype_policy, **kwargs)
-        layer.in_channels, self._num_added = inputs, self._num_added + 1
-        return layer
 
     def build(self, input_shape: Any = None) -> None:
         """Creates all variables, whose shapes depend only on the configuration."""

@@ -4,6 +4,7 @@ The loops of the papers are in the other modules of `tests.reference`. Here the 
 No number comes from a pass of the package, and no dependence from what a network declares.
 """
 
+from tests.reference.oracles.audio import WAVENET
 from tests.reference.oracles.images import GATED_PIXEL_CNN, PIXEL_CNN, PIXEL_CNN_PLUS_PLUS
 from tests.reference.oracles.orderless import CONV_NADE, ORDERLESS_NADE
 from tests.reference.oracles.others import FACTORIZED, OWN_NETWORK
@@ -21,5 +22,6 @@ __all__ = [
     "PIXEL_CNN",
     "PIXEL_CNN_PLUS_PLUS",
     "RNADE",
+    "WAVENET",
     "Oracle",
 ]
