@@ -18,7 +18,7 @@ from tfar.data.readers import Reader
 from tfar.data.scan import Values, suit
 from tfar.data.sources import Source, StreamSource
 from tfar.data.splits import MEMORY_LIMIT, SPLIT_NAMES, DataSplits
-from tfar.layers.standardization import Moments
+from tfar.moments import Moments
 
 
 def from_files(

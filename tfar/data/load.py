@@ -64,7 +64,7 @@ def load(
         (8, 8)
     """
     name = check_path("name", name)
-    path = name if data_dir is None else str(pathlib.Path(data_dir).expanduser() / name)
+    path = name if data_dir is None else str(pathlib.Path(check_path("data_dir", data_dir)).expanduser() / name)
     if name not in names() and is_files(path):
         return from_files(path, batch_size=batch_size, seed=seed, **options)
     if name == "digits":

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tfar.heads.base import check_positive_int
+from tfar.data.checks import check_count
 
 
 def mu_law(x: Any, levels: int = 256) -> NDArray[np.float32]:
@@ -30,7 +30,7 @@ def mu_law(x: Any, levels: int = 256) -> NDArray[np.float32]:
     References:
         van den Oord et al. WaveNet: a generative model for raw audio. 2016, section 2.2. https://arxiv.org/abs/1609.03499
     """
-    mu = check_positive_int("levels", levels, lowest=2) - 1
+    mu = check_count("levels", levels, minimum=2) - 1
     x = np.asarray(x, np.float64)
     if not (np.abs(x) <= 1.0).all():
         wrong = x[~(np.abs(x) <= 1.0)].flat[0]
@@ -56,7 +56,7 @@ def inverse_mu_law(level: Any, levels: int = 256) -> NDArray[np.float32]:
         >>> mu_law(inverse_mu_law([0, 98, 255])).tolist()
         [0.0, 98.0, 255.0]
     """
-    mu = check_positive_int("levels", levels, lowest=2) - 1
+    mu = check_count("levels", levels, minimum=2) - 1
     level = np.asarray(level, np.float64)
     is_level = (level >= 0) & (level <= mu) & (level == np.floor(level))
     if not is_level.all():

@@ -46,8 +46,9 @@ def find_files(path_or_pattern: str | os.PathLike[str]) -> list[pathlib.Path]:
 
 
 def is_files(name: str) -> bool:
-    """Whether a name is the path or pattern of files that can be read, by its suffix, or a folder, of pictures."""
-    return pathlib.PurePath(name).suffix.lower() in SUFFIXES or os.path.isdir(os.path.expanduser(name))
+    """Whether a name is the path or pattern of files that can be read, by its suffix, or a folder of pictures."""
+    folder = pathlib.Path(name).expanduser()
+    return folder.suffix.lower() in SUFFIXES or (folder.is_dir() and any(folder.rglob("*.png")))
 
 
 def open_files(

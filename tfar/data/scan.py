@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tfar.layers.standardization import Moments
+from tfar.moments import Moments
 
 MAX_CLASSES = 256
 

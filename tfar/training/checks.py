@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfar.layers.standardization import Moments
+from tfar.moments import Moments
 from tfar.training import forms
 from tfar.training.batches import Batches
 
