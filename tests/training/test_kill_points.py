@@ -208,7 +208,7 @@ def remove_the_best_before_the_commit(patch):
 
 
 def leave_temporary_files(patch):
-    patch.setattr(run_folder.files, "sweep", lambda folder: None)
+    patch.setattr(run_folder.files, "sweep", lambda *args: None)
 
 
 @pytest.mark.parametrize(
