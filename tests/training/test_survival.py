@@ -98,6 +98,7 @@ def test_a_failing_backup_keeps_the_one_before(tmp_path, rows, monkeypatch):
         b'{"epoch": 1, "weights": "../other/epoch-1.weights.h5", "callbacks": {}}',
         b'{"epoch": 1, "weights": "/etc/x.weights.h5", "callbacks": {}}',
         b'{"epoch": 1, "weights": 3, "callbacks": {}}',
+        b'{"epoch": 1000000000000, "weights": "epoch-1.weights.h5", "callbacks": {}}',
     ],
 )
 def test_a_damaged_journal_is_named(content, tmp_path, rows):

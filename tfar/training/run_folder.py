@@ -113,6 +113,8 @@ def read_journal(folder: Path) -> dict[str, Any] | None:
     with model_files.reading(path, "the journal of a training run"):
         journal = model_files.read_json(path, "the journal of a training run")
         epoch, callbacks = check_int("epoch", journal["epoch"], 1), dict(journal["callbacks"])
+        if epoch >= 2**31:
+            raise ValueError(f"expected an epoch below 2**31; received {epoch}")
         return {"epoch": epoch, "weights": file_name(journal["weights"]), "callbacks": callbacks}
 
 
