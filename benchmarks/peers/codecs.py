@@ -22,7 +22,8 @@ FORMATS: dict[str, dict[str, Any]] = {
 def bits_per_dim(images: np.ndarray) -> dict[str, float]:
     """Bits per dimension of images `[N, H, W, 3]` of whole numbers, by codec and how the patches were filed.
 
-    JPEG XL is measured where `pillow-jxl-plugin` is installed.
+    JPEG XL is measured where `pillow-jxl-plugin` is installed. Its license is GPL-3.0-or-later, so neither tfar nor its
+    extras depend on it; install it yourself to measure JPEG XL.
     """
     images = np.asarray(images, np.uint8)
     sheets = [np.concatenate(list(part)) for part in np.array_split(images, -(-len(images) // SHEET_PATCHES))]

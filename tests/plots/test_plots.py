@@ -103,6 +103,8 @@ def test_labels_and_titles_are_not_cut_off(title: str | None) -> None:
     label = "after so many epochs that the label is long"
     assert_inside(plots.samples_over_training({label: BITS[:1], 100: BITS[:1]}, title=title))
     assert_inside(plots.completions(BITS[:1], True, BITS[:1], title=title))
+    assert_inside(plots.image_grid(BITS[:1], title=title))
+    assert_inside(plots.surprise_map(BITS[:1], np.zeros([1, 64]), title=title))
 
 
 def test_shapes_that_do_not_match() -> None:

@@ -60,26 +60,14 @@ def streaming_signatures(dist: Any) -> dict[str, Signature]:
         "step": make_signature(
             functools.partial(_step, stream),
             step_inputs,
-            {
-                "value": Output(
-                    entry, "the next entry of the sequence, a function of the state, the index and the seed"
-                ),
-                "log_prob": Output((), "log-probability of that entry given those before it, in nats"),
-                **state_outputs,
-            },
+            {**_drawn((), entry, "the next entry, a function of the state, the index and the seed"), **state_outputs},
             None,
             examples.step,
         ),
         "step_chunk": make_signature(
             functools.partial(_step_chunk, stream),
             step_inputs,
-            {
-                "value": Output(
-                    (CHUNK, *entry), f"the next {CHUNK} entries of the sequence, as {CHUNK} steps draw them"
-                ),
-                "log_prob": Output((CHUNK,), "log-probability of each entry given those before it, in nats"),
-                **state_outputs,
-            },
+            {**_drawn((CHUNK,), entry, f"the next {CHUNK} entries, as {CHUNK} steps draw them"), **state_outputs},
             None,
             examples.step_chunk,
         ),
@@ -93,6 +81,12 @@ def streaming_signatures(dist: Any) -> dict[str, Signature]:
             examples.prefill,
         )
     return made
+
+
+def _drawn(lead: tuple[int, ...], entry: tuple[int, ...], what: str) -> dict[str, Output]:
+    """Returns the outputs of a draw of one entry, or of several if `lead` is their number."""
+    log_prob = Output(lead, "log-probability of each entry given those before it, in nats")
+    return {"value": Output((*lead, *entry), what), "log_prob": log_prob}
 
 
 def _step(stream: Stream, given: Inputs, condition: Any) -> dict[str, tf.Tensor]:

@@ -22,11 +22,16 @@ RGB = NDArray[np.float64]
 
 
 def new_figure(width: float, height: float, title: str | None = None) -> Any:
-    """Returns a figure of this size in inches with a title. It uses the Agg backend and is not registered with pyplot."""
+    """Returns a figure of this size in inches, or wider if the title needs it.
+
+    It uses the Agg backend and is not registered with pyplot.
+    """
     require("matplotlib", "plots")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    if title:
+        width = max(width, text_width(title, 11, "bold") + 2 * MARGIN)
     figure = Figure(figsize=(width, height), dpi=DPI, facecolor=PAGE)
     FigureCanvasAgg(figure)
     if title:

@@ -160,8 +160,7 @@ def _labelled_rows(rows: list[NDArray[Any]], labels: list[str], title: str | Non
     picture, step, _ = figures.mosaic(np.concatenate(rows), columns)
     width, height = _inches(picture, shape, columns)
     label, heading = max(0.85, 0.15 + max(map(figures.text_width, labels))), HEADING if title else 0.0
-    whole = max(width + label, figures.text_width(title or "", 11, "bold"))
-    figure = figures.new_figure(whole + 2 * MARGIN, height + 2 * MARGIN + heading, title)
+    figure = figures.new_figure(width + label + 2 * MARGIN, height + 2 * MARGIN + heading, title)
     figures.place(figure, picture, MARGIN + label, MARGIN + heading, width, height)
     for i, text in enumerate(labels):
         middle = MARGIN + heading + (i + 0.47) * step * height / len(picture)
