@@ -93,6 +93,7 @@ def test_torch_comes_without_triton():
         importlib.import_module("triton")
 
 
+@pytest.mark.slow(ci=True)
 def test_torch_train_step_lowers_the_loss():
     pytest.importorskip("torch", reason="PyTorch is not installed")
     network, masks = torch_made.make_network(EVENT_SIZE, HIDDEN)
