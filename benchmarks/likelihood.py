@@ -120,6 +120,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(case: LikelihoodCase, options: argparse.Namespace) -> results.Result:
     """Loads the data of a case and runs it."""
+    command = _command(options, case)
+    if case.run is not None:
+        return case.run(case, options, command)
     run = folds.run_case if case.data in data.FOLDS else run_case
     if case.data in data.FOLDS:
         splits: Any = data.load_folds(case.data)
@@ -127,18 +130,19 @@ def _run(case: LikelihoodCase, options: argparse.Namespace) -> results.Result:
         splits = data.load(case.data, with_classes=case.with_classes)
     if options.quick:
         splits = [fold.head(QUICK_ROWS) for fold in splits[:2]] if isinstance(splits, list) else splits.head(QUICK_ROWS)
-    return run(case, splits, options.folder, _command(options, case), fresh=options.fresh)
+    return run(case, splits, options.folder, command, fresh=options.fresh)
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m benchmarks.likelihood", description=__doc__)
     parser.add_argument("model", choices=model_names())
-    parser.add_argument("--data", nargs="+", choices=sorted({**data.NOTES, **data.FOLDS}), help="only these data sets")
+    parser.add_argument("--data", nargs="+", choices=sorted({**data.NOTES, **data.FOLDS, **data.SPEECH}), help="only these data sets")
     parser.add_argument("--case", nargs="+", help="only these cases, by name")
     parser.add_argument("--paper-width", action="store_true", help="the paper's own widths: hours")
     parser.add_argument("--quick", action="store_true", help="narrow models, two epochs, a few rows; writes no result")
     parser.add_argument("--folder", type=pathlib.Path, default=training.DEFAULT_FOLDER, help="where checkpoints lie")
     parser.add_argument("--fresh", action="store_true", help="start again instead of resuming")
+    parser.add_argument("--seconds", type=float, help="seconds of training, of cases that have a budget of seconds")
     parser.add_argument("--threads", type=int, default=machine.NUM_THREADS)
     parser.add_argument("--json", type=pathlib.Path, metavar="FOLDER", help="where to write the results")
     return parser.parse_args(arguments)
