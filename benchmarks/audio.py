@@ -25,8 +25,8 @@ CONDITIONS = ("speaker", "log-mel", "none")
 class AudioSettings(Settings):
     """Settings of an audio model: `hidden_units` has the features of each layer, `num_stacks` the stacks of the layers.
 
-    A row of a batch has `warm_up` samples of context, which are not scored, and then `chunk` samples; the row at the beginning of a
-    file has no context, and all of it is scored. `condition` is one of `CONDITIONS`; log-mel features go with the speaker.
+    A row of a batch has `warm_up` samples of context, which are not scored, and then `chunk` samples; the row at the beginning
+    of a file has no context, and all of it is scored. `condition` is one of `CONDITIONS`; log-mel features go with the speaker.
     """
 
     hidden_units: tuple[int, ...] = (32,) * 9

@@ -48,8 +48,8 @@ def train(
 ) -> dict[str, Any]:
     """Trains for `seconds`, or goes on where an earlier call was stopped; the learner then has its best weights.
 
-    Training is interrupted `NUM_CHECKS` times for a validation and a checkpoint. The journal names the checkpoint to go on from and
-    the one that was best on validation, and is replaced after both are complete.
+    Training is interrupted `NUM_CHECKS` times for a validation and a checkpoint. The journal names the checkpoint to go on from
+    and the one that was best on validation, and is replaced after both are complete.
 
     Args:
         learner: what to train.
@@ -60,8 +60,8 @@ def train(
         suffix: str. Suffix of the checkpoints.
 
     Returns:
-        The journal: `steps`, `seconds`, `samples` (whose loss was used) and the `curve`, a list of the seconds, the samples and the
-        validation loss at each interruption.
+        The journal: `steps`, `seconds`, `samples` (whose loss was used) and the `curve`, a list of the seconds, the samples and
+        the validation loss at each interruption.
     """
     folder.mkdir(parents=True, exist_ok=True)
     journal = read_journal(folder)

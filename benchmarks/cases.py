@@ -145,8 +145,8 @@ class LikelihoodCase:
         paper_by_orders: dict from numbers of orders to published results, or None.
         beside: None, or a function of the splits whose result is reported with the results, such as sizes of codecs.
         unit: str. Unit of the result: "nats", or "bits a sample" for audio.
-        run: None, or a function `(case, options, command) -> Result` that loads the data, trains and evaluates, for data that are
-            not rows of one shape.
+        run: None, or the function `(case, options, command) -> Result` that loads the data, trains and evaluates, where that is
+            not `benchmarks.likelihood.run`: `benchmarks.folds.run` or `benchmarks.audio.run`.
     """
 
     name: str

@@ -33,11 +33,14 @@ FOLDS = {
     "of its own training rows, a ninth of which is for validation",
 }
 VALID_SHARE = 9
+QUICK_ROWS = 500
 # Audio, whose files differ in length; see `benchmarks.speech`.
-_SPEECH = "240 phrases of two speakers at 8 kHz, split by phrase: 48 for test, 12 of the others for validation; whole files, every "
+_SPEECH = (
+    "240 phrases of two speakers at 8 kHz, split by phrase: 48 for test, 12 of the others for validation; whole files"
+)
 SPEECH = {
-    "speech_8_bit": f"{_SPEECH}sample scored from the first on, as one of 256 mu-law levels",
-    "speech_16_bit": f"{_SPEECH}sample scored from the first on, as one of 65,536 numbers",
+    "speech_8_bit": f"{_SPEECH}, every sample scored as one of 256 mu-law levels",
+    "speech_16_bit": f"{_SPEECH}, every sample scored as one of 65,536 numbers",
 }
 
 

@@ -12,7 +12,12 @@ from benchmarks import machine, render, results
 from benchmarks.cases import load_cases, model_names
 from benchmarks.results import Result
 
-DATA = {"mnist": "binarised MNIST", "red_wine": "red wine, ten folds", "photo_patches_32": "colour patches of 32 x 32", "speech_8_bit": "speech, 8 bits"}
+DATA = {
+    "mnist": "binarised MNIST",
+    "red_wine": "red wine, ten folds",
+    "photo_patches_32": "colour patches of 32 x 32",
+    "speech_8_bit": "speech, 8 bits",
+}
 NOT_MEASURED = "not measured"
 MODELS_HEADER = ("model", "paper", "test data", "negative log-likelihood, nats", "one sample, ms")
 CHOICE_HEADER = ("model", "test data", "trained network", "negative log-likelihood, nats")
@@ -88,6 +93,13 @@ MODELS = (
         [("Salimans et al. 2017", "https://arxiv.org/abs/1701.05517")],
         "pixel-cnn-plus-plus-patches",
         "pixel-cnn-plus-plus-28x28",
+    ),
+    Model(
+        "WaveNet",
+        "wavenet",
+        [("van den Oord et al. 2016c", "https://arxiv.org/abs/1609.03499")],
+        "wavenet-speech",
+        None,
     ),
 )
 

@@ -21,7 +21,7 @@ SPEED_HEADER = (
     "TFP's sample / sample",
     "first log_prob, train step, sample, s",
 )
-LIKELIHOOD_HEADER = ("data", "model", "tfar, nats", "published, nats", "target", "")
+LIKELIHOOD_HEADER = ("data", "model", "measured, nats", "published, nats", "target", "")
 SERVING_HEADER = (
     "operation, batch",
     "C++ runtime, ms",

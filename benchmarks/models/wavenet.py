@@ -1,7 +1,7 @@
 """WaveNet (van den Oord et al. 2016): likelihoods of speech, with all their settings.
 
-The paper gives neither sizes nor likelihoods, so the results stand beside an adaptive linear prediction, FLAC, and a GRU of about as
-many parameters that is trained for an equal time.
+The paper gives neither sizes nor likelihoods, so the results stand beside an adaptive linear prediction, FLAC, and a GRU of about
+as many parameters that is trained for an equal time.
 """
 
 from __future__ import annotations
@@ -85,9 +85,7 @@ def speech_case(
 
 CASES = ModelCases(
     likelihood=[
-        speech_case(
-            "wavenet-speech", "WaveNet 2 x 9 x 32, given the speaker", WAVENET, TARGET, beside=beside_8_bit
-        ),
+        speech_case("wavenet-speech", "WaveNet 2 x 9 x 32, given the speaker", WAVENET, TARGET, beside=beside_8_bit),
         speech_case("wavenet-speech-no-speaker", "WaveNet 2 x 9 x 32, no condition", NO_SPEAKER),
         speech_case(
             "wavenet-speech-log-mel", "WaveNet 2 x 9 x 32, given the speaker and log-mel features of the file", LOG_MEL

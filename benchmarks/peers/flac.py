@@ -17,8 +17,8 @@ SAMPLE_RATE = 8000
 def bits_per_sample(files: Sequence[np.ndarray]) -> dict[str, float]:
     """Bits a sample of 16-bit files `[T]`, their headers included, at the highest level of compression.
 
-    The command `flac` is used if it is installed, otherwise libFLAC through the package soundfile (`pip install soundfile`). Without
-    either the result is empty.
+    The command `flac` is used if it is installed, otherwise libFLAC through the package soundfile (`pip install soundfile`).
+    Without either the result is empty.
     """
     encoded = _by_command if shutil.which("flac") else _by_soundfile if _has_soundfile() else None
     if encoded is None:

@@ -1,7 +1,7 @@
 """A GRU of audio in PyTorch, trained by truncated backpropagation through time: a peer of WaveNet.
 
-The level before and the speaker are embedded; the state of a stream of files is carried from one chunk to the next, and is zero at
-the beginning of each file.
+The level before and the speaker are embedded; the state of a stream of files is carried from one chunk to the next, and is zero
+at the beginning of each file. PyTorch uses one thread: the matrices of a step are small, and two threads wait for each other.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ class TorchGRU:
 
     def __init__(self, settings: AudioSettings, recordings: Speech) -> None:
         torch = torch_or_unavailable()
+        torch.set_num_threads(1)
         (units,) = settings.hidden_units
         self.network = make_network(units, settings.skip_filters, settings.seed)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=settings.learning_rate, fused=True)
@@ -104,7 +105,10 @@ class TorchGRU:
         if self._streams is None or self._streams[0] != self.epoch:
             order = np.random.default_rng((self.settings.seed, self.epoch)).permutation(len(self.files))
             shares = np.array_split(order, self.settings.batch_size)
-            self._streams = self.epoch, streams([[self.files[i] for i in share] for share in shares], self.settings.chunk)
+            self._streams = (
+                self.epoch,
+                streams([[self.files[i] for i in share] for share in shares], self.settings.chunk),
+            )
         return self._streams[1]
 
     def save(self, path: pathlib.Path) -> None:
@@ -140,8 +144,8 @@ class TorchGRU:
 def streams(shares: Sequence[Sequence[Recording]], multiple: int) -> dict[str, Any]:
     """Returns int64 tensors `[streams, T]`: levels, the level before each, and speakers.
 
-    Each file is filled up to a multiple, so that the next one begins with a chunk; the levels of the filling are -1. Longer streams
-    are cut to the shortest.
+    Each file is filled up to a multiple, so that the next one begins with a chunk; the levels of the filling are -1. Longer
+    streams are cut to the shortest.
     """
     torch = torch_or_unavailable()
     found: dict[str, list[np.ndarray]] = {"before": [], "levels": [], "speakers": []}
@@ -157,6 +161,4 @@ def streams(shares: Sequence[Sequence[Recording]], multiple: int) -> dict[str, A
         for name, arrays in parts.items():
             found[name].append(np.concatenate(arrays))
     shortest = min(map(len, found["levels"]))
-    return {
-        name: torch.from_numpy(np.stack([array[:shortest] for array in arrays])) for name, arrays in found.items()
-    }
+    return {name: torch.from_numpy(np.stack([array[:shortest] for array in arrays])) for name, arrays in found.items()}
