@@ -35,28 +35,32 @@ QUICK = {"hidden_units": (8,) * 3, "skip_filters": 8, "chunk": 400, "warm_up": 8
 TARGET, TARGET_16_BIT = 3.98, 9.09
 
 
-def build(settings: AudioSettings, recordings: Speech) -> Any:
-    """tfar's WaveNet and what trains it."""
+def distribution(settings: AudioSettings, data: str, conditional_shape: Any) -> Any:
+    """tfar's WaveNet over one of the data sets."""
     import tfar
-    from benchmarks.audio_tfar import Conditions, TfarLearner
 
-    conditions = Conditions(settings.condition, recordings)
-    event_shape, head = [None], None
-    if recordings.name == "speech_16_bit":
-        event_shape = [None, 1]
+    head = None
+    if data == "speech_16_bit":
         head = tfar.heads.DiscretizedLogisticMixture(low=-32768, high=32767, num_channels=1)
-    dist = tfar.WaveNet(
-        event_shape,
+    return tfar.WaveNet(
+        [None] if head is None else [None, 1],
         settings.hidden_units[0],
         skip_filters=settings.skip_filters,
         num_layers=len(settings.hidden_units),
         num_stacks=settings.num_stacks,
         head=head,
-        conditional_shape=conditions.shape,
+        conditional_shape=conditional_shape,
         hop_length=FRAME,
         seed=settings.seed,
     )
-    return TfarLearner(dist, settings, recordings, conditions)
+
+
+def build(settings: AudioSettings, recordings: Speech) -> Any:
+    """WaveNet and what trains it."""
+    from benchmarks.audio_tfar import Conditions, TfarLearner
+
+    conditions = Conditions(settings.condition, recordings)
+    return TfarLearner(distribution(settings, recordings.name, conditions.shape), settings, recordings, conditions)
 
 
 def beside_8_bit(recordings: Speech) -> dict[str, float]:
