@@ -41,6 +41,14 @@ def test_every_sample_is_scored_once_and_after_its_context(length):
     assert (scored == 1).all()
 
 
+def test_a_chunk_of_part_of_a_frame_is_refused(recordings):
+    from benchmarks.audio_tfar import Conditions, rows
+
+    settings = dataclasses.replace(SETTINGS, chunk=100)
+    with pytest.raises(ValueError, match=r"whole frames of 80 samples\. Received: 100"):
+        rows(recordings.train[0], settings, Conditions("none", recordings))
+
+
 @pytest.mark.parametrize("condition", ["none", "speaker", "log-mel"])
 def test_the_rows_of_a_file_have_the_likelihood_of_the_file(recordings, condition):
     """The context of a row is long enough, and its frames are those of its samples."""
@@ -49,17 +57,13 @@ def test_the_rows_of_a_file_have_the_likelihood_of_the_file(recordings, conditio
     learner = build(dataclasses.replace(SETTINGS, condition=condition), recordings)
     file = recordings.train[0]
     total = 0.0
-    for row in rows(file, learner_settings(condition), learner.conditions):
-        given = {} if "conditional_input" not in row else {"conditional_input": batch_of_one(row["conditional_input"])}
+    for row in rows(file, SETTINGS, learner.conditions):
+        given = {"conditional_input": batch_of_one(row["conditional_input"])} if "conditional_input" in row else {}
         loss = learner.dist.training_loss(
             row["value"][None], seed=[0, 0], site_weight=row["site_weight"][None], **given
         )
         total += float(loss[0]) * SETTINGS.chunk
     assert total == pytest.approx(float(learner.nats([file])[0]), rel=1e-5)
-
-
-def learner_settings(condition):
-    return dataclasses.replace(SETTINGS, condition=condition)
 
 
 def batch_of_one(condition):
