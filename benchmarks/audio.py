@@ -8,7 +8,7 @@ import hashlib
 import json
 import pathlib
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -54,14 +54,14 @@ class AudioLearner(budget.Learner, Protocol):
     suffix: str
 
     def nats(self, files: Sequence[Recording], changed: bool = False) -> np.ndarray:
-        """Negative log-likelihood of each whole file; `changed` gives each a wrong condition, see `changed_condition`."""
-
-
-Build = Callable[[AudioSettings, Speech], AudioLearner]
+        """Negative log-likelihood of each whole file; `changed` gives each a wrong condition, see `evaluate`."""
 
 
 def run(case: LikelihoodCase, options: argparse.Namespace, command: str) -> results.Result:
-    """Trains and evaluates a case; `options` are those of the command line."""
+    """Trains and evaluates a case; `options` are those of the command line.
+
+    The case's `build` is a function `(settings, recordings) -> AudioLearner`.
+    """
     recordings = speech.load(case.data)
     settings = case.settings
     if options.seconds is not None:
@@ -73,14 +73,7 @@ def run(case: LikelihoodCase, options: argparse.Namespace, command: str) -> resu
     if options.fresh:
         shutil.rmtree(folder, ignore_errors=True)
     learner = case.build(settings, recordings)
-    journal = budget.train(
-        learner,
-        lambda: bits(learner.nats(recordings.valid), recordings.valid),
-        folder,
-        seconds=settings.seconds,
-        highest_rate=settings.learning_rate,
-        suffix=learner.suffix,
-    )
+    journal = train(learner, settings, recordings, folder)
     figures = {**evaluate(learner, settings, recordings), **trained(journal), "parameters": learner.parameters}
     if case.beside is not None:
         figures["beside"] = dict(case.beside(recordings))
@@ -90,10 +83,22 @@ def run(case: LikelihoodCase, options: argparse.Namespace, command: str) -> resu
         command=command,
         seed=settings.seed,
         data=recordings.describe(),
-        settings=settings.as_dict(),
+        settings={**settings.as_dict(), "threads": options.threads},
         figures=figures,
         paper={},
         targets=case.check(figures[case.figure]),
+    )
+
+
+def train(learner: AudioLearner, settings: AudioSettings, recordings: Speech, folder: pathlib.Path) -> dict[str, Any]:
+    """Trains for the seconds of the settings, with the bits a sample of the validation files; see `budget.train`."""
+    return budget.train(
+        learner,
+        lambda: bits(learner.nats(recordings.valid), recordings.valid),
+        folder,
+        seconds=settings.seconds,
+        highest_rate=settings.learning_rate,
+        suffix=learner.suffix,
     )
 
 
@@ -114,7 +119,10 @@ def lengths(files: Sequence[Recording]) -> np.ndarray:
 
 
 def evaluate(learner: AudioLearner, settings: AudioSettings, recordings: Speech) -> dict[str, Any]:
-    """Returns the bits a sample of the test files, with their own condition and with a wrong one."""
+    """Returns the bits a sample of the test files, with their own condition and with a wrong one.
+
+    The wrong condition is the other speaker, or features that are one frame late.
+    """
     files, counts = recordings.test, lengths(recordings.test)
     own = learner.nats(files)
     figures = {

@@ -33,7 +33,7 @@ HEADINGS = {
     "orders": "## More orders",
     "epochs": "## More epochs",
     "codecs": "## Beside codecs",
-    "audio": "## Audio",
+    "audio": "## Audio models",
     "imputation": "## Missing values",
     "speed": "## All results",
     "speed-on-avx2": "## On AVX2",

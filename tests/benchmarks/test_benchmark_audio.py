@@ -310,7 +310,8 @@ def test_a_quick_run_gives_a_whole_result(folder, case, capsys, monkeypatch):
     arguments = ["wavenet", "--quick", "--case", case.name, "--folder", str(folder / "runs"), "--json", str(folder)]
     assert likelihood.main([*arguments, "--seconds", "0.1"]) == 0
     result = results.find("likelihood", f"{case.name}-quick", folder)
-    assert result.settings["seconds"] == 0.1 and result.command.endswith("--quick --seconds 0.1")
+    assert result.settings["seconds"] == 0.1 and result.settings["threads"] == 2
+    assert result.command.endswith("--quick --seconds 0.1")
     assert 5.0 < result.figures["bits_per_dim"] < 20.0 and result.figures["test_files"] == speech.QUICK_FILES
     assert (case.settings.condition != "none") == ("changed_condition" in result.figures)
     assert bool(case.target) == bool(result.targets)
