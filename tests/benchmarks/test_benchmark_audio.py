@@ -228,6 +228,7 @@ def test_the_error_of_a_ratio_is_that_of_a_mean_for_files_of_one_length():
     totals = RNG.normal(size=50)
     assert audio.ratio_error(totals, np.full(50, 4.0)) == pytest.approx(totals.std(ddof=1) / 4 / np.sqrt(50))
     counts = RNG.integers(5, 20, 50).astype(float)
+    totals += 3.0 * counts
     draws = [RNG.integers(0, 50, 50) for _ in range(2000)]
     spread = np.std([totals[draw].sum() / counts[draw].sum() for draw in draws])
     assert audio.ratio_error(totals, counts) == pytest.approx(spread, rel=0.15)
