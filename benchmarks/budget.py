@@ -1,7 +1,7 @@
-"""Training for a number of seconds instead of epochs, in a folder that survives a kill.
+"""Training for a number of processor seconds instead of epochs, in a folder that survives a kill.
 
-The seconds are those of the updates alone: validation and checkpoints do not count, and neither does what a kill lost. So models
-of different libraries can be trained for equal times.
+The seconds are those that this process spends on updates, on all processors together. Other load on the machine, validation,
+checkpoints and what a kill lost do not count. So models of different libraries can be trained for equal times.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def train(
         learner: what to train.
         validate: function that returns the validation loss, the smaller the better.
         folder: folder of the run.
-        seconds: float. The budget.
+        seconds: float. The budget, in processor seconds.
         highest_rate: float. The first learning rate.
         suffix: str. Suffix of the checkpoints.
 
@@ -95,10 +95,10 @@ def read_journal(folder: pathlib.Path) -> dict[str, Any]:
 def _run_until(learner: Learner, journal: dict[str, Any], until: float, budget: float, highest_rate: float) -> None:
     """Makes updates until so many seconds of the budget are used, at least one."""
     while True:
-        start = time.perf_counter()
+        start = time.process_time()
         rate = learning_rate(highest_rate, journal["seconds"] / budget)
         journal["samples"] += learner.update(journal["steps"], rate)
-        journal["seconds"] += time.perf_counter() - start
+        journal["seconds"] += time.process_time() - start
         journal["steps"] += 1
         if journal["seconds"] >= until:
             return

@@ -135,7 +135,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="narrow models, two epochs, a few rows; writes no result")
     parser.add_argument("--folder", type=pathlib.Path, default=training.DEFAULT_FOLDER, help="where checkpoints lie")
     parser.add_argument("--fresh", action="store_true", help="start again instead of resuming")
-    parser.add_argument("--seconds", type=float, help="seconds of training, of cases that have a budget of seconds")
+    parser.add_argument(
+        "--seconds", type=float, help="processor seconds of training, of cases that have a budget of seconds"
+    )
     parser.add_argument("--threads", type=int, default=machine.NUM_THREADS)
     parser.add_argument("--json", type=pathlib.Path, metavar="FOLDER", help="where to write the results")
     return parser.parse_args(arguments)

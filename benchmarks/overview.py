@@ -99,7 +99,7 @@ MODELS = (
         "wavenet",
         [("van den Oord et al. 2016c", "https://arxiv.org/abs/1609.03499")],
         "wavenet-speech",
-        None,
+        "wavenet-10x3-batch-1",
     ),
 )
 
