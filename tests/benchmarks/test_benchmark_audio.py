@@ -146,7 +146,7 @@ class Counter:
 @pytest.fixture
 def train(monkeypatch):
     clock = [0.0]
-    monkeypatch.setattr(budget.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(budget.time, "process_time", lambda: clock[0])
     monkeypatch.setattr(budget, "NUM_CHECKS", 10)
 
     def run(folder, fail_at=None):
