@@ -232,6 +232,22 @@ def test_docstrings_become_restructured_text():
     ]
 
 
+def test_equations_become_mathml():
+    pytest.importorskip("math_core", reason="math-core renders the equations of the site; it is in tfar[docs]")
+    mathml = load("mathml")
+    assert mathml.to_mathml(r"\frac{a}{b}", block=True).startswith('<math display="block">')
+    assert "<mfrac><mi>a</mi><mi>b</mi></mfrac>" in mathml.to_mathml(r"\frac{a}{b}", block=False)
+    with pytest.raises(mathml.math_core.LatexError):
+        mathml.to_mathml(r"\no_command", block=True)
+
+
+def test_what_a_page_loads_from_elsewhere_is_found():
+    pytest.importorskip("sphinx", reason="Sphinx builds the site; it is in tfar[docs]")
+    script = '<script async="async" src="https://cdn.example.com/mathjax.js"></script>'
+    own = '<link rel="canonical" href="https://tfar.example.com/"/><img src="made.png"/><a href="https://example.com">'
+    assert load("self_contained").loaded_from_elsewhere(script + own) == ["https://cdn.example.com/mathjax.js"]
+
+
 @pytest.mark.slow(ci=True)
 def test_the_pictures_are_those_that_the_script_draws(tmp_path):
     load("figures").main(tmp_path)
