@@ -11,6 +11,7 @@ import pytest
 
 import tfar
 from benchmarks import overview
+from tests.test_doctests import OPTIONAL
 
 ROOT = pathlib.Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -229,6 +230,29 @@ def test_docstrings_become_restructured_text():
         "     - ``[B]``",
         "Args:",
         "    first, second, third: see ``other``.",
+    ]
+
+
+def public_modules() -> set[str]:
+    modules = {name for name in tfar.__all__ if inspect.ismodule(getattr(tfar, name))}
+    return modules | {name.removeprefix("tfar.") for name in OPTIONAL}
+
+
+def test_the_reference_knows_every_public_module():
+    assert set(load("docstrings").MODULES) == public_modules()
+
+
+def test_a_public_object_without_an_entry_in_the_reference_is_found(monkeypatch):
+    docstrings = load("docstrings")
+    documented = {f"tfar.{name}" for name in (*tfar.__all__, *docstrings.MODULES)}
+    monkeypatch.setattr(
+        docstrings, "NAMES", {"NADE": "tfar.NADE", "draw": "tfar.data.draw", "tfar.data.draw": "tfar.data.draw"}
+    )
+    assert docstrings.undocumented(documented) == ["tfar.data.draw"]
+    assert docstrings.undocumented(documented - {"tfar.load", "tfar.masks"}) == [
+        "tfar.data.draw",
+        "tfar.load",
+        "tfar.masks",
     ]
 
 
