@@ -48,8 +48,7 @@ def connect(app: Any) -> None:
         if inspect.isclass(thing):
             PUBLIC.add(thing)
             NAMES.setdefault(path.rpartition(".")[2], target)
-            methods = [name for name, member in vars(thing).items() if name[0] != "_" and inspect.isfunction(member)]
-            NAMES.update({f"{target}.{name}": f"{target}.{name}" for name in methods if vars(thing)[name].__doc__})
+            NAMES.update({f"{target}.{name}": f"{target}.{name}" for name in _own_methods(thing)})
     app.connect("autodoc-process-docstring", process_docstring, priority=100)
     app.connect("autodoc-process-docstring", restore_attribute, priority=900)
     app.connect("autodoc-process-signature", process_signature)
@@ -65,6 +64,13 @@ def _public_objects() -> Iterator[tuple[str, object]]:
             own = getattr(thing, "__module__", None) == module.__name__ and not member.startswith("_")
             if own or member in getattr(module, "__all__", ()):
                 yield f"tfar.{name}.{member}", thing
+
+
+def _own_methods(thing: type) -> Iterator[str]:
+    """Yields the public methods with a docstring, without those that TensorFlow Probability adds to its subclasses."""
+    for name, member in vars(thing).items():
+        if name[0] != "_" and inspect.isfunction(member) and member.__doc__ and member.__module__.startswith("tfar"):
+            yield name
 
 
 def check_complete(app: Any, env: Any) -> None:
