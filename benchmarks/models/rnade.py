@@ -6,7 +6,7 @@ import dataclasses
 import functools
 from typing import Any
 
-from benchmarks import tfar_side
+from benchmarks import folds, tfar_side
 from benchmarks.cases import Contestant, LikelihoodCase, ModelCases, Settings, SpeedCase, Target
 from benchmarks.peers import torch_rnade
 from benchmarks.peers.masks import random_reals
@@ -105,6 +105,7 @@ CASES = ModelCases(
             source=SOURCE,
             target=-9.4,
             relation=">=",
+            run=folds.run,
             refit=True,
         )
     ],
