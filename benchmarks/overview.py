@@ -64,7 +64,9 @@ MODELS = (
         "nade-mnist",
         "nade-784-500",
     ),
-    Model("RNADE", "rnade", [("Uria et al. 2013", "https://arxiv.org/abs/1306.0186")], "rnade-red-wine", None),
+    Model(
+        "RNADE", "rnade", [("Uria et al. 2013", "https://arxiv.org/abs/1306.0186")], "rnade-red-wine", "rnade-64-512"
+    ),
     Model(
         "OrderlessNADE",
         "orderless-nade",

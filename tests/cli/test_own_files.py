@@ -13,6 +13,7 @@ from tests.cli.conftest import SMALL
 from tests.cli.tables import printed
 from tfar.cli import models, runs, train
 from tfar.cli.settings import Settings
+from tfar.cli.trained_on import TrainedOn
 
 NAMES = ["ph", "alcohol", "sugar"]
 
@@ -257,6 +258,27 @@ def test_a_keras_file_with_labels_as_the_condition(invoke: Any, tmp_path: Path) 
     )
 
 
+@pytest.mark.slow(ci=True)
+def test_labels_of_a_table_follow_the_model(invoke: Any, tmp_path: Path) -> None:
+    """The commands that `train` recommends run, and both exports know the columns, of which the labels are one."""
+    rng = np.random.default_rng(0)
+    values, labels = rng.normal(size=[200, 2]), rng.integers(0, 3, 200)
+    data = write(
+        tmp_path / "bottles.csv", np.column_stack([values[:, 0], labels, values[:, 1]]), ["ph", "kind", "sugar"]
+    )
+    run, exported = tmp_path / "run", tmp_path / "exported"
+    said = " ".join(invoke("train", "made", "--data", data, "--condition", "kind", "--out", run, *SMALL).output.split())
+    assert f"tfar sample {run} --condition 0 --out samples.csv" in said
+    invoke("sample", run, "--condition", "0", "--num-samples", 2, "--out", tmp_path / "samples.csv")
+    invoke("export", run, "--out", exported, "--format", "both")
+    known = {"columns": ["ph", "sugar"], "condition": {"name": "kind", "num_classes": 3, "classes": None}}
+    assert json.loads((exported / "model.json").read_text()) == known
+    other = write(tmp_path / "new.csv", np.column_stack([labels, values[:, ::-1]]), ["kind", "sugar", "ph"])
+    invoke("score", exported, other, "--out", tmp_path / "scores.csv")
+    expected = tfar.load(run).log_prob(values, conditional_input=np.eye(3)[labels])
+    np.testing.assert_allclose(scores(tmp_path / "scores.csv"), expected, rtol=1e-4)
+
+
 def test_the_axis_of_channels_is_added_where_a_model_needs_it(tmp_path: Path) -> None:
     np.save(tmp_path / "images.npy", np.random.default_rng(0).integers(0, 4, [60, 4, 4]).astype(np.uint8))
     arguments = {"num_blocks": 1, "num_levels": 1, "filters": 4, "num_components": 2}
@@ -289,5 +311,5 @@ def test_tensorboard_is_recommended_with_its_extra(
     from tfar.cli.printing import make_console
 
     monkeypatch.setattr(train.importlib.util, "find_spec", lambda name: object() if installed else None)
-    train._hint(Settings(data="digits"), Path("runs/digits"), make_console())
+    train._hint(Settings(data="digits"), Path("runs/digits"), TrainedOn(), make_console())
     assert ('pip install "tfar[tensorboard]"' in capsys.readouterr().out) != installed

@@ -51,7 +51,9 @@ tfar evaluate runs/digits --data digits --observed top
 def evaluate(
     run_or_model: RunOrModel,
     data: Annotated[str, typer.Option("--data", help=DATA_HELP)],
-    split: Annotated[str | None, typer.Option("--split", help=SPLIT_HELP)] = None,
+    split: Annotated[
+        str | None, typer.Option("--split", help=f"{SPLIT_HELP} Of the file of the training: test.")
+    ] = None,
     columns: Columns = None,
     key: Key = None,
     header: Header = None,

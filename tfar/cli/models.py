@@ -16,6 +16,8 @@ MODELS = {
     "pixel_cnn_plus_plus": "PixelCNNPlusPlus",
     "factorized": "Factorized",
 }
+# The heads that a name and whole numbers describe.
+HEADS = ("Bernoulli", "Categorical", "NormalMixture", "LaplaceMixture", "DiscretizedLogisticMixture")
 HIDDEN_UNITS = (500, 500)
 # The log_prob of an orderless model needs one pass for each site, so validation averages this many draws of its objective.
 VALIDATION_DRAWS = 4

@@ -50,9 +50,10 @@ def _named_head(text: str | None, splits: Any) -> Any:
     if text is None or text == splits.head:
         return splits.make_head()
     name, *arguments = text.split(":")
-    known = [head for head in tfar.heads.__all__ if head != "Head"]
-    if name not in known:
-        raise ValueError(f"unknown head {text!r}: expected one of {', '.join(known)}, or such as NormalMixture:5")
+    if name not in models.HEADS:
+        raise ValueError(
+            f"unknown head {text!r}: expected one of {', '.join(models.HEADS)}, with a size: NormalMixture:5"
+        )
     try:
         return getattr(tfar.heads, name)(*map(int, arguments))
     except (TypeError, ValueError) as error:

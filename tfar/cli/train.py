@@ -1,6 +1,7 @@
 """`tfar train`: trains a model in the folder of a run."""
 
 import importlib.util
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ from rich.console import Console
 from tfar import files
 from tfar.cli import models, runs
 from tfar.cli.errors import reports_errors
-from tfar.cli.models import MODELS, parse_arguments
+from tfar.cli.models import HEADS, MODELS, parse_arguments
 from tfar.cli.options import DATA_HELP, Columns, DataDir, Header, Key, parse_columns
 from tfar.cli.printing import make_console, shown
 from tfar.cli.quiet import load_tensorflow
@@ -25,7 +26,7 @@ The folder gets config.json, model.keras, metrics.csv, tensorboard/, and picture
 killed. One process at a time can train in a folder.
 
 The rows of a file are split into training, validation and test rows. The head is chosen by the values: real values are \
-standardised. Empty cells are values that are not observed, for the models that serve any order: orderless_nade, conv_nade, \
+standardised. Empty cells are values that are not observed, for the models of any order: orderless_nade, conv_nade, \
 and made with --order random --num-masks fresh.
 
 [bold]Examples[/]
@@ -83,13 +84,18 @@ def train(
         ),
     ] = None,
     head: Annotated[
-        str | None, typer.Option("--head", help="Head such as NormalMixture:5. Default: the head that suits the data.")
+        str | None,
+        typer.Option(
+            "--head",
+            help="Distribution of a value, with the number of its components or classes: NormalMixture:5. "
+            f"One of {', '.join(HEADS)}. Default: the one that suits the data.",
+        ),
     ] = None,
     standardize: Annotated[
         bool,
         typer.Option(
             "--standardize/--no-standardize",
-            help="Whether the head works on real values minus their mean, divided by their standard deviation.",
+            help="Whether real values are standardised inside the model: minus their mean, divided by their standard deviation.",
         ),
     ] = True,
     epochs: Annotated[int, typer.Option("--epochs", help="Maximum number of epochs; --resume may raise it.")] = 100,
@@ -167,7 +173,7 @@ def run(settings: Settings, out: Path, *, resume: bool, console: Console, hints:
         model.save(out / runs.MODEL)
     _report(model, splits, console)
     if hints:
-        _hint(settings, out, console)
+        _hint(settings, out, trained, console)
     return model
 
 
@@ -278,10 +284,12 @@ def _report(model: Any, splits: Any, console: Console) -> None:
         )
 
 
-def _hint(settings: Settings, out: Path, console: Console) -> None:
+def _hint(settings: Settings, out: Path, trained: TrainedOn, console: Console) -> None:
+    label = "" if trained.condition is None else f" --condition {shown(shlex.quote((trained.classes or ['0'])[0]))}"
+    samples = "samples.npy" if trained.columns is None else "samples.csv"
     console.print(f"The run is in [bold]{shown(out)}[/]. Next:")
     console.print(f"  tfar evaluate {shown(out)} --data {shown(settings.data)}")
-    console.print(f"  tfar sample {shown(out)} --out samples.npy")
+    console.print(f"  tfar sample {shown(out)}{label} --out {samples}")
     board = f"  tensorboard --logdir {shown(out / 'tensorboard')}"
     if importlib.util.find_spec("tensorboard") is None:
         board += r'   (after pip install "tfar\[tensorboard]")'
