@@ -162,7 +162,7 @@ def signal_of(values: ArrayLike, levels: int | None) -> NDArray[np.float32]:
     """
     if levels is not None:
         return inverse_mu_law(values, levels)
-    return (np.asarray(values, np.float32) / PEAK)[..., 0]
+    return (np.asarray(values, np.float32) / np.float32(PEAK))[..., 0]
 
 
 def write_audio(path: str | os.PathLike[str], signal: ArrayLike, sample_rate: int) -> None:
@@ -179,7 +179,7 @@ def write_audio(path: str | os.PathLike[str], signal: ArrayLike, sample_rate: in
 
     Example:
         >>> write_audio("tone.wav", 0.5 * np.sin(np.arange(8000) / 8000 * 440 * 2 * np.pi), sample_rate=8000)
-        >>> from_audio("tone.wav", valid_fraction=0.0, test_fraction=0.0).sample_rate
+        >>> tfar.data.from_audio("tone.wav", valid_fraction=0.0, test_fraction=0.0).sample_rate
         8000
     """
     soundfile = require("soundfile", "audio")
