@@ -39,7 +39,7 @@ ALLOWED = {
         top: DENSITIES | {"files", "forks", "model_files", "moments", "numbered", "optional", "exports", "version"}
         for top in TOPS
     },
-    "cli": DENSITIES | TOPS | {"files", "model_files", "optional", "exports", "version"},
+    "cli": DENSITIES | TOPS | {"files", "model_files", "numbered", "optional", "exports", "version"},
 }
 
 

@@ -27,7 +27,9 @@ Header = Annotated[
     bool | None,
     typer.Option("--header/--no-header", help="Whether a .csv file starts with column names. Default: detected."),
 ]
-DATA_HELP = "Name of a data set (digits, ...), path of a .npy, .npz, .csv or .parquet file, or folder of .png files."
+DATA_HELP = (
+    "Name of a data set (digits, ...), path of a .npy, .npz, .csv or .parquet file, or folder of .png or audio files."
+)
 SPLIT_HELP = "train, valid, test or all. Default: test for a named data set, all rows for a file."
 
 OBSERVED_HELP = "The top, bottom, left or right half of an image, or a .npy file of booleans."

@@ -37,9 +37,20 @@ class AudioSplits:
     labels: Labels | None = None
 
     @property
+    def description(self) -> str:
+        """Origin and form of the values."""
+        values = "samples of 16 bits" if self.levels is None else f"{self.levels} mu-law levels"
+        return f"{sum(self.num_rows.values())} audio file(s): {self.name}, {self.sample_rate} Hz, {values}"
+
+    @property
     def event_shape(self) -> tuple[int | None, ...]:
         """The event shape of a model of the recordings: `(None,)`, or `(None, 1)` of 16 bits."""
         return (None,) if self.levels is not None else (None, 1)
+
+    @property
+    def num_rows(self) -> dict[str, int]:
+        """Number of recordings of each split."""
+        return {name: len(self.recordings.get(name, ())) for name in SPLIT_NAMES}
 
     @property
     def num_samples(self) -> dict[str, int]:

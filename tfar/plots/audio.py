@@ -28,7 +28,8 @@ def waveforms(
     highest value of all signals (dark) to 80 decibels below it.
 
     Args:
-        signals: array `[N, T]` of numbers, where -1 and 1 are the limits of the waveform; or a dict from headings to arrays `[T]`.
+        signals: array `[N, T]` of numbers, where -1 and 1 are the limits of the waveform, or a dict from headings to arrays
+            `[T]`.
         sample_rate: int. Samples per second.
         path: path of the picture to save, or None.
         title: str or None.
@@ -47,13 +48,13 @@ def waveforms(
     """
     rate = figures.check_int("sample_rate", sample_rate, 1)
     named = _checked(signals)
-    heading = HEADING if any(named) else 0.0
+    heading = HEADING if any(name for name, _ in named) else 0.0
     block = heading + WAVE_HEIGHT + SPECTRUM_HEIGHT + AXIS
     top = MARGIN + (HEADING if title else 0.0)
     figure = figures.new_figure(LEFT + WIDTH + 2 * MARGIN, top + len(named) * block + MARGIN, title)
-    spectra = [spectrogram(signal, rate) for signal in named.values()]
+    spectra = [spectrogram(signal, rate) for _, signal in named]
     highest = max(float(spectrum.max()) for spectrum in spectra)
-    for (name, signal), spectrum in zip(named.items(), spectra, strict=True):
+    for (name, signal), spectrum in zip(named, spectra, strict=True):
         figures.write(figure, MARGIN + LEFT, top + heading - 0.08, name, va="bottom")
         _add_waveform(figure, top + heading, signal, rate)
         _add_spectrogram(figure, top + heading + WAVE_HEIGHT, spectrum, len(signal) / rate, rate, highest)
@@ -76,17 +77,14 @@ def spectrogram(signal: NDArray[np.float64], sample_rate: int) -> NDArray[np.flo
     return 10.0 * np.log10(np.maximum(power, 1e-12)).T
 
 
-def _checked(signals: Any) -> dict[str, NDArray[np.float64]]:
-    if isinstance(signals, Mapping):
-        named = {str(name): np.asarray(signal, np.float64) for name, signal in signals.items()}
-    else:
-        array = np.asarray(signals, np.float64)
-        # Headings of spaces keep the signals apart and show nothing.
-        named = {" " * number: signal for number, signal in enumerate(array)} if array.ndim == 2 else {}
-    if not named or not all(signal.ndim == 1 and signal.size for signal in named.values()):
-        shapes = [np.shape(signal) for signal in named.values()] or np.shape(signals)
-        raise ValueError(f"Expected `signals` of shape [N, T], or a dict of signals [T]; received {shapes}.")
-    if not all(np.isfinite(signal).all() for signal in named.values()):
+def _checked(signals: Any) -> list[tuple[str, NDArray[np.float64]]]:
+    """Returns signals `[T]` with their headings, which are empty for an array."""
+    pairs = list(signals.items()) if isinstance(signals, Mapping) else [("", signal) for signal in signals]
+    named = [(str(name), np.asarray(signal, np.float64)) for name, signal in pairs]
+    if not named or not all(signal.ndim == 1 and signal.size for _, signal in named):
+        shapes = [signal.shape for _, signal in named]
+        raise ValueError(f"Expected `signals` of shape [N, T], or a dict of signals [T]; received the shapes {shapes}.")
+    if not all(np.isfinite(signal).all() for _, signal in named):
         raise ValueError("Expected `signals` of finite numbers; received others.")
     return named
 
