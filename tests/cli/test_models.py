@@ -17,6 +17,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "pixel_cnn": {"filters": 8, "num_blocks": 1},
     "gated_pixel_cnn": {"filters": 8, "num_blocks": 1},
     "pixel_cnn_plus_plus": {"num_blocks": 1, "num_levels": 1, "filters": 4, "num_components": 2},
+    "wavenet": {"filters": 4, "skip_filters": 4, "num_layers": 2, "num_stacks": 1},
 }
 REAL = ("rnade",)
 SHAPES = {"pixel_cnn_plus_plus": (4, 4, 1)}

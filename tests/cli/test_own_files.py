@@ -86,7 +86,10 @@ def test_outputs_have_the_names_of_the_columns(table_run: Path, table: Path, inv
 @pytest.mark.parametrize("model", models.MODELS)
 @pytest.mark.parametrize(("order", "num_masks"), [("natural", 1), ("random", 1), ("random", None)])
 def test_takes_missing_is_what_the_law_allows(model: str, order: str, num_masks: int | None) -> None:
-    arguments: dict[str, Any] = {"conv_nade": {"filters": [4], "kernel_sizes": [2]}}.get(model, {})
+    arguments: dict[str, Any] = {
+        "conv_nade": {"filters": [4], "kernel_sizes": [2]},
+        "wavenet": {"num_layers": 2, "num_stacks": 1},
+    }.get(model, {})
     shape = models.event_shape(model, (4, 4))
     head = tfar.heads.NormalMixture(2) if model == "rnade" else tfar.heads.Bernoulli()
     options = {

@@ -46,10 +46,10 @@ def write_array(path: Path, values: np.ndarray, discrete: bool, columns: Sequenc
     write_table(path, columns or [f"x{i}" for i in range(flat.shape[1])], rows)
 
 
-def write_sounds(path: Path, values: np.ndarray, audio: Mapping[str, Any]) -> None:
+def write_sounds(path: Path, values: np.ndarray, audio: Mapping[str, Any]) -> list[Path]:
     """Writes samples `[N, T, ...]` of a model of audio as a picture, or each to an audio file: NAME.wav, or NAME-1.wav, ...
 
-    `audio` is the form of the values, see `trained_on.TrainedOn`.
+    Returns the paths of the files. `audio` is the form of the values, see `trained_on.TrainedOn`.
     """
     from tfar import plots
     from tfar.data import signal_of, write_audio
@@ -57,10 +57,12 @@ def write_sounds(path: Path, values: np.ndarray, audio: Mapping[str, Any]) -> No
     signals = signal_of(values, audio["levels"])
     if path.suffix == ".png":
         plots.waveforms(signals, audio["sample_rate"], path)
-        return
-    for number, signal in enumerate(signals, 1):
-        name = path.name if len(signals) == 1 else f"{path.stem}-{number}{path.suffix}"
-        write_audio(path.with_name(name), signal, audio["sample_rate"])
+        return [path]
+    names = [f"{path.stem}-{number + 1}{path.suffix}" for number in range(len(signals))]
+    paths = [path.with_name(name) for name in names] if len(signals) > 1 else [path]
+    for signal, own in zip(signals, paths, strict=True):
+        write_audio(own, signal, audio["sample_rate"])
+    return paths
 
 
 def write_table(path: Path, header: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:

@@ -101,8 +101,7 @@ def fixed_shape(dist: Any) -> tuple[int, ...]:
     shape = tuple(dist.event_shape)
     if None in shape:
         raise ValueError(
-            f"expected a model of rows of one shape, or the run of a model of audio files; received one with events {shape}. "
-            "Use it in Python: tfar.load"
+            f"expected a model whose events have one shape; received one of events {shape}. Load it in Python by tfar.load"
         )
     return shape
 

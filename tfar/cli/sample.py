@@ -81,16 +81,18 @@ def sample(
         length = trained.audio["sample_rate"]
     with console.status(f"Drawing {number} samples"):
         samples = np.asarray(dist.sample(number, seed=seed, method=method, length=length))
-    _write(out, samples, dist, trained)
-    console.print(f"Wrote {number} samples of shape {samples.shape[1:]} to [bold]{shown(out)}[/].")
+    written = ", ".join(map(str, _write(out, samples, dist, trained)))
+    console.print(f"Wrote {number} samples of shape {samples.shape[1:]} to [bold]{shown(written)}[/].")
 
 
-def _write(out: Path, samples: np.ndarray, dist: Any, trained: TrainedOn) -> None:
+def _write(out: Path, samples: np.ndarray, dist: Any, trained: TrainedOn) -> list[Path]:
+    """Writes the samples and returns the paths of the files."""
     if trained.audio is not None and out.suffix in (".png", *outputs.SOUNDS):
-        outputs.write_sounds(out, samples, trained.audio)
-    elif out.suffix == ".png":
+        return outputs.write_sounds(out, samples, trained.audio)
+    if out.suffix == ".png":
         from tfar import plots
 
         plots.image_grid(samples, out, limits=runs.limits(dist))
     else:
         outputs.write_array(out, samples, dist.head.discrete, trained.columns)
+    return [out]

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from tfar.plots import figures
 from tfar.plots.figures import MARGIN
 
-WIDTH, WAVE_HEIGHT, SPECTRUM_HEIGHT, LEFT, HEADING, AXIS = 6.0, 0.7, 1.3, 0.5, 0.26, 0.42
+WIDTH, WAVE_HEIGHT, SPECTRUM_HEIGHT, LEFT, HEADING, GAP, AXIS = 6.0, 0.7, 1.3, 0.5, 0.26, 0.12, 0.42
 # A Hann window of about this length, and the range of the spectrogram below its highest value.
 WINDOW_SECONDS, RANGE_DECIBELS = 0.025, 80.0
 
@@ -49,7 +49,7 @@ def waveforms(
     rate = figures.check_int("sample_rate", sample_rate, 1)
     named = _checked(signals)
     heading = HEADING if any(name for name, _ in named) else 0.0
-    block = heading + WAVE_HEIGHT + SPECTRUM_HEIGHT + AXIS
+    block = heading + WAVE_HEIGHT + GAP + SPECTRUM_HEIGHT + AXIS
     top = MARGIN + (HEADING if title else 0.0)
     figure = figures.new_figure(LEFT + WIDTH + 2 * MARGIN, top + len(named) * block + MARGIN, title)
     spectra = [spectrogram(signal, rate) for _, signal in named]
@@ -57,7 +57,7 @@ def waveforms(
     for (name, signal), spectrum in zip(named, spectra, strict=True):
         figures.write(figure, MARGIN + LEFT, top + heading - 0.08, name, va="bottom")
         _add_waveform(figure, top + heading, signal, rate)
-        _add_spectrogram(figure, top + heading + WAVE_HEIGHT, spectrum, len(signal) / rate, rate, highest)
+        _add_spectrogram(figure, top + heading + WAVE_HEIGHT + GAP, spectrum, len(signal) / rate, rate, highest)
         top += block
     return figures.finished(figure, path)
 
