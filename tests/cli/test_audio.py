@@ -1,6 +1,7 @@
 """`tfar train wavenet` on folders of audio files, and the commands on such a run."""
 
 import dataclasses
+import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -18,6 +19,7 @@ from tests.cli.tables import printed
 from tests.plots.pictures import assert_picture
 from tests.training.kill_points import contents, recorded
 from tfar.cli import audio, run_data, runs, train
+from tfar.cli.printing import make_console
 from tfar.cli.settings import Settings
 from tfar.data import inverse_mu_law, mu_law
 
@@ -230,6 +232,18 @@ def test_a_run_goes_on_with_the_same_files_alone(speech_run: Path, speech: Path,
     changed = dataclasses.replace(settings, data=str(tmp_path / "data"))
     with pytest.raises(ValueError, match=r"the data have changed .* expected the files with the checksum"):
         runs.check_same_data(speech_run, runs.describe(changed, *run_data.load(changed)))
+
+
+def test_pictures_that_are_left_out_are_mentioned(
+    speech: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = Settings("wavenet", str(speech))
+    splits, _ = run_data.load(settings)
+    run_data.say(settings, splits, runs.make_head(settings, splits), make_console())
+    assert "Pictures" not in capsys.readouterr().out
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    run_data.say(settings, splits, runs.make_head(settings, splits), make_console())
+    assert 'left out: they need pip install "tfar[plots]"' in " ".join(capsys.readouterr().out.split())
 
 
 # Errors --------------------------------------------------------------------------------------------------------------

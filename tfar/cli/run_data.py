@@ -1,5 +1,6 @@
 """The data of a run of `tfar train`: opened, described to the user, and in the form in which `fit` takes them."""
 
+import importlib.util
 from typing import Any
 
 from rich.console import Console
@@ -70,6 +71,8 @@ def _say_audio(splits: Any, head: Any, console: Console) -> None:
         f"Data: {sum(splits.num_rows.values())} recordings of {splits.sample_rate} Hz, {minutes:.1f} minutes. "
         f"Head: {type(head).__name__} of {values} (another: --head)."
     )
+    if importlib.util.find_spec("matplotlib") is None:
+        console.print(r'Pictures of the samples are left out: they need pip install "tfar\[plots]".')
 
 
 def _say_rows(settings: Settings, splits: Any, head: Any, console: Console) -> None:

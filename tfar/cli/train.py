@@ -103,7 +103,7 @@ def train(
     ] = True,
     epochs: Annotated[int, typer.Option("--epochs", help="Maximum number of epochs; --resume may raise it.")] = 100,
     batch_size: Annotated[
-        int | None, typer.Option("--batch-size", help="Rows per update. Default: 100, or 8 chunks of audio files.")
+        int | None, typer.Option("--batch-size", help="Rows per update. Default: 100, or 8 of wavenet.")
     ] = None,
     learning_rate: Annotated[float, typer.Option("--learning-rate", help="Learning rate of AdamW.")] = 1e-3,
     weight_decay: Annotated[float, typer.Option("--weight-decay", help="Weight decay of AdamW.")] = 1e-4,
@@ -179,7 +179,7 @@ def run(settings: Settings, out: Path, *, resume: bool, console: Console, hints:
         model.save(out / runs.MODEL)
     _report(model, settings, splits, console)
     if hints:
-        _hint(settings, out, console)
+        _hint(settings, out, console, "wav" if hasattr(splits, "sample_rate") else "npy")
     return model
 
 
@@ -249,10 +249,9 @@ def _report(model: Any, settings: Settings, splits: Any, console: Console) -> No
     )
 
 
-def _hint(settings: Settings, out: Path, console: Console) -> None:
+def _hint(settings: Settings, out: Path, console: Console, suffix: str = "npy") -> None:
     console.print(f"The run is in [bold]{shown(out)}[/]. Next:")
     console.print(f"  tfar evaluate {shown(out)} --data {shown(settings.data)}")
-    suffix = "wav" if settings.model in models.SEQUENCES else "npy"
     console.print(f"  tfar sample {shown(out)} --out samples.{suffix}")
     board = f"  tensorboard --logdir {shown(out / 'tensorboard')}"
     if importlib.util.find_spec("tensorboard") is None:
