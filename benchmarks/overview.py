@@ -12,7 +12,12 @@ from benchmarks import machine, render, results
 from benchmarks.cases import load_cases, model_names
 from benchmarks.results import Result
 
-DATA = {"mnist": "binarised MNIST", "red_wine": "red wine, ten folds", "photo_patches_32": "colour patches of 32 x 32"}
+DATA = {
+    "mnist": "binarised MNIST",
+    "red_wine": "red wine, ten folds",
+    "photo_patches_32": "colour patches of 32 x 32",
+    "speech_8_bit": "speech, 8 bits",
+}
 NOT_MEASURED = "not measured"
 MODELS_HEADER = ("model", "paper", "test data", "negative log-likelihood, nats", "one sample, ms")
 CHOICE_HEADER = ("model", "test data", "trained network", "negative log-likelihood, nats")
@@ -88,6 +93,13 @@ MODELS = (
         [("Salimans et al. 2017", "https://arxiv.org/abs/1701.05517")],
         "pixel-cnn-plus-plus-patches",
         "pixel-cnn-plus-plus-28x28",
+    ),
+    Model(
+        "WaveNet",
+        "wavenet",
+        [("van den Oord et al. 2016c", "https://arxiv.org/abs/1609.03499")],
+        "wavenet-speech",
+        "wavenet-10x3-batch-1",
     ),
 )
 
@@ -167,9 +179,12 @@ def likelihood(model: Model, folder: pathlib.Path) -> list[str]:
     if result is None:
         return [data, case.title, render.NOT_RUN]
     figures = result.figures
-    nll = figures["test_nll"] if case.relation == "<=" else -figures["test_log_likelihood"]
+    nll = figures[case.figure] * (1 if case.relation == "<=" else -1)
     rows = f" ({figures['test_rows']} rows)" if "test_rows" in figures else ""
-    bits = f" ({figures['bits_per_dim']:.2f} bits per dimension)" if case.beside else ""
+    if case.unit != "nats":
+        bits = f" {case.unit}"
+    else:
+        bits = f" ({figures['bits_per_dim']:.2f} bits per dimension)" if case.beside else ""
     return [data, case.title, f"{nll:.2f} ± {figures['standard_error']:.2f}{rows}{bits}"]
 
 

@@ -73,6 +73,7 @@ def test_planted_imports_are_found() -> None:
     assert list(imported(ast.parse(source))) == ["tf_keras", "tfar.training.load", "tfar.cli"]
 
 
+@pytest.mark.slow(ci=True)
 def test_a_fresh_process_makes_keras_3_objects_alone() -> None:
     script = (
         "import tfar, keras\n"

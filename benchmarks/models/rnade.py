@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from benchmarks import folds
 from benchmarks.cases import LikelihoodCase, ModelCases, Settings
 
 
@@ -57,6 +58,7 @@ CASES = ModelCases(
             source=SOURCE,
             target=-9.4,
             relation=">=",
+            run=folds.run,
             refit=True,
         )
     ]

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.peers import codecs, tfp_made, torch_made, torch_nade, torch_pixel_cnn
+from benchmarks.peers import codecs, tfp_made, torch_made, torch_nade, torch_pixel_cnn, torch_wavenet
 from benchmarks.peers.masks import made_masks, random_bits
 from benchmarks.peers.torch_side import torch_or_unavailable, train_step_call
 from tests.parameters import few_by_default
-from tests.reference import gated_pixel_cnn, pixel_cnn
+from tests.reference import gated_pixel_cnn, pixel_cnn, wavenet
 
 EVENT_SIZE, HIDDEN, BATCH = 12, (16, 20), 7
 
@@ -93,6 +93,7 @@ def test_torch_comes_without_triton():
         importlib.import_module("triton")
 
 
+@pytest.mark.slow(ci=True)
 def test_torch_train_step_lowers_the_loss():
     pytest.importorskip("torch", reason="PyTorch is not installed")
     network, masks = torch_made.make_network(EVENT_SIZE, HIDDEN)
@@ -164,11 +165,11 @@ def test_nade_and_its_peer_are_of_one_size():
 
 
 def torch_layers(network):
-    """Kernels `[h, w, in, out]` and biases of a PyTorch network by the names of its modules."""
+    """Kernels `[*size, in, out]` and biases of a PyTorch network by the names of its modules."""
     found = {}
     for name, value in network.named_parameters():
         value = value.detach().numpy().astype(np.float64)
-        found[name] = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value
+        found[name] = value.transpose(*range(2, value.ndim), 1, 0) if value.ndim > 1 else value
     return found
 
 
@@ -240,6 +241,46 @@ def test_torch_image_networks_train_and_sample(make):
     assert losses[-1] < losses[0]
     samples = torch_pixel_cnn.sample_call(network, (3, 1, 4, 5))()
     assert samples.shape == (3, 1, 4, 5) and set(np.unique(samples)) <= {0.0, 1.0}
+
+
+# WaveNet -------------------------------------------------------------------------------------------------------------
+
+
+def wavenet_peer():
+    network = torch_wavenet.make_network(3, skip_filters=5, num_layers=3, num_stacks=2, levels=7)
+    return network, torch_wavenet.random_levels(2, 20, 7, seed=1)
+
+
+def numpy_wavenet_log_prob(network, x):
+    weights = {}
+    for name, value in torch_layers(network).items():
+        layer, part = name.rsplit(".", 1)
+        weights[f"{layer.replace('.', '_')}/{dict(PARTS)[part]}"] = value
+    kernels = [weights[f"skip_{i}/kernel"] for i in range(len(network.dilations))]
+    weights |= {"skip/kernel": np.concatenate(kernels, axis=1), "skip/bias": weights["skip_0/bias"]}
+    found = []
+    for row in x.astype(int):
+        logits = wavenet.parameters(weights, np.eye(network.levels)[row], network.dilations, {}, 1)
+        found.append((logits[np.arange(len(row)), row] - np.log(np.exp(logits).sum(-1))).sum())
+    return found
+
+
+def test_torch_wavenet_log_prob_equals_numpy_in_the_pass_and_in_its_cached_steps():
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    network, x = wavenet_peer()
+    expected = numpy_wavenet_log_prob(network, x)
+    np.testing.assert_allclose(torch_wavenet.log_prob_call(network, x)(), expected, rtol=1e-5)
+    np.testing.assert_allclose(torch_wavenet.sample_call(network, 2, 20, forced=x)(), expected, rtol=1e-5)
+
+
+def test_torch_wavenet_trains_and_draws_levels():
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    network, x = wavenet_peer()
+    step = train_step_call(network, functools.partial(torch_wavenet.losses, network), np.repeat(x[:1], 20, axis=0), 10)
+    losses = [step() for _ in range(30)]
+    assert losses[-1] < losses[0]
+    samples = torch_wavenet.sample_call(network, 4, 12)()
+    assert samples.shape == (4, 12) and samples.min() >= 0 and samples.max() < 7
 
 
 # Codecs -------------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import tfar
+from tests.parameters import few_by_default
 from tests.training.models import FIT, assert_weights, make, weights
 from tfar.training import DensityModel
 
@@ -175,7 +176,7 @@ def test_fit_and_evaluate_report_the_same_weighted_mean(rows):
         np.testing.assert_allclose(history[name][0], expected, rtol=1e-5, err_msg=name)
 
 
-@pytest.mark.parametrize("name", ["val_nll", "val_bits_per_dim", "val_loss", "loss"])
+@pytest.mark.parametrize("name", few_by_default(["val_nll", "val_bits_per_dim", "val_loss", "loss"]))
 def test_callbacks_of_keras_know_that_lower_is_better(name, rows, tmp_path):
     """The learning rate grows until every epoch is worse than the first ones."""
     model = make(optimizer=keras.optimizers.SGD(0.3))
@@ -202,6 +203,7 @@ class Bound(tfar.MADE):
         return {"elbo": -super().evaluate(value, conditional_input, **kwargs)["nll"] - 1.0}
 
 
+@pytest.mark.slow(ci=True)
 def test_a_bound_is_reported_as_one(rows):
     model = make(dist=Bound([6], [8], jit_compile=False))
     result = model.evaluate(rows, verbose=0, return_dict=True)
