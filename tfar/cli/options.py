@@ -29,7 +29,7 @@ Header = Annotated[
 ]
 DATA_HELP = (
     "Name of a data set (digits, ...), path of a .npy, .npz, .csv or .parquet file, quoted pattern of such files, or folder of "
-    ".png files."
+    ".png or audio files."
 )
 SPLIT_HELP = "Rows to take: train, valid, test or all. Default: test for a named data set, all for files."
 
