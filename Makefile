@@ -35,6 +35,7 @@ $(VENV)/.dev: setup.cfg pyproject.toml
 
 demo: $(VENV)/.demo
 	$(BIN)/tfar demo --out demo
+	@echo "Before you try these commands: source $(BIN)/activate"
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest $(DAMAGED)
