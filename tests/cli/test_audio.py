@@ -130,7 +130,10 @@ def test_the_held_out_recordings_are_scored_by_default(
     result = invoke("evaluate", speech_run, "--data", copy, "--out", tmp_path / "scores.csv")
     held_out = tfar.data.from_audio(speech).recordings["test"]
     assert list(scores(tmp_path / "scores.csv")) == [recording.path.stem for recording in held_out]
-    assert "which training did not use" in " ".join(result.output.split())
+    said = " ".join(result.output.split())
+    assert "Only the test recordings are scored, which training did not use. All recordings: --split all" in said
+    assert "Wrote the score of each recording" in said
+    assert printed(result.output, "recordings") == len(held_out) and "rows" not in said
     (copy / "ann" / "0.wav").unlink()
     invoke("evaluate", speech_run, "--data", copy, "--out", tmp_path / "scores.csv")
     assert len(scores(tmp_path / "scores.csv")) == 9, "other files are scored whole"

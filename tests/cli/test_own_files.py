@@ -202,7 +202,7 @@ def test_the_file_of_training_is_scored_on_its_held_out_rows(
     held_out = tfar.data.from_files(table).num_test
     for data in (table, copy):
         output = invoke("evaluate", table_run, "--data", data).output
-        assert printed(output, "rows") == held_out < 120 and "these are its test rows" in output
+        assert printed(output, "rows") == held_out < 120 and "Only the test rows are scored" in output
     copy.write_text(copy.read_text() + "0.1,0.2,0.3\n")
     output = invoke("evaluate", table_run, "--data", copy).output
     assert printed(output, "rows") == 121 and "test rows" not in output

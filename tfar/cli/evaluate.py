@@ -82,7 +82,9 @@ def evaluate(
     from tfar.cli.progress import bar
 
     dist, trained = runs.load_dist(run_or_model), runs.trained_on(run_or_model)
-    reading, summary = rows.Reading(parse_columns(columns), key, header), Summary()
+    reading = rows.Reading(parse_columns(columns), key, header)
+    noun = "recording" if trained.audio is not None else "row"
+    summary = Summary(noun)
     with bar(console) as progress:
         if trained.audio is not None:
             if observed is not None or reading != rows.Reading():
@@ -106,17 +108,18 @@ def evaluate(
     console.print(summary.table(shown(f"{run_or_model} on {data} ({split})")))
     if is_held_out:
         console.print(
-            "The model was trained on this file: these are its test rows, which training did not use. All rows: --split all"
+            f"The model was trained on these data. Only the test {noun}s are scored, which training did not use. "
+            f"All {noun}s: --split all"
         )
     if out is not None:
-        console.print(f"Wrote the score of each row to [bold]{shown(out)}[/].")
+        console.print(f"Wrote the score of each {noun} to [bold]{shown(out)}[/].")
 
 
 class Summary:
-    """Accumulates the scores of batches."""
+    """Accumulates the scores of batches. `noun` is what one score belongs to: "row" or "recording"."""
 
-    def __init__(self) -> None:
-        self.name, self.num_values = "log_prob", 0
+    def __init__(self, noun: str) -> None:
+        self.noun, self.name, self.num_values = noun, "log_prob", 0
         self.scores: list[np.ndarray] = []
 
     def add(self, name: str, scores: np.ndarray, num_values: int) -> None:
@@ -132,7 +135,7 @@ class Summary:
         scores = np.concatenate(self.scores)
         error = float(scores.std(ddof=1)) / math.sqrt(len(scores)) if len(scores) > 1 else math.nan
         result = Table(title=title, title_justify="left", show_header=False)
-        result.add_row("rows", str(len(scores)))
+        result.add_row(f"{self.noun}s", str(len(scores)))
         label = "negative log-likelihood" if self.name == "log_prob" else "negative ELBO"
         result.add_row(label, f"[bold]{-scores.mean():.4f}[/] nats")
         result.add_row("standard error", f"{error:.4f} nats")
