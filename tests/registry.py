@@ -136,7 +136,7 @@ CASES = (
     diagonal_bilstm("colours-blind-spot", (2, 3, 2), close_blind_spot=False),
     diagonal_bilstm("colours-levels", (2, 1, 3), head=categorical, filters=6),
     diagonal_bilstm("levels-scaled", (2, 2), head=categorical, one_hot_inputs=False),
-    diagonal_bilstm("normals", (1, 2), head=normals),
+    diagonal_bilstm("normals", (2, 1), head=normals),
     wavenet("one-hot-conditional", conditional_shape={"speaker": (2,), "features": (3, 2)}, hop_length=2, main=True),
     wavenet("one-hot"),
     wavenet("one-hot-stacks", (5,), num_stacks=2),
