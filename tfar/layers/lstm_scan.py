@@ -67,13 +67,11 @@ def lstm_scan(
 
 def _neighbours(h: tf.Tensor, outside: tf.Tensor, offsets: Sequence[int]) -> tf.Tensor:
     """Joins the hidden states of the positions at all offsets: `[D, B, N, h]` to `[D, B, N, K h]`."""
-    num_positions = h.shape[2]
-    shifted = {
-        offset: tf.concat([outside[:, :, : max(0, -offset)], h, outside[:, :, : max(0, offset)]], axis=2)
-        for offset in offsets
-    }
-    starts = [max(0, offset) for offset in offsets]
-    return tf.concat([shifted[k][:, :, s : s + num_positions] for k, s in zip(offsets, starts, strict=True)], axis=-1)
+    before, after, num_positions = max(0, -min(offsets)), max(0, max(offsets)), h.shape[2]
+    edge = outside[:, :, :1]
+    padded = tf.concat([edge] * before + [h] + [edge] * after, axis=2)
+    starts = [before + offset for offset in offsets]
+    return tf.concat([padded[:, :, start : start + num_positions] for start in starts], axis=-1)
 
 
 def _sigmoid(x: tf.Tensor) -> tf.Tensor:
