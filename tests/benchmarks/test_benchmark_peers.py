@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.peers import codecs, tfp_made, torch_made, torch_nade, torch_pixel_cnn
+from benchmarks.peers import codecs, tfp_made, torch_made, torch_nade, torch_pixel_cnn, torch_pixel_rnn
 from benchmarks.peers.masks import made_masks, random_bits
 from benchmarks.peers.torch_side import torch_or_unavailable, train_step_call
 from tests.parameters import few_by_default
-from tests.reference import gated_pixel_cnn, pixel_cnn
+from tests.reference import gated_pixel_cnn, pixel_cnn, pixel_rnn
 
 EVENT_SIZE, HIDDEN, BATCH = 12, (16, 20), 7
 
@@ -228,6 +228,34 @@ def test_torch_gated_pixel_cnn_log_prob_equals_numpy():
 
 
 PARTS = (("weight", "kernel"), ("bias", "bias"))
+
+
+@pytest.mark.parametrize("diagonal", few_by_default([True, False]))
+def test_torch_pixel_rnn_log_prob_equals_numpy(diagonal):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    network = torch_pixel_rnn.make_pixel_rnn(4, 2, 6, diagonal=diagonal)
+    with torch.no_grad():
+        for layer in network[1:3]:
+            layer.initial.normal_()
+    found = {name: value.detach().numpy().astype(np.float64) for name, value in network.named_parameters()}
+    names = {"0": "first", "4": "output_1", "6": "params"}
+    for block in (1, 2):
+        names |= {f"{block}.inputs": f"input_to_state_{block}", f"{block}.output": f"block_output_{block}"}
+    weights = {}
+    for torch_name, name in names.items():
+        kernel = found[f"{torch_name}.weight"].transpose(2, 3, 1, 0)
+        kernel = (
+            np.pad(kernel, [(0, 0), (0, kernel.shape[1] - 1), (0, 0), (0, 0)]) if "inputs" in torch_name else kernel
+        )
+        weights |= {f"{name}/kernel": kernel, f"{name}/bias": found[f"{torch_name}.bias"]}
+    for block in (1, 2):
+        weights[f"recurrence_{block}/kernel"] = np.concatenate(list(found[f"{block}.kernel"]), axis=-1)
+        weights[f"recurrence_{block}/initial_state"] = found[f"{block}.initial"]
+    x = random_bits(3, 30, seed=1).reshape(3, 1, 5, 6)
+    params = [pixel_rnn.parameters(weights, image[0][..., None], 1, {}, diagonal=diagonal)[..., 0] for image in x]
+    np.testing.assert_allclose(
+        torch_pixel_cnn.log_prob_call(network, x)(), numpy_image_log_prob(params, x[:, 0]), rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize("make", few_by_default(["make_pixel_cnn", "make_gated_pixel_cnn"]))

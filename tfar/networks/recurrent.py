@@ -40,6 +40,7 @@ class RecurrentNetwork(MaskedRasterNetwork, abc.ABC):
     """
 
     num_directions: int
+    compiles_training = True
 
     def __init__(
         self,
