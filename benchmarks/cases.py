@@ -126,7 +126,8 @@ class LikelihoodCase:
         title: str. Name of the model in the tables.
         data: str. Name of the data set in `benchmarks.data.load`.
         settings: Settings of the training.
-        build: function `(settings, event_size) -> (distribution, DensityModel)`. The model is not yet compiled.
+        build: function `(settings, event_size) -> (distribution, DensityModel)`. The model is not yet compiled. A case with a
+            `run` of its own says what this builds.
         paper: float or None. Published result in nats.
         source: str. Source of the published result.
         target: float or None. Maximum of the test negative log-likelihood in nats, or minimum of the log-likelihood.
@@ -143,13 +144,16 @@ class LikelihoodCase:
             number of epochs with the best validation loss.
         paper_by_orders: dict from numbers of orders to published results, or None.
         beside: None, or a function of the splits whose result is reported with the results, such as sizes of codecs.
+        unit: str. Unit of the result: "nats", or "bits a sample" for audio.
+        run: None, or the function `(case, options, command) -> Result` that loads the data, trains and evaluates, where that is
+            not `benchmarks.likelihood.run`: `benchmarks.folds.run` or `benchmarks.audio.run`.
     """
 
     name: str
     title: str
     data: str
     settings: Settings
-    build: Callable[[Settings, int], tuple[Any, Any]]
+    build: Callable[..., Any]
     paper: float | None
     source: str
     target: float | None
@@ -165,10 +169,19 @@ class LikelihoodCase:
     refit: bool = False
     paper_by_orders: Mapping[int, float] | None = None
     beside: Callable[[Any], Mapping[str, float]] | None = None
+    unit: str = "nats"
+    run: Callable[[LikelihoodCase, Any, str], Any] | None = None
+
+    @property
+    def figure(self) -> str:
+        """Name of the figure of a result that is the result of the case."""
+        if self.unit != "nats":
+            return "bits_per_dim"
+        return "test_nll" if self.relation == "<=" else "test_log_likelihood"
 
     def check(self, score: float) -> list[dict[str, Any]]:
         """Returns the target for the result file, as a list that is empty if there is no target."""
-        what = "test NLL, nats" if self.relation == "<=" else "test log-likelihood, nats"
+        what = f"test NLL, {self.unit}" if self.relation == "<=" else f"test log-likelihood, {self.unit}"
         return [] if self.target is None else [check(what, self.relation, self.target, score)]
 
 

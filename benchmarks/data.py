@@ -33,6 +33,15 @@ FOLDS = {
     "of its own training rows, a ninth of which is for validation",
 }
 VALID_SHARE = 9
+QUICK_ROWS = 500
+# Audio, whose files differ in length; see `benchmarks.speech`.
+_SPEECH = (
+    "240 phrases of two speakers at 8 kHz, split by phrase: 48 for test, 12 of the others for validation; whole files"
+)
+SPEECH = {
+    "speech_8_bit": f"{_SPEECH}, every sample scored as one of 256 mu-law levels",
+    "speech_16_bit": f"{_SPEECH}, every sample scored as one of 65,536 numbers",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +108,7 @@ def load(name: str, *, with_classes: bool = False) -> Splits:
     if name == "photo_patches_32":
         arrays = _photo_patches()
     else:
-        arrays = _mnist() if name == "mnist" else _read(name, ("train", "valid", "test"))
+        arrays = _mnist() if name == "mnist" else read(name, ("train", "valid", "test"))
     train, valid, test = (np.ascontiguousarray(array, np.float32) for array in arrays)
     return Splits(name, train, valid, test, NOTES[name], _classes(name) if with_classes else None)
 
@@ -114,7 +123,7 @@ def load_folds(name: str) -> list[Splits]:
     """
     if name not in FOLDS:
         raise ValueError(f"Expected a data set out of {sorted(FOLDS)}. Received: {name!r}")
-    tests = [np.ascontiguousarray(test, np.float32) for test in _read(name, tuple(f"test_{i}" for i in range(1, 11)))]
+    tests = [np.ascontiguousarray(test, np.float32) for test in read(name, tuple(f"test_{i}" for i in range(1, 11)))]
     folds = []
     for index, test in enumerate(tests):
         rows = np.concatenate(tests[:index] + tests[index + 1 :])
@@ -134,7 +143,7 @@ def digest(array: np.ndarray) -> str:
 def _mnist() -> list[np.ndarray]:
     """Returns binarised MNIST: 50000, 10000 and 10000 rows of 784 bits."""
     rng = np.random.default_rng(BINARIZATION_SEED)
-    train, test = (_binarize(pixels, rng) for pixels in _read("mnist", ("x_train", "x_test")))
+    train, test = (_binarize(pixels, rng) for pixels in read("mnist", ("x_train", "x_test")))
     return [train[:-NUM_VALID], train[-NUM_VALID:], test]
 
 
@@ -142,13 +151,13 @@ def _classes(name: str) -> dict[str, np.ndarray]:
     """Returns the one-hot classes of the rows of MNIST."""
     if name != "mnist":
         raise ValueError(f"Expected 'mnist', which has classes. Received: {name!r}")
-    train, test = (np.eye(NUM_CLASSES, dtype=np.float32)[digits] for digits in _read("mnist", ("y_train", "y_test")))
+    train, test = (np.eye(NUM_CLASSES, dtype=np.float32)[digits] for digits in read("mnist", ("y_train", "y_test")))
     return {"train": train[:-NUM_VALID], "valid": train[-NUM_VALID:], "test": test}
 
 
 def _photo_patches() -> list[np.ndarray]:
     """Returns colour patches as rows of 3072 whole numbers 0 … 255."""
-    train, test = (pixels.reshape(len(pixels), -1) for pixels in _read("photo_patches_32", ("x_train", "x_test")))
+    train, test = (pixels.reshape(len(pixels), -1) for pixels in read("photo_patches_32", ("x_train", "x_test")))
     return [train[:-NUM_VALID_PATCHES], train[-NUM_VALID_PATCHES:], test]
 
 
@@ -159,7 +168,12 @@ def _binarize(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.concatenate([rng.random(part.shape) < part / 255 for part in parts])
 
 
-def _read(name: str, keys: tuple[str, ...]) -> list[np.ndarray]:
+def read(name: str, keys: tuple[str, ...]) -> list[np.ndarray]:
+    """Reads arrays of an .npz file in the folder TFAR_DATA_DIR.
+
+    Raises:
+        ValueError: If the folder or the file is missing.
+    """
     folder = os.environ.get("TFAR_DATA_DIR")
     path = pathlib.Path(folder or ".") / f"{name}.npz"
     if not folder or not path.exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import pathlib
 import shutil
@@ -10,11 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import results, training
+from benchmarks import data, results, training
 from benchmarks.cases import LikelihoodCase
 from benchmarks.data import Splits
 
 LogProb = Callable[[np.ndarray], Any]
+
+
+def run(case: LikelihoodCase, options: argparse.Namespace, command: str) -> results.Result:
+    """Loads the folds, and trains and evaluates a case on each; with `options.quick` on the first rows of two of them."""
+    folds = data.load_folds(case.data)
+    folds = [fold.head(data.QUICK_ROWS) for fold in folds[:2]] if options.quick else folds
+    return run_case(case, folds, options.folder, command, fresh=options.fresh)
 
 
 def run_case(

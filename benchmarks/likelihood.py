@@ -1,9 +1,9 @@
 """Benchmark of the likelihood: `python -m benchmarks.likelihood made [--data NAME ...] [--paper-width] [--quick]`.
 
-Each case is trained with early stopping on the validation set and evaluated on the test set with the best weights. Then the
-command prints the results and writes the result file. A run that was killed continues if it is started again: `--folder`,
-by default in the cache folder of the user, holds a checkpoint whose name depends on the settings and the data. `--fresh`
-deletes it.
+Each case is trained with early stopping on the validation set and evaluated on the test set with the best weights; models of
+audio train for `--seconds`. Then the command prints the results and writes the result file. A run that was killed continues if
+it is started again: `--folder`, by default in the cache folder of the user, holds a checkpoint whose name depends on the settings
+and the data. `--fresh` deletes it.
 """
 
 from __future__ import annotations
@@ -17,10 +17,17 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import data, folds, machine, render, results, training
+from benchmarks import data, machine, render, results, training
 from benchmarks.cases import LikelihoodCase, load_cases, model_names
 
-QUICK_ROWS, QUICK_EVAL_ROWS = 500, 20
+QUICK_EVAL_ROWS = 20
+
+
+def run(case: LikelihoodCase, options: argparse.Namespace, command: str) -> results.Result:
+    """Loads rows of one shape, and trains and evaluates a case on them."""
+    splits = data.load(case.data, with_classes=case.with_classes)
+    splits = splits.head(data.QUICK_ROWS) if options.quick else splits
+    return run_case(case, splits, options.folder, command, fresh=options.fresh)
 
 
 def run_case(
@@ -110,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found = []
     for case in cases:
         print(f"{case.name}: {case.settings}", flush=True)
-        found.append(_run(case, options))
+        found.append((case.run or run)(case, options, _command(options, case)))
         if folder is not None:
             results.write(found[-1], folder)
         print(render.likelihood_table([case], found[-1:]), flush=True)
@@ -118,27 +125,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _run(case: LikelihoodCase, options: argparse.Namespace) -> results.Result:
-    """Loads the data of a case and runs it."""
-    run = folds.run_case if case.data in data.FOLDS else run_case
-    if case.data in data.FOLDS:
-        splits: Any = data.load_folds(case.data)
-    else:
-        splits = data.load(case.data, with_classes=case.with_classes)
-    if options.quick:
-        splits = [fold.head(QUICK_ROWS) for fold in splits[:2]] if isinstance(splits, list) else splits.head(QUICK_ROWS)
-    return run(case, splits, options.folder, _command(options, case), fresh=options.fresh)
-
-
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m benchmarks.likelihood", description=__doc__)
     parser.add_argument("model", choices=model_names())
-    parser.add_argument("--data", nargs="+", choices=sorted({**data.NOTES, **data.FOLDS}), help="only these data sets")
+    names = sorted({**data.NOTES, **data.FOLDS, **data.SPEECH})
+    parser.add_argument("--data", nargs="+", choices=names, help="only these data sets")
     parser.add_argument("--case", nargs="+", help="only these cases, by name")
     parser.add_argument("--paper-width", action="store_true", help="the paper's own widths: hours")
     parser.add_argument("--quick", action="store_true", help="narrow models, two epochs, a few rows; writes no result")
     parser.add_argument("--folder", type=pathlib.Path, default=training.DEFAULT_FOLDER, help="where checkpoints lie")
     parser.add_argument("--fresh", action="store_true", help="start again instead of resuming")
+    parser.add_argument(
+        "--seconds", type=float, help="processor seconds of training, of cases that have a budget of seconds"
+    )
     parser.add_argument("--threads", type=int, default=machine.NUM_THREADS)
     parser.add_argument("--json", type=pathlib.Path, metavar="FOLDER", help="where to write the results")
     return parser.parse_args(arguments)

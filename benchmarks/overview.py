@@ -12,7 +12,12 @@ from benchmarks import machine, render, results
 from benchmarks.cases import load_cases, model_names
 from benchmarks.results import Result
 
-DATA = {"mnist": "binarised MNIST", "red_wine": "red wine, ten folds", "photo_patches_32": "colour patches of 32 x 32"}
+DATA = {
+    "mnist": "binarised MNIST",
+    "red_wine": "red wine, ten folds",
+    "photo_patches_32": "colour patches of 32 x 32",
+    "speech_8_bit": "speech, 8 bits",
+}
 NOT_MEASURED = "not measured"
 MODELS_HEADER = ("model", "paper", "test data", "negative log-likelihood, nats", "one sample, ms")
 CHOICE_HEADER = ("model", "test data", "trained network", "negative log-likelihood, nats")
@@ -59,7 +64,9 @@ MODELS = (
         "nade-mnist",
         "nade-784-500",
     ),
-    Model("RNADE", "rnade", [("Uria et al. 2013", "https://arxiv.org/abs/1306.0186")], "rnade-red-wine", None),
+    Model(
+        "RNADE", "rnade", [("Uria et al. 2013", "https://arxiv.org/abs/1306.0186")], "rnade-red-wine", "rnade-64-512"
+    ),
     Model(
         "OrderlessNADE",
         "orderless-nade",
@@ -83,11 +90,32 @@ MODELS = (
         "gated-pixel-cnn-10x128-batch-16",
     ),
     Model(
+        "RowLSTM",
+        "row-lstm",
+        [("van den Oord et al. 2016a", "https://arxiv.org/abs/1601.06759")],
+        "row-lstm-mnist",
+        "row-lstm-1x32-batch-16",
+    ),
+    Model(
+        "DiagonalBiLSTM",
+        "diagonal-bilstm",
+        [("van den Oord et al. 2016a", "https://arxiv.org/abs/1601.06759")],
+        "diagonal-bilstm-mnist",
+        "diagonal-bilstm-1x32-batch-16",
+    ),
+    Model(
         "PixelCNNPlusPlus",
         "pixel-cnn-plus-plus",
         [("Salimans et al. 2017", "https://arxiv.org/abs/1701.05517")],
         "pixel-cnn-plus-plus-patches",
         "pixel-cnn-plus-plus-28x28",
+    ),
+    Model(
+        "WaveNet",
+        "wavenet",
+        [("van den Oord et al. 2016c", "https://arxiv.org/abs/1609.03499")],
+        "wavenet-speech",
+        "wavenet-10x3-batch-1",
     ),
 )
 
@@ -167,9 +195,12 @@ def likelihood(model: Model, folder: pathlib.Path) -> list[str]:
     if result is None:
         return [data, case.title, render.NOT_RUN]
     figures = result.figures
-    nll = figures["test_nll"] if case.relation == "<=" else -figures["test_log_likelihood"]
+    nll = figures[case.figure] * (1 if case.relation == "<=" else -1)
     rows = f" ({figures['test_rows']} rows)" if "test_rows" in figures else ""
-    bits = f" ({figures['bits_per_dim']:.2f} bits per dimension)" if case.beside else ""
+    if case.unit != "nats":
+        bits = f" {case.unit}"
+    else:
+        bits = f" ({figures['bits_per_dim']:.2f} bits per dimension)" if case.beside else ""
     return [data, case.title, f"{nll:.2f} ± {figures['standard_error']:.2f}{rows}{bits}"]
 
 

@@ -21,7 +21,7 @@ SPEED_HEADER = (
     "TFP's sample / sample",
     "first log_prob, train step, sample, s",
 )
-LIKELIHOOD_HEADER = ("data", "model", "tfar, nats", "published, nats", "target", "")
+LIKELIHOOD_HEADER = ("data", "model", "measured, nats", "published, nats", "target", "")
 SERVING_HEADER = (
     "operation, batch",
     "C++ runtime, ms",
@@ -261,9 +261,9 @@ def _likelihood_row(case: LikelihoodCase, result: Result | None) -> list[str]:
     if result is None:
         return [case.data, case.title, NOT_RUN, paper, limit, ""]
     figures = result.figures
-    score = figures["test_nll"] if case.relation == "<=" else figures["test_log_likelihood"]
     rows = f" ({figures['test_rows']} rows)" if "test_rows" in figures else ""
-    measured = f"{score:.2f} ± {figures['standard_error']:.2f}{rows}"
+    unit = "" if case.unit == "nats" else f" {case.unit}"
+    measured = f"{figures[case.figure]:.2f} ± {figures['standard_error']:.2f}{unit}{rows}"
     if not result.targets:
         return [case.data, case.title, measured, paper, "", ""]
     (target,) = result.targets

@@ -13,7 +13,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 
-from benchmarks import machine, overview, render, results
+from benchmarks import audio_table, data, machine, overview, render, results
 from benchmarks.cases import LikelihoodCase, load_cases, model_names
 from benchmarks.imputation import CASE as IMPUTATION_CASE
 from benchmarks.serving import CASE as SERVING_CASE
@@ -33,6 +33,7 @@ HEADINGS = {
     "orders": "## More orders",
     "epochs": "## More epochs",
     "codecs": "## Beside codecs",
+    "audio": "## Audio models",
     "imputation": "## Missing values",
     "speed": "## All results",
     "speed-on-avx2": "## On AVX2",
@@ -67,6 +68,9 @@ def tables(folder: pathlib.Path = results.FOLDER) -> dict[str, str]:
             render.epochs_table, [c for c in likelihood if c.event_shape and not c.paper_width], folder
         ),
         "codecs": _of_likelihood(render.codecs_table, [case for case in likelihood if case.beside], folder),
+        "audio": _of_likelihood(
+            audio_table.audio_table, [case for case in likelihood if case.data in data.SPEECH], folder
+        ),
         "imputation": render.imputation_table(results.find("imputation", IMPUTATION_CASE, folder)),
         "speed": render.speed_table(speed, [results.find("speed", case.name, folder) for case in speed]),
         "speed-on-avx2": render.speed_table(

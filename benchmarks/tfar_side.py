@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,18 +15,26 @@ from benchmarks.timing import Call
 NUM_BATCHES = 10
 
 
-def contestant(dist: Any, event_size: int, batch_size: int, *, methods: Sequence[str] = ("ancestral",)) -> Contestant:
+def contestant(
+    dist: Any,
+    event_size: int,
+    batch_size: int,
+    *,
+    methods: Sequence[str] = ("ancestral",),
+    make_rows: Callable[[int, int, int], np.ndarray] = random_bits,
+) -> Contestant:
     """Makes a contestant with the operations `log_prob`, `sample`, `sample, <method>` for further methods, and `train_step`.
 
     Args:
-        dist: a tfar distribution over `event_size` discrete values. The inputs are 0 and 1.
+        dist: a tfar distribution over `event_size` values.
         event_size: int. D.
         batch_size: int. Batch size of every operation.
         methods: names of sampling methods. The operation `sample` uses the first.
+        make_rows: makes the inputs, `[rows, event_size]` float32, from the number of rows, the size and a seed.
     """
     import tensorflow as tf
 
-    x = random_bits(NUM_BATCHES * batch_size, event_size, seed=0).reshape(-1, *dist.event_shape)
+    x = make_rows(NUM_BATCHES * batch_size, event_size, 0).reshape(-1, *dist.event_shape)
     batch = tf.constant(x[:batch_size])
     mode = "XLA" if dist.jit_compile else "tf.function"
     in_graph = tf.function(dist.log_prob, jit_compile=dist.jit_compile)

@@ -13,6 +13,7 @@ ROOT = HERE.parent
 sys.path[:0] = [str(HERE), str(ROOT)]
 
 import docstrings  # noqa: E402
+import self_contained  # noqa: E402
 
 import tfar  # noqa: E402
 from benchmarks import overview  # noqa: E402
@@ -24,7 +25,7 @@ author = "the authors of tfar"
 project_copyright = author
 version = release = tfar.__version__
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "mathml"]
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"tfar {version}"
@@ -39,7 +40,7 @@ html_theme_options = {
 
 # Notebooks are shown with the outputs that are stored in them.
 nb_execution_mode = "off"
-myst_enable_extensions = ["dollarmath", "amsmath", "deflist"]
+myst_enable_extensions = ["dollarmath", "deflist"]
 myst_heading_anchors = 3
 suppress_warnings = ["mystnb.unknown_mime_type"]
 
@@ -72,6 +73,7 @@ def copy_tutorials() -> None:
 
 
 def setup(app: Any) -> None:
-    """Prepares what Sphinx reads: the notebooks and the docstrings."""
+    """Prepares what Sphinx reads, the notebooks and the docstrings, and checks what it writes."""
     copy_tutorials()
     docstrings.connect(app)
+    self_contained.connect(app)

@@ -1,7 +1,7 @@
 """Turns the docstrings of tfar, which are plain text with Markdown's code spans, into the reStructuredText of Sphinx.
 
 Names of public objects in code spans become links, other code spans become literals, and indented equations become
-literal blocks.
+literal blocks. A public object that no page of the reference documents is a warning.
 """
 
 import importlib
@@ -9,6 +9,10 @@ import inspect
 import re
 from collections.abc import Iterator
 from typing import Any
+
+from sphinx.util import logging
+
+import tfar
 
 MODULES = (
     "data",
@@ -22,6 +26,7 @@ MODULES = (
     "plots",
     "random",
     "serving",
+    "serving.beam",  # not in `tfar.serving.__all__`, because it needs an extra
     "testing",
     "training",
 )
@@ -43,13 +48,13 @@ def connect(app: Any) -> None:
         if inspect.isclass(thing):
             PUBLIC.add(thing)
             NAMES.setdefault(path.rpartition(".")[2], target)
-            methods = [name for name, member in vars(thing).items() if name[0] != "_" and inspect.isfunction(member)]
-            NAMES.update({f"{target}.{name}": f"{target}.{name}" for name in methods if vars(thing)[name].__doc__})
+            NAMES.update({f"{target}.{name}": f"{target}.{name}" for name in _own_methods(thing)})
     app.connect("autodoc-process-docstring", process_docstring, priority=100)
     app.connect("autodoc-process-docstring", restore_attribute, priority=900)
     app.connect("autodoc-process-signature", process_signature)
     app.connect("autodoc-process-bases", process_bases)
     app.connect("autodoc-skip-member", skip_member)
+    app.connect("env-check-consistency", check_complete)
 
 
 def _public_objects() -> Iterator[tuple[str, object]]:
@@ -59,6 +64,24 @@ def _public_objects() -> Iterator[tuple[str, object]]:
             own = getattr(thing, "__module__", None) == module.__name__ and not member.startswith("_")
             if own or member in getattr(module, "__all__", ()):
                 yield f"tfar.{name}.{member}", thing
+
+
+def _own_methods(thing: type) -> Iterator[str]:
+    """Yields the public methods with a docstring, without those that TensorFlow Probability adds to its subclasses."""
+    for name, member in vars(thing).items():
+        if name[0] != "_" and inspect.isfunction(member) and member.__doc__ and member.__module__.startswith("tfar"):
+            yield name
+
+
+def check_complete(app: Any, env: Any) -> None:
+    """Warns of public objects without an entry in the reference; `make docs` turns warnings into errors."""
+    for name in undocumented(set(env.domains["py"].objects)):
+        logging.getLogger(__name__).warning("no page of docs/reference documents %s", name)
+
+
+def undocumented(documented: set[str]) -> list[str]:
+    """Returns the public modules, objects and methods that are not among the documented ones."""
+    return sorted({*NAMES.values(), *(f"tfar.{name}" for name in (*tfar.__all__, *MODULES))} - documented)
 
 
 def process_signature(

@@ -15,9 +15,14 @@ TIMEOUT = 900
 START_UP = re.compile(r"(WARNING: All log messages before absl|I\d{4} |INFO: Created TensorFlow Lite).*\n?|\s*\n")
 
 
-def run(path: pathlib.Path, folder: pathlib.Path) -> Any:
-    """Returns a notebook after a run of all cells, whose files lie in `folder`."""
+def run(path: pathlib.Path, folder: pathlib.Path, settings: dict[str, Any] | None = None) -> Any:
+    """Returns a notebook after a run of all cells, whose files lie in `folder`.
+
+    `settings` replace values of the cell with the tag "parameters", such as `{"EPOCHS": 2}` for a short run.
+    """
     notebook = nbformat.read(path, as_version=4)
+    if settings:
+        _replace_settings(notebook, settings)
     resources = {"metadata": {"path": str(folder)}}
     NotebookClient(notebook, timeout=TIMEOUT, record_timing=False, resources=resources).execute()
     # The kernel notes the version of Python here, which would change the file on another machine.
@@ -26,6 +31,15 @@ def run(path: pathlib.Path, folder: pathlib.Path) -> Any:
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if not _is_start_up(output)]
     return notebook
+
+
+def _replace_settings(notebook: Any, settings: dict[str, Any]) -> None:
+    """Sets other values after those of the cell of parameters."""
+    (cell,) = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+    names = re.findall(r"^(\w+) = ", cell.source, re.MULTILINE)
+    if unknown := sorted(settings.keys() - set(names)):
+        raise ValueError(f"Expected settings among {names}, those of the cell of parameters; received {unknown}.")
+    cell.source += "".join(f"\n{name} = {value!r}" for name, value in settings.items())
 
 
 def _is_start_up(output: Any) -> bool:

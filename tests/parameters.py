@@ -8,15 +8,17 @@ import pytest
 from tests.shards import is_of_today
 
 
-def few_by_default(parameters: Iterable[Any], count: int = 1) -> list[Any]:
-    """What `pytest.mark.parametrize` takes: the first `count` run by default, of the others a quarter before a change lands.
+def few_by_default(parameters: Iterable[Any], count: int = 1, *, in_ci: int = 0) -> list[Any]:
+    """What `pytest.mark.parametrize` takes: few parameters run by default, and others before a change lands.
 
     Args:
         parameters: iterable of values, or of tuples if the test takes several at once.
-        count: int.
+        count: int. The first ones, which run by default.
+        in_ci: int. The next ones, which run before every change; of the others a quarter does.
     """
     marked = []
     for number, parameter in enumerate(parameters):
+        ci = number < count + in_ci or is_of_today(number)
         values = parameter if isinstance(parameter, tuple) else (parameter,)
-        marked.append(pytest.param(*values, marks=[] if number < count else pytest.mark.slow(ci=is_of_today(number))))
+        marked.append(pytest.param(*values, marks=[] if number < count else pytest.mark.slow(ci=ci)))
     return marked

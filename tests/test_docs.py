@@ -11,6 +11,7 @@ import pytest
 
 import tfar
 from benchmarks import overview
+from tests.test_doctests import OPTIONAL
 
 ROOT = pathlib.Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -161,6 +162,8 @@ EXAMPLES = {
     "GatedPixelCNN": lambda: tfar.GatedPixelCNN([2, 2], 4, num_blocks=1, first_kernel_size=3),
     "PixelCNNPlusPlus": lambda: tfar.PixelCNNPlusPlus([2, 2, 1], 4, num_blocks=1, num_levels=1),
     "WaveNet": lambda: tfar.WaveNet([4], 4, skip_filters=4, num_layers=2, num_stacks=1, head=tfar.heads.Categorical(4)),
+    "RowLSTM": lambda: tfar.RowLSTM([2, 2], 2, first_kernel_size=3),
+    "DiagonalBiLSTM": lambda: tfar.DiagonalBiLSTM([2, 2], 2, first_kernel_size=3),
     "Factorized": lambda: tfar.Factorized([4]),
 }
 
@@ -230,6 +233,45 @@ def test_docstrings_become_restructured_text():
         "Args:",
         "    first, second, third: see ``other``.",
     ]
+
+
+def public_modules() -> set[str]:
+    modules = {name for name in tfar.__all__ if inspect.ismodule(getattr(tfar, name))}
+    return modules | {name.removeprefix("tfar.") for name in OPTIONAL}
+
+
+def test_the_reference_knows_every_public_module():
+    assert set(load("docstrings").MODULES) == public_modules()
+
+
+def test_a_public_object_without_an_entry_in_the_reference_is_found(monkeypatch):
+    docstrings = load("docstrings")
+    documented = {f"tfar.{name}" for name in (*tfar.__all__, *docstrings.MODULES)}
+    monkeypatch.setattr(
+        docstrings, "NAMES", {"NADE": "tfar.NADE", "draw": "tfar.data.draw", "tfar.data.draw": "tfar.data.draw"}
+    )
+    assert docstrings.undocumented(documented) == ["tfar.data.draw"]
+    assert docstrings.undocumented(documented - {"tfar.load", "tfar.masks"}) == [
+        "tfar.data.draw",
+        "tfar.load",
+        "tfar.masks",
+    ]
+
+
+def test_equations_become_mathml():
+    pytest.importorskip("math_core", reason="math-core renders the equations of the site; it is in tfar[docs]")
+    mathml = load("mathml")
+    assert mathml.to_mathml(r"\frac{a}{b}", block=True).startswith('<math display="block">')
+    assert "<mfrac><mi>a</mi><mi>b</mi></mfrac>" in mathml.to_mathml(r"\frac{a}{b}", block=False)
+    with pytest.raises(mathml.math_core.LatexError):
+        mathml.to_mathml(r"\no_command", block=True)
+
+
+def test_what_a_page_loads_from_elsewhere_is_found():
+    pytest.importorskip("sphinx", reason="Sphinx builds the site; it is in tfar[docs]")
+    script = '<script async="async" src="https://cdn.example.com/mathjax.js"></script>'
+    own = '<link rel="canonical" href="https://tfar.example.com/"/><img src="made.png"/><a href="https://example.com">'
+    assert load("self_contained").loaded_from_elsewhere(script + own) == ["https://cdn.example.com/mathjax.js"]
 
 
 @pytest.mark.slow(ci=True)

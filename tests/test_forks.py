@@ -82,6 +82,7 @@ def run(script, argument, timeout=60):
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False)
 
 
+@pytest.mark.slow(ci=True)
 @pytest.mark.parametrize(("parent", "code"), [("used", 3), ("unused", 0)])
 def test_a_child_of_a_process_that_used_tensorflow_is_refused(parent, code):
     done = run(SCRIPT, parent)
@@ -93,6 +94,6 @@ def test_a_model_that_the_parent_called_refuses_in_the_child(tmp_path):
     assert run(SERVED, tmp_path, timeout=120).returncode == 3
 
 
-@pytest.mark.parametrize("use", few_by_default(["fit", "make", "export"]))
+@pytest.mark.parametrize("use", few_by_default(["fit", "make", "export"], count=0, in_ci=1))
 def test_a_child_neither_makes_nor_trains_nor_exports_where_the_parent_made_a_distribution(use):
     assert run(TRAINED, use, timeout=120).returncode == 3

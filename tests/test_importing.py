@@ -26,6 +26,7 @@ def test_it_prints_nothing():
     assert (done.returncode, done.stdout, NATIVE.sub("", done.stderr)) == (0, "", "")
 
 
+@pytest.mark.slow(ci=True)
 def test_its_own_modules_warn_of_nothing():
     done = run("import tfar", "-W", "always")
     assert done.returncode == 0

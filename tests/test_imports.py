@@ -14,6 +14,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 NETWORKS = {"orders", "masks", "layers", "networks", "random", "private", "configuration"}
 LAWS = NETWORKS | {"heads", "laws"}
 DENSITIES = LAWS | {"distributions", "forks"}
+SHARED = {"files", "forks", "model_files", "moments", "numbered", "optional", "exports", "version"}
 TOPS = {"training", "serving", "coding", "data", "plots", "testing"}
 ALLOWED = {
     "configuration": set(),
@@ -24,6 +25,7 @@ ALLOWED = {
     "forks": set(),
     "model_files": set(),
     "moments": set(),
+    "numbered": {"random"},
     "optional": set(),
     "exports": {"model_files"},
     "version": set(),
@@ -33,8 +35,11 @@ ALLOWED = {
     "private": set(),
     "laws": LAWS,
     "distributions": DENSITIES,
-    **{top: DENSITIES | {"files", "forks", "model_files", "moments", "optional", "exports", "version"} for top in TOPS},
-    "cli": DENSITIES | TOPS | {"files", "model_files", "optional", "exports", "version"},
+    **{
+        top: DENSITIES | {"files", "forks", "model_files", "moments", "numbered", "optional", "exports", "version"}
+        for top in TOPS
+    },
+    "cli": DENSITIES | TOPS | {"files", "model_files", "numbered", "optional", "exports", "version"},
 }
 
 
@@ -68,6 +73,7 @@ def test_planted_imports_are_found() -> None:
     assert list(imported(ast.parse(source))) == ["tf_keras", "tfar.training.load", "tfar.cli"]
 
 
+@pytest.mark.slow(ci=True)
 def test_a_fresh_process_makes_keras_3_objects_alone() -> None:
     script = (
         "import tfar, keras\n"

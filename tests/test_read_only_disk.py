@@ -42,6 +42,7 @@ def on_read_only_disk(folder, script):
     return done.stdout.splitlines()
 
 
+@pytest.mark.slow(ci=True)
 def test_the_first_error_is_shown(tmp_path):
     found = on_read_only_disk(tmp_path, SCRIPT)
     expected = [
@@ -50,6 +51,7 @@ def test_the_first_error_is_shown(tmp_path):
     assert [line.removeprefix("[Errno 30] ") for line in found] == expected
 
 
+@pytest.mark.slow(ci=True)
 def test_scoring_says_what_it_could_not_write(tmp_path):
     script = """
 import sys

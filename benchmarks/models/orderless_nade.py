@@ -7,7 +7,7 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks import tfar_side
+from benchmarks import folds, tfar_side
 from benchmarks.cases import Contestant, LikelihoodCase, ModelCases, Settings, SpeedCase, Target
 from benchmarks.models.rnade import SOURCE as RED_WINE_SOURCE
 from benchmarks.models.rnade import MixtureSettings
@@ -166,6 +166,7 @@ RED_WINE_CASE = LikelihoodCase(
     source=RED_WINE_SOURCE,
     target=RED_WINE_LIMIT,
     relation=">=",
+    run=folds.run,
     standardize=True,
 )
 CASES = ModelCases(

@@ -31,3 +31,8 @@ def made_masks(event_size: int, hidden_units: Sequence[int], rng: np.random.Gene
 def random_bits(rows: int, event_size: int, seed: int) -> np.ndarray:
     """Fair coins, `[rows, event_size]` float32: what the speed cases are fed."""
     return np.random.default_rng(seed).integers(0, 2, size=(rows, event_size)).astype(np.float32)
+
+
+def random_reals(rows: int, event_size: int, seed: int) -> np.ndarray:
+    """Standard normals, `[rows, event_size]` float32: what the speed cases of real values are fed."""
+    return np.random.default_rng(seed).normal(size=(rows, event_size)).astype(np.float32)

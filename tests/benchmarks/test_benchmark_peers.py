@@ -8,11 +8,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.peers import codecs, tfp_made, torch_made, torch_nade, torch_pixel_cnn, torch_pixel_rnn
-from benchmarks.peers.masks import made_masks, random_bits
+from benchmarks.peers import (
+    codecs,
+    tfp_made,
+    torch_made,
+    torch_nade,
+    torch_pixel_cnn,
+    torch_pixel_rnn,
+    torch_rnade,
+    torch_wavenet,
+)
+from benchmarks.peers.masks import made_masks, random_bits, random_reals
 from benchmarks.peers.torch_side import torch_or_unavailable, train_step_call
 from tests.parameters import few_by_default
-from tests.reference import gated_pixel_cnn, pixel_cnn, pixel_rnn
+from tests.reference import gated_pixel_cnn, pixel_cnn, pixel_rnn, rnade, wavenet
 
 EVENT_SIZE, HIDDEN, BATCH = 12, (16, 20), 7
 
@@ -93,6 +102,7 @@ def test_torch_comes_without_triton():
         importlib.import_module("triton")
 
 
+@pytest.mark.slow(ci=True)
 def test_torch_train_step_lowers_the_loss():
     pytest.importorskip("torch", reason="PyTorch is not installed")
     network, masks = torch_made.make_network(EVENT_SIZE, HIDDEN)
@@ -160,15 +170,76 @@ def test_nade_and_its_peer_are_of_one_size():
     assert set(torch.operations) == {"log_prob", "sample", "train_step"}
 
 
+# RNADE ---------------------------------------------------------------------------------------------------------------
+
+
+def drawn_rnade(num_units, num_components):
+    """A network of the peer with drawn weights, and the weights as the reference names them."""
+    network = torch_rnade.make_network(EVENT_SIZE, num_units, num_components)
+    rng = np.random.default_rng(2)
+    drawn = {name: rng.normal(scale=0.3, size=parameter.shape) for name, parameter in network.items()}
+    for name, parameter in network.items():
+        parameter.data.copy_(parameter.new_tensor(drawn[name]))
+    v, b = np.split(drawn["v"], 3, axis=1), np.split(drawn["b"], 3, axis=1)
+    zeros, ones = np.zeros(EVENT_SIZE), np.ones(EVENT_SIZE)
+    return network, rnade.Weights(drawn["w"], drawn["c"], drawn["rho"], *v, *b, loc=zeros, scale=ones)
+
+
+def test_torch_rnade_log_prob_equals_numpy():
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    network, weights = drawn_rnade(6, 3)
+    x = random_reals(BATCH, EVENT_SIZE, seed=1)
+    found = torch_rnade.log_prob_call(network, x)()
+    expected = [rnade.log_prob(weights, row, None, "relu", "normal", torch_rnade.MIN_SCALE) for row in x]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_torch_rnade_train_step_lowers_the_loss():
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    network = torch_rnade.make_network(EVENT_SIZE, 16, 3)
+    rows = np.repeat(random_reals(1, EVENT_SIZE, seed=1), 20, axis=0)
+    step = train_step_call(network, functools.partial(torch_rnade.losses, network), rows, 10)
+    losses = [step() for _ in range(30)]
+    assert losses[-1] < losses[0]
+
+
+def test_torch_rnade_samples_follow_the_density():
+    """Means and the product of the two sites are those of the density, which is summed over a grid."""
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    network = torch_rnade.make_network(2, 4, 2)
+    rng = np.random.default_rng(3)
+    for parameter in network.values():
+        parameter.data.copy_(parameter.new_tensor(rng.normal(size=parameter.shape)))
+    torch.manual_seed(0)
+    samples = torch_rnade.sample_call(network, 20_000)()
+    points = np.linspace(-25.0, 25.0, 501)
+    grid = np.stack(np.meshgrid(points, points, indexing="ij"), axis=-1).reshape(-1, 2).astype(np.float32)
+    density = np.exp(torch_rnade.log_prob_call(network, grid)()) * (points[1] - points[0]) ** 2
+    assert density.sum() == pytest.approx(1.0, abs=1e-3)
+    mean, square = density @ grid, density @ grid**2
+    product = density @ np.prod(grid, axis=1)
+    error = 5 * np.sqrt((square - mean**2) / len(samples))
+    assert (abs(samples.mean(axis=0) - mean) < error).all()
+    spread = samples.prod(axis=1)
+    assert abs(spread.mean() - product) < 5 * spread.std() / np.sqrt(len(samples))
+
+
+def test_rnade_and_its_peer_are_of_one_size():
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    torch = torch_rnade.build(EVENT_SIZE, 16, 3, BATCH)
+    assert torch.parameters == rnade.num_parameters(EVENT_SIZE, 16, 3)
+    assert set(torch.operations) == {"log_prob", "sample", "train_step"}
+
+
 # Images --------------------------------------------------------------------------------------------------------------
 
 
 def torch_layers(network):
-    """Kernels `[h, w, in, out]` and biases of a PyTorch network by the names of its modules."""
+    """Kernels `[*size, in, out]` and biases of a PyTorch network by the names of its modules."""
     found = {}
     for name, value in network.named_parameters():
         value = value.detach().numpy().astype(np.float64)
-        found[name] = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value
+        found[name] = value.transpose(*range(2, value.ndim), 1, 0) if value.ndim > 1 else value
     return found
 
 
@@ -268,6 +339,46 @@ def test_torch_image_networks_train_and_sample(make):
     assert losses[-1] < losses[0]
     samples = torch_pixel_cnn.sample_call(network, (3, 1, 4, 5))()
     assert samples.shape == (3, 1, 4, 5) and set(np.unique(samples)) <= {0.0, 1.0}
+
+
+# WaveNet -------------------------------------------------------------------------------------------------------------
+
+
+def wavenet_peer():
+    network = torch_wavenet.make_network(3, skip_filters=5, num_layers=3, num_stacks=2, levels=7)
+    return network, torch_wavenet.random_levels(2, 20, 7, seed=1)
+
+
+def numpy_wavenet_log_prob(network, x):
+    weights = {}
+    for name, value in torch_layers(network).items():
+        layer, part = name.rsplit(".", 1)
+        weights[f"{layer.replace('.', '_')}/{dict(PARTS)[part]}"] = value
+    kernels = [weights[f"skip_{i}/kernel"] for i in range(len(network.dilations))]
+    weights |= {"skip/kernel": np.concatenate(kernels, axis=1), "skip/bias": weights["skip_0/bias"]}
+    found = []
+    for row in x.astype(int):
+        logits = wavenet.parameters(weights, np.eye(network.levels)[row], network.dilations, {}, 1)
+        found.append((logits[np.arange(len(row)), row] - np.log(np.exp(logits).sum(-1))).sum())
+    return found
+
+
+def test_torch_wavenet_log_prob_equals_numpy_in_the_pass_and_in_its_cached_steps():
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    network, x = wavenet_peer()
+    expected = numpy_wavenet_log_prob(network, x)
+    np.testing.assert_allclose(torch_wavenet.log_prob_call(network, x)(), expected, rtol=1e-5)
+    np.testing.assert_allclose(torch_wavenet.sample_call(network, 2, 20, forced=x)(), expected, rtol=1e-5)
+
+
+def test_torch_wavenet_trains_and_draws_levels():
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    network, x = wavenet_peer()
+    step = train_step_call(network, functools.partial(torch_wavenet.losses, network), np.repeat(x[:1], 20, axis=0), 10)
+    losses = [step() for _ in range(30)]
+    assert losses[-1] < losses[0]
+    samples = torch_wavenet.sample_call(network, 4, 12)()
+    assert samples.shape == (4, 12) and samples.min() >= 0 and samples.max() < 7
 
 
 # Codecs -------------------------------------------------------------------------------------------------------------

@@ -83,6 +83,7 @@ def test_evaluate_of_real_numbers(table_run: Path, table: Path, invoke: Any) -> 
     assert "nats" in output
 
 
+@pytest.mark.slow(ci=True)
 def test_the_weights_of_a_run_with_averages_are_the_averages(table_run: Path) -> None:
     from tfar.cli import runs
 

@@ -44,7 +44,10 @@ def refused(invoke: Any, *arguments: Any, code: int = 1) -> str:
             "expected --num-masks to be a number or 'fresh'; received '0'",
         ),
         (("made", "--data", "digits", "--order", "up"), "unknown order 'up': expected one of natural, reverse, random"),
-        (("made", "--data", "digits", "--head", "Gauss"), "unknown head 'Gauss': expected one of Bernoulli"),
+        (
+            ("made", "--data", "digits", "--head", "Gauss"),
+            "unknown head 'Gauss': expected one of Bernoulli, Categorical, NormalMixture",
+        ),
         (("made", "--data", "digits", "--head", "Categorical:x"), "--head Categorical:x: expected such as"),
         (("made", "--data", "digits", "--epochs", "0"), "expected --epochs of at least 1; received 0"),
         (("made", "--data", "digits", "--ema", "2"), "expected --ema between 0 and 1"),

@@ -11,8 +11,9 @@ import pytest
 import tfar
 from tests.cli.conftest import SMALL
 from tests.cli.tables import printed
-from tfar.cli import models, runs, train
+from tfar.cli import models, run_data, runs, train
 from tfar.cli.settings import Settings
+from tfar.cli.trained_on import TrainedOn
 
 NAMES = ["ph", "alcohol", "sugar"]
 
@@ -86,7 +87,10 @@ def test_outputs_have_the_names_of_the_columns(table_run: Path, table: Path, inv
 @pytest.mark.parametrize("model", models.MODELS)
 @pytest.mark.parametrize(("order", "num_masks"), [("natural", 1), ("random", 1), ("random", None)])
 def test_takes_missing_is_what_the_law_allows(model: str, order: str, num_masks: int | None) -> None:
-    arguments: dict[str, Any] = {"conv_nade": {"filters": [4], "kernel_sizes": [2]}}.get(model, {})
+    arguments: dict[str, Any] = {
+        "conv_nade": {"filters": [4], "kernel_sizes": [2]},
+        "wavenet": {"num_layers": 2, "num_stacks": 1},
+    }.get(model, {})
     shape = models.event_shape(model, (4, 4))
     head = tfar.heads.NormalMixture(2) if model == "rnade" else tfar.heads.Bernoulli()
     options = {
@@ -151,13 +155,13 @@ def test_real_values_are_standardised_by_the_training_rows(gaps_run: Path, gaps:
 )
 def test_the_head_of_real_values(options: dict[str, Any], chosen: type, table: Path) -> None:
     settings = Settings(data=str(table), **options)
-    assert type(runs.make_head(settings, train.load(settings)[0])) is chosen
+    assert type(runs.make_head(settings, run_data.load(settings)[0])) is chosen
 
 
 def test_whole_numbers_are_classes_and_have_no_units(tmp_path: Path) -> None:
     np.save(tmp_path / "counts.npy", np.arange(300).reshape([100, 3]) % 7)
     settings = Settings(data=str(tmp_path / "counts.npy"))
-    assert runs.make_head(settings, train.load(settings)[0]).get_config()["num_classes"] == 7
+    assert runs.make_head(settings, run_data.load(settings)[0]).get_config()["num_classes"] == 7
 
 
 def test_unix_times_name_their_column(invoke: Any, tmp_path: Path) -> None:
@@ -181,8 +185,8 @@ def test_train_says_what_it_chose(options: Any, said: str, table: Path, capsys: 
     from tfar.cli.printing import make_console
 
     settings = Settings(data=str(table), **options)
-    splits, _ = train.load(settings)
-    train._say(settings, splits, runs.make_head(settings, splits), make_console())
+    splits, _ = run_data.load(settings)
+    run_data.say(settings, splits, runs.make_head(settings, splits), make_console())
     output = capsys.readouterr().out
     assert said in output and "Columns: ph, alcohol, sugar." in output
 
@@ -211,7 +215,7 @@ def test_the_file_of_training_is_read_as_in_training(invoke: Any, tmp_path: Path
 
     np.savez(tmp_path / "two.npz", a=np.zeros([50, 2]), b=np.arange(200.0).reshape([100, 2]))
     data = str(tmp_path / "two.npz")
-    _, trained = train.load(Settings(data=data, key="b"))
+    _, trained = run_data.load(Settings(data=data, key="b"))
     trained = TrainedOn.from_json(json.loads(json.dumps(trained.as_json())))
     held_out = rows.read_rows(data, (2,), None, None, 10, trained, prefer_held_out=True)
     assert held_out.is_held_out and next(iter(held_out.batches)).value.max() > 1.0
@@ -221,7 +225,7 @@ def test_the_file_of_training_is_read_as_in_training(invoke: Any, tmp_path: Path
 
 def test_a_resumed_run_needs_the_same_content(table_run: Path, table: Path) -> None:
     settings = Settings(data=str(table), head="NormalMixture:2", ema=0.9, hidden_units=(8,), epochs=2, batch_size=200)
-    config = runs.describe(settings, *train.load(settings))
+    config = runs.describe(settings, *run_data.load(settings))
     runs.check_same_data(table_run, config)
     config["data"]["files"]["sha256"] = "another"
     with pytest.raises(ValueError, match="the data have changed"):
@@ -257,11 +261,32 @@ def test_a_keras_file_with_labels_as_the_condition(invoke: Any, tmp_path: Path) 
     )
 
 
+@pytest.mark.slow(ci=True)
+def test_labels_of_a_table_follow_the_model(invoke: Any, tmp_path: Path) -> None:
+    """The commands that `train` recommends run, and both exports know the columns, of which the labels are one."""
+    rng = np.random.default_rng(0)
+    values, labels = rng.normal(size=[200, 2]), rng.integers(0, 3, 200)
+    data = write(
+        tmp_path / "bottles.csv", np.column_stack([values[:, 0], labels, values[:, 1]]), ["ph", "kind", "sugar"]
+    )
+    run, exported = tmp_path / "run", tmp_path / "exported"
+    said = " ".join(invoke("train", "made", "--data", data, "--condition", "kind", "--out", run, *SMALL).output.split())
+    assert f"tfar sample {run} --condition 0 --out samples.csv" in said
+    invoke("sample", run, "--condition", "0", "--num-samples", 2, "--out", tmp_path / "samples.csv")
+    invoke("export", run, "--out", exported, "--format", "both")
+    known = {"columns": ["ph", "sugar"], "condition": {"name": "kind", "num_classes": 3, "classes": None}}
+    assert json.loads((exported / "model.json").read_text()) == known
+    other = write(tmp_path / "new.csv", np.column_stack([labels, values[:, ::-1]]), ["kind", "sugar", "ph"])
+    invoke("score", exported, other, "--out", tmp_path / "scores.csv")
+    expected = tfar.load(run).log_prob(values, conditional_input=np.eye(3)[labels])
+    np.testing.assert_allclose(scores(tmp_path / "scores.csv"), expected, rtol=1e-4)
+
+
 def test_the_axis_of_channels_is_added_where_a_model_needs_it(tmp_path: Path) -> None:
     np.save(tmp_path / "images.npy", np.random.default_rng(0).integers(0, 4, [60, 4, 4]).astype(np.uint8))
     arguments = {"num_blocks": 1, "num_levels": 1, "filters": 4, "num_components": 2}
     settings = Settings("pixel_cnn_plus_plus", str(tmp_path / "images.npy"), arguments=arguments)
-    splits, trained = train.load(settings)
+    splits, trained = run_data.load(settings)
     assert tuple(runs.build(runs.describe(settings, splits, trained)).dist.event_shape) == (4, 4, 1)
 
 
@@ -289,5 +314,5 @@ def test_tensorboard_is_recommended_with_its_extra(
     from tfar.cli.printing import make_console
 
     monkeypatch.setattr(train.importlib.util, "find_spec", lambda name: object() if installed else None)
-    train._hint(Settings(data="digits"), Path("runs/digits"), make_console())
+    train._hint(Settings(data="digits"), Path("runs/digits"), TrainedOn(), make_console())
     assert ('pip install "tfar[tensorboard]"' in capsys.readouterr().out) != installed

@@ -34,6 +34,7 @@ def found(request: Any, tmp_path_factory: Any, distributions: Any) -> dict[str, 
         return dict(arrays)
 
 
+@pytest.mark.slow(ci=True)
 @KINDS
 @pytest.mark.parametrize("kind", ["keras", "checkpoint"])
 def test_read_in_a_fresh_process(case: Case, distributions: Any, found: Any, kind: str) -> None:

@@ -16,6 +16,7 @@ from tests import test_registry
 from tests.conformance import read_files, test_exports, test_files, test_latent_models, test_modes, test_shell
 from tests.conformance.facts import Facts
 from tests.conformance.stub import STUB
+from tests.parameters import few_by_default
 from tests.registry import BY_NAME, Case
 from tfar.distributions import Autoregressive, rows
 from tfar.laws import AutoregressiveLaw, LatentVariableLaw, autoregressive, ensemble
@@ -161,7 +162,7 @@ def test_a_mode_that_scores_otherwise_is_found(position: int, mode: str) -> None
         test_modes.test_log_prob_agrees(CASE, fresh)
 
 
-@pytest.mark.parametrize(("position", "mode"), [(1, "graph"), (2, "XLA")])
+@pytest.mark.parametrize(("position", "mode"), few_by_default([(1, "graph"), (2, "XLA")]))
 def test_a_mode_that_draws_otherwise_is_found(position: int, mode: str) -> None:
     right, traces = AutoregressiveLaw.sample, iter(range(100))
 
@@ -179,6 +180,7 @@ def test_a_loss_that_each_replica_averages_for_itself_is_found() -> None:
         test_modes.test_two_replicas_equal_one_device(CASE)
 
 
+@pytest.mark.slow(ci=True)
 def test_a_compiled_train_step_that_differs_is_found() -> None:
     right, traces = AutoregressiveLaw.training_loss, iter(range(100))
 
@@ -222,7 +224,7 @@ def test_shares_that_are_gathered_by_the_order_are_found() -> None:
         )
 
 
-@pytest.mark.parametrize("fault", ["finite", "all rows"])
+@pytest.mark.parametrize("fault", few_by_default(["finite", "all rows"]))
 def test_bad_rows_that_stay_finite_or_spread_are_found(fault: str) -> None:
     def wrong(valid: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
         return values if fault == "finite" else tf.where(tf.reduce_all(valid), values, tf.constant(float("nan")))
@@ -336,7 +338,7 @@ LATENT_FAULTS: dict[str, tuple[Any, str, Callable[[Any], Any]]] = {
 }
 
 
-@pytest.mark.parametrize("fault", LATENT_FAULTS)
+@pytest.mark.parametrize("fault", few_by_default(LATENT_FAULTS))
 def test_a_fault_of_a_latent_variable_model_is_found(fault: str) -> None:
     check, name, wrong = LATENT_FAULTS[fault]
     right = getattr(LatentVariableLaw, name)

@@ -46,6 +46,7 @@ os._exit(0)  # To stop tracemalloc while threads of TensorFlow allocate ends a p
 """
 
 
+@pytest.mark.slow(ci=True)
 def test_the_scan_reads_each_chunk_and_keeps_none(tmp_path):
     path = write(tmp_path, "npy", np.zeros([400_000, 20], np.float32))  # 32 MB
     done = subprocess.run([sys.executable, "-c", SCAN, path], cwd=ROOT, capture_output=True, text=True, check=True)

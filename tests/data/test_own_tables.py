@@ -109,7 +109,7 @@ def test_a_folder_of_pictures_has_its_folders_as_labels(tmp_path: Path) -> None:
     # A model that knows more classes keeps their numbers.
     labels = load(str(tmp_path / "animals"), condition="folder", classes=["bats", "bees", "ants"], **NO_SPLIT).labels
     assert labels.num_classes == 3 and labels.splits["train"].tolist() == [2] * 30 + [1] * 20
-    with pytest.raises(ValueError, match="expected pictures in the folders ants; received bees"):
+    with pytest.raises(ValueError, match="expected files in the folders ants; received bees"):
         load(str(tmp_path / "animals"), condition="folder", classes=["ants"], **NO_SPLIT)
     (tmp_path / "animals" / "bees" / "x.png").write_bytes(tf.io.encode_png(np.zeros([2, 2, 1], np.uint8)).numpy())
     with pytest.raises(ValueError, match=r"x\.png: expected a picture of shape \(3, 4, 1\)"):

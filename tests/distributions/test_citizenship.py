@@ -25,7 +25,7 @@ MODELS = {
 # Gradient tapes -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", few_by_default(MODELS, count=2))
+@pytest.mark.parametrize("name", few_by_default(MODELS))
 def test_eager_tapes_see_log_prob_and_leave_draws_alone(name: str) -> None:
     """REINFORCE: the gradient of the log-probability of a draw, under one tape."""
     dist = spread(MODELS[name]())

@@ -86,6 +86,7 @@ def test_data_sets_of_every_form_are_adapted_to():
             np.testing.assert_allclose(found, truth, rtol=1e-5, err_msg=form)
 
 
+@pytest.mark.slow(ci=True)
 def test_compiled_calls_see_units_that_change_later():
     dist = randomize(tfar.RNADE([3], 4, head=NormalMixture(2)))
     before = np.asarray(dist.log_prob(X))

@@ -15,6 +15,7 @@ tfd, tfb = tfp.distributions, tfp.bijectors
 # Joint and transformed distributions ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow(ci=True)
 def test_in_joint_distribution_named(real):
     joint = tfd.JointDistributionNamed(
         {"x": real, "y": lambda x: tfd.Independent(tfd.Normal(x, 1.0), 1)}, batch_ndims=0, validate_args=False

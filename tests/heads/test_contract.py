@@ -8,6 +8,7 @@ from ai_edge_litert.interpreter import Interpreter
 from scipy import stats
 
 from tests.heads.oracles import CASES, NUM_SITES
+from tests.parameters import few_by_default
 from tfar import heads
 
 # Error rate of each statistical test, for a fixed seed.
@@ -245,7 +246,8 @@ def test_a_distribution_samples_scores_and_slices(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "compiled"), [*[(name, False) for name in CASES], ("logistics", True), ("standardized-per-site", True)]
+    ("name", "compiled"),
+    few_by_default([*[(name, False) for name in CASES], ("logistics", True), ("standardized-per-site", True)], count=4),
 )
 def test_steps_equal_the_pass(name, compiled):
     """In a graph the site is a tensor: a scalar for all rows, or one for each row."""
@@ -279,7 +281,7 @@ def close(found, expected):
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
-@EACH
+@pytest.mark.parametrize("name", few_by_default(CASES, count=2))
 def test_tflite_has_all_operations(name, tmp_path):
     s = Setup(name, seed=12)
     x, uniform = s.shaped(s.draws(8)), s.uniform(8, NUM_SITES)

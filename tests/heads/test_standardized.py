@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 import tfar
+from tests.parameters import few_by_default
 from tests.registry import randomize
 from tfar import heads
 from tfar.heads import mixtures
@@ -143,7 +144,7 @@ MODELS = {
 }
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", few_by_default(MODELS))
 def test_a_model_with_units_is_the_model_of_standardised_values(name):
     inner = heads.NormalMixture(2, min_scale=0.05)
     plain, dist = randomize(MODELS[name](inner)), randomize(MODELS[name](make(inner)))

@@ -82,6 +82,7 @@ def test_an_elbo_is_the_ratio_of_a_latent_that_the_encoder_draws(binary, exact):
     assert_means(found, (q * ratios).sum(1))
 
 
+@pytest.mark.slow(ci=True)
 def test_the_importance_bound_rises_to_the_log_probability(binary, exact):
     log_prob, ratios, q = exact
     bounds = [(q * ratios).sum(1)]
@@ -178,6 +179,7 @@ def test_the_marginal_by_quadrature_sums_to_one(gaussian_log_prob):
     np.testing.assert_allclose(np.exp(gaussian_log_prob).sum(), 1.0, atol=1e-5)
 
 
+@pytest.mark.slow(ci=True)
 def test_the_bounds_of_normal_latents_are_those_of_the_quadrature(gaussian, gaussian_log_prob):
     bound = -np.asarray(models.gaussian_loss(gaussian), np.float64)
     assert (bound < gaussian_log_prob).all()
@@ -199,6 +201,7 @@ def test_samples_follow_the_marginal_by_quadrature(gaussian, gaussian_log_prob):
 # The distribution ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow(ci=True)
 def test_bounds_have_the_leading_shape_of_the_values(gaussian):
     x = EVENTS.reshape(2, 4, 3)
     assert gaussian.elbo(x, seed=1).shape == (2, 4)
@@ -291,6 +294,7 @@ def test_fit_raises_the_bound_and_the_file_brings_it_back(make, tmp_path):
     np.testing.assert_allclose(loaded.training_loss(x, seed=1, step=4), loss, rtol=1e-5)
 
 
+@pytest.mark.slow(ci=True)
 def test_fit_sets_the_units_of_the_decoder_from_all_rows():
     prior = tfar.Factorized([1], tfar.heads.NormalMixture(1), trainable=False)
     encoder_network = keras.Sequential([keras.Input([2]), keras.layers.Dense(3)])

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import tfar
+from tests.parameters import few_by_default
 from tests.registry import randomize
 from tfar.networks import ConvNADENetwork
 
@@ -116,7 +117,7 @@ def test_other_orders_share_the_weights():
     assert np.ptp(alone) > 1e-3
 
 
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("policy", few_by_default(["mixed_bfloat16", "mixed_float16"]))
 def test_mixed_precision_gives_float32_parameters(policy, dtype_policy):
     arguments = {"event_shape": [3, 3], "filters": [4], "kernel_sizes": [2], "hidden_units": [5], "seed": 1}
     plain = tfar.ConvNADE(**arguments)
@@ -160,6 +161,7 @@ def test_bad_arguments_are_errors(arguments, message):
         tfar.ConvNADE(**{"event_shape": [4, 5], "filters": [3, 3], "kernel_sizes": [2, 2], **arguments})
 
 
+@pytest.mark.slow(ci=True)
 def test_complete_keeps_what_is_observed_and_training_takes_patterns():
     dist = randomize(tfar.ConvNADE([2, 3], [4], [2], [5]))
     x, observed = np.full([50, 2, 3], np.nan, np.float32), np.zeros([50, 2, 3], bool)

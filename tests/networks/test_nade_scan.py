@@ -207,6 +207,7 @@ def test_a_second_differentiation_is_refused(in_graph):
         (tf.function(curvature) if in_graph else curvature)()
 
 
+@pytest.mark.slow(ci=True)
 def test_gradients_of_each_row_under_vectorized_map():
     x, kernel, first, output_kernel = draw(20)
 

@@ -103,6 +103,7 @@ def in_order(network, blocks):
     return sorted(blocks, key=lambda block: next(i for i, layer in enumerate(layers) if layer is block.conv_1))
 
 
+@pytest.mark.slow(ci=True)
 @pytest.mark.parametrize(
     ("shape", "conditional_shape", "arguments"),
     few_by_default(

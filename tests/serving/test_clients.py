@@ -23,6 +23,8 @@ import command_line
 import grpc
 import rest_client
 
+# They share servers and exported models, which take long to make.
+pytestmark = pytest.mark.slow(ci=True)
 NUM_ROWS = 5
 MODELS = ("binary", "table")
 

@@ -11,6 +11,8 @@ import grpc_client
 import rest_client
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
+# They share servers and exported models, which take long to make.
+pytestmark = pytest.mark.slow(ci=True)
 INVALID, NOT_FOUND = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND
 VALUE = np.zeros([2, 4], np.float32)
 CONDITION = np.zeros([2, 2], np.float32)

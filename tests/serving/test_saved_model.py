@@ -17,6 +17,7 @@ import pytest
 import tensorflow as tf
 
 import tfar
+from tests.parameters import few_by_default
 from tests.registry import randomize
 from tfar import exports, serving
 from tfar.laws import autoregressive_signatures
@@ -96,6 +97,7 @@ def test_a_condition_that_is_not_finite_gives_nan_in_its_row(version):
     assert np.isnan(drawn).all(axis=1).tolist() == [False, True, True]
 
 
+@pytest.mark.slow(ci=True)
 def test_the_warm_up_requests_are_those_of_tensorflow_serving(version):
     logs = pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2")
     records = tf.data.TFRecordDataset(str(version / "assets.extra" / "tf_serving_warmup_requests"))
@@ -177,6 +179,7 @@ def test_an_error_of_tensorflow_while_writing_is_an_oserror(dist, monkeypatch, t
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.slow(ci=True)
 def test_weights_that_are_not_finite_are_refused(tmp_path):
     dist = tfar.MADE([3], [4], head=tfar.heads.NormalMixture(1))
     dist.trainable_variables[-1].assign(tf.fill(dist.trainable_variables[-1].shape, np.nan))
@@ -248,6 +251,7 @@ def test_a_kill_leaves_no_half_version(version, tmp_path):
     assert loaded(value=tf.zeros([2, 4]), conditional_input=tf.zeros([2, 2]))["log_prob"].shape == [2]
 
 
+@pytest.mark.slow(ci=True)
 def test_a_warm_up_record_that_the_model_cannot_answer_stops_the_export(tmp_path, monkeypatch):
     right = warmup.write_requests
 
@@ -282,7 +286,7 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("name", few_by_default(FAULTS, count=2))
 def test_a_signature_that_differs_from_the_distribution_is_not_exported(name, tmp_path, monkeypatch):
     """The export equals its own signature; what is wrong is the signature."""
     dist = randomize(tfar.MADE([6], [8], jit_compile=False))

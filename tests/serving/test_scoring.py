@@ -104,6 +104,7 @@ def test_bad_rows_are_nan_and_only_they(export, expected, tmp_path):
     np.testing.assert_allclose(np.delete(scores, BAD), np.delete(expected, BAD), rtol=1e-5)
 
 
+@pytest.mark.slow(ci=True)
 def test_rows_outside_the_support_and_flat_ones(tmp_path, tmp_path_factory):
     dist = tfar.MADE([2, 2], [8], seed=1)
     rows = np.array([[0, 1, 0, 1], [0, 2, 0, 0], [1, 1, 1, 1]], np.float32)
@@ -181,6 +182,7 @@ def test_what_is_beyond_the_journal_does_not_count(export, data, tmp_path, monke
     assert (tmp_path / "scores.npy").read_bytes() == unbroken.read_bytes()
 
 
+@pytest.mark.slow(ci=True)
 def test_a_journal_never_names_what_is_not_synced(export, data, tmp_path, monkeypatch, every_batch):
     events, fsync, write_json = [], os.fsync, partial_scores.files.write_json
     monkeypatch.setattr(
@@ -312,6 +314,7 @@ def test_what_cannot_be_scored_is_refused_and_leaves_nothing(export, data, tmp_p
         score(export, data, tmp_path / "folder.npy")
 
 
+@pytest.mark.slow(ci=True)
 def test_a_damaged_export_is_refused(dist, data, tmp_path):
     version = tfar.serving.export_saved_model(dist, tmp_path / "made")
     assert find_export(version.parent).checksums()

@@ -39,6 +39,7 @@ def exported_with(made, dist, tmp_path, monkeypatch):
     return tf.saved_model.load(path).signatures, tfar.serving.export_tflite(dist, tmp_path / "made.tflite")
 
 
+@pytest.mark.slow(ci=True)
 def test_a_signature_may_have_several_outputs(dist, tmp_path, monkeypatch):
     found, path = exported_with(two_outputs(dist), dist, tmp_path, monkeypatch)
     assert sorted(found) == ["both", "serving_default"]
@@ -93,6 +94,7 @@ def test_a_latent_variable_distribution_is_exported_with_its_own_signatures(late
     assert np.isnan(found["elbo"](value=bad, seed=seeds)["elbo"]).tolist() == [True, False, False, False]
 
 
+@pytest.mark.slow(ci=True)
 @pytest.mark.parametrize("name", ["elbo", "importance_log_prob", "sample", "encode"])
 def test_draws_of_other_seeds_are_no_export_of_a_latent_variable_distribution(name, latent):
     made = signatures(latent)[name]

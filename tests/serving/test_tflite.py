@@ -166,6 +166,7 @@ class Erf(tfar.layers.MaskedDense):
         return tf.math.erfinv(tf.tanh(super().call(inputs)) * 0.5)
 
 
+@pytest.mark.slow(ci=True)
 def test_an_operation_that_tflite_lacks_is_named(tmp_path):
     network = Erf(3, [1, 2, 3], [1, 2, 3], strict=True)
     dist = tfar.Autoregressive(network, tfar.heads.Bernoulli(), event_shape=[3])

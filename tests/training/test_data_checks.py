@@ -90,6 +90,7 @@ def test_validation_data_and_evaluate_are_checked(rows):
     assert np.isnan(model.predict(x, verbose=0)).nonzero()[0].tolist() == [3]
 
 
+@pytest.mark.slow(ci=True)
 def test_rows_that_do_not_count_may_be_anything(rows):
     x, w = rows.copy(), np.ones(70, np.float32)
     x[[0, 12]], w[[0, 12]] = np.nan, 0.0

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tests.parameters import few_by_default
 from tests.training.models import FIT, assert_weights, make, weights
 from tfar.training import Batches, DensityModel
 
@@ -26,7 +27,7 @@ def forms(rows, w):
     }
 
 
-@pytest.mark.parametrize("form", list(forms(np.zeros((1, 1)), np.zeros(1))))
+@pytest.mark.parametrize("form", few_by_default(forms(np.zeros((1, 1)), np.zeros(1)), count=2))
 def test_every_form_of_the_data_gives_the_same_update(form, rows):
     w = (np.arange(64) % 3).astype(np.float32)
     reference = make()
@@ -54,6 +55,7 @@ def test_validation_split_takes_the_last_rows(rows):
     np.testing.assert_allclose(history["loss"][0], -np.mean(model.dist.log_prob(rows[:49])), rtol=1e-5)
 
 
+@pytest.mark.slow(ci=True)
 def test_forms_of_keras(rows):
     """`[x]` and `(x,)` are one input to Keras; a list of rows is an array."""
     expected = make()

@@ -101,7 +101,7 @@ def kill_points(trainer, tmp_path, **how):
 ORDERS = ["-".join(order) for order in [NAMES[::-1], *list(itertools.permutations(NAMES))[:-1]]]
 
 
-@pytest.mark.parametrize("order", few_by_default(ORDERS))
+@pytest.mark.parametrize("order", few_by_default(ORDERS, count=0, in_ci=1))
 def test_a_run_killed_anywhere_equals_an_unbroken_one(order, trainer, tmp_path):
     order = order.split("-")
     points, expected = kill_points(trainer, tmp_path, order=order)
@@ -144,6 +144,7 @@ def before_the_second_commit(points):
     ]
 
 
+@pytest.mark.slow(ci=True)
 def test_a_shorter_run_forgets_what_was_not_committed(trainer, tmp_path):
     """Killed before the commit of the second epoch, which has the best weights, and started again for one epoch."""
     (tmp_path / "a").mkdir()
@@ -211,6 +212,7 @@ def leave_temporary_files(patch):
     patch.setattr(run_folder.files, "sweep", lambda *args: None)
 
 
+@pytest.mark.slow(ci=True)
 @pytest.mark.parametrize(
     "fault",
     few_by_default(

@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 import tfar
+from tests.parameters import few_by_default
 from tfar.training import logs, run_folder
 
 
@@ -69,7 +70,7 @@ def test_the_board_gets_metrics_by_run(tmp_path: Path) -> None:
     assert (valid.tag, valid.metadata.plugin_data.plugin_name) == ("nll", "scalars")
 
 
-@pytest.mark.parametrize("shape", [(8, 6), (8, 6, 1), (8, 6, 3)])
+@pytest.mark.parametrize("shape", few_by_default([((8, 6),), ((8, 6, 1),), ((8, 6, 3),)]))
 def test_sample_grids_are_pictures_of_samples(tmp_path: Path, shape: tuple[int, ...]) -> None:
     dist = tfar.MADE(event_shape=shape, hidden_units=[4])
     callback = started(logs.SampleGrid(tmp_path, num_samples=5, every=2, pictures=tmp_path / "pictures"), 0, dist)

@@ -113,6 +113,7 @@ def run(make_dataset):
     return run
 
 
+@pytest.mark.slow(ci=True)
 def test_equals_fit(run, rows):
     """Batches shuffles by (seed, epoch) in the same way as the dataset here."""
     history = run(3, optimizer=keras.optimizers.Adam(0.01))

@@ -45,7 +45,7 @@ def test_save_and_load(name, tmp_path, rows):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("through", few_by_default(["keras", "weights"]))
+@pytest.mark.parametrize("through", few_by_default(["keras", "weights"], count=0, in_ci=1))
 def test_training_goes_on_from_a_file(through, tmp_path, rows):
     """Every weight, hidden by a mask or not, the optimiser's state and the iterations come back."""
     unbroken, first = make(**CASES["members"]), make(**CASES["members"])

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import tfar
+from tests.parameters import few_by_default
 from tfar import files
 from tfar.training import Backup, DensityModel, MetricsLog, ResumableEarlyStopping, run_folder
 
@@ -118,6 +119,7 @@ def test_damaged_weights_are_named(tmp_path, rows):
         make().fit(rows, epochs=2, verbose=0, callbacks=[Backup(tmp_path)])
 
 
+@pytest.mark.slow(ci=True)
 def test_damaged_best_weights_are_named(tmp_path, rows):
     callbacks = lambda: [Backup(tmp_path), ResumableEarlyStopping(tmp_path, "loss")]  # noqa: E731
     make().fit(rows, epochs=1, verbose=0, callbacks=callbacks())
@@ -128,17 +130,20 @@ def test_damaged_best_weights_are_named(tmp_path, rows):
 
 @pytest.mark.parametrize(
     ("name", "state"),
-    [
-        ("ResumableEarlyStopping", 3),
-        ("ResumableEarlyStopping", None),
-        ("ResumableEarlyStopping", {"values": [1.0]}),
-        ("ResumableEarlyStopping", {"values": [], "weights": "a.weights.h5"}),
-        ("ResumableEarlyStopping", {"values": "x", "weights": "a.weights.h5"}),
-        ("ResumableEarlyStopping", {"values": [1.0], "weights": "../a.weights.h5"}),
-        ("MetricsLog", "x"),
-        ("MetricsLog", [1]),
-        ("MetricsLog", [{"loss": "1.0"}]),
-    ],
+    few_by_default(
+        [
+            ("ResumableEarlyStopping", 3),
+            ("ResumableEarlyStopping", None),
+            ("ResumableEarlyStopping", {"values": [1.0]}),
+            ("ResumableEarlyStopping", {"values": [], "weights": "a.weights.h5"}),
+            ("ResumableEarlyStopping", {"values": "x", "weights": "a.weights.h5"}),
+            ("ResumableEarlyStopping", {"values": [1.0], "weights": "../a.weights.h5"}),
+            ("MetricsLog", "x"),
+            ("MetricsLog", [1]),
+            ("MetricsLog", [{"loss": "1.0"}]),
+        ],
+        count=2,
+    ),
 )
 def test_a_damaged_state_of_a_callback_is_named(name, state, tmp_path, rows):
     made = lambda: [ResumableEarlyStopping(tmp_path, monitor="loss"), MetricsLog(tmp_path / "a.csv")]  # noqa: E731
@@ -167,6 +172,7 @@ with files.locked(sys.argv[1]):
 """
 
 
+@pytest.mark.slow(ci=True)
 def test_one_process_trains_in_a_folder(tmp_path, rows):
     """A second one is refused; a killed one leaves no lock."""
     environment = {**os.environ, "PYTHONPATH": os.getcwd()}
@@ -194,6 +200,7 @@ def test_the_lock_is_released_after_an_error(tmp_path, rows):
     assert not (tmp_path / ".lock").exists()
 
 
+@pytest.mark.slow(ci=True)
 def test_a_model_goes_on_where_it_is_told_after_a_resumed_run(tmp_path, rows):
     """The epoch that a Backup sets does not outlive its `fit`."""
     make().fit(rows, epochs=2, verbose=0, callbacks=[Backup(tmp_path)])

@@ -1,4 +1,4 @@
-"""The tutorials run from the first cell to the last, and the stored outputs are those of such a run."""
+"""The tutorials run, with small settings in CI, and the stored outputs are those of a full run."""
 
 import json
 import os
@@ -11,7 +11,34 @@ from tests.test_docs import load
 
 FOLDER = pathlib.Path(__file__).parents[2] / "tutorials"
 PATHS = sorted(FOLDER.glob("*.ipynb"))
-NAMES = {"first_steps_with_made", "missing_values_and_outliers_of_a_table", "pixel_cnn_on_digits", "serving_end_to_end"}
+# Settings of a short run.
+SMALL = {
+    "first_steps_with_made": {"HIDDEN_UNITS": [32], "EPOCHS": 1},
+    "missing_values_and_outliers_of_a_table": {"HIDDEN_UNITS": [32, 32], "EPOCHS": 1, "DRAWS": 3},
+    "pixel_cnn_on_digits": {"FILTERS": 4, "EPOCHS": 1},
+    "serving_end_to_end": {"HIDDEN_UNITS": [32], "EPOCHS": 1},
+}
+NUMBER = r"(-?\d+\.\d+)"
+# What the text of a tutorial says about its results: numbers in the outputs, and what is true of them.
+CLAIMS = {
+    "first_steps_with_made": [
+        (rf"independent pixels: {NUMBER} nats, MADE: {NUMBER} nats", lambda alone, made: made < alone - 5),
+        (r"(\d+)% of the shuffled images are rejected", lambda rejected: rejected > 95),
+    ],
+    "missing_values_and_outliers_of_a_table": [
+        (rf"independent columns {NUMBER}, orderless NADE {NUMBER}", lambda alone, nade: nade < alone - 1),
+        (rf"all +{NUMBER}% +{NUMBER}%", lambda frequent, model: model > frequent + 5),
+        (rf"lower: {NUMBER}% of the time \(independent columns: {NUMBER}%", lambda model, alone: model > alone + 5),
+        (rf"of its row: {NUMBER}% \(by chance: {NUMBER}%\)", lambda found, chance: found > 2 * chance),
+    ],
+    "pixel_cnn_on_digits": [
+        (rf"pixels {NUMBER} nats, GatedPixelCNN {NUMBER} nats", lambda alone, network: network < alone - 5),
+        (rf"shuffled +-\d+\.\d+ +{NUMBER}\n", lambda auroc: auroc > 0.95),
+        (rf"bars +-\d+\.\d+ +{NUMBER}\n", lambda auroc: auroc < 0.5),
+        (rf"bars +(0\.\d+) +{NUMBER}\n", lambda log_prob, either_side: either_side > 0.5 > log_prob),
+    ],
+    "serving_end_to_end": [(rf"{NUMBER} nats, before {NUMBER}\n", lambda later, earlier: later < earlier < 25)],
+}
 
 
 def code_cells(notebook):
@@ -34,15 +61,38 @@ def faults(notebook):
     return found
 
 
-@pytest.mark.slow(ci=True)
-@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
-def test_tutorial_runs(path, tmp_path):
+def printed(notebook):
+    return "".join("".join(output.get("text", [])) for output in outputs(notebook))
+
+
+def untrue(claims, text):
+    """The claims whose numbers a text does not have, or has with values that contradict them."""
+    found = {pattern: re.search(pattern, text) for pattern, _ in claims}
+    return [
+        pattern for pattern, holds in claims if not found[pattern] or not holds(*map(float, found[pattern].groups()))
+    ]
+
+
+def run(path, folder, settings=None):
     pytest.importorskip("nbclient", reason="nbclient runs notebooks; it is in tfar[dev]")
     if "TFAR_DATA_DIR" in path.read_text() and not os.environ.get("TFAR_DATA_DIR"):
         pytest.skip("the tutorial reads a table from the folder that TFAR_DATA_DIR names")
-    notebook = load("notebooks").run(path, tmp_path)
+    notebook = load("notebooks").run(path, folder, settings)
     assert any("image/png" in output.get("data", {}) for output in outputs(notebook)), "the notebook shows no picture"
     assert faults(notebook) == []
+    return notebook
+
+
+@pytest.mark.slow(ci=True)
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_tutorial_runs_with_small_settings(path, tmp_path):
+    run(path, tmp_path, SMALL[path.stem])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_the_text_is_true_of_a_full_run(path, tmp_path):
+    assert untrue(CLAIMS[path.stem], printed(run(path, tmp_path))) == []
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
@@ -50,10 +100,17 @@ def test_the_stored_outputs_are_those_of_a_full_run(path):
     notebook = json.loads(path.read_text(encoding="utf-8"))
     assert any("image/png" in output.get("data", {}) for output in outputs(notebook))
     assert faults(notebook) == []
+    assert untrue(CLAIMS[path.stem], printed(notebook)) == []
+
+
+def test_a_setting_that_a_tutorial_does_not_have_is_refused(tmp_path):
+    pytest.importorskip("nbclient", reason="docs/notebooks.py imports it; it is in tfar[dev]")
+    with pytest.raises(ValueError, match=r"'EPOCHS'.*received \['STEPS'\]"):
+        load("notebooks").run(PATHS[0], tmp_path, {"STEPS": 1})
 
 
 def test_the_tutorials_are_there():
-    assert {path.stem for path in PATHS} == NAMES
+    assert {path.stem for path in PATHS} == SMALL.keys() == CLAIMS.keys()
 
 
 def test_faults_of_stored_outputs_are_found():
@@ -65,3 +122,10 @@ def test_faults_of_stored_outputs_are_found():
     assert faults(notebook("saved in /tmp/abc/made")) == ["/tmp/abc/made"]
     assert len(faults(notebook("UserWarning: no"))) == len(faults(notebook("x", "stderr"))) == 1
     assert faults(notebook("x", count=None)) == ["cells ran as [None]"]
+
+
+def test_untrue_claims_are_found():
+    claims = CLAIMS["serving_end_to_end"]
+    assert untrue(claims, "validation: 18.85 nats, before 20.07\n") == []
+    assert untrue(claims, "validation: 20.07 nats, before 18.85\n") == [claims[0][0]]
+    assert untrue(claims, "validation: 18.85 nats\n") == [claims[0][0]]

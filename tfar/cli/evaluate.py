@@ -11,7 +11,7 @@ import typer
 from rich.progress import Progress
 from rich.table import Table
 
-from tfar.cli import masks, models, outputs, rows, runs
+from tfar.cli import audio, masks, models, outputs, rows, runs
 from tfar.cli.errors import reports_errors
 from tfar.cli.options import (
     DATA_HELP,
@@ -33,7 +33,7 @@ Of the file that the model was trained on, only the test rows are scored by defa
 --split all for all rows. Columns of a table are matched by name. An empty cell is a value that is not observed.
 
 Bits per dimension are the bits of all rows divided by the number of observed values in these rows. For a model with latent \
-variables the evidence lower bound (ELBO) takes the place of the log-likelihood.
+variables the evidence lower bound (ELBO) takes the place of the log-likelihood. A row of audio files is a whole recording.
 
 [bold]Examples[/]
 
@@ -44,14 +44,20 @@ tfar evaluate runs/wine --data new_bottles.csv --out scores.csv
 tfar evaluate made.keras --data rows.npz --split valid
 
 tfar evaluate runs/digits --data digits --observed top
+
+tfar evaluate runs/speakers --data recordings/ --out scores.csv
 """
+
+BATCH_SIZE = 100
 
 
 @reports_errors
 def evaluate(
     run_or_model: RunOrModel,
     data: Annotated[str, typer.Option("--data", help=DATA_HELP)],
-    split: Annotated[str | None, typer.Option("--split", help=SPLIT_HELP)] = None,
+    split: Annotated[
+        str | None, typer.Option("--split", help=f"{SPLIT_HELP} Of the file of the training: test.")
+    ] = None,
     columns: Columns = None,
     key: Key = None,
     header: Header = None,
@@ -59,7 +65,12 @@ def evaluate(
         str | None, typer.Option("--observed", help=f"Score only the observed values. {OBSERVED_HELP}")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="CSV file for the score of each row.")] = None,
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Number of rows scored at once.")] = 100,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            "--batch-size", min=1, help="Number of rows scored at once. Default: 100, or 4 chunks of audio files."
+        ),
+    ] = None,
     data_dir: DataDir = None,
 ) -> None:
     """Scores data with a model."""
@@ -70,22 +81,30 @@ def evaluate(
     load_tensorflow()
     from tfar.cli.progress import bar
 
-    dist = runs.load_dist(run_or_model)
-    event_shape = tuple(dist.event_shape)
-    mask = np.ones(event_shape, bool) if observed is None else masks.observed_mask(observed, event_shape)
-    reading = rows.Reading(parse_columns(columns), key, header)
-    trained = runs.trained_on(run_or_model)
-    found = rows.read_rows(data, event_shape, split, data_dir, batch_size, trained, reading, prefer_held_out=True)
-    summary = Summary(dist.num_sites)
+    dist, trained = runs.load_dist(run_or_model), runs.trained_on(run_or_model)
+    reading, summary = rows.Reading(parse_columns(columns), key, header), Summary()
     with bar(console) as progress:
-        lines = _lines(dist, found.batches, mask, summary, progress, found.count)
+        if trained.audio is not None:
+            if observed is not None or reading != rows.Reading():
+                raise ValueError(
+                    "--observed, --columns, --key, --header: expected a table or images; received audio files"
+                )
+            recordings, split, is_held_out = audio.open_like(data, split, data_dir, trained)
+            lines = _recording_lines(dist, audio.scored_chunks(dist, recordings, split, batch_size), summary, progress)
+        else:
+            event_shape = rows.fixed_shape(dist)
+            mask = np.ones(event_shape, bool) if observed is None else masks.observed_mask(observed, event_shape)
+            options = (data_dir, batch_size or BATCH_SIZE, trained, reading)
+            found = rows.read_rows(data, event_shape, split, *options, prefer_held_out=True)
+            split, is_held_out = found.split, found.is_held_out
+            lines = _lines(dist, found.batches, mask, summary, progress, found.count)
         heading: Any = next(lines)
         if out is None:
             collections.deque(lines, maxlen=0)
         else:
             outputs.write_table(out, heading, lines)
-    console.print(summary.table(shown(f"{run_or_model} on {data} ({found.split})")))
-    if found.is_held_out:
+    console.print(summary.table(shown(f"{run_or_model} on {data} ({split})")))
+    if is_held_out:
         console.print(
             "The model was trained on this file: these are its test rows, which training did not use. All rows: --split all"
         )
@@ -94,19 +113,17 @@ def evaluate(
 
 
 class Summary:
-    """Accumulates the scores of batches for a model of `num_sites` sites; a site of several values counts as several values."""
+    """Accumulates the scores of batches."""
 
-    def __init__(self, num_sites: int) -> None:
-        self.num_sites, self.name, self.num_values = num_sites, "log_prob", 0
+    def __init__(self) -> None:
+        self.name, self.num_values = "log_prob", 0
         self.scores: list[np.ndarray] = []
 
-    def add(self, name: str, scores: np.ndarray, observed: np.ndarray) -> None:
-        """Adds the scores `[B]` of rows with the observed values `observed`, bool `[B, *event_shape]`."""
+    def add(self, name: str, scores: np.ndarray, num_values: int) -> None:
+        """Adds the scores `[B]` of rows with this number of scored values."""
         self.name = name
         self.scores.append(scores)
-        # A site is scored if all of its values are observed.
-        sites = observed.reshape([len(observed), self.num_sites, -1])
-        self.num_values += int(sites.all(axis=-1).sum()) * sites.shape[-1]
+        self.num_values += num_values
 
     def table(self, title: str) -> Table:
         """Returns the table that the command prints, or raises ValueError if no value was observed."""
@@ -134,10 +151,21 @@ def _lines(
         name, scores = _scored(dist, batch, observed, row)
         if not row:
             yield "row", name
-        summary.add(name, scores, observed)
+        # A site is scored if all of its values are observed.
+        sites = observed.reshape([len(observed), dist.num_sites, -1])
+        summary.add(name, scores, int(sites.all(axis=-1).sum()) * sites.shape[-1])
         yield from ((row + i, float(score)) for i, score in enumerate(scores))
         row += len(scores)
         progress.update(task, completed=row, note=f"{row} rows")
+
+
+def _recording_lines(dist: Any, scored: Any, summary: Summary, progress: Progress) -> Iterator[Sequence[Any]]:
+    """Yields the header of the output file and then (file, score) for each recording. Adds every one to the summary."""
+    task = progress.add_task("Scoring", total=scored.num_rows, note="")
+    yield "file", "log_prob"
+    for path, score, count in audio.recording_scores(dist, scored, lambda chunks: progress.advance(task, chunks)):
+        summary.add("log_prob", np.array([score]), count)
+        yield path, score
 
 
 def _scored(dist: Any, batch: rows.Batch, observed: np.ndarray, first: int) -> tuple[str, np.ndarray]:

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from tfar import files
-from tfar.cli import rows, runs
+from tfar.cli import audio, rows, runs
 from tfar.cli.errors import reports_errors
 from tfar.cli.options import DATA_HELP, DataDir, RunOrModel
 from tfar.cli.printing import make_console, shown
@@ -32,7 +32,7 @@ tfar export made.keras --out exported/made --format both
 tfar export runs/digits --out exported/digits --format tflite --quantize float16
 """
 
-MEASURED_ROWS = 1000
+MEASURED_ROWS, MEASURED_RECORDINGS = 1000, 8
 
 
 class Format(enum.StrEnum):
@@ -98,7 +98,11 @@ def _rounding(dist: Any, path: Path, data: str | None, data_dir: Path | None, tr
         return (
             "Pass --data to measure how much the rounded weights change log_prob: a .keras file does not name its data."
         )
-    found = rows.read_rows(data, tuple(dist.event_shape), None, data_dir, MEASURED_ROWS, trained, prefer_held_out=True)
+    if trained.audio is not None:
+        recordings, split, _ = audio.open_like(data, None, data_dir, trained)
+        difference = serving.log_prob_error(dist, path, *audio.beginnings(recordings, split, MEASURED_RECORDINGS))
+        return f"On the beginnings of {split} recordings of {shown(data)}: {difference}."
+    found = rows.read_rows(data, rows.fixed_shape(dist), None, data_dir, MEASURED_ROWS, trained, prefer_held_out=True)
     batch = next(iter(found.batches))
     complete = ~np.isnan(batch.value).reshape([len(batch.value), -1]).any(axis=1)
     condition = None if batch.condition is None else batch.condition[complete]
@@ -121,7 +125,9 @@ def write(
     from tfar.cli.progress import bar
     from tfar.serving.saved_model import EXPORT_STEPS
 
-    data = {} if trained is None else {"columns": trained.columns, "condition": trained.condition}
+    data = {}
+    if trained is not None:
+        data = {name: getattr(trained, name) for name in ("columns", "condition", "audio")}
     written = {}
     if format in (Format.saved_model, Format.both):
         with bar(console) as progress, silenced():

@@ -14,13 +14,20 @@ MODELS = {
     "pixel_cnn": "PixelCNN",
     "gated_pixel_cnn": "GatedPixelCNN",
     "pixel_cnn_plus_plus": "PixelCNNPlusPlus",
+    "row_lstm": "RowLSTM",
+    "diagonal_bilstm": "DiagonalBiLSTM",
+    "wavenet": "WaveNet",
     "factorized": "Factorized",
 }
+# The heads that a name and whole numbers describe.
+HEADS = ("Bernoulli", "Categorical", "NormalMixture", "LaplaceMixture", "DiscretizedLogisticMixture")
 HIDDEN_UNITS = (500, 500)
 # The log_prob of an orderless model needs one pass for each site, so validation averages this many draws of its objective.
 VALIDATION_DRAWS = 4
 # The models whose constructor needs the axis of channels, (H, W, C).
 NEED_CHANNELS = ("pixel_cnn_plus_plus",)
+# The models of sequences of any length, which audio files need.
+SEQUENCES = ("wavenet",)
 # The models that standardise real values themselves.
 STANDARDISE = ("rnade",)
 # The models of all orders, which take missing values and whose log_prob needs a pass for each site.

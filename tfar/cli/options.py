@@ -18,8 +18,8 @@ Columns = Annotated[
     str | None,
     typer.Option(
         "--columns",
-        help="Names or indices of the columns of a table to use, such as a,b,c. Default: all in training, and later those "
-        "of training.",
+        help="Names or indices of the columns of a table to use, such as a,b,c. Default: all in `tfar train`, and in other "
+        "commands the columns that the model was trained on.",
     ),
 ]
 Key = Annotated[str | None, typer.Option("--key", help="Name of the array of rows in an .npz file.")]
@@ -27,8 +27,11 @@ Header = Annotated[
     bool | None,
     typer.Option("--header/--no-header", help="Whether a .csv file starts with column names. Default: detected."),
 ]
-DATA_HELP = "Name of a data set (digits, ...), path of a .npy, .npz, .csv or .parquet file, or folder of .png files."
-SPLIT_HELP = "train, valid, test or all. Default: test for a named data set, all rows for a file."
+DATA_HELP = (
+    "Name of a data set (digits, ...), path of a .npy, .npz, .csv or .parquet file, quoted pattern of such files, or folder of "
+    ".png or audio files."
+)
+SPLIT_HELP = "Rows to take: train, valid, test or all. Default: test for a named data set, all for files."
 
 OBSERVED_HELP = "The top, bottom, left or right half of an image, or a .npy file of booleans."
 

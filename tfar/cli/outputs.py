@@ -1,7 +1,7 @@
 """Output files of the commands."""
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,9 @@ import numpy as np
 from tfar import files
 from tfar.optional import require
 
+# The audio files that the commands write.
+SOUNDS = (".wav", ".flac")
+
 
 def check_out(path: Path, suffixes: tuple[str, ...], event_shape: tuple[int, ...] | None = None) -> None:
     """Checks the path of an output file before the result is computed: its suffix, and for .png that the events are images."""
@@ -17,6 +20,8 @@ def check_out(path: Path, suffixes: tuple[str, ...], event_shape: tuple[int, ...
         raise ValueError(f"expected --out to end with {', '.join(suffixes)}; received {path}")
     if path.suffix == ".png":
         require("matplotlib", "plots")
+    if path.suffix in SOUNDS:
+        require("soundfile", "audio")
     if path.suffix == ".png" and event_shape is not None:
         from tfar.training.logs import is_image
 
@@ -39,6 +44,25 @@ def write_array(path: Path, values: np.ndarray, discrete: bool, columns: Sequenc
     # A float32 as text has the fewest digits that restore it.
     rows = flat.astype(np.int64).tolist() if discrete else flat.astype(np.float32).astype(str).tolist()
     write_table(path, columns or [f"x{i}" for i in range(flat.shape[1])], rows)
+
+
+def write_sounds(path: Path, values: np.ndarray, audio: Mapping[str, Any]) -> list[Path]:
+    """Writes samples `[N, T, ...]` of a model of audio as a picture, or each to an audio file: NAME.wav, or NAME-1.wav, ...
+
+    Returns the paths of the files. `audio` is the form of the values, see `trained_on.TrainedOn`.
+    """
+    from tfar import plots
+    from tfar.data import signal_of, write_audio
+
+    signals = signal_of(values, audio["levels"])
+    if path.suffix == ".png":
+        plots.waveforms(signals, audio["sample_rate"], path)
+        return [path]
+    names = [f"{path.stem}-{number + 1}{path.suffix}" for number in range(len(signals))]
+    paths = [path.with_name(name) for name in names] if len(signals) > 1 else [path]
+    for signal, own in zip(signals, paths, strict=True):
+        write_audio(own, signal, audio["sample_rate"])
+    return paths
 
 
 def write_table(path: Path, header: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:

@@ -96,6 +96,16 @@ def read_rows(
     return Rows(_batches(splits, names, event_shape, trained), count, split, is_known and split == "test")
 
 
+def fixed_shape(dist: Any) -> tuple[int, ...]:
+    """Returns the event shape of a model of rows, or raises ValueError if its events have any length."""
+    shape = tuple(dist.event_shape)
+    if None in shape:
+        raise ValueError(
+            f"expected a model whose events have one shape; received one of events {shape}. Load it in Python by tfar.load"
+        )
+    return shape
+
+
 def is_training_data(data: str, data_dir: Path | None, trained: TrainedOn, reading: Reading) -> bool:
     """Whether files have the content of those that the model was trained on, under whatever name, and are read alike."""
     if trained.files is None or fingerprint(data, data_dir) != trained.files["sha256"]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tfar import files, model_files
-from tfar.cli import models
+from tfar.cli import audio, models
 from tfar.cli.settings import Settings
 from tfar.cli.trained_on import TrainedOn
 
@@ -22,7 +22,10 @@ def make_head(settings: Settings, splits: Any) -> Any:
         ValueError: If there is no such head, its number is missing or wrong, or float32 is too coarse for a column.
     """
     import tfar.heads
+    from tfar.data import AudioSplits
 
+    if isinstance(splits, AudioSplits):
+        return audio.make_head(settings.head, splits)
     head = _named_head(settings.head, splits)
     raw = head.discrete or splits.units is None or settings.model in models.STANDARDISE
     if raw or not settings.standardize or isinstance(head, tfar.heads.Standardized):
@@ -50,9 +53,10 @@ def _named_head(text: str | None, splits: Any) -> Any:
     if text is None or text == splits.head:
         return splits.make_head()
     name, *arguments = text.split(":")
-    known = [head for head in tfar.heads.__all__ if head != "Head"]
-    if name not in known:
-        raise ValueError(f"unknown head {text!r}: expected one of {', '.join(known)}, or such as NormalMixture:5")
+    if name not in models.HEADS:
+        raise ValueError(
+            f"unknown head {text!r}: expected one of {', '.join(models.HEADS)}, with a size: NormalMixture:5"
+        )
     try:
         return getattr(tfar.heads, name)(*map(int, arguments))
     except (TypeError, ValueError) as error:
@@ -70,7 +74,7 @@ def describe(settings: Settings, splits: Any, trained: TrainedOn) -> dict[str, A
         "settings": settings.as_json(),
         "data": {
             "event_shape": list(models.event_shape(settings.model, splits.event_shape)),
-            "num_rows": {name: getattr(splits, f"num_{name}") for name in ("train", "valid", "test")},
+            "num_rows": splits.num_rows,
             "description": splits.description,
             **trained.as_json(),
         },
@@ -125,6 +129,7 @@ def check_same_data(folder: Path, config: dict[str, Any]) -> None:
         ("numbers of rows", before["data"]["num_rows"], config["data"]["num_rows"]),
         ("the columns", before["data"]["columns"], config["data"]["columns"]),
         ("the condition", before["data"]["condition"], config["data"]["condition"]),
+        ("the audio", before["data"].get("audio"), config["data"]["audio"]),
         ("the head", _head(before), _head(config)),
         ("the files with the checksum and split", before["data"]["files"], config["data"]["files"]),
     ):
@@ -156,7 +161,8 @@ def read_config(folder: Path) -> dict[str, Any]:
             raise ValueError(f"format {config['format']}")
         Settings.from_json(config["settings"])
         shape = config["data"]["event_shape"]
-        if not all(isinstance(size, int) and size > 0 for size in shape) or math.prod(shape) > model_files.MAX_VALUES:
+        sizes = shape[1:] if shape[:1] == [None] else shape  # Recordings have any length.
+        if not all(isinstance(size, int) and size > 0 for size in sizes) or math.prod(sizes) > model_files.MAX_VALUES:
             raise ValueError(f"event_shape {shape}")
         _head(config)
         TrainedOn.from_json(config["data"])

@@ -1,7 +1,7 @@
 """`tfar sample`: draws samples from a model."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -11,8 +11,9 @@ from tfar.cli.errors import reports_errors
 from tfar.cli.options import RunOrModel, Seed
 from tfar.cli.printing import make_console, shown
 from tfar.cli.quiet import load_tensorflow
+from tfar.cli.trained_on import TrainedOn
 
-HELP = """Draw samples from a model and write them to an array, a table or a picture.
+HELP = """Draw samples from a model and write them to an array, a table, a picture or audio files.
 
 [bold]Examples[/]
 
@@ -25,14 +26,27 @@ tfar sample made.keras --out samples.npy --method fixed_point
 tfar sample runs/mnist --condition 7 --out sevens.png
 
 tfar sample runs/digits --temperature 0.8 --out sharper.png
+
+tfar sample runs/speakers --condition ann --length 32000 --num-samples 1 --out ann.wav
 """
 
 
 @reports_errors
 def sample(
     run_or_model: RunOrModel,
-    out: Annotated[Path, typer.Option("--out", help="Output file: .npy, .csv or, for images, .png.")],
-    num_samples: Annotated[int, typer.Option("--num-samples", min=1, help="Number of samples.")] = 64,
+    out: Annotated[
+        Path,
+        typer.Option("--out", help="Output file: .npy, .csv, .png for images and audio, or for audio .wav or .flac."),
+    ],
+    num_samples: Annotated[
+        int | None, typer.Option("--num-samples", min=1, help="Number of samples. Default: 64, or 4 of audio.")
+    ] = None,
+    length: Annotated[
+        int | None,
+        typer.Option(
+            "--length", min=1, help="Length of the samples of a model of any length. Default: a second of audio."
+        ),
+    ] = None,
     seed: Seed = 0,
     condition: Annotated[
         str | None,
@@ -50,7 +64,7 @@ def sample(
     """Draws samples from a model."""
     console = make_console()
     runs.find(run_or_model)
-    outputs.check_out(out, (".npy", ".csv", ".png"))
+    outputs.check_out(out, (".npy", ".csv", ".png", *outputs.SOUNDS))
     load_tensorflow()
     dist, trained = runs.load_dist(run_or_model).with_temperature(temperature), runs.trained_on(run_or_model)
     if condition is not None:
@@ -60,13 +74,25 @@ def sample(
         raise ValueError(
             f"the model has the condition {trained.label}: expected --condition, one of {', '.join(names)}"
         )
-    outputs.check_out(out, (out.suffix,), tuple(dist.event_shape))
-    with console.status(f"Drawing {num_samples} samples"):
-        samples = np.asarray(dist.sample(num_samples, seed=seed, method=method))
+    if trained.audio is None:
+        outputs.check_out(out, (".npy", ".csv", ".png"), tuple(dist.event_shape))
+    number = num_samples or (64 if trained.audio is None else 4)
+    if length is None and trained.audio is not None:
+        length = trained.audio["sample_rate"]
+    with console.status(f"Drawing {number} samples"):
+        samples = np.asarray(dist.sample(number, seed=seed, method=method, length=length))
+    written = ", ".join(map(str, _write(out, samples, dist, trained)))
+    console.print(f"Wrote {number} samples of shape {samples.shape[1:]} to [bold]{shown(written)}[/].")
+
+
+def _write(out: Path, samples: np.ndarray, dist: Any, trained: TrainedOn) -> list[Path]:
+    """Writes the samples and returns the paths of the files."""
+    if trained.audio is not None and out.suffix in (".png", *outputs.SOUNDS):
+        return outputs.write_sounds(out, samples, trained.audio)
     if out.suffix == ".png":
         from tfar import plots
 
         plots.image_grid(samples, out, limits=runs.limits(dist))
     else:
         outputs.write_array(out, samples, dist.head.discrete, trained.columns)
-    console.print(f"Wrote {num_samples} samples of shape {tuple(dist.event_shape)} to [bold]{shown(out)}[/].")
+    return [out]

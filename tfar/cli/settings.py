@@ -16,8 +16,8 @@ _TUPLES = ("hidden_units", "columns")
 class Settings:
     """Everything except the data that determines the result of `tfar train`, whose options describe the fields.
 
-    None stands for all columns, no condition, hidden units that the model chooses, new masks at every update, a head that suits
-    the data, and no moving average of the weights.
+    None stands for all columns, no condition, the only channel and the usual chunks of audio files, hidden units that the
+    model chooses, new masks at every update, a head that suits the data, and no moving average of the weights.
     """
 
     model: str = "made"
@@ -27,6 +27,8 @@ class Settings:
     key: str | None = None
     header: bool | None = None
     condition: str | None = None
+    channel: str | None = None
+    chunk_length: int | None = None
     hidden_units: tuple[int, ...] | None = None
     order: str = "natural"
     num_masks: int | None = 1
@@ -49,6 +51,8 @@ class Settings:
         for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"expected --{name.replace('_', '-')} of at least 1; received {getattr(self, name)}")
+        if self.chunk_length is not None and self.chunk_length < 1:
+            raise ValueError(f"expected --chunk-length of at least 1; received {self.chunk_length}")
         if self.patience < 0 or self.seed < 0:
             raise ValueError(f"expected --patience and --seed of at least 0; received {self.patience} and {self.seed}")
         if not self.learning_rate > 0 or not self.weight_decay >= 0:

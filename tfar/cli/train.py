@@ -1,6 +1,8 @@
 """`tfar train`: trains a model in the folder of a run."""
 
 import importlib.util
+import math
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,23 +11,24 @@ import typer
 from rich.console import Console
 
 from tfar import files
-from tfar.cli import models, runs
+from tfar.cli import audio, models, run_data, runs
 from tfar.cli.errors import reports_errors
-from tfar.cli.models import MODELS, parse_arguments
+from tfar.cli.models import HEADS, MODELS, parse_arguments
 from tfar.cli.options import DATA_HELP, Columns, DataDir, Header, Key, parse_columns
 from tfar.cli.printing import make_console, shown
 from tfar.cli.quiet import load_tensorflow
 from tfar.cli.settings import Settings, parse_masks, parse_units, resumed
-from tfar.cli.trained_on import SPLIT, TrainedOn, describe, located
+from tfar.cli.trained_on import TrainedOn
 
 HELP = """Train a model and keep everything in one folder.
 
-The folder gets config.json, model.keras, metrics.csv, tensorboard/, and pictures/ of samples if the events are images. \
+The folder gets config.json, model.keras, metrics.csv, tensorboard/, and pictures/ of samples if the events are images; of audio \
+files also samples/, which can be listened to. \
 --resume continues after a kill from journal.json and the weights that it names: the result is that of a run that was never \
 killed. One process at a time can train in a folder.
 
 The rows of a file are split into training, validation and test rows. The head is chosen by the values: real values are \
-standardised. Empty cells are values that are not observed, for the models that serve any order: orderless_nade, conv_nade, \
+standardised. Empty cells are values that are not observed, for the models of any order: orderless_nade, conv_nade, \
 and made with --order random --num-masks fresh.
 
 [bold]Examples[/]
@@ -41,6 +44,8 @@ tfar train gated_pixel_cnn --data mnist_binarized --out runs/pixels --set filter
 tfar train orderless_nade --data incomes.csv --out runs/incomes --columns age,income,hours
 
 tfar train gated_pixel_cnn --data mnist.npz --condition y --out runs/mnist
+
+tfar train wavenet --data recordings/ --condition folder --out runs/speakers --set num_stacks=2
 
 tfar train made --out runs/digits --resume
 """
@@ -60,8 +65,14 @@ def train(
         typer.Option(
             "--condition",
             help="Class labels that are the condition of the model: a column of whole numbers, y for the arrays y_train and "
-            "y_test of an .npz file, or folder for the folders of pictures.",
+            "y_test of an .npz file, or folder for the folders of pictures or audio files.",
         ),
+    ] = None,
+    channel: Annotated[
+        str | None, typer.Option("--channel", help="Channel of audio files of several: 0, 1, ..., or mean.")
+    ] = None,
+    chunk_length: Annotated[
+        int | None, typer.Option("--chunk-length", help="Samples of audio files that a row scores. Default: 4096.")
     ] = None,
     hidden_units: Annotated[
         list[str] | None,
@@ -83,17 +94,24 @@ def train(
         ),
     ] = None,
     head: Annotated[
-        str | None, typer.Option("--head", help="Head such as NormalMixture:5. Default: the head that suits the data.")
+        str | None,
+        typer.Option(
+            "--head",
+            help="Distribution of a value, with the number of its components or classes: NormalMixture:5. "
+            f"One of {', '.join(HEADS)}. Default: the one that suits the data.",
+        ),
     ] = None,
     standardize: Annotated[
         bool,
         typer.Option(
             "--standardize/--no-standardize",
-            help="Whether the head works on real values minus their mean, divided by their standard deviation.",
+            help="Whether real values are standardised inside the model: minus their mean, divided by their standard deviation.",
         ),
     ] = True,
     epochs: Annotated[int, typer.Option("--epochs", help="Maximum number of epochs; --resume may raise it.")] = 100,
-    batch_size: Annotated[int, typer.Option("--batch-size", help="Rows per update.")] = 100,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", help="Rows per update. Default: 100, or 8 of wavenet.")
+    ] = None,
     learning_rate: Annotated[float, typer.Option("--learning-rate", help="Learning rate of AdamW.")] = 1e-3,
     weight_decay: Annotated[float, typer.Option("--weight-decay", help="Weight decay of AdamW.")] = 1e-4,
     patience: Annotated[
@@ -116,6 +134,7 @@ def train(
             "arguments": parse_arguments(arguments or []),
             "num_masks": parse_masks(num_masks),
             "data_dir": None if data_dir is None else str(data_dir),
+            "batch_size": batch_size or (audio.BATCH_SIZE if model in models.SEQUENCES else Settings.batch_size),
         }
     )
     given = {n for n in values if _was_given(context, n)}
@@ -147,10 +166,10 @@ def run(settings: Settings, out: Path, *, resume: bool, console: Console, hints:
     if not resume:
         runs.check_new(out)
     load_tensorflow()
-    splits, trained = load(settings)
+    splits, trained = run_data.load(settings)
     config = runs.describe(settings, splits, trained)
     model = runs.build(config)  # Before the folder is made, so that invalid options leave none.
-    _say(settings, splits, model.dist.head, console)
+    run_data.say(settings, splits, model.dist.head, console)
     with files.locked(out):
         if resume:
             runs.check_same_data(out, config)
@@ -165,74 +184,26 @@ def run(settings: Settings, out: Path, *, resume: bool, console: Console, hints:
             raise
         runs.finish(model)
         model.save(out / runs.MODEL)
-    _report(model, splits, console)
+    _report(model, settings, splits, console)
     if hints:
-        _hint(settings, out, console)
+        _hint(settings, out, trained, console)
     return model
 
 
-def load(settings: Settings) -> tuple[Any, TrainedOn]:
-    """Loads the data of a run, and returns them with what the run remembers of them.
-
-    Raises:
-        ValueError: If options of files are given for a named data set, or values are missing that the model needs.
-    """
-    import tfar.data
-    from tfar.data.opening import is_files
-    from tfar.data.readers import MissingCellError
-
-    data = str(settings.data)
-    options: dict[str, Any] = {name: getattr(settings, name) for name in ("columns", "key", "header", "condition")}
-    of_files = data not in tfar.data.names() and is_files(located(data, settings.data_dir))
-    if not of_files:
-        given = [f"--{name}" for name, value in options.items() if value is not None]
-        if given:
-            raise ValueError(f"{', '.join(given)}: expected files as --data; received the data set {data}")
-        options = {}
-    else:
-        missing = models.takes_missing(settings.model, settings.order, settings.num_masks)
-        options = {**options, **SPLIT, "missing": missing}
-    try:
-        splits = tfar.data.load(data, data_dir=settings.data_dir, batch_size=settings.batch_size, **options)
-    except MissingCellError as error:
-        raise ValueError(f"{error}. {models.MISSING_HINT}") from error
-    return splits, describe(splits, settings if of_files else None)
-
-
-def _say(settings: Settings, splits: Any, head: Any, console: Console) -> None:
-    """Says what was chosen for the values, and how to choose otherwise."""
-    import tfar.heads
-
-    standardized = isinstance(head, tfar.heads.Standardized)
-    inner = head.head if standardized else head
-    name = f"{type(inner).__name__} of standardised values" if standardized else type(inner).__name__
-    kind = f"values {inner.support()}" if inner.discrete else "real values"
-    others = ["another: --head"] if models.takes_head(settings.model) and not settings.head else []
-    if not inner.discrete and settings.model not in models.STANDARDISE:
-        others.append("--no-standardize takes the values as they are" if standardized else "--standardize standardises")
-    console.print(f"Data: {splits.event_shape}, {kind}. Head: {name}" + (f" ({'; '.join(others)})." if others else "."))
-    if splits.columns is not None:
-        console.print(f"Columns: {shown(', '.join(splits.columns))}.")
-    if splits.labels is not None:
-        console.print(f"Condition: {splits.labels.num_classes} classes of {shown(splits.labels.name)}.")
-    if splits.missing:
-        console.print("Some values are missing: they are not observed, and training uses the others.")
-
-
 def _fit(model: Any, settings: Settings, splits: Any, out: Path, console: Console) -> None:
-    from tfar.cli import inputs
     from tfar.cli.progress import EpochBar
+    from tfar.numbered import NumberedBatches
 
-    train_rows = splits.arrays("train")
-    if train_rows is None:
+    train_rows, valid = (run_data.of_split(splits, name, model.dist, settings) for name in ("train", "valid"))
+    in_memory = isinstance(train_rows, np.ndarray | dict)
+    if not in_memory and not isinstance(train_rows, NumberedBatches):
         console.print("The rows do not fit into memory: they are read in the order of the file and not shuffled.")
     if hasattr(model.dist, "adapt"):  # its units are those of the training rows
-        model.dist.adapt(splits.train if train_rows is None else train_rows)
-    valid = inputs.of_split(splits, "valid", model.dist.event_shape)
+        model.dist.adapt(splits.arrays("train") if in_memory else splits.train)
     monitor = "loss" if valid is None else "val_nll"
     model.fit(
-        inputs.of_split(splits, "train", model.dist.event_shape),
-        batch_size=None if train_rows is None else settings.batch_size,
+        train_rows,
+        batch_size=settings.batch_size if in_memory else None,
         validation_data=valid,
         epochs=settings.epochs,
         verbose=0,
@@ -244,6 +215,8 @@ def _callbacks(settings: Settings, splits: Any, out: Path, monitor: str) -> list
     import keras
 
     from tfar import training
+    from tfar.cli.audio_samples import audio_samples
+    from tfar.data import AudioSplits
     from tfar.data.labels import one_hot
     from tfar.training.logs import is_image
 
@@ -256,7 +229,9 @@ def _callbacks(settings: Settings, splits: Any, out: Path, monitor: str) -> list
     ]
     if settings.ema is not None:
         callbacks.append(keras.callbacks.SwapEMAWeights())
-    if is_image(splits.event_shape):
+    if isinstance(splits, AudioSplits):
+        callbacks.append(audio_samples(splits, out, settings.seed))
+    elif is_image(splits.event_shape):
         condition = None
         if splits.labels is not None:  # One column of samples for each of the first classes.
             condition = one_hot(np.arange(16) % splits.labels.num_classes, splits.labels.num_classes)
@@ -265,23 +240,30 @@ def _callbacks(settings: Settings, splits: Any, out: Path, monitor: str) -> list
     return callbacks
 
 
-def _report(model: Any, splits: Any, console: Console) -> None:
-    if splits.valid is not None:
-        from tfar.cli import inputs
+def _report(model: Any, settings: Settings, splits: Any, console: Console) -> None:
+    from tfar.data import AudioSplits
 
-        valid = inputs.of_split(splits, "valid", model.dist.event_shape, in_memory=False)
-        nll = model.evaluate(valid, verbose=0, return_dict=True)
-        estimate = ", an estimate of the mean over orders" if model.validation_draws else ""
-        console.print(
-            f"Validation: [bold]{nll['nll']:.3f}[/] nats, [bold]{nll['bits_per_dim']:.4f}[/] bits per dimension, "
-            f"with the best weights{estimate}."
-        )
+    valid = run_data.of_split(splits, "valid", model.dist, settings, in_memory=False)
+    if valid is None:
+        return
+    found = model.evaluate(valid, verbose=0, return_dict=True)
+    if isinstance(splits, AudioSplits):  # Chunks of audio differ in length: the mean over samples is more telling.
+        bits = found["nll"] * valid.num_rows / valid.num_samples / math.log(2.0)
+        console.print(f"Validation: [bold]{bits:.4f}[/] bits per sample, with the best weights.")
+        return
+    estimate = ", an estimate of the mean over orders" if model.validation_draws else ""
+    console.print(
+        f"Validation: [bold]{found['nll']:.3f}[/] nats, [bold]{found['bits_per_dim']:.4f}[/] bits per dimension, "
+        f"with the best weights{estimate}."
+    )
 
 
-def _hint(settings: Settings, out: Path, console: Console) -> None:
+def _hint(settings: Settings, out: Path, trained: TrainedOn, console: Console) -> None:
+    label = "" if trained.condition is None else f" --condition {shown(shlex.quote((trained.classes or ['0'])[0]))}"
+    suffix = "wav" if trained.audio is not None else "npy" if trained.columns is None else "csv"
     console.print(f"The run is in [bold]{shown(out)}[/]. Next:")
     console.print(f"  tfar evaluate {shown(out)} --data {shown(settings.data)}")
-    console.print(f"  tfar sample {shown(out)} --out samples.npy")
+    console.print(f"  tfar sample {shown(out)}{label} --out samples.{suffix}")
     board = f"  tensorboard --logdir {shown(out / 'tensorboard')}"
     if importlib.util.find_spec("tensorboard") is None:
         board += r'   (after pip install "tfar\[tensorboard]")'

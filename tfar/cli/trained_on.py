@@ -8,7 +8,7 @@ from typing import Any
 from tfar.exports import sha256
 
 # The split of files in `tfar train`.
-SPLIT = {"seed": 0, "valid_fraction": 0.1, "test_fraction": 0.1}
+SPLIT: dict[str, Any] = {"seed": 0, "valid_fraction": 0.1, "test_fraction": 0.1}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,23 +20,29 @@ class TrainedOn:
         condition: name, num_classes and classes of the labels that are the condition of the model, or None.
         files: sha256 of the files, their split (seed, valid_fraction, test_fraction), and how they are read (columns, key,
             header); None for a named data set.
+        audio: of a model of audio files: sample_rate, levels (of mu-law, or None for samples of 16 bits) and channel; else None.
     """
 
     columns: Sequence[str] | None = None
     condition: Mapping[str, Any] | None = None
     files: Mapping[str, Any] | None = None
+    audio: Mapping[str, Any] | None = None
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "TrainedOn":
         """Takes the known keys of a JSON object; ValueError if one has another form."""
-        columns, condition, files = (content.get(field.name) for field in dataclasses.fields(cls))
+        columns, condition, files, audio = (content.get(field.name) for field in dataclasses.fields(cls))
         if columns is not None and not (isinstance(columns, list) and all(isinstance(name, str) for name in columns)):
             raise ValueError(f"columns {str(columns)[:100]}")
         if condition is not None and not (
             isinstance(condition["name"], str) and isinstance(condition["num_classes"], int)
         ):
             raise ValueError(f"condition {str(condition)[:100]}")
-        return cls(columns, condition, files)
+        if audio is not None and not (
+            isinstance(audio["sample_rate"], int) and isinstance(audio["levels"], int | None) and "channel" in audio
+        ):
+            raise ValueError(f"audio {str(audio)[:100]}")
+        return cls(columns, condition, files, audio)
 
     def as_json(self) -> dict[str, Any]:
         """Returns the fields as JSON values."""
@@ -70,17 +76,21 @@ class TrainedOn:
 
 def describe(splits: Any, settings: Any) -> TrainedOn:
     """Returns what a new run remembers of its data; `settings` are those of the run, or None for a named data set."""
-    labels = splits.labels
-    condition = None
-    if labels is not None:
-        classes = None if labels.classes is None else list(labels.classes)
-        condition = {"name": labels.name, "num_classes": labels.num_classes, "classes": classes}
+    condition = describe_labels(splits.labels)
     columns = None if splits.columns is None else list(splits.columns)
     if settings is None:
         return TrainedOn(columns, condition)
     chosen = None if settings.columns is None else list(settings.columns)
     read = {"columns": chosen, "key": settings.key, "header": settings.header}
     return TrainedOn(columns, condition, {"sha256": fingerprint(settings.data, settings.data_dir), **SPLIT, **read})
+
+
+def describe_labels(labels: Any) -> dict[str, Any] | None:
+    """Returns `tfar.data.labels.Labels` as the condition that a run remembers, or None if there are none."""
+    if labels is None:
+        return None
+    classes = None if labels.classes is None else list(labels.classes)
+    return {"name": labels.name, "num_classes": labels.num_classes, "classes": classes}
 
 
 def fingerprint(data: str, data_dir: str | Path | None) -> str:

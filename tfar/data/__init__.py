@@ -1,9 +1,26 @@
 """Data sets: named sets and files."""
 
+from tfar.data.audio import AudioSplits, from_audio
+from tfar.data.audio_chunks import AudioChunks
 from tfar.data.files import from_files
 from tfar.data.load import load, names
 from tfar.data.mu_law import inverse_mu_law, mu_law
+from tfar.data.recordings import signal_of, write_audio
 from tfar.data.rows import FileRows, open_rows
 from tfar.data.splits import DataSplits
 
-__all__ = ["DataSplits", "FileRows", "from_files", "inverse_mu_law", "load", "mu_law", "names", "open_rows"]
+__all__ = [
+    "AudioChunks",
+    "AudioSplits",
+    "DataSplits",
+    "FileRows",
+    "from_audio",
+    "from_files",
+    "inverse_mu_law",
+    "load",
+    "mu_law",
+    "names",
+    "open_rows",
+    "signal_of",
+    "write_audio",
+]

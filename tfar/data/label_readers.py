@@ -4,6 +4,7 @@ import pathlib
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tfar.data.opening import array_names, open_arrays, open_files, split_arrays
 from tfar.data.pictures import folder_classes
@@ -67,10 +68,25 @@ def rows_key(path: pathlib.Path, key: str | None, condition: str | None) -> str 
 def _of_folders(paths: list[pathlib.Path], name: str, classes: Sequence[str] | None) -> Reader:
     if name != FOLDER:
         raise ValueError(f"expected {FOLDER!r} as the labels of pictures; received {name!r}")
+    return ArrayReader(paths[0].parent, folder_labels(paths, classes)[1])
+
+
+def folder_labels(
+    paths: Sequence[pathlib.Path], classes: Sequence[str] | None = None
+) -> tuple[list[str], NDArray[np.int64]]:
+    """Returns the names of the classes, and the number of the class of each file: that of its folder.
+
+    Args:
+        paths: the files.
+        classes: names of the folders in the order of their numbers. None means those that exist, sorted.
+
+    Raises:
+        ValueError: If a file is in another folder than `classes` names.
+    """
     found, labels = folder_classes(paths)
-    if classes is not None:
-        unknown = sorted(set(found) - set(classes))
-        if unknown:
-            raise ValueError(f"expected pictures in the folders {', '.join(classes)}; received {', '.join(unknown)}")
-        labels = np.array([list(classes).index(found[label]) for label in labels])
-    return ArrayReader(paths[0].parent, labels)
+    if classes is None:
+        return found, labels
+    unknown = sorted(set(found) - set(classes))
+    if unknown:
+        raise ValueError(f"expected files in the folders {', '.join(classes)}; received {', '.join(unknown)}")
+    return list(classes), np.array([list(classes).index(found[label]) for label in labels])

@@ -99,6 +99,11 @@ class DataSplits:
             **fields,
         )
 
+    @property
+    def num_rows(self) -> dict[str, int | None]:
+        """Number of rows of each split: 0 if there is no such split, None if unknown."""
+        return {"train": self.num_train, "valid": self.num_valid, "test": self.num_test}
+
     def arrays(self, split: str) -> np.ndarray | None:
         """Returns a split as an array. The first call reads the rows of a stream.
 

@@ -4,13 +4,12 @@ from typing import Any
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
-from tfar import random
+from tfar.numbered import NumberedBatches
 from tfar.training.arguments import check_int, check_seed
 
 
-class Batches(keras.utils.PyDataset):
+class Batches(NumberedBatches):
     """Batches of arrays in memory, shuffled as a function of (seed, epoch).
 
         order of epoch e = tfar.random.numpy_generator(seed, Stream.SHUFFLING, e).permutation(N)
@@ -34,29 +33,12 @@ class Batches(keras.utils.PyDataset):
     """
 
     def __init__(self, arrays: Any, batch_size: int, *, seed: int = 0, shuffle: bool = True) -> None:
-        super().__init__()
-        self.arrays = keras.tree.map_structure(np.asarray, arrays)
-        lengths = sorted({len(a) if a.ndim else 0 for a in keras.tree.flatten(self.arrays)})
+        arrays = keras.tree.map_structure(np.asarray, arrays)
+        lengths = sorted({len(a) if a.ndim else 0 for a in keras.tree.flatten(arrays)})
         if len(lengths) != 1 or lengths[0] == 0:
             raise ValueError(f"Expected arrays of one length of at least 1; received lengths {lengths}.")
-        self.num_rows, self.batch_size = lengths[0], check_int("batch_size", batch_size, 1)
-        self.seed, self.shuffle, self.epoch = check_seed(seed), shuffle, 0
-        self._order: tuple[int, NDArray[np.int64]] | None = None
-
-    def order(self, epoch: int) -> NDArray[np.int64]:
-        """The rows in the order of an epoch, int64 `[N]`."""
-        if not self.shuffle:
-            return np.arange(self.num_rows)
-        return random.numpy_generator(self.seed, random.Stream.SHUFFLING, epoch).permutation(self.num_rows)
-
-    def rows(self, index: int) -> NDArray[np.int64]:
-        """The rows of a batch of the current epoch, int64 `[B]`."""
-        if self._order is None or self._order[0] != self.epoch:
-            self._order = (self.epoch, self.order(self.epoch))
-        return self._order[1][index * self.batch_size : (index + 1) * self.batch_size]
-
-    def __len__(self) -> int:
-        return -(-self.num_rows // self.batch_size)
+        super().__init__(lengths[0], check_int("batch_size", batch_size, 1), seed=check_seed(seed), shuffle=shuffle)
+        self.arrays = arrays
 
     def __getitem__(self, index: int) -> Any:
         rows = self.rows(index)
@@ -64,9 +46,9 @@ class Batches(keras.utils.PyDataset):
 
 
 class FollowEpoch(keras.callbacks.Callback):
-    """Sets the epoch of `Batches` to the one that `fit` is in."""
+    """Sets the epoch of batches to the one that `fit` is in."""
 
-    def __init__(self, batches: Batches) -> None:
+    def __init__(self, batches: NumberedBatches) -> None:
         super().__init__()
         self.batches = batches
 

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfar.moments import Moments
+from tfar.numbered import NumberedBatches
 from tfar.training import forms
 from tfar.training.batches import Batches
 
@@ -26,7 +27,7 @@ class DataCheck:
 
     def __init__(self, dist: Any) -> None:
         self.dist = dist
-        self.error: ValueError | None = None
+        self.error: Exception | None = None
 
     def data(self, x: Any) -> Any:
         """Checks arrays and returns them; returns a stream that checks itself."""
@@ -35,7 +36,7 @@ class DataCheck:
         elif forms.is_arrays(x):
             self.arrays(x)
         elif isinstance(x, keras.utils.PyDataset):
-            return _CheckedDataset(x, self._check_batch)
+            return _CheckedDataset(x, self._read_batch)
         elif isinstance(x, tf.data.Dataset):
             return self._checked_stream(x)
         elif isinstance(x, Iterator):
@@ -86,6 +87,16 @@ class DataCheck:
             self.error = self.error or found  # A pipeline may check later batches before the first error arrives.
             raise found from None
 
+    def _read_batch(self, data: keras.utils.PyDataset, number: int) -> Any:
+        """Reads a batch of a data set and checks it; keeps the error of either."""
+        try:
+            batch = data[number]
+        except Exception as error:
+            self.error = self.error or error
+            raise
+        self._check_batch(batch, number)
+        return batch
+
     def _checked_batches(self, batches: Iterator[Any]) -> Iterator[Any]:
         for number, data in enumerate(batches):
             self._check_batch(data, number)
@@ -122,11 +133,11 @@ class DataCheck:
 class _CheckedDataset(keras.utils.PyDataset):
     """A `PyDataset` that checks each of its batches."""
 
-    def __init__(self, data: keras.utils.PyDataset, check: Callable[[Any, int], None]) -> None:
+    def __init__(self, data: keras.utils.PyDataset, read: Callable[[keras.utils.PyDataset, int], Any]) -> None:
         super().__init__(
             workers=data.workers, use_multiprocessing=data.use_multiprocessing, max_queue_size=data.max_queue_size
         )
-        self._data, self._check = data, check
+        self._data, self._read = data, read
 
     def __len__(self) -> int:
         return len(self._data)
@@ -136,9 +147,7 @@ class _CheckedDataset(keras.utils.PyDataset):
         return self._data.num_batches
 
     def __getitem__(self, index: int) -> Any:
-        batch = self._data[index]
-        self._check(batch, index)
-        return batch
+        return self._read(self._data, index)
 
     def on_epoch_begin(self) -> None:
         self._data.on_epoch_begin()
@@ -155,10 +164,10 @@ class LossCheck(keras.callbacks.Callback):
     themselves are looked at, before a `Backup` commits them.
 
     Args:
-        batches: None, or the `Batches` that `fit` reads, of which a row can be named.
+        batches: None, or the numbered batches that `fit` reads, of which a row can be named.
     """
 
-    def __init__(self, batches: Batches | None = None) -> None:
+    def __init__(self, batches: NumberedBatches | None = None) -> None:
         super().__init__()
         self.batches = batches
         self.epoch = 0

@@ -9,6 +9,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfar import files, forks, model_files, private
+from tfar.numbered import NumberedBatches
 from tfar.training import forms
 from tfar.training.arguments import check_int, check_seed
 from tfar.training.batches import Batches, FollowEpoch
@@ -30,7 +31,8 @@ class DensityModel(Steps):
     the first values: `tf.sequence_mask(lengths)`.
 
     `loss` is the training objective of the distribution. `evaluate` reports `nll` in nats per event and `bits_per_dim`, which
-    divides by the number of observed values of the row; or `neg_elbo` of a model that has a bound instead of a likelihood.
+    divides by the number of observed values of the row, or by the sum of their site weights; or `neg_elbo` of a model that has
+    a bound instead of a likelihood.
     With sample weights w, `fit` and `evaluate` report sum(w * loss) / sum(w); the gradient is that of sum(w * loss) divided
     by the number of rows, as in Keras.
 
@@ -163,7 +165,7 @@ class DensityModel(Steps):
             validation_data = self._packed(validation_data)
         if forms.is_arrays(x):
             x, batch_size = Batches(x, batch_size or 32, seed=self.seed, shuffle=shuffle), None
-        batches = x if isinstance(x, Batches) else None
+        batches = x if isinstance(x, NumberedBatches) else None
         if forms.is_arrays(validation_data):
             size = validation_batch_size or (batches.batch_size if batches else batch_size)
             validation_data, validation_batch_size = Batches(validation_data, size or 32, shuffle=False), None

@@ -128,17 +128,22 @@ def with_a_row(batch: Batch) -> Batch:
 
 
 def observed_dimensions(batch: Batch, dist: Any) -> tf.Tensor:
-    """The number of values that are observed in each row, float32 `[B]`.
+    """The number of values that are observed in each row, or the sum of their site weights, float32 `[B]`.
 
     A site counts with all its values if all of them are observed, and not at all otherwise, as in `log_prob`.
     """
     shape = tf.shape(batch.value)
-    if batch.observed is None:
+    if batch.observed is None and batch.site_weight is None:
         return tf.fill(shape[:1], tf.cast(tf.reduce_prod(shape[1:]), tf.float32))
-    observed = tf.broadcast_to(tf.cast(batch.observed, tf.bool), shape)
     values = values_of_a_site(dist)
-    sites = tf.reduce_all(tf.reshape(observed, [shape[0], -1, values]), axis=-1)
-    return tf.reduce_sum(tf.cast(sites, tf.float32), axis=-1) * values
+
+    def of_sites(part: Any) -> tf.Tensor:
+        return tf.reshape(tf.broadcast_to(tf.cast(part, tf.float32), shape), [shape[0], -1, values])
+
+    counts = tf.ones([]) if batch.observed is None else tf.reduce_min(of_sites(batch.observed), axis=-1)
+    if batch.site_weight is not None:
+        counts *= tf.reduce_mean(of_sites(batch.site_weight), axis=-1)
+    return tf.reduce_sum(counts, axis=-1) * values
 
 
 def values_of_a_site(dist: Any) -> int:

@@ -4,7 +4,8 @@ import csv
 import glob
 import io
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from tfar.training.arguments import check_int
 from tfar.training.run_folder import Resumable
 
 TILE_PIXELS = 32
+_EPOCH = re.compile(r"epoch-(\d+)(?:-|$)")
 
 
 class MetricsLog(Resumable):
@@ -136,10 +138,8 @@ class SampleGrid(Resumable):
             )
 
     def restore(self, state: Any, epoch: int) -> None:
-        for path in [] if self.pictures is None else self.pictures.glob("epoch-*.png"):
-            number = path.stem.removeprefix("epoch-")
-            if number.isdecimal() and int(number) > epoch:
-                path.unlink()
+        if self.pictures is not None:
+            remove_later(self.pictures.glob("epoch-*.png"), epoch)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if (epoch + 1) % self.every:
@@ -262,6 +262,14 @@ def grid(images: np.ndarray, top: float | None = None) -> np.ndarray:
         y, x = gap + (i // columns) * (height + gap), gap + (i % columns) * (width + gap)
         canvas[y : y + height, x : x + width] = tile
     return canvas
+
+
+def remove_later(paths: Iterable[Path], epoch: int) -> None:
+    """Removes the files of epochs after `epoch` that a run is yet to train: `epoch-0001.png`, `epoch-0001-name.wav`, ..."""
+    for path in paths:
+        numbered = _EPOCH.match(path.stem)
+        if numbered and int(numbered[1]) > epoch:
+            path.unlink()
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:

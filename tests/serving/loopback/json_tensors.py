@@ -12,7 +12,7 @@ from tensorflow.core.framework import tensor_pb2, types_pb2
 from tensorflow_serving.apis import predict_pb2
 
 from tests.serving.loopback import tensors
-from tests.serving.loopback.status import Refused, invalid
+from tests.serving.loopback.status import invalid
 
 ROWS, COLUMNS = "instances", "inputs"
 INT32 = np.iinfo(np.int32)
@@ -152,11 +152,19 @@ def answer(outputs: Mapping[str, tensor_pb2.TensorProto], form: str) -> str:
     arrays = {name: tensors.from_proto(name, proto, proto.dtype) for name, proto in outputs.items()}
     if form == ROWS and any(array.ndim == 0 for array in arrays.values()):
         raise invalid("Tensor has no shape information")
-    texts = {name: _text(array) for name, array in arrays.items()}
-    if len(arrays) > 1:
-        raise Refused(501, "Signatures with several outputs are not needed here")
-    (text,) = texts.values()
+    if len(arrays) == 1:
+        (text,) = map(_text, arrays.values())
+    elif form == ROWS:
+        (count,) = {len(array) for array in arrays.values()}
+        rows = ({name: array[i] for name, array in arrays.items()} for i in range(count))
+        text = f"[{', '.join(map(_object, rows))}]"
+    else:
+        text = _object(arrays)
     return f'{{"{"predictions" if form == ROWS else "outputs"}": {text}}}'
+
+
+def _object(arrays: Mapping[str, Any]) -> str:
+    return f"{{{', '.join(f'{json.dumps(name)}: {_text(array)}' for name, array in arrays.items())}}}"
 
 
 def _text(array: NDArray) -> str:

@@ -1,0 +1,130 @@
+"""WaveNet in PyTorch with the structure of the public generator that caches: https://github.com/r9y9/wavenet_vocoder.
+
+A generator step calls the layers one after the other. Each dilated layer keeps a buffer of its last inputs. A step shifts this
+buffer by one and multiplies the taps by the kernel as one matrix.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from benchmarks.cases import Contestant
+from benchmarks.peers.torch_side import torch_or_unavailable, train_step_call
+from benchmarks.timing import Call
+
+NUM_BATCHES = 4
+
+
+def random_levels(rows: int, length: int, levels: int, seed: int = 0) -> np.ndarray:
+    """Returns independent levels 0 .. levels - 1, float32 `[rows, length]`."""
+    return np.random.default_rng(seed).integers(0, levels, size=(rows, length)).astype(np.float32)
+
+
+def build(network: Any, length: int, batch_size: int, *, seed: int = 0) -> Contestant:
+    """Returns `log_prob`, `train_step` and `sample` of a network, as written."""
+    x = random_levels(NUM_BATCHES * batch_size, length, network.levels, seed)
+    return Contestant(
+        operations={
+            "log_prob": {"eager": log_prob_call(network, x[:batch_size])},
+            "sample": {"eager": sample_call(network, batch_size, length)},
+            "train_step": {"eager": train_step_call(network, functools.partial(losses, network), x, batch_size)},
+        },
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+    )
+
+
+def make_network(
+    filters: int, *, skip_filters: int, num_layers: int, num_stacks: int, levels: int = 256, seed: int = 0
+) -> Any:
+    """Returns a network over levels with kernels of size 2: forward `[B, T]` to logits `[B, levels, T]`."""
+    torch = torch_or_unavailable()
+    torch.manual_seed(seed)
+    nn, pad = torch.nn, torch.nn.functional.pad
+
+    class WaveNet(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.levels, self.dilations = levels, [2**i for i in range(num_layers)] * num_stacks
+            self.first = nn.Conv1d(levels, filters, 2)
+            self.dilated = nn.ModuleList(nn.Conv1d(filters, 2 * filters, 2, dilation=d) for d in self.dilations)
+            self.residual = nn.ModuleList(nn.Conv1d(filters, filters, 1) for _ in self.dilations[:-1])
+            self.skip = nn.ModuleList(
+                nn.Conv1d(filters, skip_filters, 1, bias=i == 0) for i in range(len(self.dilations))
+            )
+            self.output, self.params = nn.Conv1d(skip_filters, skip_filters, 1), nn.Conv1d(skip_filters, levels, 1)
+
+        def one_hot(self, x: Any) -> Any:
+            return nn.functional.one_hot(x.long(), levels).float()
+
+        def forward(self, x: Any) -> Any:
+            features = self.first(pad(self.one_hot(x[:, :-1]).transpose(1, 2), (2, 0)))
+            return self._rest(features, lambda i, h: self.dilated[i](pad(h, (self.dilations[i], 0))))
+
+        def _rest(self, features: Any, dilated: Any) -> Any:
+            total = 0.0
+            for i, skip in enumerate(self.skip):
+                a, b = dilated(i, features).chunk(2, dim=1)
+                gated = torch.tanh(a) * torch.sigmoid(b)
+                total = total + skip(gated)
+                if i < len(self.residual):
+                    features = features + self.residual[i](gated)
+            return self.params(torch.relu(self.output(torch.relu(total))))
+
+        def buffers_of(self, batch_size: int) -> list[Any]:
+            shapes = [(levels, 1), *((filters, d) for d in self.dilations)]
+            return [torch.zeros(batch_size, dilation + 1, channels) for channels, dilation in shapes]
+
+        def step(self, inputs: Any, buffers: list[Any]) -> Any:
+            """Maps the one-hot vectors of the previous time, `[B, levels]`, to logits `[B, levels]`."""
+
+            def shifted(layer: Any, buffer: Any, x: Any) -> Any:
+                buffer[:, :-1] = buffer[:, 1:].clone()
+                buffer[:, -1] = x
+                taps = buffer[:, :: buffer.shape[1] - 1].flatten(1)
+                return nn.functional.linear(taps, layer.weight.transpose(1, 2).flatten(1), layer.bias)
+
+            features = shifted(self.first, buffers[0], inputs)[..., None]
+            return self._rest(features, lambda i, h: shifted(self.dilated[i], buffers[i + 1], h[..., 0])[..., None])[
+                ..., 0
+            ]
+
+    return WaveNet()
+
+
+def losses(network: Any, x: Any) -> Any:
+    """Returns negative log-likelihoods `[B]` of levels `[B, T]`."""
+    return torch_or_unavailable().nn.functional.cross_entropy(network(x), x.long(), reduction="none").sum(1)
+
+
+def log_prob_call(network: Any, x: np.ndarray) -> Call:
+    """Returns a function that computes the log-probabilities of `x`, `[B]`."""
+    torch = torch_or_unavailable()
+    batch = torch.from_numpy(x)
+
+    @torch.inference_mode()
+    def log_prob() -> np.ndarray:
+        return -losses(network, batch).numpy()
+
+    return log_prob
+
+
+def sample_call(network: Any, batch_size: int, length: int, forced: np.ndarray | None = None) -> Call:
+    """Returns a function that draws levels `[B, length]`; with `forced` levels it returns their log-probabilities instead."""
+    torch = torch_or_unavailable()
+
+    @torch.inference_mode()
+    def sample() -> np.ndarray:
+        buffers, inputs = network.buffers_of(batch_size), torch.zeros(batch_size, network.levels)
+        levels, log_probs = [], torch.zeros(batch_size)
+        for t in range(length):
+            conditional = torch.distributions.Categorical(logits=network.step(inputs, buffers))
+            level = conditional.sample() if forced is None else torch.from_numpy(forced[:, t])
+            log_probs = log_probs + conditional.log_prob(level)
+            levels.append(level)
+            inputs = network.one_hot(level)
+        return (torch.stack(levels, dim=1) if forced is None else log_probs).numpy()
+
+    return sample
