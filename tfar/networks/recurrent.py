@@ -1,6 +1,7 @@
 """The networks of the PixelRNNs: residual blocks of LSTMs over the image."""
 
 import abc
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -11,7 +12,6 @@ from tfar.layers import DiagonalRecurrence, RowRecurrence
 from tfar.layers.causal import Run, Weights
 from tfar.networks.conditions import State, named_inputs, named_shapes
 from tfar.networks.masked_raster import MaskedRasterNetwork
-from tfar.networks.plan import Call
 
 
 class RecurrentNetwork(MaskedRasterNetwork, abc.ABC):
@@ -155,7 +155,7 @@ class DiagonalBiLSTMNetwork(RecurrentNetwork):
         close_blind_spot: bool = True,
         **kwargs: Any,
     ) -> None:
-        object.__setattr__(self, "close_blind_spot", bool(close_blind_spot))  # before Keras can track it
+        self.close_blind_spot = bool(close_blind_spot)  # The constructor of the base class creates the layers.
         super().__init__(event_shape, filters, params_size, **kwargs)
 
     def _input_to_state(self, name: str, inputs: int) -> Any:
@@ -171,20 +171,17 @@ class DiagonalBiLSTMNetwork(RecurrentNetwork):
         layer = self.recurrence[block]
         return run(layer, gates, image) if layer.image_channels else run(layer, gates)
 
-    def _read_rows(self, calls: Any, rows: State, number: tf.Tensor, weights: dict[str, Weights]) -> list[tf.Tensor]:
+    def _read_rows(
+        self, calls: Sequence[Any], rows: State, number: tf.Tensor, weights: dict[str, Weights]
+    ) -> list[tf.Tensor]:
         """See the base class. One loop computes the right states of all LSTMs, whose inputs are known in a finished row."""
-        found: dict[str, tf.Tensor] = {}
-        own: list[Call] = [call for call in calls if isinstance(call.layer, DiagonalRecurrence)]
-        if own:
-            names = [call.name for call in own]
-            layers: Any = [call.layer for call in own]
-            parts = DiagonalRecurrence.read_rows_of(
-                layers, [rows[name] for name in names], number, [weights[name] for name in names]
-            )
-            found = dict(zip(names, parts, strict=True))
-        others = [call for call in calls if call.name not in found]
-        found |= {
-            call.name: part
-            for call, part in zip(others, super()._read_rows(others, rows, number, weights), strict=True)
-        }
+        own = [call for call in calls if isinstance(call.layer, DiagonalRecurrence)]
+        others = [call for call in calls if not isinstance(call.layer, DiagonalRecurrence)]
+        names, layers = [call.name for call in own], [call.layer for call in own]
+        inputs = [rows[name] for name in names], number, [weights[name] for name in names]
+        parts = [
+            *DiagonalRecurrence.read_rows_of(layers, *inputs),
+            *super()._read_rows(others, rows, number, weights),
+        ]
+        found = {call.name: part for call, part in zip([*own, *others], parts, strict=True)}
         return [found[call.name] for call in calls]
