@@ -29,9 +29,9 @@ so that a compiled loop updates them in place. The extra last column of `kept_l`
 pixels where level l has no position.
 
 The same classes support other networks. A network over a signal uses a `Walk` over samples, with layers that keep ring
-buffers. An LSTM over rows is a layer whose cache holds its state, or a layer of `flow`
-whose pixels keep their states for `read_rows`, as in Row LSTM and Diagonal BiLSTM. A network over videos adds an outer `Walk` over
-frames, whose result conditions the rows.
+buffers. An LSTM over rows is a layer whose cache holds its state, or a layer of `flow` whose pixels keep their states for
+`read_rows`, as in Row LSTM and Diagonal BiLSTM. A network over videos adds an outer `Walk` over frames, whose result
+conditions the rows.
 """
 
 import collections
