@@ -43,7 +43,7 @@ def expected(layer, inputs, weights=None):
     diagonal = layer.num_directions == 2
     return np.stack(
         [
-            pixel_rnn._recurrence(weights, "layer", x.astype(np.float64), image, layer.num_groups, diagonal)
+            pixel_rnn.recurrence(weights, "layer", x.astype(np.float64), image, layer.num_groups, diagonal)
             for x, image in zip(inputs[0], images, strict=True)
         ]
     )

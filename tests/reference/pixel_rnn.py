@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tests.reference.pixel_cnn import Array, Layer, colour, convolution, relu, sees
+from tests.reference.pixel_cnn import Array, Layer, colour, convolution, relu
+from tests.reference.receptive_fields import masked
 
 Weights = Mapping[str, Array]
 State = tuple[Array, Array]
@@ -92,7 +93,7 @@ def parameters(weights: Weights, image: Array, num_colours: int, parts: Weights,
             count = inputs.shape[-1]
             inputs = inputs + part @ weights[f"{name}/kernel"][:, (block - 1) * count : block * count]
         name = f"recurrence_{block}"
-        hidden = _recurrence(weights, name, inputs, image, num_colours, diagonal)
+        hidden = recurrence(weights, name, inputs, image, num_colours, diagonal)
         features = features + convolution(layer(f"block_output_{block}"), hidden, "B", num_colours)
         block += 1
     output = 1
@@ -102,7 +103,8 @@ def parameters(weights: Weights, image: Array, num_colours: int, parts: Weights,
     return convolution(layer("params"), relu(features), "B", num_colours)
 
 
-def _recurrence(weights: Weights, name: str, inputs: Array, image: Array, num_colours: int, diagonal: bool) -> Array:
+def recurrence(weights: Weights, name: str, inputs: Array, image: Array, num_colours: int, diagonal: bool) -> Array:
+    """Hidden states of the LSTM of a name, whose weights are in the layout of the package."""
     initial, kernel = weights[f"{name}/initial_state"], weights[f"{name}/kernel"]
     num_features = initial.shape[-1]
     gates = Gates(num_features, num_colours, len(initial))
@@ -123,28 +125,18 @@ def _recurrence(weights: Weights, name: str, inputs: Array, image: Array, num_co
 Sets = Array  # bool [H, W, colours, N]: which sites each feature depends on
 
 
-def _masked(x: Sets, kernel_size: tuple[int, int], mask: str) -> Sets:
-    height, width, colours, _ = x.shape
-    out = np.zeros_like(x)
-    for r, c, own, i, j, seen in np.ndindex(height, width, colours, *kernel_size, colours):
-        row, column = i - kernel_size[0] // 2, j - kernel_size[1] // 2
-        if 0 <= r + row < height and 0 <= c + column < width and sees(row, column, seen, own, mask):
-            out[r, c, own] |= x[r + row, c + column, seen]
-    return out
-
-
 def connectivity(image: Sets, first: tuple[int, int], num_layers: int, states: Callable[[Sets, Sets], Sets]) -> Array:
     """Which sites each site depends on, `[N, N]`; `states(inputs, image)` are the sets of the hidden states of an LSTM."""
-    x = _masked(image, first, "A")
+    x = masked(image, first, "A")
     for block in range(num_layers):
-        x = x | _masked(states(x, image if block == 0 else np.zeros_like(image)), (1, 1), "B")
-    return _masked(x, (1, 1), "B").reshape(x.shape[-1], -1)
+        x = x | masked(states(x, image if block == 0 else np.zeros_like(image)), (1, 1), "B")
+    return masked(x, (1, 1), "B").reshape(x.shape[-1], -1)
 
 
 def row_states(x: Sets, image: Sets, size: int) -> Sets:
     """Of Row LSTM: each state depends on the states of `size` pixels of the row above, in all colours."""
     height, width, _, _ = x.shape
-    states = _masked(x, (1, size), "B")
+    states = masked(x, (1, size), "B")
     for r, c, j in np.ndindex(height, width, size):
         column = c + j - size // 2
         if r > 0 and 0 <= column < width:
@@ -157,7 +149,7 @@ def diagonal_states(x: Sets, image: Sets, sees_own: bool) -> Sets:
     height, width, _, _ = x.shape
     directions = []
     for columns, beside in ((range(width), -1), (range(width - 1, -1, -1), 1)):
-        states = _masked(x, (1, 1), "B")
+        states = masked(x, (1, 1), "B")
         for r in range(height):
             for c in columns:
                 if beside == 1 and sees_own:
