@@ -41,7 +41,7 @@ CLAIMS = {
     ],
     "serving_end_to_end": [(rf"{NUMBER} nats, before {NUMBER}\n", lambda later, earlier: later < earlier < 25)],
     "speech_with_wavenet": [
-        (rf"after epoch 4: {NUMBER}", lambda bits: bits < 5),
+        (rf"after epoch 3: {NUMBER}", lambda bits: bits < 5),
         (r"(\d+)% of \d+ test recordings have the right speaker", lambda right: right > 90),
     ],
     "forecasts_with_wavenet": [
