@@ -90,6 +90,20 @@ MODELS = (
         "gated-pixel-cnn-10x128-batch-16",
     ),
     Model(
+        "RowLSTM",
+        "row-lstm",
+        [("van den Oord et al. 2016a", "https://arxiv.org/abs/1601.06759")],
+        "row-lstm-mnist",
+        "row-lstm-1x32-batch-16",
+    ),
+    Model(
+        "DiagonalBiLSTM",
+        "diagonal-bilstm",
+        [("van den Oord et al. 2016a", "https://arxiv.org/abs/1601.06759")],
+        "diagonal-bilstm-mnist",
+        "diagonal-bilstm-1x32-batch-16",
+    ),
+    Model(
         "PixelCNNPlusPlus",
         "pixel-cnn-plus-plus",
         [("Salimans et al. 2017", "https://arxiv.org/abs/1701.05517")],

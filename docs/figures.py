@@ -200,6 +200,15 @@ def draw_pixel_cnns(folder: pathlib.Path) -> None:
     field({"PixelCNN": plain}, **pixel, path=folder / "pixel_cnn.png")
     field({"PixelCNN": plain, "GatedPixelCNN": gated}, **pixel, path=folder / "gated_pixel_cnn.png")
     field({"1 level": plus, "3 levels": levels}, **pixel, path=folder / "pixel_cnn_plus_plus.png")
+    row = tfar.RowLSTM(shape, filters=4, num_layers=2, first_kernel_size=3)
+    field({"RowLSTM, 2 layers": row}, **pixel, path=folder / "row_lstm.png")
+    sizes = {"filters": 4, "first_kernel_size": 3}
+    diagonal, open_spot = (
+        tfar.DiagonalBiLSTM(shape, **sizes),
+        tfar.DiagonalBiLSTM(shape, close_blind_spot=False, **sizes),
+    )
+    panels = {"close_blind_spot=False": open_spot, "DiagonalBiLSTM": diagonal}
+    field(panels, **pixel, path=folder / "diagonal_bilstm.png")
     colour = tfar.PixelCNN([7, 7, 3], filters=6, num_blocks=1, first_kernel_size=5)
     field({"green": colour}, row=3, column=3, channel=1, path=folder / "pixel_cnn_colour.png")
 

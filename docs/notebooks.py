@@ -10,7 +10,8 @@ import nbformat
 from nbclient import NotebookClient
 
 FOLDER = pathlib.Path(__file__).parents[1] / "tutorials"
-TIMEOUT = 900
+# Seconds of a cell: the longest trains for about half an hour on a slow machine.
+TIMEOUT = 3600
 # What TensorFlow's and LiteRT's C++ code print when they are loaded, whatever the level of the log is.
 START_UP = re.compile(r"(WARNING: All log messages before absl|I\d{4} |INFO: Created TensorFlow Lite).*\n?|\s*\n")
 

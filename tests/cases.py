@@ -156,6 +156,16 @@ def gated_pixel_cnn(name: str, event_shape: Any = (3, 3), **kwargs: Any) -> Case
     return case_of(tfar.GatedPixelCNN, oracles.GATED_PIXEL_CNN, name, event_shape, **kwargs)
 
 
+def row_lstm(name: str, event_shape: Any = (3, 3), **kwargs: Any) -> Case:
+    kwargs = {"filters": 4, "first_kernel_size": 3, "output_filters": [6], "scale": 0.4, **kwargs}
+    return case_of(tfar.RowLSTM, oracles.ROW_LSTM, name, event_shape, **kwargs)
+
+
+def diagonal_bilstm(name: str, event_shape: Any = (3, 3), **kwargs: Any) -> Case:
+    kwargs = {"filters": 4, "first_kernel_size": 3, "output_filters": [6], "scale": 0.4, **kwargs}
+    return case_of(tfar.DiagonalBiLSTM, oracles.DIAGONAL_BILSTM, name, event_shape, **kwargs)
+
+
 def pixel_cnn_plus_plus(name: str, event_shape: Any = (3, 2, 1), levels: int = 3, **kwargs: Any) -> Case:
     """Over images of `levels` values, without dropout."""
     main, condition = kwargs.pop("main", False), kwargs.get("conditional_shape")

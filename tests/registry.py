@@ -6,6 +6,7 @@ from tests.cases import (
     audio,
     categorical,
     conv_nade,
+    diagonal_bilstm,
     factorized,
     gated_pixel_cnn,
     laplaces,
@@ -18,6 +19,7 @@ from tests.cases import (
     pixel_cnn,
     pixel_cnn_plus_plus,
     rnade,
+    row_lstm,
     wavenet,
 )
 from tests.cases import randomize as randomize
@@ -116,6 +118,25 @@ CASES = (
     pixel_cnn_plus_plus("colour", (2, 2, 2), 2, num_levels=2, use_weight_norm=False, activation="elu"),
     # Of three filters, a block has none that its relu lets through.
     pixel_cnn_plus_plus("wide", (3, 5, 1), 2, filters=5, num_levels=2, kernel_size=(4, 5), activation="relu"),
+    row_lstm(
+        "binary-conditional", (2, 3), conditional_shape={"class": (2,), "map": (2, 3, 2)}, num_layers=2, main=True
+    ),
+    row_lstm("one-layer", (3, 3)),
+    row_lstm("map", (2, 3), conditional_shape=(2, 3, 2), kernel_size=2),
+    row_lstm("colours", (2, 2, 2), conditional_shape=(2,), num_layers=2),
+    row_lstm("colours-levels", (2, 1, 3), head=categorical, filters=6, kernel_size=1),
+    row_lstm("levels-scaled", (2, 2), head=categorical, one_hot_inputs=False),
+    diagonal_bilstm(
+        "binary-conditional", (2, 3), conditional_shape={"class": (2,), "map": (2, 3, 2)}, num_layers=2, main=True
+    ),
+    diagonal_bilstm("blind-spot", (2, 5), close_blind_spot=False, num_layers=2),
+    diagonal_bilstm("one-layer", (4, 2)),
+    diagonal_bilstm("vector", (2, 3), conditional_shape=(3,), close_blind_spot=False),
+    diagonal_bilstm("colours", (2, 2, 2), conditional_shape=(2, 2, 2), num_layers=2),
+    diagonal_bilstm("colours-blind-spot", (2, 3, 2), close_blind_spot=False),
+    diagonal_bilstm("colours-levels", (2, 1, 3), head=categorical, filters=6),
+    diagonal_bilstm("levels-scaled", (2, 2), head=categorical, one_hot_inputs=False),
+    diagonal_bilstm("normals", (2, 1), head=normals),
     wavenet("one-hot-conditional", conditional_shape={"speaker": (2,), "features": (3, 2)}, hop_length=2, main=True),
     wavenet("one-hot"),
     wavenet("one-hot-stacks", (5,), num_stacks=2),

@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.cases import Contestant
 from benchmarks.peers.masks import random_bits
-from benchmarks.peers.torch_side import torch_or_unavailable, train_step_call
+from benchmarks.peers.torch_side import log_prob_call, torch_or_unavailable, train_step_call
 from benchmarks.timing import Call
 
 NUM_BATCHES = 10
@@ -32,7 +32,7 @@ def build(event_size: int, hidden_units: int, batch_size: int, *, seed: int = 0)
     x = random_bits(NUM_BATCHES * batch_size, event_size, seed)
     return Contestant(
         operations={
-            "log_prob": {"eager": log_prob_call(network, x[:batch_size])},
+            "log_prob": {"eager": log_prob_call(functools.partial(losses, network), x[:batch_size])},
             "sample": {"eager": sample_call(network, batch_size)},
             "train_step": {"eager": train_step_call(network, functools.partial(losses, network), x, batch_size)},
         },
@@ -69,18 +69,6 @@ def losses(network: Any, x: Any) -> Any:
     """Negative log-likelihoods `[B]`."""
     cross_entropy = torch_or_unavailable().nn.functional.binary_cross_entropy
     return cross_entropy(forward(network, x)[0], x, reduction="none").sum(-1)
-
-
-def log_prob_call(network: Any, x: np.ndarray) -> Call:
-    """Log-probabilities of `x`, `[B]`."""
-    torch = torch_or_unavailable()
-    batch = torch.from_numpy(x)
-
-    @torch.inference_mode()
-    def log_prob() -> np.ndarray:
-        return -losses(network, batch).numpy()
-
-    return log_prob
 
 
 def sample_call(network: Any, batch_size: int) -> Call:

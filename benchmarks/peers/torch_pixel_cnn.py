@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.cases import Contestant
 from benchmarks.peers.masks import random_bits
-from benchmarks.peers.torch_side import torch_or_unavailable, train_step_call
+from benchmarks.peers.torch_side import log_prob_call, torch_or_unavailable, train_step_call
 from benchmarks.timing import Call
 
 NUM_BATCHES = 10
@@ -31,7 +31,7 @@ def build(network: Any, image: Sequence[int], batch_size: int, *, sample: bool =
     shape = (network.channels, *image)
     x = random_bits(NUM_BATCHES * batch_size, math.prod(shape), seed).reshape(-1, *shape)
     operations = {
-        "log_prob": {"eager": log_prob_call(network, x[:batch_size])},
+        "log_prob": {"eager": log_prob_call(functools.partial(losses, network), x[:batch_size])},
         "train_step": {"eager": train_step_call(network, functools.partial(losses, network), x, batch_size)},
     }
     if sample:
@@ -140,18 +140,6 @@ def losses(network: Any, x: Any) -> Any:
         logits = network(x * (2.0 / (network.levels - 1)) - 1.0).unflatten(1, (network.channels, network.levels))
         found = functional.cross_entropy(logits.transpose(1, 2), x.long(), reduction="none")
     return found.sum((1, 2, 3))
-
-
-def log_prob_call(network: Any, x: np.ndarray) -> Call:
-    """Log-probabilities of `x`, `[B]`."""
-    torch = torch_or_unavailable()
-    batch = torch.from_numpy(x)
-
-    @torch.inference_mode()
-    def log_prob() -> np.ndarray:
-        return -losses(network, batch).numpy()
-
-    return log_prob
 
 
 def sample_call(network: Any, shape: tuple[int, int, int, int]) -> Call:

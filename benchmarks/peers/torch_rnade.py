@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.cases import Contestant
 from benchmarks.peers.masks import random_reals
-from benchmarks.peers.torch_side import torch_or_unavailable, train_step_call
+from benchmarks.peers.torch_side import log_prob_call, torch_or_unavailable, train_step_call
 from benchmarks.timing import Call
 
 NUM_BATCHES = 10
@@ -31,7 +31,7 @@ def build(event_size: int, hidden_units: int, num_components: int, batch_size: i
     x = random_reals(NUM_BATCHES * batch_size, event_size, seed)
     return Contestant(
         operations={
-            "log_prob": {"eager": log_prob_call(network, x[:batch_size])},
+            "log_prob": {"eager": log_prob_call(functools.partial(losses, network), x[:batch_size])},
             "sample": {"eager": sample_call(network, batch_size)},
             "train_step": {"eager": train_step_call(network, functools.partial(losses, network), x, batch_size)},
         },
@@ -77,18 +77,6 @@ def losses(network: Any, x: Any) -> Any:
         log_probs.append(torch.logsumexp(torch.log_softmax(logits, dim=1) + normal, dim=1))
         activations = with_site(network, activations, site, d)
     return -torch.stack(log_probs, dim=1).sum(1)
-
-
-def log_prob_call(network: Any, x: np.ndarray) -> Call:
-    """Log-densities of `x`, `[B]`."""
-    torch = torch_or_unavailable()
-    batch = torch.from_numpy(x)
-
-    @torch.inference_mode()
-    def log_prob() -> np.ndarray:
-        return -losses(network, batch).numpy()
-
-    return log_prob
 
 
 def sample_call(network: Any, batch_size: int) -> Call:

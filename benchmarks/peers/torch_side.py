@@ -1,4 +1,4 @@
-"""What the PyTorch peers share: the library itself, and one update of Adam."""
+"""What the PyTorch peers share: the library itself, log-probabilities, and one update of Adam."""
 
 from __future__ import annotations
 
@@ -29,6 +29,18 @@ def torch_or_unavailable() -> Any:
     except ImportError as error:
         raise Unavailable("PyTorch is not installed (pip install torch)") from error
     return torch
+
+
+def log_prob_call(losses: Callable[[Any], Any], x: np.ndarray) -> Call:
+    """Log-probabilities of `x`, `[B]`; `losses` gives the negative log-probability of each row."""
+    torch = torch_or_unavailable()
+    batch = torch.from_numpy(x)
+
+    @torch.inference_mode()
+    def log_prob() -> np.ndarray:
+        return -losses(batch).numpy()
+
+    return log_prob
 
 
 def train_step_call(network: Any, losses: Callable[[Any], Any], x: np.ndarray, batch_size: int) -> Call:

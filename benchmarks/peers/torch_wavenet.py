@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.cases import Contestant
-from benchmarks.peers.torch_side import torch_or_unavailable, train_step_call
+from benchmarks.peers.torch_side import log_prob_call, torch_or_unavailable, train_step_call
 from benchmarks.timing import Call
 
 NUM_BATCHES = 4
@@ -28,7 +28,7 @@ def build(network: Any, length: int, batch_size: int, *, seed: int = 0) -> Conte
     x = random_levels(NUM_BATCHES * batch_size, length, network.levels, seed)
     return Contestant(
         operations={
-            "log_prob": {"eager": log_prob_call(network, x[:batch_size])},
+            "log_prob": {"eager": log_prob_call(functools.partial(losses, network), x[:batch_size])},
             "sample": {"eager": sample_call(network, batch_size, length)},
             "train_step": {"eager": train_step_call(network, functools.partial(losses, network), x, batch_size)},
         },
@@ -97,18 +97,6 @@ def make_network(
 def losses(network: Any, x: Any) -> Any:
     """Returns negative log-likelihoods `[B]` of levels `[B, T]`."""
     return torch_or_unavailable().nn.functional.cross_entropy(network(x), x.long(), reduction="none").sum(1)
-
-
-def log_prob_call(network: Any, x: np.ndarray) -> Call:
-    """Returns a function that computes the log-probabilities of `x`, `[B]`."""
-    torch = torch_or_unavailable()
-    batch = torch.from_numpy(x)
-
-    @torch.inference_mode()
-    def log_prob() -> np.ndarray:
-        return -losses(network, batch).numpy()
-
-    return log_prob
 
 
 def sample_call(network: Any, batch_size: int, length: int, forced: np.ndarray | None = None) -> Call:

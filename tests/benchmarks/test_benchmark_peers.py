@@ -8,11 +8,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.peers import codecs, tfp_made, torch_made, torch_nade, torch_pixel_cnn, torch_rnade, torch_wavenet
+from benchmarks.peers import (
+    codecs,
+    tfp_made,
+    torch_made,
+    torch_nade,
+    torch_pixel_cnn,
+    torch_pixel_rnn,
+    torch_rnade,
+    torch_wavenet,
+)
 from benchmarks.peers.masks import made_masks, random_bits, random_reals
-from benchmarks.peers.torch_side import torch_or_unavailable, train_step_call
+from benchmarks.peers.torch_side import log_prob_call, torch_or_unavailable, train_step_call
 from tests.parameters import few_by_default
-from tests.reference import gated_pixel_cnn, pixel_cnn, rnade, wavenet
+from tests.reference import gated_pixel_cnn, pixel_cnn, pixel_rnn, rnade, wavenet
 
 EVENT_SIZE, HIDDEN, BATCH = 12, (16, 20), 7
 
@@ -125,7 +134,7 @@ def test_torch_nade_log_prob_equals_numpy():
         hidden = np.maximum(weights["c"] + x[:, :d] @ weights["w"][:, :d].T, 0.0)
         logits = hidden @ weights["v"][d] + weights["b"][d]
         expected += x[:, d] * logits - np.logaddexp(0, logits)
-    found = torch_nade.log_prob_call(network, x.astype(np.float32))()
+    found = log_prob_call(functools.partial(torch_nade.losses, network), x.astype(np.float32))()
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
@@ -180,7 +189,7 @@ def test_torch_rnade_log_prob_equals_numpy():
     pytest.importorskip("torch", reason="PyTorch is not installed")
     network, weights = drawn_rnade(6, 3)
     x = random_reals(BATCH, EVENT_SIZE, seed=1)
-    found = torch_rnade.log_prob_call(network, x)()
+    found = log_prob_call(functools.partial(torch_rnade.losses, network), x)()
     expected = [rnade.log_prob(weights, row, None, "relu", "normal", torch_rnade.MIN_SCALE) for row in x]
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
@@ -205,7 +214,9 @@ def test_torch_rnade_samples_follow_the_density():
     samples = torch_rnade.sample_call(network, 20_000)()
     points = np.linspace(-25.0, 25.0, 501)
     grid = np.stack(np.meshgrid(points, points, indexing="ij"), axis=-1).reshape(-1, 2).astype(np.float32)
-    density = np.exp(torch_rnade.log_prob_call(network, grid)()) * (points[1] - points[0]) ** 2
+    density = (
+        np.exp(log_prob_call(functools.partial(torch_rnade.losses, network), grid)()) * (points[1] - points[0]) ** 2
+    )
     assert density.sum() == pytest.approx(1.0, abs=1e-3)
     mean, square = density @ grid, density @ grid**2
     product = density @ np.prod(grid, axis=1)
@@ -246,7 +257,9 @@ def test_torch_pixel_cnn_log_prob_equals_numpy():
     layers = {ours: pixel_cnn.Layer(found[f"{i}.weight"], found[f"{i}.bias"]) for i, ours in names.items()}
     params = [pixel_cnn.parameters(layers, image[0][..., None], 1)[..., 0] for image in x]
     np.testing.assert_allclose(
-        torch_pixel_cnn.log_prob_call(network, x)(), numpy_image_log_prob(params, x[:, 0]), rtol=1e-5
+        log_prob_call(functools.partial(torch_pixel_cnn.losses, network), x)(),
+        numpy_image_log_prob(params, x[:, 0]),
+        rtol=1e-5,
     )
 
 
@@ -265,7 +278,9 @@ def test_torch_pixel_cnn_of_colours_equals_numpy():
         )
         chosen = np.take_along_axis(logits, image[..., None], axis=-1)[..., 0]
         expected.append((chosen - np.log(np.exp(logits).sum(-1))).sum())
-    np.testing.assert_allclose(torch_pixel_cnn.log_prob_call(network, x)(), expected, rtol=1e-5)
+    np.testing.assert_allclose(
+        log_prob_call(functools.partial(torch_pixel_cnn.losses, network), x)(), expected, rtol=1e-5
+    )
 
 
 def test_torch_gated_pixel_cnn_log_prob_equals_numpy():
@@ -285,11 +300,43 @@ def test_torch_gated_pixel_cnn_log_prob_equals_numpy():
         weights[f"link_{block}/kernel"] = weights[f"link_{block}/kernel"][0, 0]
     params = [gated_pixel_cnn.parameters(weights, image[0][..., None], 1, {})[..., 0] for image in x]
     np.testing.assert_allclose(
-        torch_pixel_cnn.log_prob_call(network, x)(), numpy_image_log_prob(params, x[:, 0]), rtol=1e-5
+        log_prob_call(functools.partial(torch_pixel_cnn.losses, network), x)(),
+        numpy_image_log_prob(params, x[:, 0]),
+        rtol=1e-5,
     )
 
 
 PARTS = (("weight", "kernel"), ("bias", "bias"))
+
+
+@pytest.mark.parametrize("diagonal", few_by_default([True, False]))
+def test_torch_pixel_rnn_log_prob_equals_numpy(diagonal):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    network = torch_pixel_rnn.make_pixel_rnn(4, 2, 6, diagonal=diagonal)
+    with torch.no_grad():
+        for layer in network[1:3]:
+            layer.initial.normal_()
+    found = {name: value.detach().numpy().astype(np.float64) for name, value in network.named_parameters()}
+    names = {"0": "first", "4": "output_1", "6": "params"}
+    for block in (1, 2):
+        names |= {f"{block}.inputs": f"input_to_state_{block}", f"{block}.output": f"block_output_{block}"}
+    weights = {}
+    for torch_name, name in names.items():
+        kernel = found[f"{torch_name}.weight"].transpose(2, 3, 1, 0)
+        kernel = (
+            np.pad(kernel, [(0, 0), (0, kernel.shape[1] - 1), (0, 0), (0, 0)]) if "inputs" in torch_name else kernel
+        )
+        weights |= {f"{name}/kernel": kernel, f"{name}/bias": found[f"{torch_name}.bias"]}
+    for block in (1, 2):
+        weights[f"recurrence_{block}/kernel"] = np.concatenate(list(found[f"{block}.kernel"]), axis=-1)
+        weights[f"recurrence_{block}/initial_state"] = found[f"{block}.initial"]
+    x = random_bits(3, 30, seed=1).reshape(3, 1, 5, 6)
+    params = [pixel_rnn.parameters(weights, image[0][..., None], 1, {}, diagonal=diagonal)[..., 0] for image in x]
+    np.testing.assert_allclose(
+        log_prob_call(functools.partial(torch_pixel_cnn.losses, network), x)(),
+        numpy_image_log_prob(params, x[:, 0]),
+        rtol=1e-5,
+    )
 
 
 @pytest.mark.parametrize("make", few_by_default(["make_pixel_cnn", "make_gated_pixel_cnn"]))
@@ -330,7 +377,9 @@ def test_torch_wavenet_log_prob_equals_numpy_in_the_pass_and_in_its_cached_steps
     pytest.importorskip("torch", reason="PyTorch is not installed")
     network, x = wavenet_peer()
     expected = numpy_wavenet_log_prob(network, x)
-    np.testing.assert_allclose(torch_wavenet.log_prob_call(network, x)(), expected, rtol=1e-5)
+    np.testing.assert_allclose(
+        log_prob_call(functools.partial(torch_wavenet.losses, network), x)(), expected, rtol=1e-5
+    )
     np.testing.assert_allclose(torch_wavenet.sample_call(network, 2, 20, forced=x)(), expected, rtol=1e-5)
 
 

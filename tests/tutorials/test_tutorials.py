@@ -17,6 +17,8 @@ SMALL = {
     "missing_values_and_outliers_of_a_table": {"HIDDEN_UNITS": [32, 32], "EPOCHS": 1, "DRAWS": 3},
     "pixel_cnn_on_digits": {"FILTERS": 4, "EPOCHS": 1},
     "serving_end_to_end": {"HIDDEN_UNITS": [32], "EPOCHS": 1},
+    "speech_with_wavenet": {"NUM_PHRASES": 8, "FILTERS": 4, "NUM_LAYERS": 4, "EPOCHS": 1, "SECONDS": 0.8},
+    "forecasts_with_wavenet": {"FILTERS": 2, "EPOCHS": 1, "SEEDS": 1, "DRAWS": 10, "ORIGINS": 2},
 }
 NUMBER = r"(-?\d+\.\d+)"
 # What the text of a tutorial says about its results: numbers in the outputs, and what is true of them.
@@ -38,6 +40,17 @@ CLAIMS = {
         (rf"bars +(0\.\d+) +{NUMBER}\n", lambda log_prob, either_side: either_side > 0.5 > log_prob),
     ],
     "serving_end_to_end": [(rf"{NUMBER} nats, before {NUMBER}\n", lambda later, earlier: later < earlier < 25)],
+    "speech_with_wavenet": [
+        (rf"after epoch 3: {NUMBER}", lambda bits: bits < 5),
+        (r"(\d+)% of \d+ test recordings have the right speaker", lambda right: right > 90),
+    ],
+    "forecasts_with_wavenet": [
+        (
+            rf"WaveNet +{NUMBER}.*\nseasonal naive +{NUMBER}.*\nseasonal ARIMA +{NUMBER}",
+            lambda ours, naive, arima: ours < 0.9 * naive and abs(ours - arima) < 0.05,
+        ),
+        (r"WaveNet .* (\d+)%", lambda inside: inside < 80),
+    ],
 }
 
 

@@ -14,6 +14,8 @@ MODELS = {
     "pixel_cnn": "PixelCNN",
     "gated_pixel_cnn": "GatedPixelCNN",
     "pixel_cnn_plus_plus": "PixelCNNPlusPlus",
+    "row_lstm": "RowLSTM",
+    "diagonal_bilstm": "DiagonalBiLSTM",
     "wavenet": "WaveNet",
     "factorized": "Factorized",
 }

@@ -10,6 +10,7 @@ from tfar.distributions.nade import NADE
 from tfar.distributions.orderless_nade import OrderlessNADE
 from tfar.distributions.pixel_cnn import PixelCNN
 from tfar.distributions.pixel_cnn_plus_plus import PixelCNNPlusPlus
+from tfar.distributions.pixel_rnn import DiagonalBiLSTM, RowLSTM
 from tfar.distributions.rnade import RNADE
 from tfar.distributions.wavenet import WaveNet
 
@@ -19,11 +20,13 @@ __all__ = [
     "RNADE",
     "Autoregressive",
     "ConvNADE",
+    "DiagonalBiLSTM",
     "Factorized",
     "GatedPixelCNN",
     "LatentVariable",
     "OrderlessNADE",
     "PixelCNN",
     "PixelCNNPlusPlus",
+    "RowLSTM",
     "WaveNet",
 ]

@@ -1,12 +1,12 @@
 """GatedPixelCNN: gated convolutions over an image, without a blind spot in the receptive field."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 
 from tfar.distributions import images
-from tfar.distributions.arguments import check_head, check_rate, checked_conditional_shape, class_inputs
+from tfar.distributions.arguments import check_head, check_rate, class_inputs
 from tfar.heads import Bernoulli, Head
 from tfar.heads.base import check_positive_int
 from tfar.networks import GatedPixelCNNNetwork
@@ -110,7 +110,7 @@ class GatedPixelCNN(images.ImageAutoregressive):
             kernel_size=images.kernel_size_pair("kernel_size", kernel_size),
             output_filters=tuple(images.check_features("output_filters", n, channels, why) for n in outputs),
             dropout_rate=check_rate("dropout_rate", dropout_rate),
-            conditional_shape=_vectors_and_maps(conditional_shape, shape[:2]),
+            conditional_shape=images.vectors_and_maps(conditional_shape, shape[:2]),
             condition_dropout=check_rate("condition_dropout", condition_dropout),
             kernel_initializer=kernel_initializer,
             seed=check_positive_int("seed", seed, lowest=0),
@@ -118,15 +118,3 @@ class GatedPixelCNN(images.ImageAutoregressive):
         )
         images.refuse_blind_sites(network)
         super().__init__(network, head, jit_compile=jit_compile, name=name)
-
-
-def _vectors_and_maps(shape: Any, size: tuple[int, ...]) -> Any:
-    """Returns a conditional shape of vectors and maps of the image's height and width, or raises ValueError."""
-    checked = checked_conditional_shape(shape)
-    for part in checked.values() if isinstance(checked, Mapping) else [] if checked is None else [checked]:
-        if len(part) != 1 and (len(part) != 3 or part[:2] != tuple(size)):
-            raise ValueError(
-                f"Expected `conditional_shape` to be [k] of a vector, [{size[0]}, {size[1]}, k] of a map, or a dict of such "
-                f"shapes; received {shape!r}."
-            )
-    return checked

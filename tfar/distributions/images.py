@@ -1,11 +1,12 @@
 """Base class of the distributions over images, and checks of their arguments."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tfar.distributions.arguments import shape_tuple
+from tfar.distributions.arguments import checked_conditional_shape, shape_tuple
 from tfar.distributions.autoregressive import Autoregressive
 from tfar.heads import Head
 from tfar.heads.base import check_positive_int
@@ -87,3 +88,15 @@ def refuse_blind_sites(network: MaskedRasterNetwork) -> None:
             f"Expected kernels through which every value but the first sees an earlier one; row {row}, column {column}, "
             f"channel {channel} sees none. Make `first_kernel_size` higher or wider."
         )
+
+
+def vectors_and_maps(shape: Any, size: tuple[int, ...]) -> Any:
+    """Returns a conditional shape of vectors and maps of the image's height and width, or raises ValueError."""
+    checked = checked_conditional_shape(shape)
+    for part in checked.values() if isinstance(checked, Mapping) else [] if checked is None else [checked]:
+        if len(part) != 1 and (len(part) != 3 or part[:2] != tuple(size)):
+            raise ValueError(
+                f"Expected `conditional_shape` to be [k] of a vector, [{size[0]}, {size[1]}, k] of a map, or a dict of such "
+                f"shapes; received {shape!r}."
+            )
+    return checked

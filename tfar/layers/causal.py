@@ -31,17 +31,32 @@ class CausalLayer(abc.ABC):
     contribution of these rows for the whole row when the row starts, and each step adds it as `part`. The rows consist
     of the third output of `step` for each position.
 
+    A layer may have a second input, of which it uses only rows that are finished: in parallel `layer(x, image)`, and in steps
+    as further channels of the rows of `read_rows`.
+
     Attributes:
         in_channels: int. Channels of the input.
         filters: int. Channels of the output.
         window: int. Number of positions along the axis that an output depends on, and length of the cache.
         num_above: int. Number of rows above that an output of a layer over pixels depends on.
+        kept_channels: int. Channels of what a step returns to be kept; by default those of the input.
+        part_channels: int. Channels of the result of `read_rows`; by default those of the output.
     """
 
     in_channels: int
     filters: int
     window: int = 1
     num_above: int = 0
+
+    @property
+    def kept_channels(self) -> int:
+        """Number of channels of what a step returns to be kept for later rows."""
+        return self.in_channels
+
+    @property
+    def part_channels(self) -> int:
+        """Number of channels of the result of `read_rows`."""
+        return self.filters
 
     @abc.abstractmethod
     def step_weights(self) -> Weights:
@@ -93,7 +108,7 @@ class CausalLayer(abc.ABC):
             weights: what `step_weights` returned.
 
         Returns:
-            `[B, W of the output, filters]`.
+            `[B, W of the output, part_channels]`.
         """
         raise NotImplementedError(f"{type(self).__name__} sees no rows above.")
 
@@ -109,6 +124,10 @@ class CausalLayer(abc.ABC):
         Returns:
             bool `[S, *size, groups]`.
         """
+
+    def reach_above(self, asked: NDArray[np.bool_], size: Sequence[int]) -> NDArray[np.bool_]:
+        """Returns the entries of the second input that sets of outputs depend on; see `reach`."""
+        raise NotImplementedError(f"{type(self).__name__} has no second input.")
 
 
 def overlaps(

@@ -10,12 +10,14 @@ from tfar.networks.orderless import OrderlessNetwork
 from tfar.networks.orderless_nade import OrderlessNADENetwork
 from tfar.networks.pixel_cnn import PixelCNNNetwork
 from tfar.networks.pixel_cnn_plus_plus import PixelCNNPlusPlusNetwork
+from tfar.networks.recurrent import DiagonalBiLSTMNetwork, RowLSTMNetwork
 from tfar.networks.wavenet import WaveNetNetwork
 from tfar.networks.whole_pass import WholePassNetwork
 
 __all__ = [
     "AutoregressiveNetwork",
     "ConvNADENetwork",
+    "DiagonalBiLSTMNetwork",
     "FactorizedNetwork",
     "GatedPixelCNNNetwork",
     "MADENetwork",
@@ -24,6 +26,7 @@ __all__ = [
     "OrderlessNetwork",
     "PixelCNNNetwork",
     "PixelCNNPlusPlusNetwork",
+    "RowLSTMNetwork",
     "WaveNetNetwork",
     "WholePassNetwork",
 ]

@@ -39,3 +39,19 @@ def condition_of_state(state: State, conditional_shape: Any) -> Any:
     if isinstance(conditional_shape, Mapping):
         return {name: state[f"conditional_{name}"] for name in conditional_shape}
     return state.get("conditional_input")
+
+
+def named_shapes(conditional_shape: Any) -> dict[str, tuple[int, ...]]:
+    """Returns the shapes of the parts of a condition by the names that `named_inputs` gives them."""
+    if isinstance(conditional_shape, Mapping):
+        return {f"condition_{name}": tuple(conditional_shape[name]) for name in sorted(conditional_shape)}
+    return {} if conditional_shape is None else {"condition": tuple(conditional_shape)}
+
+
+def named_inputs(conditional_input: Any, conditional_shape: Any) -> State:
+    """Returns the parts of a conditional input in float32, by names that begin with "condition"."""
+    if isinstance(conditional_shape, Mapping):
+        parts = {f"condition_{name}": conditional_input[name] for name in sorted(conditional_shape)}
+    else:
+        parts = {} if conditional_shape is None else {"condition": conditional_input}
+    return {name: tf.cast(part, tf.float32) for name, part in parts.items()}

@@ -1,7 +1,6 @@
 """The network of Gated PixelCNN: a vertical and a horizontal stack of gated convolutions."""
 
 import functools
-from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -11,7 +10,7 @@ from tfar import random
 from tfar.layers import ShiftedConv2D
 from tfar.layers.causal import Run
 from tfar.networks.base import TrainingPass
-from tfar.networks.conditions import State
+from tfar.networks.conditions import State, named_inputs, named_shapes
 from tfar.networks.gates import gate
 from tfar.networks.inputs import row_seeds
 from tfar.networks.masked_raster import MaskedRasterNetwork
@@ -60,7 +59,7 @@ class GatedPixelCNNNetwork(MaskedRasterNetwork):
         self.skip = [self._masked(f"skip_{block}", self.filters, self.filters) for block in blocks]
         # The last block has no residual connection, because no block follows it.
         self.residual = [self._masked(f"residual_{block}", self.filters, self.filters) for block in blocks[:-1]]
-        self._add_outputs()
+        self._add_outputs(self.filters)
 
     # Layers ----------------------------------------------------------------------------------------------------------
 
@@ -116,17 +115,10 @@ class GatedPixelCNNNetwork(MaskedRasterNetwork):
     @property
     def _parts(self) -> dict[str, tuple[int, ...]]:
         """Shapes of the parts of the condition: `(k,)` of a vector, `(H, W, k)` of a map."""
-        shape = self.conditional_shape
-        if isinstance(shape, Mapping):
-            return {f"condition_{name}": tuple(shape[name]) for name in sorted(shape)}
-        return {} if shape is None else {"condition": tuple(shape)}
+        return named_shapes(self.conditional_shape)
 
     def conditions(self, conditional_input: Any) -> State:
-        if isinstance(self.conditional_shape, Mapping):
-            parts = {f"condition_{name}": conditional_input[name] for name in sorted(self.conditional_shape)}
-        else:
-            parts = dict.fromkeys(self._parts, conditional_input)
-        return {name: tf.cast(part, tf.float32) for name, part in parts.items()}
+        return named_inputs(conditional_input, self.conditional_shape)
 
     def training_pass(
         self, x: Any, conditional_input: Any, seed: tf.Tensor, observed: tf.Tensor | None = None

@@ -50,14 +50,21 @@ class MaskedRasterNetwork(RasterNetwork, abc.ABC):
         self._depth = self.num_groups * self._encoding.inputs_per_site
 
     def _masked(
-        self, name: str, inputs: int, filters: int, kernel_size: tuple[int, int] = (1, 1), mask_type: str = "B"
+        self,
+        name: str,
+        inputs: int,
+        filters: int,
+        kernel_size: tuple[int, int] = (1, 1),
+        mask_type: str = "B",
+        **kwargs: Any,
     ) -> Any:
         """Creates a masked convolution."""
-        return self._add(MaskedConv2D, inputs, filters, kernel_size, mask_type, num_groups=self.num_groups, name=name)
+        how = {"num_groups": self.num_groups, "name": name, **kwargs}
+        return self._add(MaskedConv2D, inputs, filters, kernel_size, mask_type, **how)
 
-    def _add_outputs(self) -> None:
-        """Creates the 1x1 convolutions from the features to the parameters."""
-        self.outputs, inputs = [], self.filters
+    def _add_outputs(self, inputs: int) -> None:
+        """Creates the 1x1 convolutions from a number of features to the parameters."""
+        self.outputs: list[Any] = []
         for number, width in enumerate(self.output_filters, start=1):
             self.outputs.append(self._masked(f"output_{number}", inputs, width))
             inputs = width

@@ -41,7 +41,7 @@ class PixelCNNNetwork(MaskedRasterNetwork):
         self.use_residual = bool(use_residual)
         self.first = self._masked("first", self._depth, self.filters, self.first_kernel_size, "A")
         self.blocks = [self._block(f"block_{number}") for number in range(1, self.num_blocks + 1)]
-        self._add_outputs()
+        self._add_outputs(self.filters)
 
     def _block(self, name: str) -> list[Any]:
         """Creates the convolutions of a block."""

@@ -31,6 +31,7 @@ class Call(NamedTuple):
         name: name of its cache.
         level, out_level: levels of its input and of its output.
         sees_image: bool. Whether the input is the image itself.
+        sees_image_above: bool. Whether it has a second input, which is the image.
     """
 
     layer: CausalLayer
@@ -38,6 +39,7 @@ class Call(NamedTuple):
     level: int
     out_level: int
     sees_image: bool
+    sees_image_above: bool
 
 
 class Trace(Run):
@@ -98,7 +100,14 @@ class Plan:
     def _calls(self, name: str, nodes: Sequence[Node]) -> list[Call]:
         calls = [node for node in nodes if isinstance(node.layer, CausalLayer)]
         return [
-            Call(node.layer, f"{name}_{i}", node.inputs[0].level, node.level, node.inputs[0] is self._image)
+            Call(
+                node.layer,
+                f"{name}_{i}",
+                node.inputs[0].level,
+                node.level,
+                node.inputs[0] is self._image,
+                self._image in node.inputs[1:],
+            )
             for i, node in enumerate(calls)
         ]
 
@@ -120,8 +129,8 @@ class Plan:
 
     @staticmethod
     def channels(calls: Sequence[Call]) -> list[int]:
-        """Returns the numbers of input channels of layers."""
-        return [call.layer.in_channels for call in calls]
+        """Returns the numbers of channels that layers keep."""
+        return [call.layer.kept_channels for call in calls]
 
     def reach(self, asked: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Returns the image values that sets of outputs `[S, H, W, groups]` depend on."""
@@ -130,7 +139,10 @@ class Plan:
             if id(node) not in needed or node is self._image:
                 continue
             asked = needed.pop(id(node))
-            for x in node.inputs:
-                seen = node.layer.reach(asked, self.sizes[x.level]) if isinstance(node.layer, CausalLayer) else asked
+            for number, x in enumerate(node.inputs):
+                seen = asked
+                if isinstance(node.layer, CausalLayer):
+                    reach = node.layer.reach_above if number else node.layer.reach
+                    seen = reach(asked, self.sizes[x.level])
                 needed[id(x)] = needed[id(x)] | seen if id(x) in needed else seen
         return needed.get(id(self._image), np.zeros_like(asked))

@@ -162,10 +162,14 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
         shapes: dict[str, Any] = {"image": (self.stages[0], *self.site_shape)}
         for call in plan.pixels:
             if call.layer.num_above > 1:
-                shapes[f"above_{call.name}"] = (call.layer.num_above, plan.sizes[call.level][1], call.layer.in_channels)
+                shapes[f"above_{call.name}"] = (
+                    call.layer.num_above,
+                    plan.sizes[call.level][1],
+                    call.layer.kept_channels,
+                )
         for level, (_, width) in enumerate(plan.sizes):
             kept = sum(plan.channels(plan.kept(level)))
-            parts, given = sum(call.layer.filters for call in plan.parts(level)), plan.num_given(level)
+            parts, given = sum(call.layer.part_channels for call in plan.parts(level)), plan.num_given(level)
             shapes[f"kept_{level}"], shapes[f"new_{level}"] = (width + 1, kept), (kept,)
             shapes[f"part_{level}"] = (width * groups, parts // groups)
             shapes[f"given_{level}"] = (width * groups, given // groups)
@@ -204,7 +208,7 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
             calls, period, name = plan.parts(level), 2**level, f"part_{level}"
 
             def compute(calls: Any = calls, width: int = width, period: int = period) -> tf.Tensor:
-                parts = [call.layer.read_rows(rows[call.name], number // period, weights[call.name]) for call in calls]
+                parts = self._read_rows(calls, rows, number // period, weights)
                 return tf.concat([by_site(part[:, :width], self.num_groups) for part in parts], axis=-1)
 
             if calls and level == 0:
@@ -214,6 +218,12 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
                 state[name] = tf.cond(tf.equal(number % period, 0), compute, lambda old=old: tf.identity(old))
         return state
 
+    def _read_rows(
+        self, calls: Sequence[Call], rows: State, number: tf.Tensor, weights: dict[str, Weights]
+    ) -> list[tf.Tensor]:
+        """Returns the contributions of the rows above to a row of a level, for each of its layers."""
+        return [call.layer.read_rows(rows[call.name], number, weights[call.name]) for call in calls]
+
     def _rows_above(self, state: State, row: tf.Tensor) -> State:
         """Returns the rows `[B, num_above, W, channels]` that each layer uses, by name; `row` is the last image row."""
         plan = self._plan
@@ -222,6 +232,9 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
             calls = plan.kept(level)
             kept = tf.split(state[f"kept_{level}"][:, :-1], plan.channels(calls), axis=-1) if calls else []
             rows.update({call.name: value for call, value in zip(calls, kept, strict=True)})
+        for call in plan.pixels:
+            if call.sees_image_above:
+                rows[call.name] = tf.concat([rows[call.name], row], axis=-1)
         for name, last in rows.items():
             rows[name] = last[:, None]
             if f"above_{name}" in state:

@@ -29,8 +29,9 @@ so that a compiled loop updates them in place. The extra last column of `kept_l`
 pixels where level l has no position.
 
 The same classes support other networks. A network over a signal uses a `Walk` over samples, with layers that keep ring
-buffers. An LSTM over rows is a layer whose cache holds its state. A network over videos adds an outer `Walk` over
-frames, whose result conditions the rows.
+buffers. An LSTM over rows is a layer whose cache holds its state, or a layer of `flow` whose pixels keep their states for
+`read_rows`, as in Row LSTM and Diagonal BiLSTM. A network over videos adds an outer `Walk` over frames, whose result
+conditions the rows.
 """
 
 import collections
@@ -59,9 +60,9 @@ class Walk(Run):
     def __call__(self, layer: Any, *inputs: Any) -> Any:
         if not isinstance(layer, CausalLayer):
             return layer(*inputs)
-        call, (x,) = self.plan.call(layer), inputs
+        call = self.plan.call(layer)
         part, weights = self._part(call), self.weights[call.name]
-        outputs, cache, kept = layer.step(self.state.get(call.name), x, self.index, weights, part)
+        outputs, cache, kept = layer.step(self.state.get(call.name), inputs[0], self.index, weights, part)
         self._store(call, cache, kept)
         return outputs
 
@@ -129,7 +130,7 @@ class Pixels(Walk):
     ) -> None:
         super().__init__(plan, state, weights, index, level)
         self.row = row
-        self._parts = self._of_site("part", [call.layer.filters for call in plan.parts(level)])
+        self._parts = self._of_site("part", [call.layer.part_channels for call in plan.parts(level)])
         self._taken = self._of_site("given", plan.given[level])
         self._kept: list[tf.Tensor] = []
 
@@ -152,9 +153,14 @@ class Pixels(Walk):
         return next(self._taken)
 
     def condition(self, part: tf.Tensor) -> tf.Tensor:
-        if part.shape.rank != 2:
-            raise ValueError(f"Expected a condition [B, k] in `flow`, as `context` reads maps; received {part.shape}.")
-        return part
+        """See the base class. The features of a condition are split into groups, like those of a pixel."""
+        num_groups = self.plan.num_groups
+        if part.shape.rank == 4:
+            part = tf.gather(tf.gather(part, self.row, axis=1), self.index // num_groups, axis=1)
+        if num_groups == 1:
+            return part
+        groups = tf.reshape(part, [-1, num_groups, part.shape[1] // num_groups])
+        return tf.gather(groups, self.index % num_groups, axis=1)
 
     def changes(self) -> State:
         if self._kept:

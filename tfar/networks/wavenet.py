@@ -1,6 +1,6 @@
 """The network of WaveNet: gated dilated causal convolutions over a signal, with global and local conditions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -12,7 +12,7 @@ from tfar import private
 from tfar.layers import CausalConv1D, FrameUpsampling, OneHotCausalConv1D
 from tfar.layers.causal import Parallel, Run
 from tfar.networks.base import AutoregressiveNetwork, Weights
-from tfar.networks.conditions import State
+from tfar.networks.conditions import State, named_inputs, named_shapes
 from tfar.networks.gates import gate
 from tfar.networks.inputs import initial_bias
 from tfar.networks.plan import Plan
@@ -115,7 +115,7 @@ class WaveNetNetwork(AutoregressiveNetwork):
             self._add(CausalConv1D, self.skip_filters, outputs, 1, bias_initializer=bias, name="params"),
         ]
         self.upsample, self.condition = {}, {}
-        for name, shape in self._condition_parts.items():
+        for name, shape in self._condition_shapes.items():
             if len(shape) == 2 and self.upsampling == "learned":
                 self.upsample[name] = FrameUpsampling(self.hop_length, name=f"upsample_{name}", dtype=self.dtype_policy)
                 self.upsample[name].in_channels = shape[-1]
@@ -170,31 +170,23 @@ class WaveNetNetwork(AutoregressiveNetwork):
     # Conditions ------------------------------------------------------------------------------------------------------
 
     @property
-    def _condition_parts(self) -> dict[str, tuple[Any, ...]]:
+    def _condition_shapes(self) -> dict[str, tuple[Any, ...]]:
         """Shapes of the parts of the condition: `(S,)` of a global one, `(frames, F)` of a local one."""
-        shape = self.conditional_shape
-        if isinstance(shape, Mapping):
-            return {f"condition_{name}": tuple(shape[name]) for name in sorted(shape)}
-        return {} if shape is None else {"condition": tuple(shape)}
-
-    def _parts(self, conditional_input: Any) -> dict[str, tf.Tensor]:
-        if isinstance(self.conditional_shape, Mapping):
-            return {name: conditional_input[name.removeprefix("condition_")] for name in self._condition_parts}
-        return dict.fromkeys(self._condition_parts, conditional_input)
+        return named_shapes(self.conditional_shape)
 
     def _check_frames(self) -> None:
         """Raises ValueError if a fixed number of frames does not cover the fixed length of an event."""
-        counts = [shape[0] for shape in self._condition_parts.values() if len(shape) == 2 and shape[0] is not None]
+        counts = [shape[0] for shape in self._condition_shapes.values() if len(shape) == 2 and shape[0] is not None]
         covered, length = min(counts, default=0) * self.hop_length, self.event_shape[0]
         if counts and length is not None and covered < length:
             raise ValueError(self.uncovered_message(covered, length))
 
     def covered_steps(self, conditional_input: Any) -> Any:
-        parts = self._parts(conditional_input).items() if conditional_input is not None else ()
+        parts = named_inputs(conditional_input, self.conditional_shape).items() if conditional_input is not None else ()
         frames = [
             tf.shape(part)[1] if part.shape[1] is None else int(part.shape[1])
             for name, part in parts
-            if len(self._condition_parts[name]) == 2
+            if len(self._condition_shapes[name]) == 2
         ]
         if any(tf.is_tensor(count) for count in frames):
             return tf.reduce_min(tf.stack(frames)) * self.hop_length
@@ -215,8 +207,8 @@ class WaveNetNetwork(AutoregressiveNetwork):
         if conditional_input is None:
             return None
         total = None
-        for name, part in self._parts(conditional_input).items():
-            part = part[:, None] if len(self._condition_parts[name]) == 1 else part
+        for name, part in named_inputs(conditional_input, self.conditional_shape).items():
+            part = part[:, None] if len(self._condition_shapes[name]) == 1 else part
             part = self.upsample[name](part) if name in self.upsample else part
             projected = tf.cast(self.condition[name](part), tf.float32)
             total = projected if total is None else total + projected
@@ -225,7 +217,7 @@ class WaveNetNetwork(AutoregressiveNetwork):
     @property
     def _rate(self) -> int | None:
         """Number of times that an entry of the projected condition serves; None for all of them."""
-        is_local = any(len(shape) == 2 for shape in self._condition_parts.values())
+        is_local = any(len(shape) == 2 for shape in self._condition_shapes.values())
         return (1 if self.upsample else self.hop_length) if is_local else None
 
     def _at_all(self, projected: tf.Tensor | None, length: Any) -> list[tf.Tensor] | None:

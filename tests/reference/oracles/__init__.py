@@ -5,7 +5,13 @@ No number comes from a pass of the package, and no dependence from what a networ
 """
 
 from tests.reference.oracles.audio import WAVENET
-from tests.reference.oracles.images import GATED_PIXEL_CNN, PIXEL_CNN, PIXEL_CNN_PLUS_PLUS
+from tests.reference.oracles.images import (
+    DIAGONAL_BILSTM,
+    GATED_PIXEL_CNN,
+    PIXEL_CNN,
+    PIXEL_CNN_PLUS_PLUS,
+    ROW_LSTM,
+)
 from tests.reference.oracles.orderless import CONV_NADE, ORDERLESS_NADE
 from tests.reference.oracles.others import FACTORIZED, OWN_NETWORK
 from tests.reference.oracles.parts import Oracle
@@ -13,6 +19,7 @@ from tests.reference.oracles.perceptrons import MADE, NADE, RNADE
 
 __all__ = [
     "CONV_NADE",
+    "DIAGONAL_BILSTM",
     "FACTORIZED",
     "GATED_PIXEL_CNN",
     "MADE",
@@ -22,6 +29,7 @@ __all__ = [
     "PIXEL_CNN",
     "PIXEL_CNN_PLUS_PLUS",
     "RNADE",
+    "ROW_LSTM",
     "WAVENET",
     "Oracle",
 ]

@@ -1,10 +1,11 @@
-"""PixelCNN, Gated PixelCNN and PixelCNN++."""
+"""PixelCNN, Gated PixelCNN, Row LSTM, Diagonal BiLSTM and PixelCNN++."""
 
+import functools
 from typing import Any
 
 import numpy as np
 
-from tests.reference import gated_pixel_cnn, logistics, pixel_cnn, pixel_cnn_plus_plus, receptive_fields
+from tests.reference import gated_pixel_cnn, logistics, pixel_cnn, pixel_cnn_plus_plus, pixel_rnn, receptive_fields
 from tests.reference.oracles.parts import Array, exact, features_of, inputs_of, sum_of_sites, weights_of
 
 
@@ -42,12 +43,15 @@ def _gated_log_prob(dist: Any, x: Array, condition: Any) -> float:
         name.removesuffix("/v") + "/kernel" * name.endswith("/v"): v for name, v in weights_of(dist.network).items()
     }
     found = {name: v[0, 0] if name.startswith("link") and v.ndim == 4 else v for name, v in found.items()}
-    if isinstance(condition, dict):
-        parts = {f"condition_{name}": np.asarray(part, np.float64) for name, part in condition.items()}
-    else:
-        parts = {} if condition is None else {"condition": np.asarray(condition, np.float64)}
-    params = gated_pixel_cnn.parameters(found, _image(dist, x), _colours(dist), parts)
+    params = gated_pixel_cnn.parameters(found, _image(dist, x), _colours(dist), _named(condition))
     return sum_of_sites(dist.head, params, x.ravel())
+
+
+def _named(condition: Any) -> dict[str, Array]:
+    """Returns the parts of a condition by the names of the weights that they have."""
+    if isinstance(condition, dict):
+        return {f"condition_{name}": np.asarray(part, np.float64) for name, part in condition.items()}
+    return {} if condition is None else {"condition": np.asarray(condition, np.float64)}
 
 
 def _connectivity(dist: Any, rule: Any) -> Array:
@@ -56,6 +60,29 @@ def _connectivity(dist: Any, rule: Any) -> Array:
 
 PIXEL_CNN = exact(_pixel_cnn_log_prob, lambda dist: _connectivity(dist, receptive_fields.pixel_cnn))
 GATED_PIXEL_CNN = exact(_gated_log_prob, lambda dist: _connectivity(dist, receptive_fields.gated_pixel_cnn))
+
+# PixelRNNs -----------------------------------------------------------------------------------------------------------
+
+
+def _pixel_rnn_log_prob(dist: Any, x: Array, condition: Any) -> float:
+    diagonal = "close_blind_spot" in dist.parameters
+    weights, parts = weights_of(dist.network), _named(condition)
+    params = pixel_rnn.parameters(weights, _image(dist, x), _colours(dist), parts, diagonal=diagonal)
+    return sum_of_sites(dist.head, params, x.ravel())
+
+
+def _pixel_rnn_connectivity(dist: Any) -> Array:
+    arguments = dist.parameters
+    if "close_blind_spot" in arguments:
+        states = functools.partial(pixel_rnn.diagonal_states, sees_own=arguments["close_blind_spot"])
+    else:
+        states = functools.partial(pixel_rnn.row_states, size=arguments["kernel_size"])
+    image = _sets(dist, _colours(dist))
+    return pixel_rnn.connectivity(image, _pair(arguments["first_kernel_size"]), arguments["num_layers"], states)[None]
+
+
+ROW_LSTM = exact(_pixel_rnn_log_prob, _pixel_rnn_connectivity)
+DIAGONAL_BILSTM = exact(_pixel_rnn_log_prob, _pixel_rnn_connectivity)
 
 # PixelCNN++ ----------------------------------------------------------------------------------------------------------
 
