@@ -34,8 +34,9 @@ class DiagonalRecurrence(Recurrence):
         kernel_initializer: initializer of the kernels.
         **kwargs: keyword arguments of `keras.layers.Layer`.
 
-    Input shape: `[B, H, W, 8 filters]`, the contributions of the inputs to the gates: each group holds those of the left
-        direction, then those of the right one. With `image_channels`, also `[B, H, W, image_channels]`.
+    Input shape: `[B, H, W, 8 filters]`, the contributions of the inputs to the gates. Each group holds those of the left
+    direction, then those of the right one. With `image_channels`, also `[B, H, W, image_channels]`.
+
     Output shape: `[B, H, W, filters]`.
 
     Raises:
