@@ -103,7 +103,7 @@ def generate(
             break
     values = np.concatenate(chunks)[:num_samples]
     if np.isnan(values).any():
-        known = int(np.argmax(np.isnan(values)))
+        known = int(np.argmax(np.isnan(values)))  # the first NaN
         raise ValueError(
             f"Expected {num_samples} samples; received {known}, then NaN. Do the frames cover the time asked for?"
         )

@@ -274,7 +274,11 @@ def test_labels_of_a_table_follow_the_model(invoke: Any, tmp_path: Path) -> None
     assert f"tfar sample {run} --condition 0 --out samples.csv" in said
     invoke("sample", run, "--condition", "0", "--num-samples", 2, "--out", tmp_path / "samples.csv")
     invoke("export", run, "--out", exported, "--format", "both")
-    known = {"columns": ["ph", "sugar"], "condition": {"name": "kind", "num_classes": 3, "classes": None}}
+    known = {
+        "columns": ["ph", "sugar"],
+        "condition": {"name": "kind", "num_classes": 3, "classes": None},
+        "audio": None,
+    }
     assert json.loads((exported / "model.json").read_text()) == known
     other = write(tmp_path / "new.csv", np.column_stack([labels, values[:, ::-1]]), ["kind", "sugar", "ph"])
     invoke("score", exported, other, "--out", tmp_path / "scores.csv")

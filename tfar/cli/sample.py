@@ -79,10 +79,11 @@ def sample(
     number = num_samples or (64 if trained.audio is None else 4)
     if length is None and trained.audio is not None:
         length = trained.audio["sample_rate"]
-    with console.status(f"Drawing {number} samples"):
+    noun = "sample" if number == 1 else "samples"
+    with console.status(f"Drawing {number} {noun}"):
         samples = np.asarray(dist.sample(number, seed=seed, method=method, length=length))
     written = ", ".join(map(str, _write(out, samples, dist, trained)))
-    console.print(f"Wrote {number} samples of shape {samples.shape[1:]} to [bold]{shown(written)}[/].")
+    console.print(f"Wrote {number} {noun} of shape {samples.shape[1:]} to [bold]{shown(written)}[/].")
 
 
 def _write(out: Path, samples: np.ndarray, dist: Any, trained: TrainedOn) -> list[Path]:

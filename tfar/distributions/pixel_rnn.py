@@ -18,14 +18,15 @@ class RowLSTM(images.ImageAutoregressive):
 
     An LSTM passes its states from each row of the image to the next, and computes all pixels of a row at once:
 
-        log p(x | c) = sum_i log p(x_i | x_<i, c)
-        [o, f, i, g][r] = K_ss * h[r-1] + K_is * x_{l-1}[r] + V_l c        K * : convolution along the row
+        log p(x | y) = sum_i log p(x_i | x_<i, y)
+        [o, f, i, g][r] = K_ss * h[r-1] + K_is * x_{l-1}[r] + V_l y        K * : convolution along the row
         c[r] = sigmoid(f) c[r-1] + sigmoid(i) tanh(g),    h[r] = sigmoid(o) tanh(c[r])
         x_0 = conv_A(x),    x_l = x_{l-1} + conv_1x1(h),    params = conv_1x1(relu(... conv_1x1(relu(x_L))))
 
-    A pixel depends on a triangle of pixels above it, and on `first_kernel_size // 2 + num_layers (kernel_size // 2)` pixels
-    to its left; `DiagonalBiLSTM` depends on all earlier pixels. Sampling computes the convolution with the states of the
-    row above once for each row, so that every state is computed once.
+    with the condition y and the cell state c. A pixel depends on a triangle of pixels above it, and on
+    `first_kernel_size // 2 + num_layers (kernel_size // 2)` pixels to its left; `DiagonalBiLSTM` depends on all earlier
+    pixels. Sampling computes the convolution with the states of the row above once for each row, so that every state is
+    computed once.
 
     Args:
         event_shape: `[H, W]` or `[H, W, C]`.
@@ -101,15 +102,16 @@ class DiagonalBiLSTM(images.ImageAutoregressive):
     Two LSTMs pass their states from pixel to pixel, one from the upper left corner and one from the upper right, so that a
     value depends on all earlier values:
 
-        log p(x | c) = sum_i log p(x_i | x_<i, c)
-        left[r, c]  = LSTM(K_l x_{l-1}[r, c] + V_l c, left[r, c-1], left[r-1, c])
-        right[r, c] = LSTM(K_r x_{l-1}[r, c] + V_r c, right[r, c+1], right[r-1, c])
+        log p(x | y) = sum_i log p(x_i | x_<i, y)
+        left[r, c]  = LSTM(K_l x_{l-1}[r, c] + V_l y, left[r, c-1], left[r-1, c])
+        right[r, c] = LSTM(K_r x_{l-1}[r, c] + V_r y, right[r, c+1], right[r-1, c])
         x_0 = conv_A(x),    x_l[r, c] = x_{l-1}[r, c] + conv_1x1(left[r, c] + right[r-1, c])
         params = conv_1x1(relu(... conv_1x1(relu(x_L))))
 
-    The gates of an LSTM see the hidden states of both neighbours; the cell state is that of the neighbour in the same row. A
-    pass computes the diagonals of the image one after the other, both directions at once. Sampling takes the left states
-    pixel by pixel, and the right states of all layers when a row is finished, so that every state is computed once.
+    with the condition y. The gates of an LSTM see the hidden states of both neighbours; the cell state is that of the
+    neighbour in the same row. A pass computes the diagonals of the image one after the other, both directions at once.
+    Sampling takes the left states pixel by pixel, and the right states of all layers when a row is finished, so that every
+    state is computed once.
 
     Args:
         event_shape: `[H, W]` or `[H, W, C]`.
