@@ -15,6 +15,7 @@ import pytest
 from rich.console import Console
 
 import tfar
+from tests.parameters import few_by_default
 from tests.training.kill_points import contents, recorded
 from tfar.cli import train
 from tfar.cli.settings import Settings
@@ -118,8 +119,7 @@ def killed_runs(tmp_path_factory: Any) -> tuple[list[Path], Any]:
     return recorder.points, expected
 
 
-@pytest.mark.slow(ci=True)
-@pytest.mark.parametrize("part", range(9))
+@pytest.mark.parametrize("part", few_by_default(range(9), count=0, in_ci=1))
 def test_a_run_killed_anywhere_ends_like_an_unbroken_one(part: int, killed_runs: Any) -> None:
     """At every operation on its folder: writing a file, renaming it, removing an old one; a ninth of them at a time."""
     points, (weights, files) = killed_runs
