@@ -1,11 +1,21 @@
-"""PixelCNN, Gated PixelCNN, Row LSTM, Diagonal BiLSTM and PixelCNN++."""
+"""PixelCNN, Gated PixelCNN, Row LSTM, Diagonal BiLSTM, spatial LSTM and PixelCNN++."""
 
 import functools
 from typing import Any
 
 import numpy as np
 
-from tests.reference import gated_pixel_cnn, logistics, pixel_cnn, pixel_cnn_plus_plus, pixel_rnn, receptive_fields
+import tfar
+from tests.reference import (
+    gated_pixel_cnn,
+    logistics,
+    pixel_cnn,
+    pixel_cnn_plus_plus,
+    pixel_rnn,
+    receptive_fields,
+    scale_mixtures,
+    spatial_lstm,
+)
 from tests.reference.oracles.parts import Array, exact, features_of, inputs_of, sum_of_sites, weights_of
 
 
@@ -83,6 +93,43 @@ def _pixel_rnn_connectivity(dist: Any) -> Array:
 
 ROW_LSTM = exact(_pixel_rnn_log_prob, _pixel_rnn_connectivity)
 DIAGONAL_BILSTM = exact(_pixel_rnn_log_prob, _pixel_rnn_connectivity)
+
+# Spatial LSTM --------------------------------------------------------------------------------------------------------
+
+
+def _spatial_log_prob(dist: Any, x: Array, condition: Any) -> float:
+    """A head of features takes them as they are, at the location that the linear prediction gives."""
+    head, x, log_scale = dist.head, np.asarray(x, np.float64), 0.0
+    if isinstance(head, tfar.heads.Standardized):
+        loc, scale = (float(unit) for unit in (head.units.loc, head.units.scale))
+        head, x, log_scale = head.head, (x - loc) / scale, x.size * np.log(scale)
+    pixels, low, high = x.reshape(*x.shape[:2], -1), head.support().low, head.support().high
+    image = pixels if np.isinf(high) else 2.0 * (pixels - low) / (high - low) - 1.0
+    sites = 1 if head.site_shape else pixels.shape[-1]
+    image = image.reshape(*x.shape[:2], sites, -1)
+    image = np.concatenate([image, np.ones_like(image[..., :1])], axis=-1).reshape(*x.shape[:2], -1)
+    params = spatial_lstm.parameters(weights_of(dist.network), image, sites)
+    if isinstance(head, tfar.heads.GaussianScaleMixture):
+        weights, units = scale_mixtures.weights_of(head), dist.parameters["units"]
+        of_pixels = [
+            scale_mixtures.log_prob(weights, *np.split(params[place], [units]), pixels[place])
+            for place in np.ndindex(x.shape[:2])
+        ]
+        return sum(of_pixels) - log_scale
+    if isinstance(head, tfar.heads.DiscretizedLogisticMixture):
+        sizes = head.num_components, head.low, head.high
+        of_pixels = [logistics.pixel_prob(params[place], pixels[place], *sizes) for place in np.ndindex(x.shape[:2])]
+        return float(np.sum(np.log(of_pixels)))
+    return sum_of_sites(head, params, x.ravel())
+
+
+def _spatial_connectivity(dist: Any) -> Array:
+    sites = 1 if dist.head.site_shape else _colours(dist)
+    arguments = dist.parameters
+    return spatial_lstm.connectivity(_sets(dist, sites), arguments["neighbourhood"], arguments["num_layers"])[None]
+
+
+SPATIAL_LSTM = exact(_spatial_log_prob, _spatial_connectivity)
 
 # PixelCNN++ ----------------------------------------------------------------------------------------------------------
 
