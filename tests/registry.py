@@ -147,6 +147,7 @@ CASES = (
     spatial_lstm("no-layers", (3, 4), num_layers=0),
     spatial_lstm("binary", (3, 3), num_layers=2, neighbourhood=3, head=tfar.heads.Bernoulli),
     spatial_lstm("logistics", (2, 1, 3), head=lambda: tfar.heads.DiscretizedLogisticMixture(2, high=3)),
+    spatial_lstm("symmetries", (2, 2), num_symmetries=8, neighbourhood=3, head=tfar.heads.Bernoulli),
     spatial_lstm("colours-levels", (2, 1, 2), num_layers=2, head=categorical),
     wavenet("one-hot-conditional", conditional_shape={"speaker": (2,), "features": (3, 2)}, hop_length=2, main=True),
     wavenet("one-hot"),

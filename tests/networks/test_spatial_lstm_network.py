@@ -131,6 +131,22 @@ def test_the_first_pixel_follows_the_mixture_of_an_empty_neighbourhood():
     np.testing.assert_allclose(dist.law.site_log_probs(tf.constant(x))[1, 0], expected, rtol=1e-4)
 
 
+def test_an_ensemble_averages_the_probabilities_of_mirror_images():
+    """Of an image of 3 x 4 pixels and two channels decided in turn, by copies of the weights in a model of one member."""
+    four, one = (
+        tfar.SpatialLSTM([3, 4, 2], 4, num_layers=1, num_symmetries=count, head=tfar.heads.NormalMixture(2))
+        for count in (4, 1)
+    )
+    for a, b in zip(one.network.weights, four.network.weights, strict=True):
+        a.assign(b)
+    x = np.random.default_rng(0).normal(size=(3, 3, 4, 2)).astype(np.float32)
+    views = [x, x[:, :, ::-1], x[:, ::-1], x[:, ::-1, ::-1]]
+    members = [np.asarray(one.law.log_prob(tf.constant(view)), np.float64) for view in views]
+    assert np.ptp(members, axis=0).min() > 1e-3
+    expected = np.log(np.mean(np.exp(members), axis=0))
+    np.testing.assert_allclose(four.law.log_prob(tf.constant(x)), expected, rtol=1e-5)
+
+
 # Faults --------------------------------------------------------------------------------------------------------------
 
 
@@ -187,6 +203,11 @@ def test_faults_are_found_by_the_conformance_tests(fault):
         (
             {"units": 5, "head": tfar.heads.Bernoulli(), "event_shape": [2, 2, 3]},
             "Expected `units` to be a multiple of 3",
+        ),
+        ({"num_symmetries": 3}, r"one of \(1, 2, 4, 8\) for square images; received 3"),
+        (
+            {"num_symmetries": 8, "event_shape": [4, 5]},
+            "images of 4 x 5 pixels, which cannot be transposed; received 8",
         ),
         ({"head": GaussianScaleMixture()}, r"Make it with `GaussianScaleMixture\(..., num_inputs=6\)`"),
         (

@@ -34,6 +34,9 @@ class SpatialLSTM(images.ImageAutoregressive):
         units: int. Number of features of each LSTM; with several sites a pixel, a multiple of their number.
         num_layers: int. Number of LSTMs. With 0, the head sees a linear function of the neighbourhood.
         neighbourhood: int, odd, at least 3. Height and width of the square around a pixel whose earlier pixels it sees.
+        num_symmetries: int, 1, 2, 4, or 8 for square images. With more than 1, the model is an ensemble of members with the
+            same weights (EoRIDE): of the image and its mirror image, of all mirror images, or of these and those of the
+            transposed image. `log_prob` averages the probabilities, and training draws one of them for each image.
         head: the head of a site. `heads.GaussianScaleMixture` of `num_inputs=units` features, of `heads.Standardized` values
             or not, sees the hidden state. For any other head, a dense layer turns the hidden state into parameters. Default:
             standardised values, 32 components, 4 scales and 32 features.
@@ -69,6 +72,7 @@ class SpatialLSTM(images.ImageAutoregressive):
         num_layers: int = 2,
         *,
         neighbourhood: int = 5,
+        num_symmetries: int = 1,
         head: Head | None = None,
         kernel_initializer: Any = "glorot_uniform",
         seed: int = 0,
@@ -89,6 +93,7 @@ class SpatialLSTM(images.ImageAutoregressive):
         size = check_positive_int("neighbourhood", neighbourhood, lowest=3)
         if size % 2 == 0:
             raise ValueError(f"Expected `neighbourhood` to be odd; received {neighbourhood}.")
+        _check_symmetries(num_symmetries, shape)
         sites = shape[2] if len(shape) == 3 and not head.site_shape else 1
         super().__init__(
             network(
@@ -98,6 +103,7 @@ class SpatialLSTM(images.ImageAutoregressive):
                 units=images.check_features("units", units, sites, "as it is split among the channels"),
                 num_layers=check_positive_int("num_layers", num_layers, lowest=0),
                 neighbourhood=size,
+                num_symmetries=num_symmetries,
                 kernel_initializer=kernel_initializer,
                 seed=seed,
                 **arguments,
@@ -106,6 +112,15 @@ class SpatialLSTM(images.ImageAutoregressive):
             jit_compile=jit_compile,
             name=name,
         )
+
+
+def _check_symmetries(count: Any, shape: tuple[int, ...]) -> None:
+    """Raises ValueError if an image of a shape has no such number of symmetries."""
+    square = shape[0] == shape[1]
+    allowed = (1, 2, 4, 8) if square else (1, 2, 4)
+    if isinstance(count, bool) or count not in allowed:
+        what = "square images" if square else f"images of {shape[0]} x {shape[1]} pixels, which cannot be transposed"
+        raise ValueError(f"Expected `num_symmetries` to be one of {allowed} for {what}; received {count!r}.")
 
 
 def _default_head(shape: tuple[int, ...], units: int, seed: int) -> Head:

@@ -1,5 +1,6 @@
 """The networks of the spatial LSTM: LSTMs over an image whose first layer sees a neighbourhood of each pixel."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,11 +9,15 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from tfar import random
 from tfar.layers import MaskedConv2D, SpatialRecurrence
-from tfar.layers.causal import Run
+from tfar.layers.causal import Parallel, Run
+from tfar.networks.base import TrainingPass
 from tfar.networks.conditions import State
-from tfar.networks.inputs import initial_bias
+from tfar.networks.inputs import initial_bias, row_seeds
+from tfar.networks.permutations import permuted
 from tfar.networks.raster import RasterNetwork
+from tfar.networks.symmetries import raster_orders
 
 # Rows of images that the least-squares solution takes at once.
 _ROWS_AT_ONCE = 64
@@ -27,6 +32,9 @@ class SpatialLSTMNetwork(RasterNetwork):
     A neighbourhood holds the earlier values in a square around the pixel, and for each of them a 1 if it is inside the
     image; outside, both are 0. Without LSTMs, h_L is a linear function of the neighbourhood.
 
+    Each member of an ensemble applies the same weights to the image under another symmetry, which is another order of the
+    sites. Training draws a member for each row.
+
     Args:
         event_shape: `[H, W]` or `[H, W, C]`.
         site_shape: `()` if the channels of a pixel are decided one after the other, `(C,)` if they are decided together.
@@ -34,6 +42,7 @@ class SpatialLSTMNetwork(RasterNetwork):
         units: int. Number of features of each LSTM, a multiple of the number of sites of a pixel.
         num_layers: int. Number of LSTMs.
         neighbourhood: int. Height and width of the square, odd.
+        num_symmetries: int. Number of members; see `tfar.networks.symmetries.raster_orders`.
         low, high: the range of values that is scaled to -1 .. 1, or None for inputs that are not scaled.
         initial_params: None, or `params_size` numbers: the parameters of every site before training.
         **kwargs: arguments of `RasterNetwork`.
@@ -54,6 +63,7 @@ class SpatialLSTMNetwork(RasterNetwork):
         units: int = 64,
         num_layers: int = 2,
         neighbourhood: int = 5,
+        num_symmetries: int = 1,
         low: float | None = None,
         high: float | None = None,
         initial_params: Sequence[float] | None = None,
@@ -62,6 +72,9 @@ class SpatialLSTMNetwork(RasterNetwork):
         super().__init__(event_shape, site_shape, params_size, **kwargs)
         self.units, self.num_layers, self.neighbourhood = int(units), int(num_layers), int(neighbourhood)
         self.low, self.high, self.initial_params = low, high, initial_params
+        self.num_members = self.num_symmetries = int(num_symmetries)
+        orders = raster_orders(*self.image_shape[:2], self.num_groups, self.num_members)
+        self.step_of_site = np.argsort(orders, axis=1)
         inputs, outputs = self.num_groups * self._inputs, self.num_groups * self.params_size
         gates = SpatialRecurrence.cell.num_gates * self.units
         if not self.num_layers:
@@ -107,6 +120,34 @@ class SpatialLSTMNetwork(RasterNetwork):
             features = run(recurrence, run(to_state, features))
         return self._params(run, features, image)
 
+    # Members ---------------------------------------------------------------------------------------------------------
+
+    def call(
+        self, x: Any, conditional_input: Any = None, member: Any = 0, order: Any = None, training: Any = None
+    ) -> tf.Tensor:
+        if self.num_members == 1:
+            return super().call(x, conditional_input)
+        return self._of_members(x, tf.fill([tf.shape(x)[0]], member))
+
+    def training_pass(
+        self, x: Any, conditional_input: Any, seed: tf.Tensor, observed: tf.Tensor | None = None
+    ) -> TrainingPass:
+        if self.num_members == 1:
+            return super().training_pass(x, conditional_input, seed, observed)
+        noise = random.uniform(row_seeds(seed, tf.shape(x)[0]), 1, random.Stream.MEMBER)[:, 0]
+        return TrainingPass(self._of_members(x, tf.cast(noise * self.num_members, tf.int32)))
+
+    def _of_members(self, x: Any, member: tf.Tensor) -> tf.Tensor:
+        """Returns the parameters of all sites, for a member of each row, int32 `[B]`."""
+        sites = permuted(self._sites(x), tf.gather(tf.constant(self.orders), member))
+        params = self._pass(Parallel(), sites, None)
+        return permuted(params, tf.gather(tf.constant(self.step_of_site), member))
+
+    def influences(self, sites: Any = None, member: int = 0, order: Any = None, num_sites: Any = None) -> NDArray:
+        """See the base class. A member follows the steps of its order through the layers."""
+        steps = self.step_of_site[member]
+        return super().influences(steps if sites is None else steps[np.asarray(sites, int)])[:, steps]
+
     def _params(self, run: Run, features: Any, image: Any) -> Any:
         return run(self.outputs, features) + run(self.linear, image)
 
@@ -150,8 +191,9 @@ class SpatialFeaturesNetwork(SpatialLSTMNetwork):
         """
         channels = self._inputs - 1
         moments, products = np.zeros([]), np.zeros([])
-        for first in range(0, len(x), _ROWS_AT_ONCE):
-            image = self.encode(self._sites(tf.cast(x[first : first + _ROWS_AT_ONCE], tf.float32)))
+        for first, order in itertools.product(range(0, len(x), _ROWS_AT_ONCE), self.orders):
+            sites = self._sites(tf.cast(x[first : first + _ROWS_AT_ONCE], tf.float32))
+            image = self.encode(permuted(sites, order))
             image = np.asarray(image, np.float64).reshape(-1, *self.image_shape[:2], channels + 1)
             inputs = self._neighbourhoods(image)
             moments, products = moments + inputs.T @ inputs, products + inputs.T @ image[..., :-1].reshape(-1, channels)

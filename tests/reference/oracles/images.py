@@ -9,6 +9,7 @@ import tfar
 from tests.reference import (
     gated_pixel_cnn,
     logistics,
+    made,
     pixel_cnn,
     pixel_cnn_plus_plus,
     pixel_rnn,
@@ -16,7 +17,7 @@ from tests.reference import (
     scale_mixtures,
     spatial_lstm,
 )
-from tests.reference.oracles.parts import Array, exact, features_of, inputs_of, sum_of_sites, weights_of
+from tests.reference.oracles.parts import Array, Oracle, exact, features_of, inputs_of, sum_of_sites, weights_of
 
 
 def _pair(size: Any) -> tuple[int, int]:
@@ -123,13 +124,34 @@ def _spatial_log_prob(dist: Any, x: Array, condition: Any) -> float:
     return sum_of_sites(head, params, x.ravel())
 
 
+def _under_symmetries(dist: Any, image: Array) -> list[Array]:
+    """Returns an image and its mirror images, first from left to right; then the same of the transposed image."""
+    found = []
+    for x in (image, image.swapaxes(0, 1)):
+        found += [x, x[:, ::-1], x[::-1], x[::-1, ::-1]]
+    return found[: dist.parameters["num_symmetries"]]
+
+
+def _spatial_members(dist: Any, x: Array, condition: Any) -> list[float]:
+    return [_spatial_log_prob(dist, image, condition) for image in _under_symmetries(dist, x)]
+
+
 def _spatial_connectivity(dist: Any) -> Array:
-    sites = 1 if dist.head.site_shape else _colours(dist)
-    arguments = dist.parameters
-    return spatial_lstm.connectivity(_sets(dist, sites), arguments["neighbourhood"], arguments["num_layers"])[None]
+    """A member has the connectivity of the network, for the sites of its image."""
+    arguments, sites = dist.parameters, 1 if dist.head.site_shape else _colours(dist)
+    image, found = np.arange(dist.num_sites).reshape(*arguments["event_shape"][:2], sites), []
+    own = spatial_lstm.connectivity(_sets(dist, sites), arguments["neighbourhood"], arguments["num_layers"])
+    for transformed in _under_symmetries(dist, image):
+        found.append(np.zeros_like(own))
+        found[-1][np.ix_(transformed.ravel(), transformed.ravel())] = own
+    return np.stack(found)
 
 
-SPATIAL_LSTM = exact(_spatial_log_prob, _spatial_connectivity)
+SPATIAL_LSTM = Oracle(
+    lambda dist, x, condition: made.ensemble(_spatial_members(dist, x, condition)),
+    _spatial_connectivity,
+    lambda dist, x, condition: -float(np.mean(_spatial_members(dist, x, condition))),
+)
 
 # PixelCNN++ ----------------------------------------------------------------------------------------------------------
 
