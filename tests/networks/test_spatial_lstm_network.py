@@ -52,9 +52,9 @@ def test_all_gates_are_half_open_at_first():
 
 
 def test_it_sees_the_upper_left_and_a_band_to_the_right():
-    """Of 4 x 9 pixels: each row above adds the two columns that a neighbourhood reaches to the right, but once alone.
+    """Of 4 x 9 pixels: in the rows above, two columns to the right, which a neighbourhood of 5 pixels reaches.
 
-    States pass to the right and down, so that only the neighbourhoods of pixels to the left are seen through them.
+    There are no more columns in higher rows, because states pass to the right and down only.
     """
     expected = """
         111111100

@@ -22,8 +22,8 @@ class SpatialLSTM(images.ImageAutoregressive):
         o, f, k, i = sigmoid(sums),    g = tanh(sums),    sums = W [h_{l-1}[r, c], h_l[r, c-1], h_l[r-1, c]] + b
         c_l[r, c] = f c_l[r, c-1] + k c_l[r-1, c] + i g,    h_l[r, c] = tanh(o c_l[r, c]),    h_0[r, c] = neighbourhood
 
-    A value depends on all pixels above and to the left, and on a few columns to the right that widen by
-    `neighbourhood // 2` with each row. All pixels are scored, those at the border too: a neighbourhood holds 0 for pixels
+    A value depends on all pixels above and to the left, and on those above in `neighbourhood // 2` columns to the right, because
+    states pass to the right and down only. All pixels are scored, those at the border too: a neighbourhood holds 0 for pixels
     outside the image, and for each of its pixels an input that is 1 inside the image.
 
     With the default head the pixels are real numbers, in any units: training determines their mean and deviation first.
@@ -49,8 +49,8 @@ class SpatialLSTM(images.ImageAutoregressive):
         ValueError: If an argument is out of range, or the head does not fit the units or the channels.
 
     Example:
-        >>> dist = tfar.SpatialLSTM([6, 5], units=8, num_layers=1)
-        >>> dist.initialize(tf.random.normal([100, 6, 5], 120.0, 40.0))
+        >>> dist = tfar.SpatialLSTM([5, 4], units=8, num_layers=1, jit_compile=False)
+        >>> dist.initialize(tf.random.normal([100, 5, 4], 120.0, 40.0))
         >>> dist.log_prob(dist.sample(4, seed=1)).shape
         TensorShape([4])
 
