@@ -14,7 +14,7 @@ from tfar.heads.numerics import is_class, logsumexp, select_class, sum_where
 from tfar.heads.support import Support
 
 # Initial standard deviation of the kernel of the locations and of the features, and range of the initial log-precisions.
-_LOC_STDDEV, _FEATURE_STDDEV, _LOG_PRECISIONS = 0.01, 0.01, (-1.0, 7.0)
+_LOC_STDDEV, _FEATURE_STDDEV, _LOG_PRECISIONS = 0.01, 0.01, (0.0, 10.0)
 
 
 class Components(NamedTuple):
@@ -86,7 +86,7 @@ class GaussianScaleMixture(Head):
         The location m is an extension, through which a model adds a linear prediction; zeros give the head of the paper.
         The authors whiten inputs and outputs first, and draw the initial alpha from -1 .. 1 and A with a deviation of 0.1.
         Here the values are standardised, not whitened, so that the errors of a good prediction are small: the initial
-        alpha_cs of a component are spread from -1 to 7, for standard deviations of 1.6 down to 0.03, and A has a deviation
+        alpha_cs of a component are spread from 0 to 10, for standard deviations of 1 down to 0.007, and A has a deviation
         of 0.01.
     """
 

@@ -84,8 +84,8 @@ class Recurrence(CausalLayer, keras.layers.Layer, abc.ABC):
         shape = (len(self.offsets) * self.filters, self.in_channels)
         self.kernel = self.add_weight(shape=shape, initializer=self.kernel_initializer, name="kernel")
         if self.learns_initial_state:
-            shape = (self.num_directions, 2, self.filters)
-            self.initial_state = self.add_weight(shape=shape, initializer="zeros", name="initial_state")
+            states = (self.num_directions, 2, self.filters)
+            self.initial_state = self.add_weight(shape=states, initializer="zeros", name="initial_state")
         self.built = True
 
     @property
