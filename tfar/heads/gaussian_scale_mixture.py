@@ -176,10 +176,10 @@ class GaussianScaleMixture(Head):
             tf.transpose(tf.square(tf.convert_to_tensor(self.feature_scales))),
             1,
         )
-        logits = tf.convert_to_tensor(self.logits) - 0.5 * tf.exp(log_precision) * energy[..., None]
+        logits = tf.convert_to_tensor(self.logits) - 0.5 * tf.exp(log_precision) * tf.expand_dims(energy, -1)
         loc = tf.tensordot(h, tf.convert_to_tensor(self.loc_kernel), 1) + tf.convert_to_tensor(self.loc_bias)
         flat = tf.concat([tf.shape(params)[:-1], [self.num_components * self.num_scales]], 0)
-        return Components(tf.reshape(logits, flat), loc + shared[..., None, :], log_precision, self._factors())
+        return Components(tf.reshape(logits, flat), loc + tf.expand_dims(shared, -2), log_precision, self._factors())
 
     def _clipped(self, power: float, weight: Any) -> tf.Tensor:
         """Clips the logarithm of a scale to the power `-power`."""
@@ -195,14 +195,14 @@ class GaussianScaleMixture(Head):
         return factors
 
     def _vector(self, x: tf.Tensor) -> tf.Tensor:
-        return x[..., None] if self.num_channels is None else x
+        return tf.expand_dims(x, -1) if self.num_channels is None else x
 
     def _standardized(self, parts: Components, x: tf.Tensor) -> list[tf.Tensor]:
         """Returns the M entries of `L_c^T (x - loc_c)`, `[..., C]` each.
 
         Distances are limited so that their squares are finite.
         """
-        distance = tf.minimum(tf.maximum(self._vector(x)[..., None, :] - parts.loc, -LIMIT), LIMIT)
+        distance = tf.minimum(tf.maximum(tf.expand_dims(self._vector(x), -2) - parts.loc, -LIMIT), LIMIT)
         return [
             tf.add_n([parts.factors[row][column] * distance[..., row] for row in range(column, self._size)])
             for column in range(self._size)
@@ -213,7 +213,7 @@ class GaussianScaleMixture(Head):
 
     def _joint_log_probs(self, parts: Components, x: tf.Tensor) -> tf.Tensor:
         """Returns log p(c, s, x), `[..., C S]`."""
-        square = tf.add_n([tf.square(z) for z in self._standardized(parts, x)])[..., None]
+        square = tf.expand_dims(tf.add_n([tf.square(z) for z in self._standardized(parts, x)]), -1)
         log_det = tf.reduce_sum(self._clipped(1.0, self.log_diagonal), axis=-1, keepdims=True)
         log_density = log_det + 0.5 * (self._size * parts.log_precision - tf.exp(parts.log_precision) * square)
         log_density -= 0.5 * self._size * math.log(2.0 * math.pi)
@@ -227,7 +227,7 @@ class GaussianScaleMixture(Head):
         parts = self.components(params)
         chosen, component = self._chosen(select_class(parts.logits, noise[..., 0]))
         scale = tf.exp(-0.5 * sum_where(chosen, tf.reshape(parts.log_precision, [-1])))
-        normal = numerics.normal_quantile(noise[..., 1:]) * scale[..., None]
+        normal = numerics.normal_quantile(noise[..., 1:]) * tf.expand_dims(scale, -1)
         factors = [[sum_where(component, entry) for entry in row] for row in parts.factors]
         distance = _back_substituted(factors, [normal[..., channel] for channel in range(self._size)])
         loc = [sum_where(component, parts.loc[..., channel]) for channel in range(self._size)]

@@ -109,10 +109,10 @@ class SpatialLSTMNetwork(RasterNetwork):
 
     def encode(self, values: tf.Tensor) -> tf.Tensor:
         """Scales values from low .. high to -1 .. 1, and adds an input of 1, which is 0 outside the image."""
-        values = values if self.site_shape else values[..., None]
+        values = values if self.site_shape else tf.expand_dims(values, -1)
         if self.low is not None and self.high is not None:
             values = (values - self.low) * (2.0 / (self.high - self.low)) - 1.0
-        return tf.concat([values, tf.ones_like(values[..., :1])], axis=-1)
+        return tf.pad(values, [[0, 0]] * (values.shape.rank - 1) + [[0, 1]], constant_values=1.0)
 
     def flow(self, run: Run, image: Any, conditions: State) -> Any:
         features = image if self.num_layers else run(self.features, image)
