@@ -226,3 +226,8 @@ def test_bad_arguments_are_errors(arguments, message):
 def test_a_head_with_weights_has_no_temperature():
     with pytest.raises(ValueError, match="Expected a head that defines `tempered`; GaussianScaleMixture does not"):
         tfar.SpatialLSTM([3, 3], 4, head=GaussianScaleMixture(2, num_inputs=4)).with_temperature(0.5)
+
+
+def test_the_influence_check_is_not_misled_by_saturated_states():
+    """With weights of about 1, cell states double with each step along the diagonal, and hidden states are 1."""
+    tfar.testing.check_autoregressive(tfar.SpatialLSTM([4, 5], 2, num_layers=1, jit_compile=False))

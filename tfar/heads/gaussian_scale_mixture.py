@@ -51,9 +51,9 @@ class GaussianScaleMixture(Head):
         p(y | h, m) = sum_{c, s} p(c, s | h) Normal(y; m + A_c^T h + u_c, exp(-alpha_cs) (L_c L_c^T)^-1)
         p(c, s | h) = softmax(eta_cs - 1/2 exp(alpha_cs) sum_n beta_cn^2 (b_n^T h)^2)
 
-    with lower triangular matrices L_c, whose diagonal is the exponential of a weight. Standard deviations of a channel
-    given the later ones, exp(-alpha_cs / 2) and the inverse of the diagonal of L_c, are clipped to
-    `min_scale` .. `1 / min_scale`.
+    with lower triangular matrices L_c, whose diagonal is the exponential of a weight. The standard deviation of a channel,
+    given the later ones, has the factors exp(-alpha_cs / 2) and the inverse of the diagonal entry of L_c; each of them is
+    clipped to `min_scale` .. `1 / min_scale`.
 
     A draw uses 1 + M uniform numbers. The first selects c and s; the others give the channels, the last one first, through
     the normal quantile and back substitution. `cdf`, `interval_prob`, `quantile` and the entropy need one channel. There is
@@ -64,7 +64,7 @@ class GaussianScaleMixture(Head):
         num_scales: int, S.
         num_features: int, N.
         num_inputs: int. Number of features h; in `tfar.SpatialLSTM` the number of units.
-        num_channels: int M, or None for a scalar site.
+        num_channels: int, M, or None for a scalar site.
         min_scale: float in (0, 1). Bounds the density that a single value can reach.
         seed: int. Determines the initial weights.
 
