@@ -63,8 +63,12 @@ class LatentVariableLaw:
 
     def elbo(self, seeds: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         """Returns a one-sample estimate of the evidence lower bound of each row in nats, `[B]`."""
-        z = self.encode(seeds, x)
-        return self.decoder.log_prob(x, z) + self.prior.log_prob(z) - self.encoder.log_prob(z, x)
+        reconstruction, divergence = self._terms(self.encode(seeds, x), x)
+        return -reconstruction - divergence
+
+    def _terms(self, z: tf.Tensor, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the terms of the negative bound for a latent, `-log p(x | z)` and `log q(z | x) - log p(z)`, both `[B]`."""
+        return -self.decoder.log_prob(x, z), self.encoder.log_prob(z, x) - self.prior.log_prob(z)
 
     def importance_log_prob(self, seeds: tf.Tensor, x: tf.Tensor, num_samples: int) -> tf.Tensor:
         """Returns the importance-weighted bound of the log-probability of each row, `[B]`.
@@ -124,7 +128,8 @@ class LatentVariableLaw:
         site_weight: tf.Tensor | None = None,
     ) -> dict[str, tf.Tensor]:
         """Returns the metrics of each row, `{"elbo": [B]}`, in nats, with the KL weight 1 and without dropout."""
-        return {"elbo": self.elbo(seeds, x)}
+        reconstruction, divergence = self._terms(self.encode(seeds, x), x)
+        return {"elbo": -reconstruction - divergence, "kl": divergence, "reconstruction": reconstruction}
 
     # Exports ---------------------------------------------------------------------------------------------------------
 
