@@ -6,6 +6,8 @@ from tests.cases import (
     audio,
     categorical,
     conv_nade,
+    darn,
+    darn_part,
     diagonal_bilstm,
     factorized,
     gated_pixel_cnn,
@@ -163,6 +165,13 @@ CASES = (
     own_network(),
     own_network(conditional=True),
     latent_variable(),
+    darn("stacked", latent_units=[2, 1], hidden_units=[3], main=True),
+    darn("one-layer", latent_units=[3]),
+    darn("no-visible-autoregression", visible_autoregression=False, order="reverse"),
+    darn("autoregressive-encoder", latent_units=[1, 2], encoder_autoregression=True, gradient_estimator="vimco"),
+    darn_part("prior"),
+    darn_part("encoder", conditional_shape=(2, 2)),
+    darn_part("decoder", conditional_shape=(5,)),
 )
 
 BY_NAME = {case.name: case for case in CASES}

@@ -8,11 +8,15 @@ import pytest
 import tensorflow as tf
 
 import tfar
+from tests.parameters import few_by_default
 from tests.registry import CASES, Case
 from tfar.testing import samples, support
 
-CASES_WITH_LATENTS = [case for case in CASES if case.oracle is None]
-pytestmark = pytest.mark.parametrize("case", CASES_WITH_LATENTS, ids=lambda case: case.name)
+CASES_WITH_LATENTS = sorted([case for case in CASES if case.oracle is None], key=lambda case: not case.main)
+NUM_MAIN = sum(case.main for case in CASES_WITH_LATENTS)
+pytestmark = pytest.mark.parametrize(
+    "case", few_by_default(CASES_WITH_LATENTS, count=NUM_MAIN), ids=lambda case: case.name
+)
 NUM_DRAWS = 4000
 
 

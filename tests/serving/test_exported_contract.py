@@ -42,6 +42,7 @@ DISTRIBUTIONS = {
     "plain-sequence": lambda: autoregressive(SequenceNetwork()),
     "fixed-length": lambda: autoregressive(SequenceNetwork()).with_length(4),
     "binary-latents": latent_models.binary,
+    "layers-of-latents": lambda: randomize(tfar.DARN([2, 2], [2, 3], hidden_units=[3], jit_compile=False)),
 }
 
 
