@@ -29,11 +29,16 @@ class LatentVariable(Model):
         decoder: distribution p(x | z) of events, whose condition is a latent.
         kl_weight: float, or a function of the training step such as `tfar.laws.LinearAnnealing`: the weight of the KL term in
             the training loss.
+        gradient_estimator: how gradients reach the encoder. "reparameterized" differentiates the draw of the latent.
+            "score_function" is unbiased for any encoder, with a large variance. "vimco", or `tfar.laws.VIMCO(num_samples)`,
+            trains the importance-weighted bound of several latents. "half" is the estimator of DARN for bits, and
+            "enumerate" is exact for latents of at most 12 bits. Default: "reparameterized" if the head of the encoder is
+            reparameterised, else "score_function".
         jit_compile: bool. Compile eager calls with XLA.
         name: str.
 
     Raises:
-        ValueError: If the shapes of events, latents and conditions do not fit.
+        ValueError: If the shapes of events, latents and conditions do not fit, or the estimator does not apply to the encoder.
 
     Example:
         >>> prior = tfar.Factorized([2], tfar.heads.Normal(), trainable=False)  # standard normals
@@ -58,6 +63,7 @@ class LatentVariable(Model):
         decoder: Autoregressive,
         *,
         kl_weight: Any = 1.0,
+        gradient_estimator: Any = None,
         jit_compile: bool = True,
         name: str = "LatentVariable",
     ) -> None:
@@ -65,7 +71,9 @@ class LatentVariable(Model):
         if not callable(kl_weight) and (isinstance(kl_weight, bool) or not isinstance(kl_weight, int | float)):
             raise ValueError(f"Expected `kl_weight` to be a number or a function of the step; received {kl_weight!r}.")
         self.prior, self.encoder, self.decoder = prior, encoder, decoder
-        law = LatentVariableLaw(prior.law, encoder.law, decoder.law, kl_weight=kl_weight)
+        law = LatentVariableLaw(
+            prior.law, encoder.law, decoder.law, kl_weight=kl_weight, gradient_estimator=gradient_estimator
+        )
         layers = {
             f"{part}_{kind}": getattr(dist, kind)
             for part, dist in (("prior", prior), ("encoder", encoder), ("decoder", decoder))

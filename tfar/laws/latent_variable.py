@@ -9,10 +9,10 @@ import tensorflow as tf
 from tfar import random
 from tfar.heads.numerics import logaddexp
 from tfar.laws.autoregressive import AutoregressiveLaw
+from tfar.laws.gradient_estimators import as_estimator
 from tfar.laws.latent_signatures import latent_signatures
 from tfar.laws.resampling import resampled
 from tfar.laws.signature import Signature
-from tfar.networks.inputs import row_seeds
 
 
 class LatentVariableLaw:
@@ -29,6 +29,10 @@ class LatentVariableLaw:
         encoder: the law q(z | x), whose condition is an event.
         decoder: the law p(x | z), whose condition is a latent.
         kl_weight: float, or a function of the training step: the weight of log q(z | x) - log p(z) in the training loss.
+        gradient_estimator: what `training_loss` estimates its gradient with; see `as_estimator`.
+
+    Raises:
+        ValueError: If the estimator does not apply to the encoder.
     """
 
     options: dict[str, Any] = {}
@@ -42,8 +46,10 @@ class LatentVariableLaw:
         decoder: AutoregressiveLaw,
         *,
         kl_weight: float | Callable[[Any], Any] = 1.0,
+        gradient_estimator: Any = None,
     ) -> None:
         self.prior, self.encoder, self.decoder, self.kl_weight = prior, encoder, decoder, kl_weight
+        self.gradient_estimator = as_estimator(gradient_estimator, self)
 
     @property
     def num_latents(self) -> int:
@@ -133,8 +139,7 @@ class LatentVariableLaw:
 
             -log p(x | z) + kl_weight (log q(z | x) - log p(z)),    z ~ q(z | x)
 
-        Gradients of the encoder pass through the draw if its head is reparameterised. Otherwise a score-function term is added.
-        Its value is 0, and its gradient is the loss times the gradient of log q(z | x).
+        The gradient estimator determines how gradients reach the encoder, and with "vimco" the bound is that of several latents.
 
         Args:
             x, seed, step: as for `AutoregressiveLaw.training_loss`.
@@ -142,17 +147,11 @@ class LatentVariableLaw:
             observed: None, because unobserved values would have to be integrated out.
             site_weight: None, or weights as for the decoder.
         """
-        weight = self.kl_weight(step) if callable(self.kl_weight) else self.kl_weight
-        seeds = row_seeds(seed, tf.shape(x)[0])
-        z = self.encode(seeds, x)
-        if not self.encoder.head.reparameterized:
-            z = tf.stop_gradient(z)
-        log_q = self.encoder.log_prob(z, x)
-        loss = self.decoder.training_loss(x, z, seed, step, site_weight=site_weight)
-        loss += weight * (log_q - self.prior.log_prob(z))
-        if not self.encoder.head.reparameterized:
-            loss += tf.stop_gradient(loss) * (log_q - tf.stop_gradient(log_q))
-        return loss
+        return self.gradient_estimator(self, x, seed, step, site_weight)
+
+    def kl_weight_at(self, step: Any) -> Any:
+        """Returns the weight of the KL term in the training loss at a step, a float or float32 scalar."""
+        return self.kl_weight(step) if callable(self.kl_weight) else self.kl_weight
 
     def evaluate(
         self,
