@@ -209,7 +209,7 @@ def test_log_prob_names_the_bounds(binary):
         (lambda d: d.training_loss(EVENTS, site_weight=EVENTS), ValueError, "no `site_weight`"),
         (lambda d: d.evaluate(EVENTS, observed=EVENTS), ValueError, "no `observed`"),
         (lambda d: d.given(EVENTS), ValueError, "no `conditional_input`"),
-        (lambda d: d.complete(EVENTS, EVENTS), NotImplementedError, "decoder.complete"),
+        (lambda d: d.complete(EVENTS, EVENTS), NotImplementedError, "complete_approximately"),
         (lambda d: d.elbo(EVENTS[:, :2]), ValueError, r"\[\.\.\., 3\]"),
         (lambda d: d.elbo(EVENTS + 0.5), ValueError, "support of Bernoulli"),
         (lambda d: d.importance_log_prob(EVENTS, num_samples=0), ValueError, "`num_samples`"),

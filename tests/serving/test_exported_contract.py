@@ -95,7 +95,7 @@ def test_every_signature_gives_what_the_live_distribution_gives(exported, runtim
 
 EXPECTED = {
     "sequence": {"log_prob", "complete", "sample_from_noise", "start", "step", "step_chunk", "prefill"},
-    "normal-latents": {"elbo", "importance_log_prob", "encode", "sample"},
+    "normal-latents": {"elbo", "importance_log_prob", "encode", "decode_log_prob", "sample"},
 }
 
 
