@@ -103,23 +103,18 @@ class DARN(LatentVariable):
         encoding = hidden if encoder_units is None else _hidden_units("encoder_units", encoder_units)
         latent, seed = (sum(units),), check_positive_int("seed", seed, lowest=0)
 
-        def part(number: int, *args: Any, **kwargs: Any) -> Autoregressive:
+        def part(number: int, shape: tuple[int, ...], layers: Any, hidden: tuple[int, ...], **kwargs: Any) -> Any:
             shared = {"activation": activation, "kernel_initializer": kernel_initializer, "seed": seed + number}
-            return Autoregressive(DARNNetwork(*args, **shared, **kwargs), Bernoulli(), jit_compile=jit_compile)
+            return Autoregressive(
+                DARNNetwork(shape, layers, hidden, **shared, **kwargs), Bernoulli(), jit_compile=jit_compile
+            )
 
+        encoder = {"autoregressive": encoder_autoregression, "conditional_shape": event}
+        decoder = {"autoregressive": visible_autoregression, "conditional_shape": latent, "order": order}
         super().__init__(
             prior=part(1, latent, units, hidden, top_down=True),
-            encoder=part(2, latent, units, encoding, autoregressive=encoder_autoregression, conditional_shape=event),
-            decoder=part(
-                0,
-                event,
-                None,
-                hidden,
-                autoregressive=visible_autoregression,
-                order=order,
-                conditional_shape=latent,
-                condition_units=units[0],
-            ),
+            encoder=part(2, latent, units, encoding, **encoder),
+            decoder=part(0, event, None, hidden, condition_units=units[0], **decoder),
             kl_weight=kl_weight,
             gradient_estimator=gradient_estimator,
             jit_compile=jit_compile,
