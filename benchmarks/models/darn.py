@@ -46,7 +46,7 @@ SOURCE = "the paper's: Gregor et al. 2014"
 FIGURES = {"mushrooms": (9.55, 9.75), "connect4": (11.91, 12.0), "dna": (81.04, None), "mnist": (84.13, 90.0)}
 # Estimators beside the default one, in short runs on a data set where latents help.
 OTHERS = ("vimco", "score_function")
-SHORT = dataclasses.replace(VECTOR, max_epochs=60, patience=60)
+SHORT = dataclasses.replace(VECTOR, max_epochs=30, patience=30)
 
 
 def build_model(settings: Settings, event_size: int) -> tuple[Any, Any]:

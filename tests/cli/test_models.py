@@ -50,6 +50,11 @@ def test_a_model_is_made_of_the_event_the_head_and_the_seed(model):
         assert dist.head is head
 
 
+def test_a_model_of_bits_refuses_other_values():
+    with pytest.raises(ValueError, match=r"darn needs bits.*Categorical"):
+        make("darn", tfar.heads.Categorical(3))
+
+
 def test_options_are_those_of_the_constructor():
     assert make("made").network.hidden_units == make("orderless_nade").network.hidden_units == (500, 500)
     assert make("made", hidden_units=(5,), order="reverse").get_config()["order"] == "reverse"
@@ -100,7 +105,7 @@ def test_rnade_sees_standardised_rows_and_goes_on(invoke: Any, table: Path, tmp_
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ["nade", "orderless_nade", "conv_nade", "pixel_cnn", "gated_pixel_cnn"])
+@pytest.mark.parametrize("model", ["nade", "orderless_nade", "conv_nade", "pixel_cnn", "gated_pixel_cnn", "darn"])
 def test_runs_of_other_models_are_evaluated_sampled_and_resumed(model: str, invoke: Any, tmp_path: Path) -> None:
     out = tmp_path / "run"
     units = ["--hidden-units", "8"] if model.endswith("nade") else []
@@ -110,6 +115,9 @@ def test_runs_of_other_models_are_evaluated_sampled_and_resumed(model: str, invo
     assert "nats" in invoke("evaluate", out, "--data", "digits").output
     invoke("sample", out, "--num-samples", "3", "--out", tmp_path / "samples.npy")
     assert np.load(tmp_path / "samples.npy").shape == (3, 8, 8)
+    if model == "darn":
+        hot = ("--temperature", "2", "--out", tmp_path / "samples.npy")
+        assert "has a latent variable" in invoke("sample", out, *hot, code=1).stderr
     invoke("train", model, "--out", out, "--resume", "--epochs", "2")
     assert (
         "was started with arguments"
