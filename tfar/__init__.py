@@ -51,6 +51,7 @@ if TYPE_CHECKING or not _is_command():
         OrderlessNADE,
         PixelCNN,
         PixelCNNPlusPlus,
+        PixelVAE,
         RowLSTM,
         WaveNet,
     )
@@ -69,6 +70,7 @@ __all__ = [
     "OrderlessNADE",
     "PixelCNN",
     "PixelCNNPlusPlus",
+    "PixelVAE",
     "RowLSTM",
     "WaveNet",
     "data",
