@@ -166,9 +166,8 @@ CASES = (
     latent_variable(),
     pixel_vae("binary", main=True),
     pixel_vae("upsample", (3, 2), seed=3, condition="upsample"),
-    pixel_vae("two-levels", num_levels=2, map_channels=1, condition="upsample", encoder_filters=[3, 3]),
     pixel_vae("levels", head=categorical, scale=0.7),
-    pixel_vae("colours", (1, 2, 2), encoder_filters=[3, 3]),
+    pixel_vae("colours", (2, 2, 2)),
 )
 
 BY_NAME = {case.name: case for case in CASES}

@@ -1,4 +1,4 @@
-"""What every latent-variable model of the registry must hold, by enumerating its events, and its latents or nodes of quadrature.
+"""What every latent-variable model of the registry must hold, by enumerating its events, and its latents or by quadrature.
 
 Its parts are autoregressive, and the other tests of this folder hold for models like them.
 """
@@ -10,22 +10,28 @@ import pytest
 import tensorflow as tf
 
 import tfar
+from tests.parameters import few_by_default
 from tests.registry import CASES, Case
 from tfar.testing import samples, support
 
-CASES_WITH_LATENTS = [case for case in CASES if case.oracle is None]
-pytestmark = pytest.mark.parametrize("case", CASES_WITH_LATENTS, ids=lambda case: case.name)
+CASES_WITH_LATENTS = sorted([case for case in CASES if case.oracle is None], key=lambda case: not case.main)
+NUM_MAIN = sum(case.main for case in CASES_WITH_LATENTS)
+pytestmark = pytest.mark.parametrize(
+    "case", few_by_default(CASES_WITH_LATENTS, count=NUM_MAIN), ids=lambda case: case.name
+)
 NUM_DRAWS = 4000
-NUM_NODES = 64  # 64 x 64 with two levels
+NUM_NODES = 121
 
 
 def latents_of(prior: Any) -> tuple[np.ndarray, np.ndarray]:
-    """All latents with their log-probabilities, or nodes of Gauss-Hermite quadrature with their log weights.
+    """All latents with their log-probabilities, or the nodes of the trapezoidal rule with their log weights.
 
-    A prior of real latents is one standard normal, or one normal given a latent of its own.
+    A prior of real latents is one standard normal, or one normal given a latent of its own. The trapezoidal rule converges
+    at the kinks of rectifiers, where Gauss-Hermite quadrature is slow.
     """
-    points, weights = np.polynomial.hermite.hermgauss(NUM_NODES)
-    points, log_weights = points * np.sqrt(2.0), np.log(weights / np.sqrt(np.pi))
+    points = np.linspace(-6.0, 6.0, NUM_NODES)
+    log_weights = -0.5 * points**2
+    log_weights -= np.logaddexp.reduce(log_weights)
     if isinstance(prior, tfar.LatentVariable):
         top, log_top = latents_of(prior.prior)
         params = prior.decoder.law.conditional_params(tf.zeros([len(top), *prior.event_shape]), tf.constant(top))
@@ -64,8 +70,9 @@ def test_bounds_rise_to_the_log_probability(case: Case) -> None:
     x = tf.constant(np.repeat(events[3:4], NUM_DRAWS, axis=0))
     seeds = tfar.random.row_seeds(2, NUM_DRAWS)
     elbo = np.asarray(dist.law.elbo(seeds, x))
+    several = np.logaddexp.reduce(elbo.reshape(-1, 8).astype(np.float64), axis=1) - np.log(8.0)
     in_graph = tf.function(dist.law.importance_log_prob, autograph=False)
-    bounds = [elbo] + [np.asarray(in_graph(seeds[:500], x[:500], count)) for count in (8, 64)]
+    bounds = [elbo, several, np.asarray(in_graph(seeds[:500], x[:500], 64))]
     means, errors = [bound.mean() for bound in bounds], [5.0 * bound.std() / len(bound) ** 0.5 for bound in bounds]
     assert means[0] + errors[0] < means[1] + errors[1] and means[1] - errors[1] < means[2] + errors[2]
     assert abs(np.mean(np.exp(elbo - log_probs[3])) - 1.0) < 0.1, "importance weights average to p(x)"

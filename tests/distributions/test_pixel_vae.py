@@ -8,6 +8,8 @@ import pytest
 import tensorflow as tf
 
 import tfar
+from tests.cases import pixel_vae
+from tests.conformance import test_latent_models
 from tests.parameters import few_by_default
 from tests.reference import pixel_vae as reference
 from tests.reference.oracles.parts import weights_of
@@ -92,6 +94,48 @@ def test_a_sample_computes_what_depends_on_the_latent_alone_once(condition):
     assert len(of_row) == (0 if condition == "bias" else 2)
 
 
+# Two levels ----------------------------------------------------------------------------------------------------------
+
+TINY = pixel_vae("two-levels", seed=4, num_levels=2, map_channels=1, condition="upsample", encoder_filters=[3, 3])
+
+
+@pytest.mark.slow(ci=True)
+def test_two_levels_against_quadrature_over_both():
+    test_latent_models.test_samples_follow_the_enumerated_marginal(TINY)
+    test_latent_models.test_bounds_rise_to_the_log_probability(TINY)
+
+
+@pytest.mark.slow(ci=True)
+def test_the_training_loss_of_two_levels_weights_both_terms():
+    """At the full weight it is the negative bound of both levels in expectation, and every variable gets a gradient."""
+    dist = make((6, 6), num_levels=2, map_channels=2, condition="upsample", kl_annealing_steps=10)
+    assert dist.latent_shape == (3, 3, 2) and dist.num_latents == 18 + 2
+    x = tf.constant(np.random.default_rng(0).integers(2, size=[1, 6, 6]).repeat(400, axis=0), tf.float32)
+    with tf.GradientTape() as tape:
+        loss = dist.training_loss(x, seed=1, step=10)
+    gradients = tape.gradient(loss, dist.trainable_variables)
+    assert all(gradient is not None and np.any(gradient) for gradient in gradients)
+    found = dist.evaluate(x, seed=2)
+    error = np.hypot(np.std(loss), np.std(found["elbo"])) / 20.0
+    assert abs(np.mean(loss) + np.mean(found["elbo"])) < 5.0 * error
+    early = np.mean(dist.training_loss(x, seed=1, step=0))
+    assert abs(early - np.mean(found["reconstruction"]) - 0.1 * np.mean(found["kl"])) < 5.0 * error
+
+
+def test_the_levels_draw_from_independent_noise():
+    dist = make((6, 6), num_levels=2, map_channels=2, condition="upsample")
+    seeds, x = tfar.random.row_seeds(1, 500), tf.zeros([500, 6, 6])
+    z = dist.law.encode(seeds, x)
+    above = dist.prior.law.encode(
+        tfar.random.derived_seeds(seeds, 0, tfar.random.Stream.PRIOR), tf.zeros([500, 3, 3, 2])
+    )
+    together = np.concatenate([np.reshape(z, [500, -1]), above], axis=1)
+    assert np.abs(np.corrcoef(together.T)[:18, 18:]).max() < 0.25
+
+
+# The constructor -----------------------------------------------------------------------------------------------------
+
+
 def test_the_weight_of_the_kl_term_is_never_zero():
     dist = make(kl_annealing_steps=100)
     weights = [float(dist.law.kl_weight_at(step)) for step in (0, 50, 100, 1000)]
@@ -118,6 +162,9 @@ def test_initial_weights_are_a_function_of_the_seed():
         ({"kl_annealing_steps": 0}, "`kl_annealing_steps`"),
         ({"event_shape": (2, 2, 3)}, "multiple of 3"),
         ({"seed": -1}, "`seed`"),
+        ({"num_levels": 3}, "`num_levels`"),
+        ({"num_levels": 2}, "condition='upsample'"),
+        ({"num_levels": 2, "condition": "upsample", "encoder_filters": [3]}, "at least 2 stages"),
     ],
 )
 def test_arguments_that_do_not_fit_are_refused(arguments, message):
