@@ -83,7 +83,8 @@ class Settings:
     test results average; the last number is used for the result of the case. `validation_draws` is the number of samples of the
     training objective that the validation loss averages; with 0 the validation loss is computed from log_prob. In each of the
     last `decay_epochs` epochs the learning rate is multiplied by `decay_factor`. `clip_norm` is the maximum of the global norm of
-    the gradients; None does not clip.
+    the gradients; None does not clip. A model with a latent variable has the bits of `latent_units`, is trained with the gradient
+    estimator named `gradient_estimator`, and is scored by the importance-weighted bound of `importance_samples` latents.
     """
 
     hidden_units: tuple[int, ...] = (500,)
@@ -106,6 +107,9 @@ class Settings:
     decay_epochs: int = 0
     decay_factor: float = 0.3
     clip_norm: float | None = None
+    latent_units: tuple[int, ...] = ()
+    gradient_estimator: str = ""
+    importance_samples: int = 0
     seed: int = 0
 
     def as_dict(self) -> dict[str, Any]:
@@ -114,6 +118,7 @@ class Settings:
         skipped = () if self.test_orders else ("test_orders", "validation_draws")
         skipped += () if self.decay_epochs else ("decay_epochs", "decay_factor")
         skipped += () if self.clip_norm else ("clip_norm",)
+        skipped += () if self.latent_units else ("latent_units", "gradient_estimator", "importance_samples")
         return {name: value for name, value in found.items() if name not in skipped}
 
 

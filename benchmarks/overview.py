@@ -117,6 +117,9 @@ MODELS = (
         "wavenet-speech",
         "wavenet-10x3-batch-1",
     ),
+    Model(
+        "DARN", "darn", [("Gregor et al. 2014", "https://arxiv.org/abs/1310.8499")], "darn-mushrooms", "darn-784-200"
+    ),
 )
 
 

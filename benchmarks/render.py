@@ -33,6 +33,16 @@ SERVING_HEADER = (
 )
 ROUNDING_HEADER = ("weights of the TFLite file", "MiB", "mean difference of log_prob, nats", "largest, nats")
 EPOCHS_HEADER = ("model", "validation nats after epochs", "test nats", "minutes", "batch")
+BOUNDS_HEADER = (
+    "data",
+    "model",
+    "gradient estimator",
+    "-elbo, nats",
+    "importance bound, nats",
+    "KL, nats a bit",
+    "active bits",
+    "minutes",
+)
 IMPUTATION_HEADER = ("imputer", "log loss, nats a missing bit", "accuracy")
 MEMORY_HEADER = (
     "model",
@@ -205,6 +215,24 @@ def likelihood_table(cases: Sequence[LikelihoodCase], found: Sequence[Result | N
         if result is not None:
             notes[case.data] = f"{case.data}: {result.data['note']}{_units_and_gaussian(result.figures)}."
     return "\n\n".join([markdown_table(LIKELIHOOD_HEADER, rows, left=2), *notes.values()])
+
+
+def bounds_table(cases: Sequence[LikelihoodCase], found: Sequence[Result | None]) -> str:
+    """Returns both bounds of models with a latent variable, and how much their latents say; other models have one number."""
+    rows = []
+    for case, result in zip(cases, found, strict=True):
+        label = [case.data, case.title, case.settings.gradient_estimator]
+        if result is None:
+            rows.append([*label, NOT_RUN, *[""] * 4])
+            continue
+        figures, nll = result.figures, f"{result.figures['test_nll']:.2f} ± {result.figures['standard_error']:.2f}"
+        if "test_bound" not in figures:
+            rows.append([*label, "", f"{nll} (exact)", "", "", f"{figures['train_seconds'] / 60:.1f}"])
+            continue
+        active = f"{figures['active_bits']} of {sum(case.settings.latent_units)}"
+        numbers = [f"{figures['test_bound']:.2f}", nll, f"{figures['kl_per_bit']:.3f}", active]
+        rows.append([*label, *numbers, f"{figures['train_seconds'] / 60:.1f}"])
+    return markdown_table(BOUNDS_HEADER, rows, left=3)
 
 
 def orders_table(cases: Sequence[LikelihoodCase], found: Sequence[Result | None]) -> str:

@@ -149,6 +149,15 @@ def draw_nade(folder: pathlib.Path) -> None:
     matrices(folder, "rnade", [("RNADE, natural order", tfar.RNADE([12], 16).network.influences())])
 
 
+def draw_darn(folder: pathlib.Path) -> None:
+    """The layers of the prior, and the steps of the encoder."""
+    dist = tfar.DARN([12], [8, 4])
+    panels = [("prior of 8 and 4 bits", dist.prior.network.influences())]
+    panels.append(("encoder of 8 and 4 bits", dist.encoder.network.influences()))
+    panels.append(("event given a latent", dist.decoder.network.influences()))
+    matrices(folder, "darn", panels)
+
+
 def draw_wavenet(folder: pathlib.Path) -> None:
     """The receptive fields of one and of two stacks."""
     arguments = {"num_layers": 3, "kernel_size": 2, "head": tfar.heads.Categorical(4)}
@@ -252,6 +261,7 @@ DRAWINGS = (
     draw_complete,
     draw_made,
     draw_nade,
+    draw_darn,
     draw_wavenet,
     draw_orderless_nade,
     draw_conv_nade,

@@ -266,3 +266,21 @@ def pixel_vae(name: str, event_shape: Any = (2, 2), seed: int = 2, scale: float 
         return dist
 
     return Case(f"PixelVAE-{name}", make, tuple(event_shape), head().support().num_values, main=main)
+
+
+def darn(name: str, event_shape: Any = (3,), main: bool = False, **kwargs: Any) -> Case:
+    def make() -> tfar.DARN:
+        return randomize(tfar.DARN(event_shape, **{"latent_units": [2], **kwargs}), scale=1.0)
+
+    return Case(f"DARN-{name}", make, tuple(event_shape), main=main)
+
+
+def darn_part(part: str, conditional_shape: Any = None) -> Case:
+    """A part of a DARN of two layers with hidden units: several layers of bits, in steps through layers of two sizes."""
+
+    def make() -> tfar.Autoregressive:
+        units, order = {"latent_units": [2, 3], "hidden_units": [4]}, {"order": "reverse"}
+        return randomize(getattr(tfar.DARN([2, 2], **units, **order), part), scale=0.8)
+
+    shape = (2, 2) if part == "decoder" else (5,)
+    return Case(f"Autoregressive-darn-{part}", make, shape, 2, conditional_shape, oracles.DARN_PART)

@@ -6,6 +6,8 @@ from tests.cases import (
     audio,
     categorical,
     conv_nade,
+    darn,
+    darn_part,
     diagonal_bilstm,
     factorized,
     gated_pixel_cnn,
@@ -168,6 +170,13 @@ CASES = (
     pixel_vae("upsample", (3, 2), seed=3, condition="upsample"),
     pixel_vae("levels", head=categorical, scale=0.7),
     pixel_vae("colours", (2, 2, 2)),
+    darn("stacked", latent_units=[2, 1], hidden_units=[3], main=True),
+    darn("one-layer", latent_units=[3]),
+    darn("no-visible-autoregression", visible_autoregression=False, order="reverse"),
+    darn("autoregressive-encoder", latent_units=[1, 2], encoder_autoregression=True, gradient_estimator="vimco"),
+    darn_part("prior"),
+    darn_part("encoder", conditional_shape=(2, 2)),
+    darn_part("decoder", conditional_shape=(5,)),
 )
 
 BY_NAME = {case.name: case for case in CASES}

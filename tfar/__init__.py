@@ -39,6 +39,7 @@ if TYPE_CHECKING or not _is_command():
         training,
     )
     from tfar.distributions import (
+        DARN,
         MADE,
         NADE,
         RNADE,
@@ -58,6 +59,7 @@ if TYPE_CHECKING or not _is_command():
     from tfar.training import load
 
 __all__ = [
+    "DARN",
     "MADE",
     "NADE",
     "RNADE",

@@ -11,6 +11,7 @@ from PIL import Image
 from benchmarks.peers import (
     codecs,
     tfp_made,
+    torch_darn,
     torch_made,
     torch_nade,
     torch_pixel_cnn,
@@ -21,7 +22,7 @@ from benchmarks.peers import (
 from benchmarks.peers.masks import made_masks, random_bits, random_reals
 from benchmarks.peers.torch_side import log_prob_call, torch_or_unavailable, train_step_call
 from tests.parameters import few_by_default
-from tests.reference import gated_pixel_cnn, pixel_cnn, pixel_rnn, rnade, wavenet
+from tests.reference import darn, gated_pixel_cnn, pixel_cnn, pixel_rnn, rnade, wavenet
 
 EVENT_SIZE, HIDDEN, BATCH = 12, (16, 20), 7
 
@@ -408,3 +409,22 @@ def test_codecs_are_lossless_and_counted_by_their_files(codec):
     found = codecs.bits_per_dim(images)
     assert found[f"{codec}, a file a patch"] == pytest.approx(8 * sum(map(len, files)) / images.size, abs=1e-3)
     assert found[f"{codec}, sheets"] < found[f"{codec}, a file a patch"]
+
+
+def test_torch_darn_equals_the_loops_of_the_paper():
+    """The negative bound with the entropy of q in closed form, for the latent that the noise draws."""
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    network, x = torch_darn.make_network(5, 3, seed=1), random_bits(4, 5, seed=1)
+    for value in network.values():
+        torch.nn.init.normal_(value)
+    uniform = np.random.default_rng(0).random([4, 3]).astype(np.float32)
+    found = torch_darn.losses(network, torch.from_numpy(x), torch.from_numpy(uniform)).detach().numpy()
+    weights = {name: value.detach().numpy().astype(np.float64) for name, value in network.items()}
+    prior, decoder = darn.Layer(weights["bh"], weights["h"]), darn.Layer(weights["bx"], weights["x"], weights["u"])
+    encoder = darn.Layer(weights["bq"], None, weights["q"])
+    for row, noise, loss in zip(x, uniform, found, strict=True):
+        probs = [1.0 / (1.0 + np.exp(-darn.logit(encoder, [0.0] * 3, row, j))) for j in range(3)]
+        bits = [float(u >= 1.0 - q) for u, q in zip(noise, probs, strict=True)]
+        entropy = -sum(q * np.log(q) + (1 - q) * np.log(1 - q) for q in probs)
+        expected = -darn.log_prob(decoder, row, bits) - darn.log_prob(prior, bits, None) - entropy
+        np.testing.assert_allclose(loss, expected, rtol=1e-5)

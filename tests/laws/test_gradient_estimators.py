@@ -136,13 +136,13 @@ def test_a_copy_by_configuration_has_the_same_loss(estimator):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: models.gaussian(gradient_estimator="half"), "encoder of bits"),
-        (lambda: models.gaussian(gradient_estimator="enumerate"), "encoder of bits"),
+        (lambda: models.gaussian(gradient_estimator="half"), "encoder to have bits"),
+        (lambda: models.gaussian(gradient_estimator="enumerate"), "encoder to have bits"),
         (lambda: models.binary(gradient_estimator="reparameterized"), "reparameterised"),
         (lambda: models.binary(gradient_estimator="gumbel"), "`gradient_estimator`.*received 'gumbel'"),
         (lambda: tfar.laws.VIMCO(1), "`num_samples`"),
         (lambda: wide("enumerate"), "at most 12 bits.*received 13"),
-        (lambda: wide("half", num_masks=2), "one member.*received 2"),
+        (lambda: wide("half", num_masks=2), "encoder to have one member.*received 2"),
     ],
 )
 def test_an_estimator_that_does_not_apply_is_refused(make, message):

@@ -57,6 +57,7 @@ DISTRIBUTIONS = {
         ),
         scale=0.2,
     ),
+    "layers-of-latents": lambda: randomize(tfar.DARN([2, 2], [2, 3], hidden_units=[3], jit_compile=False)),
 }
 
 

@@ -2,6 +2,7 @@
 
 from tfar.distributions.autoregressive import Autoregressive
 from tfar.distributions.conv_nade import ConvNADE
+from tfar.distributions.darn import DARN
 from tfar.distributions.factorized import Factorized
 from tfar.distributions.gated_pixel_cnn import GatedPixelCNN
 from tfar.distributions.latent_variable import LatentVariable
@@ -16,6 +17,7 @@ from tfar.distributions.rnade import RNADE
 from tfar.distributions.wavenet import WaveNet
 
 __all__ = [
+    "DARN",
     "MADE",
     "NADE",
     "RNADE",

@@ -4,6 +4,7 @@ import abc
 import copy
 import itertools
 import math
+from collections.abc import Sequence
 from typing import Any, Self
 
 import keras
@@ -91,7 +92,8 @@ class Half(GradientEstimator):
         d/dq E f(h) = f(1) - f(0) ~ E f'(h) / (2 q(h))
 
     In terms of the logit a of a bit, q = sigmoid(a), the factor is dq/da / (2 q(h)) = (1 - q(h)) / 2. It needs no division, so
-    bits with q near 0 or 1 need no clipping. The entropy of each bit given the bits before it is computed in closed form.
+    bits with q near 0 or 1 need no clipping. The entropy of each bit given the bits before it is computed in closed form, and
+    the log-probability of a bit under the prior is linear in the bit.
 
     References:
         Gregor, Danihelka, Mnih, Blundell and Wierstra. Deep autoregressive networks. ICML 2014, section 3.
@@ -100,12 +102,13 @@ class Half(GradientEstimator):
     """
 
     def check(self, law: Any) -> None:
-        _check_bits(law, "half")
-        if law.encoder.num_members > 1:
-            raise ValueError(
-                "Expected an encoder of one member for gradient_estimator='half', which needs its entropy; received "
-                f"{law.encoder.num_members}."
-            )
+        _check_bits(law, "half", ("encoder", "prior"))
+        for name in ("encoder", "prior"):
+            if getattr(law, name).num_members > 1:
+                raise ValueError(
+                    f"Expected the {name} to have one member for gradient_estimator='half', which needs its conditionals; "
+                    f"received {getattr(law, name).num_members}."
+                )
 
     def __call__(
         self, law: Any, x: tf.Tensor, seed: tf.Tensor, step: Any = 0, site_weight: tf.Tensor | None = None
@@ -116,8 +119,10 @@ class Half(GradientEstimator):
         z = surrogate.encode(row_seeds(seed, tf.shape(x)[0]), x)
         logits = law.encoder.conditional_params(z, x)[..., 0]
         entropy = tf.reduce_sum(tf.nn.softplus(logits) - logits * tf.sigmoid(logits), axis=-1)
+        logits = law.prior.conditional_params(z)[..., 0]
+        log_prior = tf.reduce_sum(law.prior.member(0).values(z) * logits - tf.nn.softplus(logits), axis=-1)
         loss = law.decoder.training_loss(x, z, seed, step, site_weight=site_weight)
-        return loss + law.kl_weight_at(step) * (law.prior_loss(z, seed, step) - entropy)
+        return loss - law.kl_weight_at(step) * (entropy + log_prior)
 
 
 class HalfBernoulli(Bernoulli):
@@ -249,9 +254,11 @@ def _zero_with_gradient(value: tf.Tensor) -> tf.Tensor:
     return value - tf.stop_gradient(value)
 
 
-def _check_bits(law: Any, name: str) -> None:
-    if type(law.encoder.head) is not Bernoulli:
-        raise ValueError(
-            f"Expected an encoder of bits, with the head Bernoulli, for gradient_estimator={name!r}; received "
-            f"{type(law.encoder.head).__name__}. 'score_function' and 'vimco' take any encoder."
-        )
+def _check_bits(law: Any, name: str, parts: Sequence[str] = ("encoder",)) -> None:
+    for part in parts:
+        head = getattr(law, part).head
+        if type(head) is not Bernoulli:
+            raise ValueError(
+                f"Expected the {part} to have bits, with the head Bernoulli, for gradient_estimator={name!r}; received "
+                f"{type(head).__name__}. 'score_function' and 'vimco' take any latent."
+            )

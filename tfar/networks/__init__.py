@@ -2,6 +2,7 @@
 
 from tfar.networks.base import AutoregressiveNetwork
 from tfar.networks.conv_nade import ConvNADENetwork
+from tfar.networks.darn import DARNNetwork
 from tfar.networks.factorized import FactorizedNetwork
 from tfar.networks.gated_pixel_cnn import GatedPixelCNNNetwork
 from tfar.networks.made import MADENetwork
@@ -17,6 +18,7 @@ from tfar.networks.whole_pass import WholePassNetwork
 __all__ = [
     "AutoregressiveNetwork",
     "ConvNADENetwork",
+    "DARNNetwork",
     "DiagonalBiLSTMNetwork",
     "FactorizedNetwork",
     "GatedPixelCNNNetwork",

@@ -106,6 +106,11 @@ class Steps(keras.Model):
         seed = {"seed": tf.stack([0, self._metric("active_units").num_rows])} if self.dist.num_latents else {}
         return self.dist.evaluate(batch.value, batch.conditional_input, **batch.keywords, **seed)
 
+    @property
+    def score_name(self) -> str:
+        """Name of the metric that trainings are compared by: "nll", or "neg_elbo" with a latent variable."""
+        return "neg_elbo" if self.dist.num_latents else "nll"
+
     def _loss_of(self, scores: dict[str, tf.Tensor]) -> tf.Tensor:
         """Returns the negative log-probability of each row, or the negative bound with the KL weight 1."""
         return -scores["elbo"] if self.dist.num_latents else scores["nll"]
