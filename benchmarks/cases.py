@@ -149,6 +149,8 @@ class LikelihoodCase:
             number of epochs with the best validation loss.
         paper_by_orders: dict from numbers of orders to published results, or None.
         beside: None, or a function of the splits whose result is reported with the results, such as sizes of codecs.
+        further: dict from names of other figures of a test to pairs (relation, limit), which are targets too.
+        linear_probe: bool. For a model with a latent variable: whether the test fits a linear classifier to the latents.
         unit: str. Unit of the result: "nats", or "bits a sample" for audio.
         run: None, or the function `(case, options, command) -> Result` that loads the data, trains and evaluates, where that is
             not `benchmarks.likelihood.run`: `benchmarks.folds.run` or `benchmarks.audio.run`.
@@ -174,6 +176,8 @@ class LikelihoodCase:
     refit: bool = False
     paper_by_orders: Mapping[int, float] | None = None
     beside: Callable[[Any], Mapping[str, float]] | None = None
+    further: Mapping[str, tuple[str, float]] = dataclasses.field(default_factory=dict)
+    linear_probe: bool = False
     unit: str = "nats"
     run: Callable[[LikelihoodCase, Any, str], Any] | None = None
 
@@ -188,6 +192,10 @@ class LikelihoodCase:
         """Returns the target for the result file, as a list that is empty if there is no target."""
         what = f"test NLL, {self.unit}" if self.relation == "<=" else f"test log-likelihood, {self.unit}"
         return [] if self.target is None else [check(what, self.relation, self.target, score)]
+
+    def check_further(self, figures: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Returns the targets of other figures for the result file."""
+        return [check(f"test {name}", *limit, figures[name]) for name, limit in self.further.items()]
 
 
 @dataclasses.dataclass(frozen=True)

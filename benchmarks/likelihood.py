@@ -55,7 +55,7 @@ def run_case(
         settings=case.settings.as_dict(),
         figures=figures,
         paper={} if case.paper is None else {"test_nll": case.paper, "source": case.source},
-        targets=case.check(figures["test_nll"]),
+        targets=[*case.check(figures["test_nll"]), *case.check_further(figures)],
     )
 
 

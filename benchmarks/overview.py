@@ -120,6 +120,13 @@ MODELS = (
     Model(
         "DARN", "darn", [("Gregor et al. 2014", "https://arxiv.org/abs/1310.8499")], "darn-mushrooms", "darn-784-200"
     ),
+    Model(
+        "PixelVAE",
+        "pixel-vae",
+        [("Gulrajani et al. 2017", "https://arxiv.org/abs/1611.05013")],
+        "pixel-vae-mnist",
+        "pixel-vae-12x16-batch-16",
+    ),
 )
 
 

@@ -39,8 +39,9 @@ BOUNDS_HEADER = (
     "gradient estimator",
     "-elbo, nats",
     "importance bound, nats",
-    "KL, nats a bit",
-    "active bits",
+    "KL, nats a latent",
+    "active latents",
+    "linear probe",
     "minutes",
 )
 IMPUTATION_HEADER = ("imputer", "log loss, nats a missing bit", "accuracy")
@@ -223,14 +224,15 @@ def bounds_table(cases: Sequence[LikelihoodCase], found: Sequence[Result | None]
     for case, result in zip(cases, found, strict=True):
         label = [case.data, case.title, case.settings.gradient_estimator]
         if result is None:
-            rows.append([*label, NOT_RUN, *[""] * 4])
+            rows.append([*label, NOT_RUN, *[""] * 5])
             continue
         figures, nll = result.figures, f"{result.figures['test_nll']:.2f} ± {result.figures['standard_error']:.2f}"
         if "test_bound" not in figures:
-            rows.append([*label, "", f"{nll} (exact)", "", "", f"{figures['train_seconds'] / 60:.1f}"])
+            rows.append([*label, "", f"{nll} (exact)", "", "", "", f"{figures['train_seconds'] / 60:.1f}"])
             continue
         active = f"{figures['active_bits']} of {sum(case.settings.latent_units)}"
-        numbers = [f"{figures['test_bound']:.2f}", nll, f"{figures['kl_per_bit']:.3f}", active]
+        probe = f"{figures['probe_accuracy']:.1%}" if "probe_accuracy" in figures else ""
+        numbers = [f"{figures['test_bound']:.2f}", nll, f"{figures['kl_per_bit']:.3f}", active, probe]
         rows.append([*label, *numbers, f"{figures['train_seconds'] / 60:.1f}"])
     return markdown_table(BOUNDS_HEADER, rows, left=3)
 

@@ -255,6 +255,19 @@ def latent_variable() -> Case:
     return Case("LatentVariable-bits", make, (3,), main=True)
 
 
+def pixel_vae(name: str, event_shape: Any = (2, 2), seed: int = 2, scale: float = 1.0, **kwargs: Any) -> Case:
+    """One normal latent, with weights by which it matters and an encoder that is broad enough for importance weights."""
+    main, head = kwargs.pop("main", False), kwargs.pop("head", tfar.heads.Bernoulli)
+    kwargs = {"filters": 4, "num_blocks": 1, "first_kernel_size": 3, "kernel_size": 3, "encoder_filters": [3], **kwargs}
+
+    def make() -> tfar.PixelVAE:
+        dist = randomize(tfar.PixelVAE(event_shape, 1, head=head(), **kwargs), seed, scale=0.25)
+        randomize(dist.decoder, seed, scale)
+        return dist
+
+    return Case(f"PixelVAE-{name}", make, tuple(event_shape), head().support().num_values, main=main)
+
+
 def darn(name: str, event_shape: Any = (3,), main: bool = False, **kwargs: Any) -> Case:
     def make() -> tfar.DARN:
         return randomize(tfar.DARN(event_shape, **{"latent_units": [2], **kwargs}), scale=1.0)

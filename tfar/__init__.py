@@ -52,6 +52,7 @@ if TYPE_CHECKING or not _is_command():
         OrderlessNADE,
         PixelCNN,
         PixelCNNPlusPlus,
+        PixelVAE,
         RowLSTM,
         WaveNet,
     )
@@ -71,6 +72,7 @@ __all__ = [
     "OrderlessNADE",
     "PixelCNN",
     "PixelCNNPlusPlus",
+    "PixelVAE",
     "RowLSTM",
     "WaveNet",
     "data",

@@ -16,13 +16,14 @@ from benchmarks.peers import (
     torch_nade,
     torch_pixel_cnn,
     torch_pixel_rnn,
+    torch_pixel_vae,
     torch_rnade,
     torch_wavenet,
 )
 from benchmarks.peers.masks import made_masks, random_bits, random_reals
 from benchmarks.peers.torch_side import log_prob_call, torch_or_unavailable, train_step_call
 from tests.parameters import few_by_default
-from tests.reference import darn, gated_pixel_cnn, pixel_cnn, pixel_rnn, rnade, wavenet
+from tests.reference import darn, gated_pixel_cnn, pixel_cnn, pixel_rnn, pixel_vae, rnade, wavenet
 
 EVENT_SIZE, HIDDEN, BATCH = 12, (16, 20), 7
 
@@ -284,27 +285,54 @@ def test_torch_pixel_cnn_of_colours_equals_numpy():
     )
 
 
-def test_torch_gated_pixel_cnn_log_prob_equals_numpy():
-    pytest.importorskip("torch", reason="PyTorch is not installed")
-    network = torch_pixel_cnn.make_gated_pixel_cnn(4, 1, 6)
-    found, x = torch_layers(network), random_bits(2, 20, seed=1).reshape(2, 1, 4, 5)
-    names = {"head.1": "output_1", "head.3": "params"}
+def gated_weights(network, kernel_size, prefix=""):
+    """The weights of a Gated PixelCNN of one block by the names of the reference."""
+    found = torch_layers(network)
+    names = {f"{prefix}head.1": "output_1", f"{prefix}head.3": "params"}
     for block in range(2):
-        parts = ("vertical", "link", "horizontal", "skip", "residual")
-        names |= {f"blocks.{block}.{part}": f"{part}_{block}" for part in parts}
+        parts = ("vertical", "link", "horizontal", "skip", "residual", "condition")
+        names |= {f"{prefix}blocks.{block}.{part}": f"{part}_{block}" for part in parts}
     weights = {}
     for theirs, ours in names.items():
         weights |= {f"{ours}/{b}": found[f"{theirs}.{a}"] for a, b in PARTS if f"{theirs}.{a}" in found}
-    for block, width in enumerate((7, 3)):
+    for block, width in enumerate((7, kernel_size)):
         kernel = weights[f"horizontal_{block}/kernel"]
         weights[f"horizontal_{block}/kernel"] = np.pad(kernel, [(0, 0), (0, width - kernel.shape[1]), (0, 0), (0, 0)])
         weights[f"link_{block}/kernel"] = weights[f"link_{block}/kernel"][0, 0]
+    return weights
+
+
+def test_torch_gated_pixel_cnn_log_prob_equals_numpy():
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    network = torch_pixel_cnn.make_gated_pixel_cnn(4, 1, 6)
+    x, weights = random_bits(2, 20, seed=1).reshape(2, 1, 4, 5), gated_weights(network, 3)
     params = [gated_pixel_cnn.parameters(weights, image[0][..., None], 1, {})[..., 0] for image in x]
     np.testing.assert_allclose(
         log_prob_call(functools.partial(torch_pixel_cnn.losses, network), x)(),
         numpy_image_log_prob(params, x[:, 0]),
         rtol=1e-5,
     )
+
+
+def test_torch_pixel_vae_bound_equals_numpy():
+    """On images of odd sizes, of which both libraries pad the same sides."""
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    network = torch_pixel_vae.make_pixel_vae(4, 1, 5, 2, (3, 5), (5, 9))
+    x = random_bits(2, 45, seed=1).reshape(2, 1, 5, 9)
+    noise = np.random.default_rng(0).normal(size=[2, 2]).astype(np.float32)
+    found = torch_pixel_vae.losses(network, torch.from_numpy(x), torch.from_numpy(noise)).detach()
+    layers = torch_layers(network)
+    weights = gated_weights(network, 5, "decoder.")
+    for row, image in enumerate(x[:, 0, :, :, None].astype(np.float64)):
+        features = image
+        for number, layer in enumerate((0, 2, 4, 6)):
+            own = layers[f"encoder.{layer}.weight"], layers[f"encoder.{layer}.bias"]
+            features = pixel_cnn.relu(pixel_vae.convolved(features, *own, stride=1 + number % 2))
+        params = features.transpose(2, 0, 1).ravel() @ layers["encoder.9.weight"] + layers["encoder.9.bias"]
+        loc, scale = params[:2], np.exp(params[2:])
+        z = loc + scale * noise[row]
+        expected = pixel_vae.divergence(z, loc, scale) - pixel_vae.log_likelihood(weights, image, z)
+        assert float(found[row]) == pytest.approx(expected, rel=1e-5)
 
 
 PARTS = (("weight", "kernel"), ("bias", "bias"))

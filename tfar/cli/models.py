@@ -18,6 +18,7 @@ MODELS = {
     "diagonal_bilstm": "DiagonalBiLSTM",
     "wavenet": "WaveNet",
     "darn": "DARN",
+    "pixel_vae": "PixelVAE",
     "factorized": "Factorized",
 }
 # The heads that a name and whole numbers describe.

@@ -12,6 +12,7 @@ from tfar.distributions.orderless_nade import OrderlessNADE
 from tfar.distributions.pixel_cnn import PixelCNN
 from tfar.distributions.pixel_cnn_plus_plus import PixelCNNPlusPlus
 from tfar.distributions.pixel_rnn import DiagonalBiLSTM, RowLSTM
+from tfar.distributions.pixel_vae import PixelVAE
 from tfar.distributions.rnade import RNADE
 from tfar.distributions.wavenet import WaveNet
 
@@ -29,6 +30,7 @@ __all__ = [
     "OrderlessNADE",
     "PixelCNN",
     "PixelCNNPlusPlus",
+    "PixelVAE",
     "RowLSTM",
     "WaveNet",
 ]

@@ -24,7 +24,8 @@ class LatentVariable(Model):
     training maximises `elbo`. A sample is a latent from the prior and an event given the latent.
 
     Args:
-        prior: distribution p(z) of the latent, without a condition.
+        prior: distribution p(z) of the latent, without a condition. It may be a `LatentVariable`: a hierarchy of latents, whose
+            bounds are those of all levels.
         encoder: distribution q(z | x) of the latent, whose condition is an event.
         decoder: distribution p(x | z) of events, whose condition is a latent.
         kl_weight: float, or a function of the training step such as `tfar.laws.LinearAnnealing`: the weight of the KL term in
@@ -58,7 +59,7 @@ class LatentVariable(Model):
 
     def __init__(
         self,
-        prior: Autoregressive,
+        prior: "Autoregressive | LatentVariable",
         encoder: Autoregressive,
         decoder: Autoregressive,
         *,
@@ -74,11 +75,8 @@ class LatentVariable(Model):
         law = LatentVariableLaw(
             prior.law, encoder.law, decoder.law, kl_weight=kl_weight, gradient_estimator=gradient_estimator
         )
-        layers = {
-            f"{part}_{kind}": getattr(dist, kind)
-            for part, dist in (("prior", prior), ("encoder", encoder), ("decoder", decoder))
-            for kind in ("network", "head")
-        }
+        parts = {"prior": prior, "encoder": encoder, "decoder": decoder}
+        layers = {f"{part}_{name}": layer for part, dist in parts.items() for name, layer in dist.layers.items()}
         super().__init__(law, layers, tuple(decoder.event_shape.as_list()), None, jit_compile, name)
 
     @property
@@ -92,7 +90,7 @@ class LatentVariable(Model):
 
     @property
     def num_latents(self) -> int:
-        """Number of entries of the latent variable."""
+        """Number of entries of the latents, of all levels."""
         return self._law.num_latents
 
     def initialize(self, value: Any, conditional_input: Any = None) -> None:
@@ -293,7 +291,8 @@ class LatentVariable(Model):
 
 def _check_shapes(prior: Any, encoder: Any, decoder: Any) -> None:
     for name, part in (("prior", prior), ("encoder", encoder), ("decoder", decoder)):
-        if not isinstance(part, Autoregressive):
+        kinds = (Autoregressive, LatentVariable) if name == "prior" else (Autoregressive,)
+        if not isinstance(part, kinds):
             raise ValueError(f"Expected `{name}` to be a tfar.Autoregressive; received {type(part).__name__}.")
         if part.bound_condition is not None:
             raise ValueError(f"Expected `{name}` without a bound condition; received one on which `given` was called.")

@@ -246,7 +246,7 @@ def _loss_and_log_q(
     """Returns the negative bound of each row with the weighted KL term, and log q(z | x), both `[B]`."""
     log_q = law.encoder.log_prob(z, x)
     loss = law.decoder.training_loss(x, z, seed, step, site_weight=site_weight)
-    return loss + law.kl_weight_at(step) * (log_q - law.prior.log_prob(z)), log_q
+    return loss + law.kl_weight_at(step) * (log_q + law.prior_loss(z, seed, step)), log_q
 
 
 def _zero_with_gradient(value: tf.Tensor) -> tf.Tensor:

@@ -25,7 +25,7 @@ class LatentVariableLaw:
     and `importance_log_prob` are lower bounds of it in expectation.
 
     Args:
-        prior: the law p(z).
+        prior: the law p(z), which may have a latent variable itself: then the bounds are those of both levels.
         encoder: the law q(z | x), whose condition is an event.
         decoder: the law p(x | z), whose condition is a latent.
         kl_weight: float, or a function of the training step: the weight of log q(z | x) - log p(z) in the training loss.
@@ -41,7 +41,7 @@ class LatentVariableLaw:
 
     def __init__(
         self,
-        prior: AutoregressiveLaw,
+        prior: "AutoregressiveLaw | LatentVariableLaw",
         encoder: AutoregressiveLaw,
         decoder: AutoregressiveLaw,
         *,
@@ -53,8 +53,9 @@ class LatentVariableLaw:
 
     @property
     def num_latents(self) -> int:
-        """Number of entries of a latent."""
-        return math.prod(self.prior.network.event_shape)
+        """Number of entries of the latents, of all levels."""
+        above = self.prior.num_latents if isinstance(self.prior, LatentVariableLaw) else 0
+        return math.prod(self.encoder.network.event_shape) + above
 
     def with_options(self) -> "LatentVariableLaw":
         """Returns the law itself, which has no options."""
@@ -69,12 +70,22 @@ class LatentVariableLaw:
 
     def elbo(self, seeds: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         """Returns a one-sample estimate of the evidence lower bound of each row in nats, `[B]`."""
-        reconstruction, divergence = self._terms(self.encode(seeds, x), x)
-        return -reconstruction - divergence
+        z = self.encode(seeds, x)
+        return self.decoder.log_prob(x, z) - self._divergence(seeds, z, x)
 
-    def _terms(self, z: tf.Tensor, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns the terms of the negative bound for a latent, `-log p(x | z)` and `log q(z | x) - log p(z)`, both `[B]`."""
-        return -self.decoder.log_prob(x, z), self.encoder.log_prob(z, x) - self.prior.log_prob(z)
+    def _divergence(self, seeds: tf.Tensor, z: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+        """Returns `log q(z | x) - log p(z)`, `[B]`; a prior with a latent variable has its bound in place of log p(z)."""
+        if isinstance(self.prior, LatentVariableLaw):
+            log_prior = self.prior.elbo(_seeds_of_prior(seeds), z)
+        else:
+            log_prior = self.prior.log_prob(z)
+        return self.encoder.log_prob(z, x) - log_prior
+
+    def prior_loss(self, z: tf.Tensor, seed: tf.Tensor, step: Any = 0) -> tf.Tensor:
+        """Returns `-log p(z)` in the training loss, `[B]`: the training loss of a prior that has a latent variable."""
+        if isinstance(self.prior, LatentVariableLaw):
+            return self.prior.training_loss(z, None, _seeds_of_prior(seed[None])[0], step)
+        return -self.prior.log_prob(z)
 
     def latent_moments(self, seeds: tf.Tensor, z: tf.Tensor, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns mean and standard deviation under q(z | x) of each entry of a latent, both `[B, *latent_shape]`.
@@ -164,9 +175,13 @@ class LatentVariableLaw:
     ) -> dict[str, tf.Tensor]:
         """Returns the metrics of each row in nats, with the KL weight 1 and without dropout; see `tfar.LatentVariable`."""
         z = self.encode(seeds, x)
-        reconstruction, divergence = self._terms(z, x)
+        reconstruction, divergence = -self.decoder.log_prob(x, z), self._divergence(seeds, z, x)
+        mean = self.latent_moments(seeds, z, x)[0]
+        mean = tf.reshape(mean, [tf.shape(x)[0], math.prod(mean.shape[1:])])
+        if isinstance(self.prior, LatentVariableLaw):
+            mean = tf.concat([mean, self.prior.evaluate(_seeds_of_prior(seeds), z)["latent_mean"]], axis=-1)
         metrics = {"elbo": -reconstruction - divergence, "kl": divergence, "reconstruction": reconstruction}
-        metrics["latent_mean"] = tf.reshape(self.latent_moments(seeds, z, x)[0], [tf.shape(x)[0], self.num_latents])
+        metrics["latent_mean"] = mean
         if num_samples:
             bound, error = self.importance_estimate(seeds, x, num_samples)
             metrics |= {"importance_log_prob": bound, "importance_standard_error": error}
@@ -188,6 +203,8 @@ class LatentVariableLaw:
 
     def draw_latent(self, seeds: tf.Tensor) -> tf.Tensor:
         """Draws a latent from the prior for each seed, `[B, *latent_shape]`."""
+        if isinstance(self.prior, LatentVariableLaw):
+            return self.prior.sample(_seeds_of_prior(seeds))
         noise = self.prior.uniform_noise(seeds, stream=random.Stream.LATENT)
         return self.prior.sample_from_noise(noise, None, self.prior.member_noise(seeds))
 
@@ -219,7 +236,7 @@ class LatentVariableLaw:
 
         def of_encoder(own: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             z = self.encode(own, guess)
-            return z, self.decoder.log_prob(x, z, observed) - self._terms(z, guess)[1]
+            return z, self.decoder.log_prob(x, z, observed) - self._divergence(own, z, guess)
 
         first, second = (random.derived_seeds(seeds, step, random.Stream.RESAMPLING) for step in (0, 1))
         guess = self.decoder.complete(first, x, observed, resampled(first, of_prior, num_latents)[0])
@@ -231,3 +248,7 @@ class LatentVariableLaw:
     ) -> tf.Tensor:
         """Returns `[B]`: NaN for rows with values outside the support or a pattern that the decoder does not allow, else 0."""
         return self.decoder.bad_row_marks(x, observed=observed)
+
+
+def _seeds_of_prior(seeds: tf.Tensor) -> tf.Tensor:
+    return random.derived_seeds(seeds, 0, random.Stream.PRIOR)
