@@ -243,7 +243,9 @@ def draw_others(folder: pathlib.Path) -> None:
     sizes = {"filters": 4, "num_blocks": 0, "first_kernel_size": 3, "encoder_filters": [4], "output_filters": [4]}
     decoder = tfar.PixelVAE([4, 4], 3, **sizes).decoder
     joint = np.concatenate([jacobian(decoder, of_condition=True), decoder.network.influences()], axis=1)
-    matrices(folder, "pixel_vae", [("latents 0-2, then the pixels of an image of 4 x 4", joint)], across="latent or site j")
+    matrices(
+        folder, "pixel_vae", [("latents 0-2, then the pixels of an image of 4 x 4", joint)], across="latent or site j"
+    )
 
 
 def jacobian(dist: tfar.Autoregressive, of_condition: bool = False) -> NDArray[np.bool_]:
