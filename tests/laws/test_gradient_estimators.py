@@ -141,6 +141,8 @@ def test_a_copy_by_configuration_has_the_same_loss(estimator):
         (lambda: models.binary(gradient_estimator="reparameterized"), "reparameterised"),
         (lambda: models.binary(gradient_estimator="gumbel"), "`gradient_estimator`.*received 'gumbel'"),
         (lambda: tfar.laws.VIMCO(1), "`num_samples`"),
+        (lambda: above_bits("half"), "prior to have bits.*received LatentVariableLaw"),
+        (lambda: above_bits("enumerate"), "prior to have bits.*received LatentVariableLaw"),
         (lambda: wide("enumerate"), "at most 12 bits.*received 13"),
         (lambda: wide("half", num_masks=2), "encoder to have one member.*received 2"),
     ],
@@ -156,3 +158,9 @@ def wide(estimator, **kwargs):
     return tfar.LatentVariable(
         tfar.Factorized([13]), encoder, tfar.MADE([3], [5], conditional_shape=[13]), gradient_estimator=estimator
     )
+
+
+def above_bits(estimator):
+    """A latent of three bits whose prior has a latent itself."""
+    encoder, decoder = (tfar.MADE([3], [5], conditional_shape=[3]) for _ in range(2))
+    return tfar.LatentVariable(models.binary(), encoder, decoder, gradient_estimator=estimator)

@@ -4,7 +4,6 @@ import abc
 import copy
 import itertools
 import math
-from collections.abc import Sequence
 from typing import Any, Self
 
 import keras
@@ -102,7 +101,7 @@ class Half(GradientEstimator):
     """
 
     def check(self, law: Any) -> None:
-        _check_bits(law, "half", ("encoder", "prior"))
+        _check_bits(law, "half")
         for name in ("encoder", "prior"):
             if getattr(law, name).num_members > 1:
                 raise ValueError(
@@ -254,11 +253,13 @@ def _zero_with_gradient(value: tf.Tensor) -> tf.Tensor:
     return value - tf.stop_gradient(value)
 
 
-def _check_bits(law: Any, name: str, parts: Sequence[str] = ("encoder",)) -> None:
-    for part in parts:
-        head = getattr(law, part).head
-        if type(head) is not Bernoulli:
+def _check_bits(law: Any, name: str) -> None:
+    """Raises ValueError unless the encoder and the prior are autoregressive over bits."""
+    for part in ("encoder", "prior"):
+        own = getattr(law, part)
+        kind = type(getattr(own, "head", own))  # A prior with a latent variable itself has no head.
+        if kind is not Bernoulli:
             raise ValueError(
                 f"Expected the {part} to have bits, with the head Bernoulli, for gradient_estimator={name!r}; received "
-                f"{type(head).__name__}. 'score_function' and 'vimco' take any latent."
+                f"{kind.__name__}. 'score_function' and 'vimco' take any latent."
             )
