@@ -16,6 +16,7 @@ DATA = {
     "mnist": "binarised MNIST",
     "red_wine": "red wine, ten folds",
     "photo_patches_32": "colour patches of 32 x 32",
+    "grey_patches_32": "grey patches of 32 x 32",
     "speech_8_bit": "speech, 8 bits",
 }
 NOT_MEASURED = "not measured"
@@ -102,6 +103,13 @@ MODELS = (
         [("van den Oord et al. 2016a", "https://arxiv.org/abs/1601.06759")],
         "diagonal-bilstm-mnist",
         "diagonal-bilstm-1x32-batch-16",
+    ),
+    Model(
+        "SpatialLSTM",
+        "spatial-lstm",
+        [("Theis and Bethge 2015", "https://arxiv.org/abs/1506.03478")],
+        "spatial-lstm-patches",
+        "spatial-lstm-2x64-batch-16",
     ),
     Model(
         "PixelCNNPlusPlus",

@@ -218,6 +218,8 @@ def draw_pixel_cnns(folder: pathlib.Path) -> None:
     )
     panels = {"close_blind_spot=False": open_spot, "DiagonalBiLSTM": diagonal}
     field(panels, **pixel, path=folder / "diagonal_bilstm.png")
+    near, far = (tfar.SpatialLSTM(shape, units=4, num_layers=count) for count in (0, 1))
+    field({"num_layers=0": near, "SpatialLSTM": far}, **pixel, path=folder / "spatial_lstm.png")
     colour = tfar.PixelCNN([7, 7, 3], filters=6, num_blocks=1, first_kernel_size=5)
     field({"green": colour}, row=3, column=3, channel=1, path=folder / "pixel_cnn_colour.png")
 

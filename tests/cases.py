@@ -166,6 +166,15 @@ def diagonal_bilstm(name: str, event_shape: Any = (3, 3), **kwargs: Any) -> Case
     return case_of(tfar.DiagonalBiLSTM, oracles.DIAGONAL_BILSTM, name, event_shape, **kwargs)
 
 
+def features(num_channels: int | None = None) -> tfar.heads.GaussianScaleMixture:
+    return tfar.heads.GaussianScaleMixture(2, 2, 2, num_inputs=4, num_channels=num_channels, min_scale=0.1)
+
+
+def spatial_lstm(name: str, event_shape: Any = (3, 3), **kwargs: Any) -> Case:
+    kwargs = {"units": 4, "num_layers": 1, "head": features, **kwargs}
+    return case_of(tfar.SpatialLSTM, oracles.SPATIAL_LSTM, name, event_shape, **kwargs)
+
+
 def pixel_cnn_plus_plus(name: str, event_shape: Any = (3, 2, 1), levels: int = 3, **kwargs: Any) -> Case:
     """Over images of `levels` values, without dropout."""
     main, condition = kwargs.pop("main", False), kwargs.get("conditional_shape")

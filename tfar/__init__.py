@@ -54,6 +54,7 @@ if TYPE_CHECKING or not _is_command():
         PixelCNNPlusPlus,
         PixelVAE,
         RowLSTM,
+        SpatialLSTM,
         WaveNet,
     )
     from tfar.training import load
@@ -74,6 +75,7 @@ __all__ = [
     "PixelCNNPlusPlus",
     "PixelVAE",
     "RowLSTM",
+    "SpatialLSTM",
     "WaveNet",
     "data",
     "distributions",

@@ -20,6 +20,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "darn": {"latent_units": [3]},
     "pixel_vae": {"latent_dim": 2, "filters": 4, "num_blocks": 0, "encoder_filters": [3]},
     "diagonal_bilstm": {"filters": 4},
+    "spatial_lstm": {"units": 4},
     "pixel_cnn_plus_plus": {"num_blocks": 1, "num_levels": 1, "filters": 4, "num_components": 2},
     "wavenet": {"filters": 4, "skip_filters": 4, "num_layers": 2, "num_stacks": 1},
 }

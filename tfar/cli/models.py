@@ -16,6 +16,7 @@ MODELS = {
     "pixel_cnn_plus_plus": "PixelCNNPlusPlus",
     "row_lstm": "RowLSTM",
     "diagonal_bilstm": "DiagonalBiLSTM",
+    "spatial_lstm": "SpatialLSTM",
     "wavenet": "WaveNet",
     "darn": "DARN",
     "pixel_vae": "PixelVAE",

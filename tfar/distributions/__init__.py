@@ -14,6 +14,7 @@ from tfar.distributions.pixel_cnn_plus_plus import PixelCNNPlusPlus
 from tfar.distributions.pixel_rnn import DiagonalBiLSTM, RowLSTM
 from tfar.distributions.pixel_vae import PixelVAE
 from tfar.distributions.rnade import RNADE
+from tfar.distributions.spatial_lstm import SpatialLSTM
 from tfar.distributions.wavenet import WaveNet
 
 __all__ = [
@@ -32,5 +33,6 @@ __all__ = [
     "PixelCNNPlusPlus",
     "PixelVAE",
     "RowLSTM",
+    "SpatialLSTM",
     "WaveNet",
 ]

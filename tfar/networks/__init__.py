@@ -12,6 +12,7 @@ from tfar.networks.orderless_nade import OrderlessNADENetwork
 from tfar.networks.pixel_cnn import PixelCNNNetwork
 from tfar.networks.pixel_cnn_plus_plus import PixelCNNPlusPlusNetwork
 from tfar.networks.recurrent import DiagonalBiLSTMNetwork, RowLSTMNetwork
+from tfar.networks.spatial_lstm import SpatialFeaturesNetwork, SpatialLSTMNetwork
 from tfar.networks.wavenet import WaveNetNetwork
 from tfar.networks.whole_pass import WholePassNetwork
 
@@ -29,6 +30,8 @@ __all__ = [
     "PixelCNNNetwork",
     "PixelCNNPlusPlusNetwork",
     "RowLSTMNetwork",
+    "SpatialFeaturesNetwork",
+    "SpatialLSTMNetwork",
     "WaveNetNetwork",
     "WholePassNetwork",
 ]

@@ -11,6 +11,7 @@ from tests.reference.oracles.images import (
     PIXEL_CNN,
     PIXEL_CNN_PLUS_PLUS,
     ROW_LSTM,
+    SPATIAL_LSTM,
 )
 from tests.reference.oracles.latent import DARN_PART
 from tests.reference.oracles.orderless import CONV_NADE, ORDERLESS_NADE
@@ -32,6 +33,7 @@ __all__ = [
     "PIXEL_CNN_PLUS_PLUS",
     "RNADE",
     "ROW_LSTM",
+    "SPATIAL_LSTM",
     "WAVENET",
     "Oracle",
 ]
