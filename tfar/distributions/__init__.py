@@ -6,6 +6,7 @@ from tfar.distributions.factorized import Factorized
 from tfar.distributions.gated_pixel_cnn import GatedPixelCNN
 from tfar.distributions.latent_variable import LatentVariable
 from tfar.distributions.made import MADE
+from tfar.distributions.multiscale_pixel_cnn import MultiscalePixelCNN
 from tfar.distributions.nade import NADE
 from tfar.distributions.orderless_nade import OrderlessNADE
 from tfar.distributions.pixel_cnn import PixelCNN
@@ -24,6 +25,7 @@ __all__ = [
     "Factorized",
     "GatedPixelCNN",
     "LatentVariable",
+    "MultiscalePixelCNN",
     "OrderlessNADE",
     "PixelCNN",
     "PixelCNNPlusPlus",

@@ -5,6 +5,7 @@ from tfar.networks.conv_nade import ConvNADENetwork
 from tfar.networks.factorized import FactorizedNetwork
 from tfar.networks.gated_pixel_cnn import GatedPixelCNNNetwork
 from tfar.networks.made import MADENetwork
+from tfar.networks.multiscale_pixel_cnn import MultiscalePixelCNNNetwork
 from tfar.networks.nade import NADENetwork
 from tfar.networks.orderless import OrderlessNetwork
 from tfar.networks.orderless_nade import OrderlessNADENetwork
@@ -21,6 +22,7 @@ __all__ = [
     "FactorizedNetwork",
     "GatedPixelCNNNetwork",
     "MADENetwork",
+    "MultiscalePixelCNNNetwork",
     "NADENetwork",
     "OrderlessNADENetwork",
     "OrderlessNetwork",
