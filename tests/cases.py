@@ -156,6 +156,16 @@ def gated_pixel_cnn(name: str, event_shape: Any = (3, 3), **kwargs: Any) -> Case
     return case_of(tfar.GatedPixelCNN, oracles.GATED_PIXEL_CNN, name, event_shape, **kwargs)
 
 
+def mixtures(num_channels: int = 2) -> tfar.heads.DiscretizedLogisticMixture:
+    """All channels of a pixel of three levels."""
+    return tfar.heads.DiscretizedLogisticMixture(2, high=2, num_channels=num_channels)
+
+
+def multiscale(name: str, event_shape: Any = (4, 2), **kwargs: Any) -> Case:
+    sizes = {"filters": 4, "base_size": (2, 1), "num_blocks": 1, "scale": 0.4}
+    return case_of(tfar.MultiscalePixelCNN, oracles.MULTISCALE_PIXEL_CNN, name, event_shape, **{**sizes, **kwargs})
+
+
 def row_lstm(name: str, event_shape: Any = (3, 3), **kwargs: Any) -> Case:
     kwargs = {"filters": 4, "first_kernel_size": 3, "output_filters": [6], "scale": 0.4, **kwargs}
     return case_of(tfar.RowLSTM, oracles.ROW_LSTM, name, event_shape, **kwargs)

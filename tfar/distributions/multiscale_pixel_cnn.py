@@ -39,7 +39,7 @@ class MultiscalePixelCNN(images.ImageAutoregressive):
         base_size: int or (height, width) of the smallest picture.
         num_blocks: int. Number of residual blocks of the PixelCNN of the base and of the network of each group.
         upscaling: "A" or "B".
-        patch_size: int. Height and width of the patches of `upscaling="B"`, in pixels of a group; it divides `base_size`.
+        patch_size: int or (height, width) of the patches of `upscaling="B"`, in pixels of a group; they divide `base_size`.
         share_scales: bool. Use the same three networks at all scales.
         head: the head of a value, such as Bernoulli or Categorical, by which the channels of a pixel are decided one after the
             other; or of all channels of a pixel, such as DiscretizedLogisticMixture. Default: Bernoulli.
@@ -84,7 +84,7 @@ class MultiscalePixelCNN(images.ImageAutoregressive):
         base_size: int | Sequence[int] = 4,
         num_blocks: int = 4,
         upscaling: str = "A",
-        patch_size: int = 4,
+        patch_size: int | Sequence[int] = 4,
         share_scales: bool = False,
         head: Head | None = None,
         conditional_shape: Any = None,
@@ -99,11 +99,12 @@ class MultiscalePixelCNN(images.ImageAutoregressive):
         base = _checked_base(shape, base_size)
         if upscaling not in UPSCALINGS:
             raise ValueError(f"Expected `upscaling` to be one of {UPSCALINGS}; received {upscaling!r}.")
-        patch = check_positive_int("patch_size", patch_size) if upscaling == "B" else 1
-        if base[0] % patch or base[1] % patch:
+        patch = images.kernel_size_pair("patch_size", patch_size) if upscaling == "B" else (1, 1)
+        if base[0] % patch[0] or base[1] % patch[1]:
             fitting = [size for size in range(1, min(base) + 1) if base[0] % size == base[1] % size == 0]
             raise ValueError(
-                f"Expected a `patch_size` that divides the base of {base[0]} x {base[1]} pixels: {fitting}; received {patch}."
+                f"Expected a `patch_size` that divides the base of {base[0]} x {base[1]} pixels, such as one of {fitting}; "
+                f"received {patch_size!r}."
             )
         groups = 1 if head.site_shape else math.prod(shape[2:])
         why = "as blocks halve them" + (" and they are split among the channels" if groups > 1 else "")

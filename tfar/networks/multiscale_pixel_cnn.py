@@ -1,6 +1,7 @@
 """The network of a multiscale PixelCNN: a small picture, and three groups of pixels for each doubling of its size."""
 
 import functools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,7 +39,7 @@ class MultiscalePixelCNNNetwork(PhasedNetwork):
         params_size: int. Parameters of a site.
         site_shape: `()` or `(C,)`.
         num_blocks: int. Residual blocks of the PixelCNN of the smallest picture and of the network of each group.
-        patch_size: int. Height and width of a patch, in pixels of the group; it divides those of the smallest picture.
+        patch_size: (height, width) of a patch, in pixels of the group; they divide those of the smallest picture.
         share_scales: bool. Use the networks of the groups at all scales.
         conditional_shape: shape of the conditional input of one row, a dict of shapes, or None.
         num_classes, one_hot, low: as in `MaskedRasterNetwork`.
@@ -67,7 +68,7 @@ class MultiscalePixelCNNNetwork(PhasedNetwork):
         *,
         site_shape: tuple[int, ...] = (),
         num_blocks: int = 4,
-        patch_size: int = 1,
+        patch_size: tuple[int, int] = (1, 1),
         share_scales: bool = False,
         conditional_shape: Any = None,
         num_classes: int | None = None,
@@ -84,7 +85,7 @@ class MultiscalePixelCNNNetwork(PhasedNetwork):
         self.base_shape = (base_shape[0], base_shape[1])
         self.num_scales = (height // base_shape[0]).bit_length() - 1
         self.filters, self.params_size, self.num_blocks = int(filters), int(params_size), int(num_blocks)
-        self.patch_size, self.share_scales = int(patch_size), bool(share_scales)
+        self.patch_size, self.share_scales = (patch_size[0], patch_size[1]), bool(share_scales)
         self.kernel_initializer, self.seed = keras.initializers.get(kernel_initializer), seed
         self._encoding = SiteEncoding(self.site_shape, num_classes, one_hot, low)
         self.one_hot, self._depth = self._encoding.one_hot, self.num_groups * self._encoding.inputs_per_site
@@ -101,17 +102,18 @@ class MultiscalePixelCNNNetwork(PhasedNetwork):
         self.base = self._pixel_cnn("base", self.base_shape, features, (3, 3), use_residual=True)
         self.groups: list[GroupNetwork] = []
         self.patches: list[PixelCNNNetwork | None] = []
-        side = (self.patch_size, self.patch_size)
-        has_patches = self.patch_size**2 * self.num_groups > 1
+        has_patches = self._sites_of_patch.size > 1
         for number in range(3 * (min(1, self.num_scales) if self.share_scales else self.num_scales)):
             self.groups.append(self._group(number, self.filters if has_patches else self.params_size))
             inside = None
             if has_patches:
-                features = (*side, self.filters)
-                inside = self._pixel_cnn(f"patch_{number}", side, features, (1, 1), use_residual=False)
+                features = (*self.patch_size, self.filters)
+                inside = self._pixel_cnn(f"patch_{number}", self.patch_size, features, (1, 1), use_residual=False)
             self.patches.append(inside)
 
-    def _pixel_cnn(self, name: str, size: tuple[int, int], condition: Any, kernel_size: Any, *, use_residual: bool) -> Any:
+    def _pixel_cnn(
+        self, name: str, size: tuple[int, int], condition: Any, kernel_size: Any, *, use_residual: bool
+    ) -> Any:
         """Creates a PixelCNN whose first convolution covers a picture of the given size, wherever the pixel is."""
         return PixelCNNNetwork(
             (*size, *self.event_shape[2:]),
@@ -168,16 +170,21 @@ class MultiscalePixelCNNNetwork(PhasedNetwork):
         number = group - 1 + (0 if self.share_scales else 3 * scale)
         return self.groups[number], self.patches[number], f"patch_{number}"
 
+    @property
+    def _sites_of_patch(self) -> NDArray[np.int64]:
+        """The sites of a patch, `[*patch_size, num_groups]`."""
+        shape = (*self.patch_size, self.num_groups)
+        return np.arange(math.prod(shape)).reshape(shape)
+
     def _schedule(self) -> NDArray[np.int32]:
         """Returns the step that decides each site, `[num_sites]`."""
         steps = np.zeros((1, *self.image_shape[:2], self.num_groups), np.int32)
         base = self._part(steps, 0, 0)
         base[:] = np.arange(base.size).reshape(base.shape)
-        first, side = base.size, self.patch_size
-        in_patch = np.arange(side * side * self.num_groups).reshape(side, side, self.num_groups)
+        first, in_patch = base.size, self._sites_of_patch
         for scale in range(self.num_scales):
             height, width = self._shape(scale)
-            tiles = np.tile(in_patch, (height // side, width // side, 1))
+            tiles = np.tile(in_patch, (height // self.patch_size[0], width // self.patch_size[1], 1))
             for group in range(1, 4):
                 self._part(steps, scale, group)[:] = first + tiles
                 first += in_patch.size
@@ -205,7 +212,7 @@ class MultiscalePixelCNNNetwork(PhasedNetwork):
         features = self._features(scale, group, parts[:group], condition)
         if inside is None:
             return tf.cast(features, tf.float32)
-        size = (self.patch_size, self.patch_size)
+        size = self.patch_size
         patches = tf.reshape(to_patches(parts[group], size), [-1, *inside.event_shape])
         params = inside(patches, to_patches(features, size))
         params = tf.reshape(params, [-1, *size, self.num_groups * self.params_size])
@@ -278,9 +285,9 @@ class MultiscalePixelCNNNetwork(PhasedNetwork):
 
     def _earlier_in_patch(self, scale: int, group: int, site: int) -> NDArray[np.bool_]:
         """Returns which sites belong to the patch of a site and are decided before it."""
-        side, (row, column) = self.patch_size, self._position(scale, group, site)
-        row, column = row // side * side, column // side * side
-        own = self._part(self._sites_of_image, scale, group)[:, row : row + side, column : column + side].ravel()
+        (row, column), (height, width) = self._position(scale, group, site), self.patch_size
+        row, column = row // height * height, column // width * width
+        own = self._part(self._sites_of_image, scale, group)[:, row : row + height, column : column + width].ravel()
         result = np.zeros(self.num_sites, bool)
         result[own[own < site]] = True
         return result
@@ -309,7 +316,7 @@ class MultiscalePixelCNNNetwork(PhasedNetwork):
 
     def _phase(self, scale: int, group: int) -> Phase:
         _, inside, name = self._networks(scale, group)
-        shape, side = self._shape(scale), self.patch_size
+        shape = self._shape(scale)
 
         def features(state: State) -> tf.Tensor:
             known = [state[f"group_{number}"] for number in range(group)]
@@ -324,7 +331,7 @@ class MultiscalePixelCNNNetwork(PhasedNetwork):
 
         if inside is None:
             return WholePhase(shape, features, end)
-        return PatchPhase(inside, shape, name, lambda state: to_patches(features(state), (side, side)), end)
+        return PatchPhase(inside, shape, name, lambda state: to_patches(features(state), self.patch_size), end)
 
 
 def merged(parts: Sequence[tf.Tensor]) -> tf.Tensor:

@@ -1,7 +1,6 @@
 """Networks whose steps are of several kinds, each taken by a part of the network."""
 
 import abc
-from typing import Any
 
 import tensorflow as tf
 
