@@ -145,6 +145,15 @@ def _checked_base(shape: tuple[int, ...], base_size: Any) -> tuple[int, int]:
             raise ValueError(
                 f"Expected the {side} of the image to be that of the base, {small}, times a power of 2 that is the same for "
                 f"both sides; received {size}. For {power} times the base, the nearest sizes are {nearest}: crop or pad the "
-                "images, or choose another `base_size`."
+                f"images{_fitting(shape)}."
             )
     return base
+
+
+def _fitting(shape: tuple[int, ...]) -> str:
+    """Returns what an error says about the bases that fit an image."""
+    sizes, (height, width) = [], shape[:2]
+    while height % 2 == width % 2 == 0:
+        height, width = height // 2, width // 2
+        sizes.append(str((height, width)))
+    return f", or choose a `base_size` of {' or '.join(sizes)}" if sizes else ""

@@ -9,6 +9,7 @@ from tfar.networks.multiscale_pixel_cnn import MultiscalePixelCNNNetwork
 from tfar.networks.nade import NADENetwork
 from tfar.networks.orderless import OrderlessNetwork
 from tfar.networks.orderless_nade import OrderlessNADENetwork
+from tfar.networks.phases import Phase, PhasedNetwork
 from tfar.networks.pixel_cnn import PixelCNNNetwork
 from tfar.networks.pixel_cnn_plus_plus import PixelCNNPlusPlusNetwork
 from tfar.networks.recurrent import DiagonalBiLSTMNetwork, RowLSTMNetwork
@@ -26,6 +27,8 @@ __all__ = [
     "NADENetwork",
     "OrderlessNADENetwork",
     "OrderlessNetwork",
+    "Phase",
+    "PhasedNetwork",
     "PixelCNNNetwork",
     "PixelCNNPlusPlusNetwork",
     "RowLSTMNetwork",
