@@ -8,8 +8,8 @@ By default:
 - PixelCNN: convolutions, whose steps come in stages.
 
 In turns before a change lands: MADE (products with masked kernels), OrderlessNADE (passes in chunks along an order of each row),
-PixelCNN++ (stages at two resolutions, normalised weights, layers in lists), Diagonal BiLSTM (loops in passes and in stages), and
-a Keras network without steps. The other models are made of the same parts: NADE as RNADE, ConvNADE as OrderlessNADE, Gated
+PixelCNN++ (stages at two resolutions, normalised weights, layers in lists), Diagonal BiLSTM (loops in passes and in stages),
+multiscale PixelCNN (phases of steps, sites decided together), and a Keras network without steps. The other models are made of the same parts: NADE as RNADE, ConvNADE as OrderlessNADE, Gated
 PixelCNN as PixelCNN, Row LSTM as Diagonal BiLSTM.
 """
 
@@ -30,6 +30,7 @@ IN_CI = tuple(
         "OrderlessNADE-bernoulli",
         "PixelCNNPlusPlus-one-level",
         "DiagonalBiLSTM-binary-conditional",
+        "MultiscalePixelCNN-patches-conditional",
         "Autoregressive-keras-network",
     )
 )
