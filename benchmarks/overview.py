@@ -119,6 +119,13 @@ MODELS = (
         "pixel-cnn-plus-plus-28x28",
     ),
     Model(
+        "MultiscalePixelCNN",
+        "multiscale-pixel-cnn",
+        [("Reed et al. 2017", "https://arxiv.org/abs/1703.03664")],
+        "multiscale-pixel-cnn-mnist",
+        "multiscale-pixel-cnn-32x32x3-batch-16",
+    ),
+    Model(
         "WaveNet",
         "wavenet",
         [("van den Oord et al. 2016c", "https://arxiv.org/abs/1609.03499")],

@@ -15,6 +15,8 @@ from tests.cases import (
     laplaces,
     latent_variable,
     made,
+    mixtures,
+    multiscale,
     nade,
     normals,
     orderless,
@@ -123,6 +125,18 @@ CASES = (
     pixel_cnn_plus_plus("colour", (2, 2, 2), 2, num_levels=2, use_weight_norm=False, activation="elu"),
     # Of three filters, a block has none that its relu lets through.
     pixel_cnn_plus_plus("wide", (3, 5, 1), 2, filters=5, num_levels=2, kernel_size=(4, 5), activation="relu"),
+    multiscale("patches-conditional", upscaling="B", patch_size=(2, 1), conditional_shape={"class": (2,)}, main=True),
+    multiscale("groups", (4, 2, 1)),
+    multiscale("two-scales", (4, 8), base_size=(1, 2), conditional_shape=(3,)),
+    multiscale("two-scales-patches", (4, 8), base_size=(1, 2), upscaling="B", patch_size=(1, 2), num_blocks=0),
+    multiscale("shared-patches", (8, 8), base_size=2, upscaling="B", patch_size=(1, 2), share_scales=True),
+    multiscale("colours", (2, 2, 2), base_size=1),
+    multiscale("colours-patches", (4, 2, 3), filters=6, upscaling="B", patch_size=(2, 1)),
+    multiscale("levels", (2, 4), head=categorical, base_size=(1, 2), num_blocks=2),
+    multiscale("levels-scaled", (2, 4), head=categorical, base_size=(1, 2), one_hot_inputs=False),
+    multiscale("mixtures", (4, 2, 2), head=mixtures),
+    multiscale("mixtures-patches", (4, 2, 2), head=mixtures, upscaling="B", patch_size=(2, 1)),
+    multiscale("normals", head=normals, upscaling="B", patch_size=(1, 1)),
     row_lstm(
         "binary-conditional", (2, 3), conditional_shape={"class": (2,), "map": (2, 3, 2)}, num_layers=2, main=True
     ),

@@ -14,6 +14,7 @@ MODELS = {
     "pixel_cnn": "PixelCNN",
     "gated_pixel_cnn": "GatedPixelCNN",
     "pixel_cnn_plus_plus": "PixelCNNPlusPlus",
+    "multiscale_pixel_cnn": "MultiscalePixelCNN",
     "row_lstm": "RowLSTM",
     "diagonal_bilstm": "DiagonalBiLSTM",
     "spatial_lstm": "SpatialLSTM",

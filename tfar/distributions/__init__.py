@@ -7,6 +7,7 @@ from tfar.distributions.factorized import Factorized
 from tfar.distributions.gated_pixel_cnn import GatedPixelCNN
 from tfar.distributions.latent_variable import LatentVariable
 from tfar.distributions.made import MADE
+from tfar.distributions.multiscale_pixel_cnn import MultiscalePixelCNN
 from tfar.distributions.nade import NADE
 from tfar.distributions.orderless_nade import OrderlessNADE
 from tfar.distributions.pixel_cnn import PixelCNN
@@ -28,6 +29,7 @@ __all__ = [
     "Factorized",
     "GatedPixelCNN",
     "LatentVariable",
+    "MultiscalePixelCNN",
     "OrderlessNADE",
     "PixelCNN",
     "PixelCNNPlusPlus",

@@ -8,6 +8,7 @@ from tests.reference.oracles.audio import WAVENET
 from tests.reference.oracles.images import (
     DIAGONAL_BILSTM,
     GATED_PIXEL_CNN,
+    MULTISCALE_PIXEL_CNN,
     PIXEL_CNN,
     PIXEL_CNN_PLUS_PLUS,
     ROW_LSTM,
@@ -26,6 +27,7 @@ __all__ = [
     "FACTORIZED",
     "GATED_PIXEL_CNN",
     "MADE",
+    "MULTISCALE_PIXEL_CNN",
     "NADE",
     "ORDERLESS_NADE",
     "OWN_NETWORK",
