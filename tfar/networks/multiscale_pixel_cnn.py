@@ -98,7 +98,7 @@ class MultiscalePixelCNNNetwork(PhasedNetwork):
     def _make_layers(self) -> None:
         size = condition_size(self.conditional_shape)
         self.condition = self._dense("condition", self.filters, salt=0, use_bias=False) if size else None
-        features = (self.filters,) if size else None
+        features: tuple[int, ...] | None = (self.filters,) if size else None
         self.base = self._pixel_cnn("base", self.base_shape, features, (3, 3), use_residual=True)
         self.groups: list[GroupNetwork] = []
         self.patches: list[PixelCNNNetwork | None] = []
