@@ -119,11 +119,28 @@ MODELS = (
         "pixel-cnn-plus-plus-28x28",
     ),
     Model(
+        "MultiscalePixelCNN",
+        "multiscale-pixel-cnn",
+        [("Reed et al. 2017", "https://arxiv.org/abs/1703.03664")],
+        "multiscale-pixel-cnn-mnist",
+        "multiscale-pixel-cnn-32x32x3-batch-16",
+    ),
+    Model(
         "WaveNet",
         "wavenet",
         [("van den Oord et al. 2016c", "https://arxiv.org/abs/1609.03499")],
         "wavenet-speech",
         "wavenet-10x3-batch-1",
+    ),
+    Model(
+        "DARN", "darn", [("Gregor et al. 2014", "https://arxiv.org/abs/1310.8499")], "darn-mushrooms", "darn-784-200"
+    ),
+    Model(
+        "PixelVAE",
+        "pixel-vae",
+        [("Gulrajani et al. 2017", "https://arxiv.org/abs/1611.05013")],
+        "pixel-vae-mnist",
+        "pixel-vae-12x16-batch-16",
     ),
 )
 

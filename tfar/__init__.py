@@ -39,6 +39,7 @@ if TYPE_CHECKING or not _is_command():
         training,
     )
     from tfar.distributions import (
+        DARN,
         MADE,
         NADE,
         RNADE,
@@ -48,9 +49,11 @@ if TYPE_CHECKING or not _is_command():
         Factorized,
         GatedPixelCNN,
         LatentVariable,
+        MultiscalePixelCNN,
         OrderlessNADE,
         PixelCNN,
         PixelCNNPlusPlus,
+        PixelVAE,
         RowLSTM,
         SpatialLSTM,
         WaveNet,
@@ -58,6 +61,7 @@ if TYPE_CHECKING or not _is_command():
     from tfar.training import load
 
 __all__ = [
+    "DARN",
     "MADE",
     "NADE",
     "RNADE",
@@ -67,9 +71,11 @@ __all__ = [
     "Factorized",
     "GatedPixelCNN",
     "LatentVariable",
+    "MultiscalePixelCNN",
     "OrderlessNADE",
     "PixelCNN",
     "PixelCNNPlusPlus",
+    "PixelVAE",
     "RowLSTM",
     "SpatialLSTM",
     "WaveNet",

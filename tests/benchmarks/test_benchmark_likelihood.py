@@ -50,7 +50,7 @@ def build(settings, event_size):
 @pytest.fixture
 def toy(monkeypatch):
     stop = keras.callbacks.EarlyStopping(monitor="val_nll", mode="min", patience=50)
-    monkeypatch.setattr(training, "make_stopper", lambda folder, settings: stop)
+    monkeypatch.setattr(training, "make_stopper", lambda folder, settings, monitor: stop)
     return LikelihoodCase("bits", "independent bits", "dna", SETTINGS, build, 3.0, "the paper's: none", 3.6)
 
 

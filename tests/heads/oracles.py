@@ -125,6 +125,16 @@ def mixture(component: Any, min_scale: float, loc: Any = 0.0, scale: Any = 1.0) 
     return make
 
 
+def bounded_normal(bound: float) -> Callable[[Array, int], Mixture]:
+    """One normal whose log scale is `bound * tanh(raw / bound)`."""
+
+    def make(params: Array, site: int) -> Mixture:
+        loc, raw = np.asarray(params, np.float64)
+        return Mixture(np.ones(1), stats.norm(np.array([loc]), np.exp([bound * np.tanh(raw / bound)])))
+
+    return make
+
+
 def per_site(*makers: tuple[int, Callable[[Array, int], Any]]) -> Callable[[Array, int], Any]:
     return lambda params, site: makers[site][1](params[: makers[site][0]], site)
 
@@ -174,6 +184,7 @@ CASES = {
     "logistics": Case(lambda: heads.DiscretizedLogisticMixture(2, -1, 6, 1), logistic(-1, 6, 2)),
     "normals": Case(lambda: heads.NormalMixture(3), mixture(stats.norm, 1e-4)),
     "normal": Case(lambda: heads.NormalMixture(1, min_scale=0.5), mixture(stats.norm, 0.5)),
+    "bounded-normal": Case(lambda: heads.Normal(max_log_scale=2.0), bounded_normal(2.0)),
     "laplaces": Case(lambda: heads.LaplaceMixture(3), mixture(stats.laplace, 1e-4)),
     "standardized": Case(
         lambda: heads.Standardized(heads.NormalMixture(2, 0.1), loc=1000.0, scale=20.0),

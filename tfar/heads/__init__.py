@@ -7,6 +7,7 @@ from tfar.heads.conditional import Conditional
 from tfar.heads.discretized_logistics import DiscretizedLogisticMixture
 from tfar.heads.gaussian_scale_mixture import GaussianScaleMixture
 from tfar.heads.mixtures import LaplaceMixture, NormalMixture
+from tfar.heads.normal import Normal
 from tfar.heads.per_site import PerSite
 from tfar.heads.standardized import Standardized
 from tfar.heads.support import Support
@@ -19,6 +20,7 @@ __all__ = [
     "GaussianScaleMixture",
     "Head",
     "LaplaceMixture",
+    "Normal",
     "NormalMixture",
     "PerSite",
     "Standardized",

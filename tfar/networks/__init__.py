@@ -2,12 +2,15 @@
 
 from tfar.networks.base import AutoregressiveNetwork
 from tfar.networks.conv_nade import ConvNADENetwork
+from tfar.networks.darn import DARNNetwork
 from tfar.networks.factorized import FactorizedNetwork
 from tfar.networks.gated_pixel_cnn import GatedPixelCNNNetwork
 from tfar.networks.made import MADENetwork
+from tfar.networks.multiscale_pixel_cnn import MultiscalePixelCNNNetwork
 from tfar.networks.nade import NADENetwork
 from tfar.networks.orderless import OrderlessNetwork
 from tfar.networks.orderless_nade import OrderlessNADENetwork
+from tfar.networks.phases import Phase, PhasedNetwork
 from tfar.networks.pixel_cnn import PixelCNNNetwork
 from tfar.networks.pixel_cnn_plus_plus import PixelCNNPlusPlusNetwork
 from tfar.networks.recurrent import DiagonalBiLSTMNetwork, RowLSTMNetwork
@@ -18,13 +21,17 @@ from tfar.networks.whole_pass import WholePassNetwork
 __all__ = [
     "AutoregressiveNetwork",
     "ConvNADENetwork",
+    "DARNNetwork",
     "DiagonalBiLSTMNetwork",
     "FactorizedNetwork",
     "GatedPixelCNNNetwork",
     "MADENetwork",
+    "MultiscalePixelCNNNetwork",
     "NADENetwork",
     "OrderlessNADENetwork",
     "OrderlessNetwork",
+    "Phase",
+    "PhasedNetwork",
     "PixelCNNNetwork",
     "PixelCNNPlusPlusNetwork",
     "RowLSTMNetwork",

@@ -1,4 +1,4 @@
-"""PixelCNN, Gated PixelCNN, Row LSTM, Diagonal BiLSTM, spatial LSTM and PixelCNN++."""
+"""PixelCNN, Gated PixelCNN, Row LSTM, Diagonal BiLSTM, spatial LSTM, PixelCNN++ and multiscale PixelCNN."""
 
 import functools
 from typing import Any
@@ -10,6 +10,7 @@ from tests.reference import (
     gated_pixel_cnn,
     logistics,
     made,
+    multiscale,
     pixel_cnn,
     pixel_cnn_plus_plus,
     pixel_rnn,
@@ -238,3 +239,41 @@ def _plus_plus_connectivity(dist: Any) -> Array:
 
 
 PIXEL_CNN_PLUS_PLUS = exact(_plus_plus_log_prob, _plus_plus_connectivity)
+
+# Multiscale PixelCNN -------------------------------------------------------------------------------------------------
+
+
+def _num_scales(dist: Any) -> int:
+    arguments = dist.parameters
+    return int(np.log2(arguments["event_shape"][0] / _pair(arguments["base_size"])[0]))
+
+
+def _patch(dist: Any) -> tuple[int, int]:
+    return _pair(dist.parameters["patch_size"]) if dist.parameters["upscaling"] == "B" else (1, 1)
+
+
+def _multiscale_log_prob(dist: Any, x: Array, condition: Any) -> float:
+    head, shared = dist.head, dist.parameters["share_scales"]
+    joint = bool(head.site_shape)  # all channels of a pixel at once
+    image = 2.0 * (x.astype(float) - head.low) / (head.high - head.low) - 1.0 if joint else _image(dist, x)
+    colours = 1 if joint else _colours(dist)
+    where = (_num_scales(dist), _patch(dist), features_of(condition), colours, shared)
+    total, seen = 0.0, set()
+    for pixel, params in multiscale.parameters(weights_of(dist.network), image, *where):
+        seen.add(pixel)
+        if joint:
+            total += np.log(logistics.pixel_prob(params, x[pixel], head.num_components, head.low, head.high))
+        else:
+            total += sum_of_sites(head, params, np.ravel(x[pixel]))
+    assert len(seen) == np.prod(x.shape[:2])
+    return float(total)
+
+
+def _multiscale_connectivity(dist: Any) -> Array:
+    channels = 1 if dist.head.site_shape else _colours(dist)
+    shape = (*dist.parameters["event_shape"][:2], channels)
+    reach = 1 + 2 * dist.parameters["num_blocks"]
+    return multiscale.connectivity(shape, _num_scales(dist), reach, _patch(dist))[None]
+
+
+MULTISCALE_PIXEL_CNN = exact(_multiscale_log_prob, _multiscale_connectivity)
