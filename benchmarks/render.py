@@ -43,6 +43,7 @@ BOUNDS_HEADER = (
     "active latents",
     "linear probe",
     "minutes",
+    "targets",
 )
 IMPUTATION_HEADER = ("imputer", "log loss, nats a missing bit", "accuracy")
 MEMORY_HEADER = (
@@ -224,16 +225,17 @@ def bounds_table(cases: Sequence[LikelihoodCase], found: Sequence[Result | None]
     for case, result in zip(cases, found, strict=True):
         label = [case.data, case.title, case.settings.gradient_estimator]
         if result is None:
-            rows.append([*label, NOT_RUN, *[""] * 5])
+            rows.append([*label, NOT_RUN, *[""] * 6])
             continue
+        targets = "; ".join(map(_target, result.targets[len(result.targets) - len(case.further) :]))
         figures, nll = result.figures, f"{result.figures['test_nll']:.2f} ± {result.figures['standard_error']:.2f}"
         if "test_bound" not in figures:
-            rows.append([*label, "", f"{nll} (exact)", "", "", "", f"{figures['train_seconds'] / 60:.1f}"])
+            rows.append([*label, "", f"{nll} (exact)", "", "", "", f"{figures['train_seconds'] / 60:.1f}", targets])
             continue
         active = f"{figures['active_bits']} of {sum(case.settings.latent_units)}"
         probe = f"{figures['probe_accuracy']:.1%}" if "probe_accuracy" in figures else ""
         numbers = [f"{figures['test_bound']:.2f}", nll, f"{figures['kl_per_bit']:.3f}", active, probe]
-        rows.append([*label, *numbers, f"{figures['train_seconds'] / 60:.1f}"])
+        rows.append([*label, *numbers, f"{figures['train_seconds'] / 60:.1f}", targets])
     return markdown_table(BOUNDS_HEADER, rows, left=3)
 
 
@@ -294,11 +296,17 @@ def _likelihood_row(case: LikelihoodCase, result: Result | None) -> list[str]:
     rows = f" ({figures['test_rows']} rows)" if "test_rows" in figures else ""
     unit = "" if case.unit == "nats" else f" {case.unit}"
     measured = f"{figures[case.figure]:.2f} ± {figures['standard_error']:.2f}{unit}{rows}"
-    if not result.targets:
+    if len(result.targets) == len(case.further):
         return [case.data, case.title, measured, paper, "", ""]
-    (target,) = result.targets
+    target = result.targets[0]
     limit = f"{target['relation']} {target['limit']:.2f}"
     return [case.data, case.title, measured, paper, limit, "met" if target["met"] else "missed"]
+
+
+def _target(target: dict[str, Any]) -> str:
+    """Returns a target of a result in words: what was measured, the limit and whether it is met."""
+    met = "met" if target["met"] else "missed"
+    return f"{target['name']} {target['value']:.3g} {target['relation']} {target['limit']:.3g} {met}"
 
 
 def _units_and_gaussian(figures: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from tests.parameters import few_by_default
 from tests.reference import pixel_vae as reference
 from tests.reference.oracles.parts import weights_of
 from tests.registry import randomize
+from tfar.laws import AutoregressiveLaw
 
 SIZES = {"filters": 4, "num_blocks": 1, "first_kernel_size": 3, "kernel_size": 3, "encoder_filters": [3, 5]}
 
@@ -124,13 +125,21 @@ def test_the_training_loss_of_two_levels_weights_both_terms():
 
 def test_the_levels_draw_from_independent_noise():
     dist = make((6, 6), num_levels=2, map_channels=2, condition="upsample")
-    seeds, x = tfar.random.row_seeds(1, 500), tf.zeros([500, 6, 6])
-    z = dist.law.encode(seeds, x)
-    above = dist.prior.law.encode(
-        tfar.random.derived_seeds(seeds, 0, tfar.random.Stream.PRIOR), tf.zeros([500, 3, 3, 2])
-    )
-    together = np.concatenate([np.reshape(z, [500, -1]), above], axis=1)
-    assert np.abs(np.corrcoef(together.T)[:18, 18:]).max() < 0.25
+    seeds, drawn, right = tfar.random.row_seeds(1, 500), [], AutoregressiveLaw.uniform_noise
+
+    def recorded(law, *args, **kwargs):
+        drawn.append(right(law, *args, **kwargs))
+        return drawn[-1]
+
+    # The map and the vector of latents; with a sample also the image.
+    calls = {20: lambda: dist.law.elbo(seeds, tf.zeros([500, 6, 6])), 56: lambda: dist.law.sample(seeds)}
+    for size, call in calls.items():
+        drawn.clear()
+        with mock.patch.object(AutoregressiveLaw, "uniform_noise", recorded):
+            call()
+        noise = np.concatenate([np.reshape(part, [500, -1]) for part in drawn], axis=1)
+        assert noise.shape[1] == size
+        assert np.abs(np.corrcoef(noise.T) - np.eye(size)).max() < 0.25
 
 
 # The constructor -----------------------------------------------------------------------------------------------------
