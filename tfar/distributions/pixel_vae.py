@@ -66,7 +66,7 @@ class PixelVAE(LatentVariable):
     Example:
         >>> dist = tfar.PixelVAE([8, 8], 2, filters=8, num_blocks=1, encoder_filters=[8, 8])
         >>> x = dist.sample(3, seed=1)
-        >>> dist.elbo(x, seed=2).shape, dist.encode(x).mean().shape
+        >>> dist.elbo(x, seed=2).shape, dist.encode(x).sample(seed=3).shape
         (TensorShape([3]), TensorShape([3, 2]))
         >>> dist.decode([[0.0, 0.0], [1.0, 0.0]]).sample(4, seed=1).shape  # four images of each latent
         TensorShape([4, 2, 8, 8])
