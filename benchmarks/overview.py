@@ -16,6 +16,7 @@ DATA = {
     "mnist": "binarised MNIST",
     "red_wine": "red wine, ten folds",
     "photo_patches_32": "colour patches of 32 x 32",
+    "grey_patches_32": "grey patches of 32 x 32",
     "speech_8_bit": "speech, 8 bits",
 }
 NOT_MEASURED = "not measured"
@@ -104,11 +105,25 @@ MODELS = (
         "diagonal-bilstm-1x32-batch-16",
     ),
     Model(
+        "SpatialLSTM",
+        "spatial-lstm",
+        [("Theis and Bethge 2015", "https://arxiv.org/abs/1506.03478")],
+        "spatial-lstm-patches",
+        "spatial-lstm-2x64-batch-16",
+    ),
+    Model(
         "PixelCNNPlusPlus",
         "pixel-cnn-plus-plus",
         [("Salimans et al. 2017", "https://arxiv.org/abs/1701.05517")],
         "pixel-cnn-plus-plus-patches",
         "pixel-cnn-plus-plus-28x28",
+    ),
+    Model(
+        "MultiscalePixelCNN",
+        "multiscale-pixel-cnn",
+        [("Reed et al. 2017", "https://arxiv.org/abs/1703.03664")],
+        "multiscale-pixel-cnn-mnist",
+        "multiscale-pixel-cnn-32x32x3-batch-16",
     ),
     Model(
         "WaveNet",

@@ -218,8 +218,22 @@ def draw_pixel_cnns(folder: pathlib.Path) -> None:
     )
     panels = {"close_blind_spot=False": open_spot, "DiagonalBiLSTM": diagonal}
     field(panels, **pixel, path=folder / "diagonal_bilstm.png")
+    near, far = (tfar.SpatialLSTM(shape, units=4, num_layers=count) for count in (0, 1))
+    field({"num_layers=0": near, "SpatialLSTM": far}, **pixel, path=folder / "spatial_lstm.png")
     colour = tfar.PixelCNN([7, 7, 3], filters=6, num_blocks=1, first_kernel_size=5)
     field({"green": colour}, row=3, column=3, channel=1, path=folder / "pixel_cnn_colour.png")
+
+
+def draw_multiscale(folder: pathlib.Path) -> None:
+    """The step that decides each pixel, at once and in patches."""
+    panels = []
+    for title, how in (
+        ("upscaling A: 10 steps", {}),
+        ("upscaling B, patches of 2 x 1", {"upscaling": "B", "patch_size": (2, 1)}),
+    ):
+        dist = tfar.MultiscalePixelCNN([8, 8], 4, base_size=2, num_blocks=1, **how)
+        panels.append((title, dist.network.step_of_site[0].reshape(8, 8)))
+    numbers(folder, "multiscale_pixel_cnn", panels)
 
 
 def draw_others(folder: pathlib.Path) -> None:
@@ -272,6 +286,7 @@ DRAWINGS = (
     draw_orderless_nade,
     draw_conv_nade,
     draw_pixel_cnns,
+    draw_multiscale,
     draw_others,
 )
 

@@ -16,10 +16,12 @@ SMALL: dict[str, dict[str, Any]] = {
     "conv_nade": {"filters": [4], "kernel_sizes": [2], "hidden_units": [8]},
     "pixel_cnn": {"filters": 8, "num_blocks": 1},
     "gated_pixel_cnn": {"filters": 8, "num_blocks": 1},
+    "multiscale_pixel_cnn": {"filters": 4, "num_blocks": 1},
     "row_lstm": {"filters": 4},
     "darn": {"latent_units": [3]},
     "pixel_vae": {"latent_dim": 2, "filters": 4, "num_blocks": 0, "encoder_filters": [3]},
     "diagonal_bilstm": {"filters": 4},
+    "spatial_lstm": {"units": 4},
     "pixel_cnn_plus_plus": {"num_blocks": 1, "num_levels": 1, "filters": 4, "num_components": 2},
     "wavenet": {"filters": 4, "skip_filters": 4, "num_layers": 2, "num_stacks": 1},
 }

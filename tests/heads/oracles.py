@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import special, stats
 
-from tests.reference import logistics
+from tests.reference import logistics, scale_mixtures
 from tfar import heads
 
 NUM_SITES = 4
@@ -162,6 +162,22 @@ def columns() -> heads.PerSite:
     return heads.PerSite(parts)
 
 
+def scale_mixture() -> heads.GaussianScaleMixture:
+    """With weights under which every part matters."""
+    head = heads.GaussianScaleMixture(2, 3, 2, num_inputs=3, min_scale=1e-3)
+    head.build()
+    rng = np.random.default_rng(5)
+    for variable in head.weights:
+        variable.assign(rng.normal(0.0, 0.7, variable.shape))
+    return head
+
+
+def of_scale_mixture(params: Array, site: int) -> Mixture:
+    h, m = np.split(np.asarray(params, np.float64), [3])
+    found = scale_mixtures.conditional(scale_mixtures.weights_of(scale_mixture()), h, m)
+    return Mixture(found.probs, stats.norm(found.means[:, 0], np.sqrt(found.covariances[:, 0, 0])))
+
+
 CASES = {
     "bernoulli": Case(heads.Bernoulli, bernoulli),
     "categorical": Case(lambda: heads.Categorical(5), categorical),
@@ -178,6 +194,7 @@ CASES = {
         lambda: heads.Standardized(heads.LaplaceMixture(2, 0.1), [2, 2], LOC.reshape(2, 2), SCALE.reshape(2, 2)),
         mixture(stats.laplace, 0.1, LOC, SCALE),
     ),
+    "scale-mixture": Case(scale_mixture, of_scale_mixture),
     "per-site": Case(columns, per_site(*COLUMNS)),
     "standardized-per-site": Case(
         lambda: heads.Standardized(columns(), [4], loc=[0.0, 50.0, 0.0, -2.0], scale=[1.0, 4.0, 1.0, 0.5]),

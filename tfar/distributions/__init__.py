@@ -7,6 +7,7 @@ from tfar.distributions.factorized import Factorized
 from tfar.distributions.gated_pixel_cnn import GatedPixelCNN
 from tfar.distributions.latent_variable import LatentVariable
 from tfar.distributions.made import MADE
+from tfar.distributions.multiscale_pixel_cnn import MultiscalePixelCNN
 from tfar.distributions.nade import NADE
 from tfar.distributions.orderless_nade import OrderlessNADE
 from tfar.distributions.pixel_cnn import PixelCNN
@@ -14,6 +15,7 @@ from tfar.distributions.pixel_cnn_plus_plus import PixelCNNPlusPlus
 from tfar.distributions.pixel_rnn import DiagonalBiLSTM, RowLSTM
 from tfar.distributions.pixel_vae import PixelVAE
 from tfar.distributions.rnade import RNADE
+from tfar.distributions.spatial_lstm import SpatialLSTM
 from tfar.distributions.wavenet import WaveNet
 
 __all__ = [
@@ -27,10 +29,12 @@ __all__ = [
     "Factorized",
     "GatedPixelCNN",
     "LatentVariable",
+    "MultiscalePixelCNN",
     "OrderlessNADE",
     "PixelCNN",
     "PixelCNNPlusPlus",
     "PixelVAE",
     "RowLSTM",
+    "SpatialLSTM",
     "WaveNet",
 ]

@@ -8,9 +8,11 @@ from tests.reference.oracles.audio import WAVENET
 from tests.reference.oracles.images import (
     DIAGONAL_BILSTM,
     GATED_PIXEL_CNN,
+    MULTISCALE_PIXEL_CNN,
     PIXEL_CNN,
     PIXEL_CNN_PLUS_PLUS,
     ROW_LSTM,
+    SPATIAL_LSTM,
 )
 from tests.reference.oracles.latent import DARN_PART
 from tests.reference.oracles.orderless import CONV_NADE, ORDERLESS_NADE
@@ -25,6 +27,7 @@ __all__ = [
     "FACTORIZED",
     "GATED_PIXEL_CNN",
     "MADE",
+    "MULTISCALE_PIXEL_CNN",
     "NADE",
     "ORDERLESS_NADE",
     "OWN_NETWORK",
@@ -32,6 +35,7 @@ __all__ = [
     "PIXEL_CNN_PLUS_PLUS",
     "RNADE",
     "ROW_LSTM",
+    "SPATIAL_LSTM",
     "WAVENET",
     "Oracle",
 ]
