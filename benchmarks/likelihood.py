@@ -61,9 +61,9 @@ def run_case(
 
 def evaluate(case: LikelihoodCase, dist: Any, splits: data.Splits) -> dict[str, Any]:
     """Returns the test results of a trained distribution, for several numbers of orders if the case has them."""
-    if dist.num_latents:
-        return latent.evaluate(case, dist, splits)
     if not case.settings.test_orders:
+        if dist.num_latents:
+            return latent.evaluate(case, dist, splits)
         batch_size = 500 if splits.test.ndim == 2 else 100
         valid, _ = training.evaluate(dist.log_prob, splits.valid, batch_size, splits.condition("valid"))
         test, error = training.evaluate(dist.log_prob, splits.test, batch_size, splits.condition("test"))

@@ -20,6 +20,8 @@ SETTINGS = Settings(max_epochs=4, batch_size=10, learning_rate=0.1)
 class IndependentBits(keras.Model):
     """A density of independent bits that trains as a DensityModel does: the least that a case can build."""
 
+    score_name, num_latents = "nll", 0  # as a DensityModel and its distribution have them
+
     def __init__(self, event_size):
         super().__init__()
         self.logits = self.add_weight(shape=(event_size,), initializer="zeros", name="logits")
@@ -305,3 +307,19 @@ def test_evaluate_gives_each_row_its_condition():
     x, condition = np.arange(7.0), np.arange(7.0) * 10
     log_prob = lambda value, conditional_input: -(value + conditional_input)  # noqa: E731
     assert training.evaluate(log_prob, x, batch_size=3, condition=condition)[0] == pytest.approx(33.0)
+
+
+def test_the_bounds_of_a_model_with_a_latent_variable(splits):
+    """The bounds of a DARN whose latent does nothing are its log-likelihood: independent bits of probability one half."""
+    import tfar
+    from benchmarks import latent
+
+    dist = tfar.DARN([EVENT_SIZE], [2], jit_compile=False)
+    for variable in dist.trainable_variables:
+        variable.assign(tf.zeros_like(variable))
+    settings = dataclasses.replace(SETTINGS, latent_units=(2,), importance_samples=3)
+    case = LikelihoodCase("darn-bits", "DARN 2", "dna", settings, build, None, "", None)
+    figures = latent.evaluate(case, dist, splits)
+    expected = EVENT_SIZE * np.log(2.0)
+    assert figures["test_nll"] == figures["test_bound"] == figures["valid_bound"] == pytest.approx(expected, abs=1e-3)
+    assert figures["kl_per_bit"] == 0.0 and figures["active_bits"] == 0
