@@ -98,8 +98,8 @@ class MultiscalePixelCNNNetwork(PhasedNetwork):
     def _make_layers(self) -> None:
         size = condition_size(self.conditional_shape)
         self.condition = self._dense("condition", self.filters, salt=0, use_bias=False) if size else None
-        features = (self.filters,) if size else None
-        self.base = self._pixel_cnn("base", self.base_shape, features, (3, 3), use_residual=True)
+        of_base = (self.filters,) if size else None
+        self.base = self._pixel_cnn("base", self.base_shape, of_base, (3, 3), use_residual=True)
         self.groups: list[GroupNetwork] = []
         self.patches: list[PixelCNNNetwork | None] = []
         has_patches = self._sites_of_patch.size > 1
@@ -107,8 +107,8 @@ class MultiscalePixelCNNNetwork(PhasedNetwork):
             self.groups.append(self._group(number, self.filters if has_patches else self.params_size))
             inside = None
             if has_patches:
-                features = (*self.patch_size, self.filters)
-                inside = self._pixel_cnn(f"patch_{number}", self.patch_size, features, (1, 1), use_residual=False)
+                of_patch = (*self.patch_size, self.filters)
+                inside = self._pixel_cnn(f"patch_{number}", self.patch_size, of_patch, (1, 1), use_residual=False)
             self.patches.append(inside)
 
     def _pixel_cnn(
