@@ -179,6 +179,15 @@ def diagonal_bilstm(name: str, event_shape: Any = (3, 3), **kwargs: Any) -> Case
     return case_of(tfar.DiagonalBiLSTM, oracles.DIAGONAL_BILSTM, name, event_shape, **kwargs)
 
 
+def features(num_channels: int | None = None) -> tfar.heads.GaussianScaleMixture:
+    return tfar.heads.GaussianScaleMixture(2, 2, 2, num_inputs=4, num_channels=num_channels, min_scale=0.1)
+
+
+def spatial_lstm(name: str, event_shape: Any = (3, 3), **kwargs: Any) -> Case:
+    kwargs = {"units": 4, "num_layers": 1, "head": features, **kwargs}
+    return case_of(tfar.SpatialLSTM, oracles.SPATIAL_LSTM, name, event_shape, **kwargs)
+
+
 def pixel_cnn_plus_plus(name: str, event_shape: Any = (3, 2, 1), levels: int = 3, **kwargs: Any) -> Case:
     """Over images of `levels` values, without dropout."""
     main, condition = kwargs.pop("main", False), kwargs.get("conditional_shape")
@@ -266,3 +275,34 @@ def latent_variable() -> Case:
         return randomize(tfar.LatentVariable(tfar.Factorized([2]), encoder, decoder), scale=2.5)
 
     return Case("LatentVariable-bits", make, (3,), main=True)
+
+
+def pixel_vae(name: str, event_shape: Any = (2, 2), seed: int = 2, scale: float = 1.0, **kwargs: Any) -> Case:
+    """One normal latent, with weights by which it matters and an encoder that is broad enough for importance weights."""
+    main, head = kwargs.pop("main", False), kwargs.pop("head", tfar.heads.Bernoulli)
+    kwargs = {"filters": 4, "num_blocks": 1, "first_kernel_size": 3, "kernel_size": 3, "encoder_filters": [3], **kwargs}
+
+    def make() -> tfar.PixelVAE:
+        dist = randomize(tfar.PixelVAE(event_shape, 1, head=head(), **kwargs), seed, scale=0.25)
+        randomize(dist.decoder, seed, scale)
+        return dist
+
+    return Case(f"PixelVAE-{name}", make, tuple(event_shape), head().support().num_values, main=main)
+
+
+def darn(name: str, event_shape: Any = (3,), main: bool = False, **kwargs: Any) -> Case:
+    def make() -> tfar.DARN:
+        return randomize(tfar.DARN(event_shape, **{"latent_units": [2], **kwargs}), scale=1.0)
+
+    return Case(f"DARN-{name}", make, tuple(event_shape), main=main)
+
+
+def darn_part(part: str, conditional_shape: Any = None) -> Case:
+    """A part of a DARN of two layers with hidden units: several layers of bits, in steps through layers of two sizes."""
+
+    def make() -> tfar.Autoregressive:
+        units, order = {"latent_units": [2, 3], "hidden_units": [4]}, {"order": "reverse"}
+        return randomize(getattr(tfar.DARN([2, 2], **units, **order), part), scale=0.8)
+
+    shape = (2, 2) if part == "decoder" else (5,)
+    return Case(f"Autoregressive-darn-{part}", make, shape, 2, conditional_shape, oracles.DARN_PART)

@@ -165,6 +165,7 @@ EXAMPLES = {
     "WaveNet": lambda: tfar.WaveNet([4], 4, skip_filters=4, num_layers=2, num_stacks=1, head=tfar.heads.Categorical(4)),
     "RowLSTM": lambda: tfar.RowLSTM([2, 2], 2, first_kernel_size=3),
     "DiagonalBiLSTM": lambda: tfar.DiagonalBiLSTM([2, 2], 2, first_kernel_size=3),
+    "SpatialLSTM": lambda: tfar.SpatialLSTM([2, 2], 2, num_layers=1),
     "Factorized": lambda: tfar.Factorized([4]),
 }
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING or not _is_command():
         training,
     )
     from tfar.distributions import (
+        DARN,
         MADE,
         NADE,
         RNADE,
@@ -52,12 +53,15 @@ if TYPE_CHECKING or not _is_command():
         OrderlessNADE,
         PixelCNN,
         PixelCNNPlusPlus,
+        PixelVAE,
         RowLSTM,
+        SpatialLSTM,
         WaveNet,
     )
     from tfar.training import load
 
 __all__ = [
+    "DARN",
     "MADE",
     "NADE",
     "RNADE",
@@ -71,7 +75,9 @@ __all__ = [
     "OrderlessNADE",
     "PixelCNN",
     "PixelCNNPlusPlus",
+    "PixelVAE",
     "RowLSTM",
+    "SpatialLSTM",
     "WaveNet",
     "data",
     "distributions",

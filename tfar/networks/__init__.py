@@ -2,6 +2,7 @@
 
 from tfar.networks.base import AutoregressiveNetwork
 from tfar.networks.conv_nade import ConvNADENetwork
+from tfar.networks.darn import DARNNetwork
 from tfar.networks.factorized import FactorizedNetwork
 from tfar.networks.gated_pixel_cnn import GatedPixelCNNNetwork
 from tfar.networks.made import MADENetwork
@@ -13,12 +14,14 @@ from tfar.networks.phases import Phase, PhasedNetwork
 from tfar.networks.pixel_cnn import PixelCNNNetwork
 from tfar.networks.pixel_cnn_plus_plus import PixelCNNPlusPlusNetwork
 from tfar.networks.recurrent import DiagonalBiLSTMNetwork, RowLSTMNetwork
+from tfar.networks.spatial_lstm import SpatialFeaturesNetwork, SpatialLSTMNetwork
 from tfar.networks.wavenet import WaveNetNetwork
 from tfar.networks.whole_pass import WholePassNetwork
 
 __all__ = [
     "AutoregressiveNetwork",
     "ConvNADENetwork",
+    "DARNNetwork",
     "DiagonalBiLSTMNetwork",
     "FactorizedNetwork",
     "GatedPixelCNNNetwork",
@@ -32,6 +35,8 @@ __all__ = [
     "PixelCNNNetwork",
     "PixelCNNPlusPlusNetwork",
     "RowLSTMNetwork",
+    "SpatialFeaturesNetwork",
+    "SpatialLSTMNetwork",
     "WaveNetNetwork",
     "WholePassNetwork",
 ]

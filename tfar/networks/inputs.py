@@ -97,3 +97,10 @@ def push(values: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
     if values.shape[-1] == 1:
         return values * rows[..., 0, :]
     return tf.matmul(values, rows) if rows.shape.rank == 2 else tf.reduce_sum(values[..., None] * rows, axis=1)
+
+
+def add_columns(state: tf.Tensor, columns: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+    """Adds `values [B, G]` to the columns `[G]` or `[B, G]` of `state [B, N]`; a column may occur twice."""
+    columns = tf.broadcast_to(columns, tf.shape(values))
+    rows = tf.broadcast_to(tf.range(tf.shape(values)[0])[:, None], tf.shape(values))
+    return tf.tensor_scatter_nd_add(state, tf.stack([rows, columns], axis=-1), values)

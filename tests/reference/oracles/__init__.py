@@ -12,7 +12,9 @@ from tests.reference.oracles.images import (
     PIXEL_CNN,
     PIXEL_CNN_PLUS_PLUS,
     ROW_LSTM,
+    SPATIAL_LSTM,
 )
+from tests.reference.oracles.latent import DARN_PART
 from tests.reference.oracles.orderless import CONV_NADE, ORDERLESS_NADE
 from tests.reference.oracles.others import FACTORIZED, OWN_NETWORK
 from tests.reference.oracles.parts import Oracle
@@ -20,6 +22,7 @@ from tests.reference.oracles.perceptrons import MADE, NADE, RNADE
 
 __all__ = [
     "CONV_NADE",
+    "DARN_PART",
     "DIAGONAL_BILSTM",
     "FACTORIZED",
     "GATED_PIXEL_CNN",
@@ -32,6 +35,7 @@ __all__ = [
     "PIXEL_CNN_PLUS_PLUS",
     "RNADE",
     "ROW_LSTM",
+    "SPATIAL_LSTM",
     "WAVENET",
     "Oracle",
 ]

@@ -1,20 +1,24 @@
-"""PixelCNN, Gated PixelCNN, Row LSTM, Diagonal BiLSTM, PixelCNN++ and multiscale PixelCNN."""
+"""PixelCNN, Gated PixelCNN, Row LSTM, Diagonal BiLSTM, spatial LSTM, PixelCNN++ and multiscale PixelCNN."""
 
 import functools
 from typing import Any
 
 import numpy as np
 
+import tfar
 from tests.reference import (
     gated_pixel_cnn,
     logistics,
+    made,
     multiscale,
     pixel_cnn,
     pixel_cnn_plus_plus,
     pixel_rnn,
     receptive_fields,
+    scale_mixtures,
+    spatial_lstm,
 )
-from tests.reference.oracles.parts import Array, exact, features_of, inputs_of, sum_of_sites, weights_of
+from tests.reference.oracles.parts import Array, Oracle, exact, features_of, inputs_of, sum_of_sites, weights_of
 
 
 def _pair(size: Any) -> tuple[int, int]:
@@ -91,6 +95,64 @@ def _pixel_rnn_connectivity(dist: Any) -> Array:
 
 ROW_LSTM = exact(_pixel_rnn_log_prob, _pixel_rnn_connectivity)
 DIAGONAL_BILSTM = exact(_pixel_rnn_log_prob, _pixel_rnn_connectivity)
+
+# Spatial LSTM --------------------------------------------------------------------------------------------------------
+
+
+def _spatial_log_prob(dist: Any, x: Array, condition: Any) -> float:
+    """A head of features takes them as they are, at the location that the linear prediction gives."""
+    head, x, log_scale = dist.head, np.asarray(x, np.float64), 0.0
+    if isinstance(head, tfar.heads.Standardized):
+        loc, scale = (float(unit) for unit in (head.units.loc, head.units.scale))
+        head, x, log_scale = head.head, (x - loc) / scale, x.size * np.log(scale)
+    pixels, low, high = x.reshape(*x.shape[:2], -1), head.support().low, head.support().high
+    image = pixels if np.isinf(high) else 2.0 * (pixels - low) / (high - low) - 1.0
+    sites = 1 if head.site_shape else pixels.shape[-1]
+    image = image.reshape(*x.shape[:2], sites, -1)
+    image = np.concatenate([image, np.ones_like(image[..., :1])], axis=-1).reshape(*x.shape[:2], -1)
+    params = spatial_lstm.parameters(weights_of(dist.network), image, sites)
+    if isinstance(head, tfar.heads.GaussianScaleMixture):
+        weights, units = scale_mixtures.weights_of(head), dist.parameters["units"]
+        of_pixels = [
+            scale_mixtures.log_prob(weights, *np.split(params[place], [units]), pixels[place])
+            for place in np.ndindex(x.shape[:2])
+        ]
+        return sum(of_pixels) - log_scale
+    if isinstance(head, tfar.heads.DiscretizedLogisticMixture):
+        sizes = head.num_components, head.low, head.high
+        of_pixels = [logistics.pixel_prob(params[place], pixels[place], *sizes) for place in np.ndindex(x.shape[:2])]
+        return float(np.sum(np.log(of_pixels)))
+    return sum_of_sites(head, params, x.ravel())
+
+
+def _under_symmetries(dist: Any, image: Array) -> list[Array]:
+    """Returns an image and its mirror images, first from left to right; then the same of the transposed image."""
+    found = []
+    for x in (image, image.swapaxes(0, 1)):
+        found += [x, x[:, ::-1], x[::-1], x[::-1, ::-1]]
+    return found[: dist.parameters["num_symmetries"]]
+
+
+def _spatial_members(dist: Any, x: Array, condition: Any) -> list[float]:
+    return [_spatial_log_prob(dist, image, condition) for image in _under_symmetries(dist, x)]
+
+
+def _spatial_connectivity(dist: Any) -> Array:
+    """A member has the connectivity of the network, for the sites of its image."""
+    arguments, sites = dist.parameters, 1 if dist.head.site_shape else _colours(dist)
+    image, found = np.arange(dist.num_sites).reshape(*arguments["event_shape"][:2], sites), []
+    own = spatial_lstm.connectivity(_sets(dist, sites), arguments["neighbourhood"], arguments["num_layers"])
+    for transformed in _under_symmetries(dist, image):
+        found.append(np.zeros_like(own))
+        found[-1][np.ix_(transformed.ravel(), transformed.ravel())] = own
+    return np.stack(found)
+
+
+SPATIAL_LSTM = Oracle(
+    lambda dist, x, condition: made.ensemble(_spatial_members(dist, x, condition)),
+    _spatial_connectivity,
+    lambda dist, x, condition: -float(np.mean(_spatial_members(dist, x, condition))),
+)
 
 # PixelCNN++ ----------------------------------------------------------------------------------------------------------
 
