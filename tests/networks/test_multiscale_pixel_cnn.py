@@ -12,7 +12,7 @@ from tests.reference import multiscale as reference
 from tests.registry import BY_NAME, randomize
 from tests.shards import is_of_today
 from tfar.networks import multiscale_pixel_cnn as multiscale
-from tfar.networks import patches
+from tfar.networks import patches, scales
 
 SMALL = {"num_blocks": 1, "jit_compile": False}
 
@@ -171,7 +171,7 @@ def test_sizes_that_do_not_fit_are_refused(arguments, message):
 
 
 GROUP_PARAMS = multiscale.MultiscalePixelCNNNetwork._group_params
-PART = multiscale.MultiscalePixelCNNNetwork._part
+PART = scales.Scales.part
 FROM_PATCHES = patches.from_patches
 
 
@@ -180,16 +180,16 @@ def leaking(network, scale, group, parts, condition):
     return GROUP_PARAMS(network, scale, group, [parts[0] + parts[group], *parts[1:]], condition)
 
 
-def late(network, image, scale, group):
+def late(own, image, scale, group):
     """A subsample that begins one row too late."""
-    part = PART(network, image, scale, group)
+    part = PART(own, image, scale, group)
     return part if group or isinstance(image, np.ndarray) else tf.roll(part, -1, axis=1)
 
 
 FAULTS = {
     "a group sees itself": (multiscale.MultiscalePixelCNNNetwork, "_group_params", leaking),
-    "groups in another order": (multiscale, "OFFSETS", ((0, 0), (1, 0), (0, 1), (1, 1))),
-    "a subsample off by one": (multiscale.MultiscalePixelCNNNetwork, "_part", late),
+    "groups in another order": (scales, "OFFSETS", ((0, 0), (1, 0), (0, 1), (1, 1))),
+    "a subsample off by one": (scales.Scales, "part", late),
 }
 
 
