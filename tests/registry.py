@@ -125,7 +125,14 @@ CASES = (
     pixel_cnn_plus_plus("colour", (2, 2, 2), 2, num_levels=2, use_weight_norm=False, activation="elu"),
     # Of three filters, a block has none that its relu lets through.
     pixel_cnn_plus_plus("wide", (3, 5, 1), 2, filters=5, num_levels=2, kernel_size=(4, 5), activation="relu"),
-    multiscale("patches-conditional", upscaling="B", patch_size=(2, 1), conditional_shape={"class": (2,)}, main=True),
+    multiscale(
+        "patches-conditional",
+        upscaling="B",
+        patch_size=(2, 1),
+        num_blocks=0,
+        conditional_shape={"class": (2,)},
+        main=True,
+    ),
     multiscale("groups", (4, 2, 1)),
     multiscale("two-scales", (4, 8), base_size=(1, 2), conditional_shape=(3,)),
     multiscale("two-scales-patches", (4, 8), base_size=(1, 2), upscaling="B", patch_size=(1, 2), num_blocks=0),

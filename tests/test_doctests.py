@@ -22,7 +22,10 @@ LONG = [
     f"tfar.{name}"
     for name in ("serving.beam", "serving.rounding", "serving.tflite", "training.logs", "testing.samples")
 ]
-LONG += [f"tfar.distributions.{name}" for name in ("pixel_cnn", "gated_pixel_cnn", "pixel_cnn_plus_plus", "pixel_rnn")]
+LONG += [
+    f"tfar.distributions.{name}"
+    for name in ("pixel_cnn", "gated_pixel_cnn", "multiscale_pixel_cnn", "pixel_cnn_plus_plus", "pixel_rnn")
+]
 
 
 @pytest.mark.parametrize(

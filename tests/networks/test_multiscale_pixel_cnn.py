@@ -7,10 +7,12 @@ import pytest
 import tensorflow as tf
 
 import tfar
+from tests.parameters import few_by_default
 from tests.reference import multiscale as reference
 from tests.registry import BY_NAME, randomize
+from tests.shards import is_of_today
 from tfar.networks import multiscale_pixel_cnn as multiscale
-from tfar.networks import patches
+from tfar.networks import patches, scales
 
 SMALL = {"num_blocks": 1, "jit_compile": False}
 
@@ -19,6 +21,7 @@ def two_scales(**kwargs):
     return randomize(tfar.MultiscalePixelCNN([4, 4], 4, base_size=1, **SMALL, **kwargs), scale=0.5)
 
 
+@pytest.mark.slow(ci=is_of_today(0))
 def test_the_density_of_two_scales_sums_to_one():
     """Over all 2^16 images, which are more than `check_normalized` enumerates."""
     bits = (np.arange(2**16)[:, None] >> np.arange(16)) & 1
@@ -26,6 +29,7 @@ def test_the_density_of_two_scales_sums_to_one():
     assert np.exp(np.float64(log_probs)).sum() == pytest.approx(1.0, abs=1e-5)
 
 
+@pytest.mark.slow(ci=is_of_today(1))
 def test_the_picture_of_a_scale_is_a_subsample_of_the_image():
     """The pixels `x[::2, ::2]` come first and have a density of their own, which is that of a model with one scale less."""
     dist = two_scales()
@@ -38,6 +42,7 @@ def test_the_picture_of_a_scale_is_a_subsample_of_the_image():
     np.testing.assert_allclose(dist.log_prob(x, observed=observed), smaller.log_prob(x[:, ::2, ::2]), rtol=1e-5)
 
 
+@pytest.mark.slow(ci=is_of_today(2))
 def test_rows_and_columns_are_not_interchangeable():
     """The upper right pixels are decided before the lower left ones."""
     dist, x = two_scales(), np.zeros([1, 4, 4], np.float32)
@@ -47,12 +52,14 @@ def test_rows_and_columns_are_not_interchangeable():
 
 @pytest.mark.parametrize(
     ("arguments", "steps"),
-    [
-        ({}, 49 + 6),
-        ({"upscaling": "B", "patch_size": 7}, 49 + 6 * 49),
-        ({"head": tfar.heads.Categorical(4), "event_shape": [28, 28, 3], "filters": 6}, 49 * 3 + 6 * 3),
-        ({"head": tfar.heads.DiscretizedLogisticMixture(2), "event_shape": [28, 28, 3]}, 49 + 6),
-    ],
+    few_by_default(
+        [
+            ({}, 49 + 6),
+            ({"upscaling": "B", "patch_size": 7}, 49 + 6 * 49),
+            ({"head": tfar.heads.Categorical(4), "event_shape": [28, 28, 3], "filters": 6}, 49 * 3 + 6 * 3),
+            ({"head": tfar.heads.DiscretizedLogisticMixture(2), "event_shape": [28, 28, 3]}, 49 + 6),
+        ]
+    ),
 )
 def test_number_of_steps(arguments, steps):
     """The pixels of the base, and one step for each group and site of a patch."""
@@ -60,6 +67,7 @@ def test_number_of_steps(arguments, steps):
     assert tfar.MultiscalePixelCNN(**arguments).network.step_of_site.max() + 1 == steps
 
 
+@pytest.mark.slow(ci=is_of_today(3))
 def test_scales_can_share_their_networks():
     sizes = {"filters": 4, "base_size": 4, "num_blocks": 1}
     own, shared = (tfar.MultiscalePixelCNN([32, 32], share_scales=share, **sizes) for share in (False, True))
@@ -67,6 +75,7 @@ def test_scales_can_share_their_networks():
     assert own.network.count_params() - base == 3 * (shared.network.count_params() - base)
 
 
+@pytest.mark.slow(ci=is_of_today(0))
 def test_levels_of_a_head_may_start_anywhere():
     """The lowest and the highest value are inputs of -1 and 1."""
     dists = [
@@ -88,7 +97,7 @@ def test_levels_of_a_head_may_start_anywhere():
 # Completions ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("upscaling", ["A", "B"])
+@pytest.mark.parametrize("upscaling", few_by_default(["A", "B"]))
 def test_super_resolution_skips_what_is_observed(upscaling):
     """A completion with the seed of a sample gives the sample, and takes the steps of the last three groups alone."""
     dist = two_scales(upscaling=upscaling, patch_size=1)
@@ -110,6 +119,7 @@ def test_super_resolution_skips_what_is_observed(upscaling):
     assert len(np.unique(drawn, axis=0)) > 1
 
 
+@pytest.mark.slow(ci=is_of_today(1))
 def test_rows_may_observe_different_groups():
     dist, seeds = two_scales(), tfar.random.row_seeds(2, 4)
     steps = dist.network.step_of_site[0]
@@ -119,6 +129,7 @@ def test_rows_may_observe_different_groups():
     np.testing.assert_array_equal(dist.law.complete(seeds, known, tf.constant(observed)), drawn)
 
 
+@pytest.mark.slow(ci=is_of_today(2))
 def test_a_pattern_that_is_no_prefix_of_the_groups_is_refused():
     dist, left = two_scales(), np.zeros([4, 4], bool)
     left[:, :2] = True
@@ -160,7 +171,7 @@ def test_sizes_that_do_not_fit_are_refused(arguments, message):
 
 
 GROUP_PARAMS = multiscale.MultiscalePixelCNNNetwork._group_params
-PART = multiscale.MultiscalePixelCNNNetwork._part
+PART = scales.Scales.part
 FROM_PATCHES = patches.from_patches
 
 
@@ -169,20 +180,20 @@ def leaking(network, scale, group, parts, condition):
     return GROUP_PARAMS(network, scale, group, [parts[0] + parts[group], *parts[1:]], condition)
 
 
-def late(network, image, scale, group):
+def late(own, image, scale, group):
     """A subsample that begins one row too late."""
-    part = PART(network, image, scale, group)
+    part = PART(own, image, scale, group)
     return part if group or isinstance(image, np.ndarray) else tf.roll(part, -1, axis=1)
 
 
 FAULTS = {
     "a group sees itself": (multiscale.MultiscalePixelCNNNetwork, "_group_params", leaking),
-    "groups in another order": (multiscale, "OFFSETS", ((0, 0), (1, 0), (0, 1), (1, 1))),
-    "a subsample off by one": (multiscale.MultiscalePixelCNNNetwork, "_part", late),
+    "groups in another order": (scales, "OFFSETS", ((0, 0), (1, 0), (0, 1), (1, 1))),
+    "a subsample off by one": (scales.Scales, "part", late),
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", few_by_default(FAULTS))
 def test_faults_of_the_pass_are_found(fault):
     case = BY_NAME["MultiscalePixelCNN-groups"]
     with mock.patch.object(*FAULTS[fault]):
@@ -192,6 +203,7 @@ def test_faults_of_the_pass_are_found(fault):
             tfar.testing.check_autoregressive(dist, connectivity=connectivity)
 
 
+@pytest.mark.slow(ci=is_of_today(3))
 def test_a_fault_of_the_steps_is_found():
     """Patches that are joined upside down."""
     dist = BY_NAME["MultiscalePixelCNN-patches-conditional"].make()
