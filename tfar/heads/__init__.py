@@ -6,6 +6,7 @@ from tfar.heads.categorical import Categorical
 from tfar.heads.conditional import Conditional
 from tfar.heads.discretized_logistics import DiscretizedLogisticMixture
 from tfar.heads.mixtures import LaplaceMixture, NormalMixture
+from tfar.heads.ordinal import Ordinal
 from tfar.heads.per_site import PerSite
 from tfar.heads.standardized import Standardized
 from tfar.heads.support import Support
@@ -18,6 +19,7 @@ __all__ = [
     "Head",
     "LaplaceMixture",
     "NormalMixture",
+    "Ordinal",
     "PerSite",
     "Standardized",
     "Support",
