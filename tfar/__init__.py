@@ -39,6 +39,7 @@ if TYPE_CHECKING or not _is_command():
         training,
     )
     from tfar.distributions import (
+        CFNADE,
         MADE,
         NADE,
         RNADE,
@@ -47,6 +48,7 @@ if TYPE_CHECKING or not _is_command():
         DiagonalBiLSTM,
         Factorized,
         GatedPixelCNN,
+        ImplicitCFNADE,
         LatentVariable,
         OrderlessNADE,
         PixelCNN,
@@ -57,6 +59,7 @@ if TYPE_CHECKING or not _is_command():
     from tfar.training import load
 
 __all__ = [
+    "CFNADE",
     "MADE",
     "NADE",
     "RNADE",
@@ -65,6 +68,7 @@ __all__ = [
     "DiagonalBiLSTM",
     "Factorized",
     "GatedPixelCNN",
+    "ImplicitCFNADE",
     "LatentVariable",
     "OrderlessNADE",
     "PixelCNN",

@@ -1,6 +1,7 @@
 """Distributions, which combine a network and a head as a `tfp.distributions.Distribution`."""
 
 from tfar.distributions.autoregressive import Autoregressive
+from tfar.distributions.cf_nade import CFNADE, ImplicitCFNADE
 from tfar.distributions.conv_nade import ConvNADE
 from tfar.distributions.factorized import Factorized
 from tfar.distributions.gated_pixel_cnn import GatedPixelCNN
@@ -15,6 +16,7 @@ from tfar.distributions.rnade import RNADE
 from tfar.distributions.wavenet import WaveNet
 
 __all__ = [
+    "CFNADE",
     "MADE",
     "NADE",
     "RNADE",
@@ -23,6 +25,7 @@ __all__ = [
     "DiagonalBiLSTM",
     "Factorized",
     "GatedPixelCNN",
+    "ImplicitCFNADE",
     "LatentVariable",
     "OrderlessNADE",
     "PixelCNN",

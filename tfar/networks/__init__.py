@@ -1,6 +1,7 @@
 """Networks, which compute the parameters of each site from earlier sites only."""
 
 from tfar.networks.base import AutoregressiveNetwork
+from tfar.networks.cf_nade import CFNADENetwork, ImplicitCFNADENetwork
 from tfar.networks.conv_nade import ConvNADENetwork
 from tfar.networks.factorized import FactorizedNetwork
 from tfar.networks.gated_pixel_cnn import GatedPixelCNNNetwork
@@ -16,10 +17,12 @@ from tfar.networks.whole_pass import WholePassNetwork
 
 __all__ = [
     "AutoregressiveNetwork",
+    "CFNADENetwork",
     "ConvNADENetwork",
     "DiagonalBiLSTMNetwork",
     "FactorizedNetwork",
     "GatedPixelCNNNetwork",
+    "ImplicitCFNADENetwork",
     "MADENetwork",
     "NADENetwork",
     "OrderlessNADENetwork",
