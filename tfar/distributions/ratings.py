@@ -82,9 +82,9 @@ class Ratings(Autoregressive):
         Raises:
             ValueError: If `k` is out of range, and as `predict_ratings` does.
         """
+        given = self._observed_rows(value, observed, conditional_input)
         if check_positive_int("k", k) > self.num_sites:
             raise ValueError(f"Expected `k` to be at most the number of items, {self.num_sites}; received {k}.")
-        given = self._observed_rows(value, observed, conditional_input)
         inputs = [given.x, given.observed, given.condition]
         scores, items = self._call("recommend", inputs, given, num_items=int(k))
         return Recommendations(items, scores)
