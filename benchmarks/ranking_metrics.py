@@ -74,9 +74,7 @@ def of_users(lists: np.ndarray, relevant: Sequence[Sequence[int]]) -> dict[str, 
         relevant: the relevant items of each user.
     """
     users = [user for user, own in enumerate(relevant) if len(own)]
-    return {
-        name: np.array([metric(lists[user], relevant[user]) for user in users]) for name, metric in METRICS.items()
-    }
+    return {name: np.array([metric(lists[user], relevant[user]) for user in users]) for name, metric in METRICS.items()}
 
 
 def bootstrap(differences: np.ndarray, num_draws: int = 2000, seed: int = 0) -> tuple[float, float]:

@@ -1,8 +1,8 @@
 """A likelihood case over five splits of the ratings of MovieLens 100K, in comparison with matrix factorisation and neighbours.
 
-In each split a tenth of all ratings is held out, drawn with a fixed seed. Models are trained on the others, and predict the ratings
-that are held out given those. Reported are the negative log-likelihood of a held-out rating and the root mean squared error of
-its mean. `python -m benchmarks.likelihood cf_nade` runs it.
+In each split a tenth of all ratings is held out, drawn with a fixed seed. Models are trained on the others, and predict the
+ratings that are held out given those. Reported are the negative log-likelihood of a held-out rating and the root mean squared
+error of its mean. `python -m benchmarks.likelihood cf_nade` runs it.
 """
 
 from __future__ import annotations

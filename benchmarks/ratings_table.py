@@ -23,9 +23,7 @@ def ratings_table(cases: Sequence[LikelihoodCase], found: Sequence[Result | None
             continue
         figures = result.figures
         rows.append(_rating_row(f"tfar {case.title}", figures, figures["train_seconds"]))
-        others |= {
-            name: _rating_row(name, own, own.get("seconds")) for name, own in figures["beside"].items()
-        }
+        others |= {name: _rating_row(name, own, own.get("seconds")) for name, own in figures["beside"].items()}
         target = figures["rmse_target"]
         verdict = "met" if target["met"] else "missed"
         notes.append(f"{case.title}: target RMSE {target['relation']} {target['limit']}, {verdict}.")

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any
 
-from benchmarks import ratings
-from benchmarks.cases import LikelihoodCase, ModelCases
-from benchmarks.peers import surprise_side
+import numpy as np
+
+from benchmarks import ratings, tfar_side
+from benchmarks.cases import Contestant, LikelihoodCase, ModelCases, SpeedCase, Target
+from benchmarks.peers import surprise_side, torch_cf_nade
+from benchmarks.peers.masks import random_ratings
 from benchmarks.ratings import NUM_RATINGS, RatingSettings
+from benchmarks.ratios import ratio_to_fastest
+
+# Speed: items, hidden units, batch, ratings a row; float32, two threads.
+SIZE, QUICK_SIZE = (943, 200, 64, 60), (32, 16, 8, 5)
+OURS, TORCH = "tfar", "PyTorch"
+SHARE = 1.10
 
 # The paper's models have 500 tanh units, shared ratings, the ordinal cost alone, weight decay and averaged weights.
 ITEMS = RatingSettings(
@@ -32,6 +42,38 @@ def build_model(settings: RatingSettings, event_size: int) -> tuple[Any, Any]:
     return dist, tfar.training.DensityModel(dist, seed=settings.seed)
 
 
+def build_ours(num_items: int, hidden_units: int, batch_size: int, num_rated: int) -> Contestant:
+    """Our contestant: log_prob of the ratings, ratings of all items, and the train step that `fit` runs."""
+    import tensorflow as tf
+
+    import tfar
+
+    dist = tfar.CFNADE(num_items, hidden_units, num_ratings=NUM_RATINGS, seed=0)
+    x = random_ratings(tfar_side.NUM_BATCHES * batch_size, num_items, num_rated, NUM_RATINGS, 0)
+    batch = tf.constant(x[:batch_size])
+    rows = {"value": x, "observed": x > 0}
+    return Contestant(
+        operations={
+            "log_prob": {"eager call": lambda: dist.log_prob(batch, observed=batch > 0).numpy()},
+            "sample": {"eager call": tfar_side.sample_call(dist, batch_size, "ancestral")},
+            "train_step": {"fit's step": tfar_side.train_step_call(dist, rows, batch_size)},
+        },
+        parameters=int(sum(np.prod(v.shape) for v in dist.trainable_variables)),
+    )
+
+
+def speed_case(name: str, size: tuple[int, int, int, int], *, quick: bool = False) -> SpeedCase:
+    """Both at one size; the peer does not draw samples."""
+    num_items, hidden_units, batch_size, num_rated = size
+    settings = {"event_size": num_items, "hidden_units": [hidden_units], "batch_size": batch_size, "dtype": "float32"}
+    targets = []
+    for operation in () if quick else ("log_prob", "train_step"):
+        value = functools.partial(ratio_to_fastest, ours=OURS, peers=(TORCH,), operation=operation)
+        targets.append(Target(f"{OURS}: {operation} / PyTorch", "<=", SHARE, value))
+    contestants = {OURS: functools.partial(build_ours, *size), TORCH: functools.partial(torch_cf_nade.build, *size)}
+    return SpeedCase(f"cf-nade-{name}", {**settings, "ratings": num_rated}, contestants, targets, quick=quick)
+
+
 def likelihood_case(name: str, title: str, settings: RatingSettings, target: float | None = None) -> LikelihoodCase:
     """One model on the five splits; the other methods stand beside the one with a target."""
     return LikelihoodCase(
@@ -50,6 +92,7 @@ def likelihood_case(name: str, title: str, settings: RatingSettings, target: flo
 
 
 CASES = ModelCases(
+    speed=[speed_case("943-200", SIZE), speed_case("quick", QUICK_SIZE, quick=True)],
     likelihood=[
         likelihood_case("movielens", "CFNADE 200, item-based", ITEMS, target=1.215),
         likelihood_case(

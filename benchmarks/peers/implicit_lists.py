@@ -1,7 +1,6 @@
 """Recommendations of positive items by popularity, EASE, and ALS and BPR of the library implicit.
 
-A method takes which items are positive, bool `[users, items]`, and returns scores `[users, items]`. Its settings were the best of the
-few beside it on the validation items.
+A method takes which items are positive, bool `[users, items]`, and returns scores `[users, items]`.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ def test_a_rating_of_zero_and_a_missing_mask_are_refused():
     for method in (dist.predict_ratings, functools.partial(dist.recommend, k=2), dist.encode):
         with pytest.raises(ValueError, match="Expected `observed`"):
             method(RATINGS)
-        with pytest.raises(ValueError, match="received 0.0 at row 0, site 1"):
+        with pytest.raises(ValueError, match=r"received 0\.0 at row 0, site 1"):
             method(RATINGS, np.ones([3, NUM_ITEMS], bool))
 
 

@@ -211,7 +211,9 @@ def test_quantiles_are_the_truth(name):
     assert np.isnan(dist.quantile(np.nan)).all()
 
 
-@pytest.mark.parametrize("name", ["bernoulli", "categorical", "ordinal", "logistics", "normal", "laplaces", "standardized-sites"])
+@pytest.mark.parametrize(
+    "name", ["bernoulli", "categorical", "ordinal", "logistics", "normal", "laplaces", "standardized-sites"]
+)
 def test_modes_are_the_truth(name):
     s = Setup(name, seed=9)
     expected = [truth.summary() for truth in s.truths]

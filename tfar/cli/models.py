@@ -11,6 +11,8 @@ MODELS = {
     "rnade": "RNADE",
     "orderless_nade": "OrderlessNADE",
     "conv_nade": "ConvNADE",
+    "cf_nade": "CFNADE",
+    "implicit_cf_nade": "ImplicitCFNADE",
     "pixel_cnn": "PixelCNN",
     "gated_pixel_cnn": "GatedPixelCNN",
     "pixel_cnn_plus_plus": "PixelCNNPlusPlus",
@@ -31,15 +33,18 @@ SEQUENCES = ("wavenet",)
 # The models that standardise real values themselves.
 STANDARDISE = ("rnade",)
 # The models of all orders, which take missing values and whose log_prob needs a pass for each site.
-ORDERLESS = ("orderless_nade", "conv_nade")
+ORDERLESS = ("orderless_nade", "conv_nade", "cf_nade", "implicit_cf_nade")
+# The models whose first argument is a number of items. Ratings are the whole numbers from 1 on of the data.
+OF_ITEMS = ("cf_nade", "implicit_cf_nade")
 MISSING_HINT = (
-    "Models that take missing values: orderless_nade, conv_nade for images, and made with --order random --num-masks fresh. For "
-    "the others, fill the cells or leave out the rows"
+    "Models that take missing values: orderless_nade, conv_nade for images, cf_nade for ratings, and made with --order random "
+    "--num-masks fresh. For the others, fill the cells or leave out the rows"
 )
 # Command line options that only some models take, with the value that means "not set".
 OPTIONS: dict[str, Any] = {"hidden_units": None, "order": "natural", "num_masks": 1}
 # Constructor arguments that --set cannot change, because the data or another option determine them.
-DECIDED = ("event_shape", "head", "high", "low", "seed", "name", "conditional_shape", "network", *OPTIONS)
+OF_THE_DATA = ("event_shape", "num_items", "num_ratings", "head", "high", "low", "conditional_shape")
+DECIDED = (*OF_THE_DATA, "seed", "name", "network", *OPTIONS)
 
 
 def make(
@@ -78,6 +83,8 @@ def make(
     try:
         if "head" in known:
             return constructor(event_shape, head=head, **values)
+        if model in OF_ITEMS:
+            return constructor(_num_items(model, event_shape), **_ratings(model, head), **values)
         return constructor(event_shape, **_levels(model, head), **values)
     except TypeError as error:
         raise ValueError(f"tfar.{MODELS[model]} does not accept these arguments: {error}") from error
@@ -134,6 +141,18 @@ def _checked(model: str, arguments: Mapping[str, Any], known: Mapping[str, inspe
                 f"--set: expected an argument of tfar.{MODELS[model]}: {', '.join(names)}; received {name}"
             )
     return dict(arguments)
+
+
+def _num_items(model: str, event_shape: tuple[int, ...]) -> int:
+    """Returns the number of items of rows of ratings."""
+    if len(event_shape) != 1:
+        raise ValueError(f"{model} takes tables with a column for each item; received events of shape {event_shape}")
+    return event_shape[0]
+
+
+def _ratings(model: str, head: Any) -> dict[str, int]:
+    """Returns the number of ratings of the data, for the model that has one."""
+    return {"num_ratings": _levels(model, head)["high"]} if model == "cf_nade" else {}
 
 
 def _levels(model: str, head: Any) -> dict[str, int]:

@@ -126,14 +126,16 @@ class ImplicitCFNADE(Ratings):
 
     For all N items in an order, t = 1 for a positive item and 0 for another one:
 
-        log p(t) = sum_i log p(t_i | t_{<i}),   h = g(c + sum_{j<i} t_j W[m_j]),   p(t_i = 1 | t_{<i}) = sigmoid(b[m_i] + V[m_i] h)
+        log p(t) = sum_i log p(t_i | t_{<i}),   h = g(c + sum_{j<i} t_j W[m_j]),
+        p(t_i = 1 | t_{<i}) = sigmoid(b[m_i] + V[m_i] h)
 
     Training conditions on a random subset of the positive items and predicts all others, so that it matches what
-    `predict_ratings` and `recommend` are given: some positive items. The expectation of the loss is the mean of -log p(t) over all
-    orders.
+    `predict_ratings` and `recommend` are given: some positive items. The expectation of the loss is the mean of -log p(t)
+    over all orders.
 
-    The confidences c = 1 + alpha r of counts r are the site weights of training: `fit({"value": r > 0, "site_weight": 1 + alpha * r})`.
-    The weighted loss is not the negative logarithm of a distribution; `log_prob` has no weights.
+    The confidences c = 1 + alpha r of counts r are the site weights of training:
+    `fit({"value": r > 0, "site_weight": 1 + alpha * r})`. The weighted loss is
+    not the negative logarithm of a distribution; `log_prob` has no weights.
 
     A score of `recommend` is p(t_m = 1) if the positive items came first in the order. Which items are known to be positive
     depends on their values, so the score ranks items and is not the probability that a new user likes the item.

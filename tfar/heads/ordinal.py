@@ -27,7 +27,8 @@ class Ordinal(Head):
     k, k - 1, .., 1 and k, k + 1, .., K under Plackett-Luce models with the scores s. It is not a likelihood; `log_prob` is
     always that of the softmax.
 
-        ordinal_cost(k) = - sum_{j <= k} log(exp(s_j) / sum_{t <= j} exp(s_t)) - sum_{j >= k} log(exp(s_j) / sum_{t >= j} exp(s_t))
+        ordinal_cost(k) = - sum_{j <= k} log(exp(s_j) / sum_{t <= j} exp(s_t))
+                          - sum_{j >= k} log(exp(s_j) / sum_{t >= j} exp(s_t))
         training_log_prob = (1 - ordinal_weight) log_prob - ordinal_weight * ordinal_cost
 
     Args:

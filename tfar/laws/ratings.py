@@ -119,7 +119,9 @@ class _Signatures:
     def _rows(self, seed: int) -> dict[str, NDArray]:
         """Returns draws of the distribution of which every other item is observed."""
         condition = example_condition(self.shape, ROWS, seed)
-        drawn = self.live.sample(*([ROWS] if condition is None else [1]), seed=seed + 2**16, conditional_input=condition)
+        drawn = self.live.sample(
+            *([ROWS] if condition is None else [1]), seed=seed + 2**16, conditional_input=condition
+        )
         observed = (np.arange(ROWS)[:, None] + np.arange(self.num_items)) % 2
         value = np.asarray(drawn).reshape(ROWS, self.num_items)
         return {"value": value, "observed": observed.astype(np.float32), **named_condition(condition)}

@@ -246,7 +246,10 @@ class ImplicitCFNADENetwork(CFNADENetwork):
     ) -> tuple[tf.Tensor, tf.Tensor]:
         counted = tf.ones_like(sites, tf.float32) if observed is None else tf.cast(observed, tf.float32)
         positive = tf.cast(sites > 0.0, tf.float32) * counted
-        keys, limit = random.uniform(seeds, self.num_sites, random.Stream.ORDER), random.uniform(seeds, 1, random.Stream.STEP)
+        keys, limit = (
+            random.uniform(seeds, self.num_sites, random.Stream.ORDER),
+            random.uniform(seeds, 1, random.Stream.STEP),
+        )
         known = tf.logical_and(positive > 0.0, keys < limit)
         rest = positive - tf.cast(known, tf.float32)
         number = tf.reduce_sum(positive, axis=1, keepdims=True)
