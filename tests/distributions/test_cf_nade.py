@@ -95,7 +95,7 @@ def test_a_pass_visits_the_rated_items_alone():
     x, order = np.zeros([2, 100], np.float32), tf.constant(np.stack([np.roll(np.arange(100), -7), np.arange(100)]))
     x[0, 7:12], x[1, :3] = 4.0, 1.0
     ratings = tf.gather(x, order, axis=1, batch_dims=1)
-    _, visited, _ = dist.network._visited(ratings, tf.cast(order, tf.int32), 0.0)
+    _, visited, _ = dist.network._visited(tf.transpose(ratings), tf.transpose(tf.cast(order, tf.int32)), 0.0)
     assert visited == networks.CHUNK < 100
 
 

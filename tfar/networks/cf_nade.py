@@ -10,9 +10,9 @@ from tfar.networks.base import Weights
 from tfar.networks.conditions import State, condition_size, flatten_condition
 from tfar.networks.inputs import dropped, float32_value, outputs_of, push
 from tfar.networks.orderless import OrderlessNetwork
-from tfar.networks.permutations import permuted, unpermuted
+from tfar.networks.permutations import inverted, permuted, unpermuted
 
-# Number of ratings that one iteration of a pass adds.
+# Number of items that one iteration of a pass visits.
 CHUNK = 16
 
 
@@ -164,50 +164,46 @@ class CFNADENetwork(OrderlessNetwork):
         x = tf.cast(x, tf.float32)
         order = tf.constant(self.orders[0]) if order is None else tf.cast(order, tf.int32)
         by_row = order if order.shape.rank == 2 else tf.tile(order[None], [tf.shape(x)[0], 1])
-        ratings = permuted(x, by_row)
         condition = self._condition(conditional_input)
-        params, visited, sums = self._visited(ratings, order, condition)
+        params, visited, sums = self._visited(tf.transpose(permuted(x, by_row)), tf.transpose(order), condition)
+        params = unpermuted(tf.transpose(params, [1, 0, 2]), by_row)
         others = self._outputs(self._hidden(sums, condition))
-        is_visited = tf.broadcast_to(tf.range(self.num_sites) < visited, tf.shape(ratings))
-        is_visited = unpermuted(tf.cast(is_visited, tf.int32), by_row) > 0
-        return tf.where(is_visited[..., None], unpermuted(params, by_row), others)
+        return tf.where((inverted(by_row) < visited)[..., None], params, others)
 
     def _visited(self, ratings: tf.Tensor, order: tf.Tensor, condition: Any) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Visits items in an order until no rating is left.
 
         Args:
-            ratings: float32 `[B, N]`, in the order of the steps.
-            order: int32 `[N]` or `[B, N]`.
+            ratings: float32 `[N, B]`, in the order of the steps.
+            order: int32 `[N]` or `[N, B]`. The items in the order of the steps.
             condition: the activations of the condition.
 
         Returns:
-            Parameters `[B, N, P]` in the order of the steps, the number of steps that were visited, and the sums of all
+            Parameters `[N, B, P]` in the order of the steps, the number of steps that were visited, and the sums of all
             ratings, `[B, J]`.
         """
-        weights, condition = self.step_weights(), condition if isinstance(condition, float) else condition[:, None]
-        steps = tf.range(self.num_sites)
-        count = tf.reduce_max(tf.where(ratings > 0.0, steps + 1, tf.zeros_like(steps)))
+        weights, batch_size, numbers = self.step_weights(), tf.shape(ratings)[1], tf.range(1, self.num_sites + 1)
+        count = tf.reduce_max(tf.where(tf.reduce_any(ratings > 0.0, axis=1), numbers, 0))
         size = min(CHUNK, self.num_sites)
         most = -(-self.num_sites // size)
         padding = [[0, most * size - self.num_sites]]
-        ratings, order = tf.pad(ratings, [[0, 0], *padding]), tf.pad(order, [[0, 0]] * (order.shape.rank - 1) + padding)
-        items = "cxj" if order.shape.rank == 1 else "bcxj"
+        ratings, order = tf.pad(ratings, [*padding, [0, 0]]), tf.pad(order, padding + [[0, 0]] * (order.shape.rank - 1))
 
         def body(first: tf.Tensor, result: tf.Tensor, sums: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-            own = tf.gather(order, first + tf.range(size), axis=-1)
-            marks = self._marks(tf.gather(ratings, first + tf.range(size), axis=1))
-            added = tf.einsum(f"bcx,{items}->bcj", marks, tf.gather(weights["kernel"], own))
-            before = sums[:, None] + tf.cumsum(added, axis=1, exclusive=True)
-            features = self._features(self._hidden(before, condition))
-            params = tf.einsum(f"bcj,{items}->bcx", features, tf.gather(weights["output_kernel"], own))
-            params = tf.transpose(params + tf.gather(weights["output_bias"], own), [1, 0, 2])
-            result = tf.tensor_scatter_nd_update(result, (first + tf.range(size))[:, None], params)
-            return first + size, result, sums + tf.reduce_sum(added, axis=1)
+            steps = first + tf.range(size)
+            items, marks = tf.gather(order, steps), self._marks(tf.gather(ratings, steps))
+            added = _products(marks, tf.gather(weights["kernel"], items))
+            hidden = self._hidden(sums + tf.cumsum(added, axis=0, exclusive=True), condition)
+            params = _products(self._features(hidden), tf.gather(weights["output_kernel"], items), transposed=True)
+            bias = tf.gather(weights["output_bias"], items)
+            params += bias if items.shape.rank == 2 else bias[:, None]
+            result = tf.tensor_scatter_nd_update(result, steps[:, None], params)
+            return first + size, result, sums + tf.reduce_sum(added, axis=0)
 
-        result = tf.zeros([most * size, tf.shape(ratings)[0], self.params_size])
-        loop = (tf.constant(0), result, tf.zeros([tf.shape(ratings)[0], weights["kernel"].shape[-1]]))
+        result = tf.zeros([most * size, batch_size, self.params_size])
+        loop = (tf.constant(0), result, tf.zeros([batch_size, weights["kernel"].shape[-1]]))
         visited, result, sums = tf.while_loop(lambda first, *_: first < count, body, loop, maximum_iterations=most)
-        return tf.transpose(result[: self.num_sites], [1, 0, 2]), visited, sums
+        return result[: self.num_sites], visited, sums
 
     # In steps --------------------------------------------------------------------------------------------------------
 
@@ -229,6 +225,15 @@ class CFNADENetwork(OrderlessNetwork):
         features = self._features(self._hidden(state["sums"], state.get("condition", 0.0)))
         params = outputs_of(features, tf.gather(weights["output_kernel"], item))
         return (params + tf.gather(weights["output_bias"], item))[:, None], state
+
+
+def _products(values: tf.Tensor, kernels: tf.Tensor, transposed: bool = False) -> tf.Tensor:
+    """Multiplies values `[S, B, I]` by a kernel of each step, `[S, I, J]`, or of each step and row, `[S, B, I, J]`."""
+    if kernels.shape.rank == 3:
+        return tf.matmul(values, kernels, transpose_b=transposed)
+    return tf.reduce_sum(
+        (values[:, :, None] if transposed else values[..., None]) * kernels, axis=-1 if transposed else 2
+    )
 
 
 @keras.saving.register_keras_serializable("tfar")
