@@ -11,6 +11,9 @@ from tfar.heads.categorical import Categorical
 from tfar.heads.numerics import logsumexp, sum_where
 from tfar.heads.support import Support
 
+# Largest number of classes whose scores are a product of matrices, which is several times faster than `tf.cumsum` without XLA.
+MOST_SUMMED = 32
+
 
 @keras.saving.register_keras_serializable("tfar")
 class Ordinal(Head):
@@ -79,7 +82,12 @@ class Ordinal(Head):
         return Support(float(self.lowest), self.lowest + self.num_classes - 1.0, discrete=True)
 
     def _scores(self, params: tf.Tensor) -> tf.Tensor:
-        return tf.cumsum(params, axis=-1) if self.cumulative else params
+        if not self.cumulative:
+            return params
+        if self.num_classes > MOST_SUMMED:
+            return tf.cumsum(params, axis=-1)
+        up_to = np.triu(np.ones([self.num_classes, self.num_classes], np.float32))
+        return tf.tensordot(params, up_to, 1)
 
     def _tempered(self, params: tf.Tensor, temperature: Any, site: Any) -> tf.Tensor:
         return params / temperature

@@ -113,9 +113,7 @@ class CFNADENetwork(OrderlessNetwork):
     def _gathered_sums(self, x: tf.Tensor) -> tf.Tensor:
         """Returns the same as `_sums` and reads only the rows of the ratings; XLA does not compile it well."""
         rated, kernel = tf.where(x > 0.0), self.step_weights()["kernel"]
-        of_rating = kernel[:, : self.num_ratings]
-        of_rating = tf.cumsum(of_rating, axis=1) if self.share_ratings else of_rating
-        of_rating = of_rating + kernel[:, self.num_ratings :] if self.implicit_term else of_rating
+        of_rating = tf.einsum("kr,nrj->nkj", self._marks(tf.range(1, self.num_ratings + 1)), kernel)
         numbers = rated[:, 1] * self.num_ratings + tf.cast(tf.gather_nd(x, rated), tf.int64) - 1
         added = tf.gather(tf.reshape(of_rating, [self.num_sites * self.num_ratings, -1]), numbers)
         return tf.math.unsorted_segment_sum(added, rated[:, 0], tf.shape(x)[0])
