@@ -145,7 +145,7 @@ def conv_nade(name: str, event_shape: Any = (3, 3), **kwargs: Any) -> Case:
     return case_of(tfar.ConvNADE, oracles.CONV_NADE, name, event_shape, **kwargs)
 
 
-def cf_nade(name: str, num_items: int = 4, main: bool = False, **kwargs: Any) -> Case:
+def cf_nade(name: str, num_items: int = 3, main: bool = False, **kwargs: Any) -> Case:
     """Of three ratings."""
     kwargs = {"hidden_units": [6], "num_ratings": 3, **kwargs}
     make = lambda: randomize(tfar.CFNADE(num_items, **kwargs))  # noqa: E731
@@ -153,7 +153,7 @@ def cf_nade(name: str, num_items: int = 4, main: bool = False, **kwargs: Any) ->
     return Case(f"CFNADE-{name}", make, (num_items,), kwargs["num_ratings"], condition, oracles.CF_NADE, main, lowest=1)
 
 
-def implicit_cf_nade(name: str, num_items: int = 5, main: bool = False, **kwargs: Any) -> Case:
+def implicit_cf_nade(name: str, num_items: int = 4, main: bool = False, **kwargs: Any) -> Case:
     kwargs = {"hidden_units": [6], **kwargs}
     make = lambda: randomize(tfar.ImplicitCFNADE(num_items, **kwargs))  # noqa: E731
     condition = kwargs.get("conditional_shape")

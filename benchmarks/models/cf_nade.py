@@ -20,8 +20,8 @@ SIZE, QUICK_SIZE = (943, 200, 64, 60), (32, 16, 8, 5)
 OURS, TORCH = "tfar", "PyTorch"
 SHARE = 1.10
 
-# The paper's models have 500 tanh units, shared ratings, the ordinal cost alone, weight decay and averaged weights. Decay, dropout
-# and epochs were chosen on a twentieth of the training ratings of the first split, out of three settings.
+# The paper's models have 500 tanh units, shared ratings, the ordinal cost alone, weight decay and averaged weights. Decay,
+# dropout and epochs were chosen on a twentieth of the training ratings of the first split, out of four settings.
 ITEMS = RatingSettings(
     hidden_units=(200,),
     activation="tanh",
