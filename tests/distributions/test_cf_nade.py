@@ -104,6 +104,15 @@ def test_a_pass_visits_the_rated_items_alone():
     assert visited == networks.CHUNK < 100
 
 
+def test_a_pass_gives_items_after_the_last_rating_the_same_parameters_as_the_others():
+    """Each item is conditioned on the ratings before it, whether the pass visits it or not."""
+    dist = randomize(tfar.CFNADE(40, [4], num_ratings=NUM_RATINGS))
+    x = np.zeros([2, 40], np.float32)
+    x[0, [2, 5, 18]], x[1, 1] = [3.0, 1.0, 2.0], 2.0
+    expected = [[parameters(dist, np.where(np.arange(40) < i, row, 0.0))[i] for i in range(40)] for row in x]
+    np.testing.assert_allclose(dist.network(tf.constant(x)), expected, rtol=1e-4, atol=1e-5)
+
+
 def test_training_reads_the_weight_rows_of_the_known_ratings_alone():
     """The gathered sums equal the product over all items, and other rows have no gradient."""
     dist = randomize(tfar.CFNADE(NUM_ITEMS, [4], num_ratings=NUM_RATINGS, share_ratings=False))
