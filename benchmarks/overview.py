@@ -17,6 +17,7 @@ DATA = {
     "movielens_100k": "MovieLens 100K, nats a rating",
     "red_wine": "red wine, ten folds",
     "photo_patches_32": "colour patches of 32 x 32",
+    "grey_patches_32": "grey patches of 32 x 32",
     "speech_8_bit": "speech, 8 bits",
 }
 NOT_MEASURED = "not measured"
@@ -112,6 +113,13 @@ MODELS = (
         "diagonal-bilstm-1x32-batch-16",
     ),
     Model(
+        "SpatialLSTM",
+        "spatial-lstm",
+        [("Theis and Bethge 2015", "https://arxiv.org/abs/1506.03478")],
+        "spatial-lstm-patches",
+        "spatial-lstm-2x64-batch-16",
+    ),
+    Model(
         "PixelCNNPlusPlus",
         "pixel-cnn-plus-plus",
         [("Salimans et al. 2017", "https://arxiv.org/abs/1701.05517")],
@@ -119,11 +127,28 @@ MODELS = (
         "pixel-cnn-plus-plus-28x28",
     ),
     Model(
+        "MultiscalePixelCNN",
+        "multiscale-pixel-cnn",
+        [("Reed et al. 2017", "https://arxiv.org/abs/1703.03664")],
+        "multiscale-pixel-cnn-mnist",
+        "multiscale-pixel-cnn-32x32x3-batch-16",
+    ),
+    Model(
         "WaveNet",
         "wavenet",
         [("van den Oord et al. 2016c", "https://arxiv.org/abs/1609.03499")],
         "wavenet-speech",
         "wavenet-10x3-batch-1",
+    ),
+    Model(
+        "DARN", "darn", [("Gregor et al. 2014", "https://arxiv.org/abs/1310.8499")], "darn-mushrooms", "darn-784-200"
+    ),
+    Model(
+        "PixelVAE",
+        "pixel-vae",
+        [("Gulrajani et al. 2017", "https://arxiv.org/abs/1611.05013")],
+        "pixel-vae-mnist",
+        "pixel-vae-12x16-batch-16",
     ),
 )
 

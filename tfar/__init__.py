@@ -40,6 +40,7 @@ if TYPE_CHECKING or not _is_command():
     )
     from tfar.distributions import (
         CFNADE,
+        DARN,
         MADE,
         NADE,
         RNADE,
@@ -50,16 +51,20 @@ if TYPE_CHECKING or not _is_command():
         GatedPixelCNN,
         ImplicitCFNADE,
         LatentVariable,
+        MultiscalePixelCNN,
         OrderlessNADE,
         PixelCNN,
         PixelCNNPlusPlus,
+        PixelVAE,
         RowLSTM,
+        SpatialLSTM,
         WaveNet,
     )
     from tfar.training import load
 
 __all__ = [
     "CFNADE",
+    "DARN",
     "MADE",
     "NADE",
     "RNADE",
@@ -70,10 +75,13 @@ __all__ = [
     "GatedPixelCNN",
     "ImplicitCFNADE",
     "LatentVariable",
+    "MultiscalePixelCNN",
     "OrderlessNADE",
     "PixelCNN",
     "PixelCNNPlusPlus",
+    "PixelVAE",
     "RowLSTM",
+    "SpatialLSTM",
     "WaveNet",
     "data",
     "distributions",

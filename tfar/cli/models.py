@@ -16,9 +16,13 @@ MODELS = {
     "pixel_cnn": "PixelCNN",
     "gated_pixel_cnn": "GatedPixelCNN",
     "pixel_cnn_plus_plus": "PixelCNNPlusPlus",
+    "multiscale_pixel_cnn": "MultiscalePixelCNN",
     "row_lstm": "RowLSTM",
     "diagonal_bilstm": "DiagonalBiLSTM",
+    "spatial_lstm": "SpatialLSTM",
     "wavenet": "WaveNet",
+    "darn": "DARN",
+    "pixel_vae": "PixelVAE",
     "factorized": "Factorized",
 }
 # The heads that a name and whole numbers describe.
@@ -83,9 +87,8 @@ def make(
     try:
         if "head" in known:
             return constructor(event_shape, head=head, **values)
-        if model in OF_ITEMS:
-            return constructor(_num_items(model, event_shape), **_ratings(model, head), **values)
-        return constructor(event_shape, **_levels(model, head), **values)
+        first = _num_items(model, event_shape) if model in OF_ITEMS else event_shape
+        return constructor(first, **_of_values(model, head, known), **values)
     except TypeError as error:
         raise ValueError(f"tfar.{MODELS[model]} does not accept these arguments: {error}") from error
 
@@ -150,18 +153,23 @@ def _num_items(model: str, event_shape: tuple[int, ...]) -> int:
     return event_shape[0]
 
 
-def _ratings(model: str, head: Any) -> dict[str, int]:
-    """Returns the number of ratings of the data, for the model that has one."""
-    return {"num_ratings": _levels(model, head)["high"]} if model == "cf_nade" else {}
+def _of_values(model: str, head: Any, known: Mapping[str, inspect.Parameter]) -> dict[str, int]:
+    """Returns the value range of the data as arguments of a model that chooses its head itself; one of bits has none.
 
-
-def _levels(model: str, head: Any) -> dict[str, int]:
-    """Returns the value range of the data, for a model that chooses its head itself."""
+    Raises:
+        ValueError: If the model does not take such values.
+    """
     support = head.support()
     if support.num_values is None:
         raise ValueError(
             f"{model} needs a finite range of whole numbers; the values of {type(head).__name__} are {support}"
         )
+    if "num_ratings" in known:
+        return {"num_ratings": int(support.high)}
+    if "high" not in known:
+        if support.num_values != 2:
+            raise ValueError(f"{model} needs bits; the values of {type(head).__name__} are {support}")
+        return {}
     return {"low": int(support.low), "high": int(support.high)}
 
 
