@@ -14,6 +14,7 @@ from benchmarks.results import Result
 
 DATA = {
     "mnist": "binarised MNIST",
+    "movielens_100k": "MovieLens 100K, nats a rating",
     "red_wine": "red wine, ten folds",
     "photo_patches_32": "colour patches of 32 x 32",
     "grey_patches_32": "grey patches of 32 x 32",
@@ -76,6 +77,13 @@ MODELS = (
         "orderless-nade-784-500-500",
     ),
     Model("ConvNADE", "conv-nade", [JMLR], "conv-nade-mnist", "conv-nade-28x28"),
+    Model(
+        "CFNADE",
+        "cf-nade",
+        [("Zheng et al. 2016", "https://arxiv.org/abs/1605.09477")],
+        "cf-nade-movielens",
+        "cf-nade-943-200",
+    ),
     Model(
         "PixelCNN",
         "pixel-cnn",

@@ -13,7 +13,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 
-from benchmarks import audio_table, data, machine, overview, render, results
+from benchmarks import audio_table, data, machine, overview, ranking, ratings, ratings_table, render, results
 from benchmarks.cases import LikelihoodCase, load_cases, model_names
 from benchmarks.imputation import CASE as IMPUTATION_CASE
 from benchmarks.serving import CASE as SERVING_CASE
@@ -37,6 +37,8 @@ HEADINGS = {
     "codecs": "## Beside codecs",
     "audio": "## Audio models",
     "imputation": "## Missing values",
+    "ratings": "## Ratings",
+    "ranking": "## Recommendations",
     "speed": "## All results",
     "speed-on-avx2": "## On AVX2",
     "memory": "## Memory",
@@ -75,6 +77,10 @@ def tables(folder: pathlib.Path = results.FOLDER) -> dict[str, str]:
         "audio": _of_likelihood(
             audio_table.audio_table, [case for case in likelihood if case.data in data.SPEECH], folder
         ),
+        "ratings": _of_likelihood(
+            ratings_table.ratings_table, [case for case in likelihood if case.data == ratings.DATA], folder
+        ),
+        "ranking": ratings_table.ranking_table(results.find("ranking", ranking.CASE, folder)),
         "imputation": render.imputation_table(results.find("imputation", IMPUTATION_CASE, folder)),
         "speed": render.speed_table(speed, [results.find("speed", case.name, folder) for case in speed]),
         "speed-on-avx2": render.speed_table(

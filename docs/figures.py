@@ -179,6 +179,17 @@ def draw_orderless_nade(folder: pathlib.Path) -> None:
     )
 
 
+def draw_cf_nade(folder: pathlib.Path) -> None:
+    """The natural order, and one that puts the rated items first."""
+    network, rated = tfar.CFNADE(12, 16).network, [1, 4, 5, 9]
+    order = [*rated, *(item for item in range(12) if item not in rated)]
+    panels = [
+        ("natural order", network.influences()),
+        ("items 1, 4, 5 and 9 are rated", network.influences(order=order)),
+    ]
+    matrices(folder, "cf_nade", panels, "item j", "parameters of item i")
+
+
 def draw_conv_nade(folder: pathlib.Path) -> None:
     """The pixels that one pixel depends on, with and without the fully connected branch."""
     arguments = {"filters": [4, 4], "kernel_sizes": [3, 3], "seed": 0}
@@ -284,6 +295,7 @@ DRAWINGS = (
     draw_darn,
     draw_wavenet,
     draw_orderless_nade,
+    draw_cf_nade,
     draw_conv_nade,
     draw_pixel_cnns,
     draw_multiscale,

@@ -21,6 +21,7 @@ class Case:
         make: makes the distribution, the same at every call.
         event_shape: shape of one event.
         support: number of values of a dimension, or None if they are real numbers.
+        lowest: lowest of these values.
         conditional_shape: as the distribution takes it.
         oracle: the truth that does not come from the distribution: `log_prob`, `connectivity` and `expected_loss`. None for a
             latent-variable model, whose truth is enumerated from its parts.
@@ -39,6 +40,7 @@ class Case:
     main: bool = False
     has_random_masks: bool = False
     has_true_loss_gradient: bool = True
+    lowest: int = 0
 
     def values(self, num_rows: int, seed: int = 0) -> np.ndarray:
         """Random events, `[num_rows, *event_shape]`."""
@@ -46,7 +48,7 @@ class Case:
         shape = (num_rows, *self.event_shape)
         if self.support is None:
             return generator.normal(size=shape).astype(np.float32)
-        return generator.integers(self.support, size=shape).astype(np.float32)
+        return generator.integers(self.lowest, self.lowest + self.support, size=shape).astype(np.float32)
 
     def condition(self, num_rows: int, seed: int = 0) -> Any:
         """Random conditions, `[num_rows, *conditional_shape]`, a dict of them, or None."""
@@ -144,6 +146,21 @@ def rnade(name: str, event_shape: Any = (2,), **kwargs: Any) -> Case:
 def conv_nade(name: str, event_shape: Any = (3, 3), **kwargs: Any) -> Case:
     kwargs = {"filters": [4], "kernel_sizes": [2], "hidden_units": None, **kwargs}
     return case_of(tfar.ConvNADE, oracles.CONV_NADE, name, event_shape, **kwargs)
+
+
+def cf_nade(name: str, num_items: int = 3, main: bool = False, **kwargs: Any) -> Case:
+    """Of three ratings."""
+    kwargs = {"hidden_units": [6], "num_ratings": 3, **kwargs}
+    make = lambda: randomize(tfar.CFNADE(num_items, **kwargs))  # noqa: E731
+    condition = kwargs.get("conditional_shape")
+    return Case(f"CFNADE-{name}", make, (num_items,), kwargs["num_ratings"], condition, oracles.CF_NADE, main, lowest=1)
+
+
+def implicit_cf_nade(name: str, num_items: int = 4, main: bool = False, **kwargs: Any) -> Case:
+    kwargs = {"hidden_units": [6], **kwargs}
+    make = lambda: randomize(tfar.ImplicitCFNADE(num_items, **kwargs))  # noqa: E731
+    condition = kwargs.get("conditional_shape")
+    return Case(f"ImplicitCFNADE-{name}", make, (num_items,), 2, condition, oracles.CF_NADE, main)
 
 
 SMALL_IMAGES = {"filters": 6, "num_blocks": 1, "first_kernel_size": 3, "output_filters": [6]}

@@ -157,6 +157,8 @@ EXAMPLES = {
     "NADE": lambda: tfar.NADE([4], 8),
     "RNADE": lambda: tfar.RNADE([4], 8),
     "OrderlessNADE": lambda: tfar.OrderlessNADE([4], [8]),
+    "CFNADE": lambda: tfar.CFNADE(4, 8),
+    "ImplicitCFNADE": lambda: tfar.ImplicitCFNADE(4, 8),
     "ConvNADE": lambda: tfar.ConvNADE([2, 2], filters=[4], kernel_sizes=[2], hidden_units=[4]),
     "PixelCNN": lambda: tfar.PixelCNN([2, 2], 4, num_blocks=1, first_kernel_size=3),
     "GatedPixelCNN": lambda: tfar.GatedPixelCNN([2, 2], 4, num_blocks=1, first_kernel_size=3),
@@ -181,7 +183,7 @@ def test_the_table_of_abilities_is_true(name):
     _, order, patterns, condition, _ = abilities()[name]
     dist = EXAMPLES[name]()
     # No model of one order starts with its last site alone.
-    x, observed = np.zeros([1, *dist.event_shape]), np.arange(dist.num_sites) == dist.num_sites - 1
+    x, observed = np.ones([1, *dist.event_shape]), np.arange(dist.num_sites) == dist.num_sites - 1
     allowed = bool(dist.valid_rows(x, observed=observed.reshape(x.shape)))
     assert (patterns == "any pattern") == allowed
     assert (order == "any") == dist.network.any_order

@@ -39,6 +39,7 @@ if TYPE_CHECKING or not _is_command():
         training,
     )
     from tfar.distributions import (
+        CFNADE,
         DARN,
         MADE,
         NADE,
@@ -48,6 +49,7 @@ if TYPE_CHECKING or not _is_command():
         DiagonalBiLSTM,
         Factorized,
         GatedPixelCNN,
+        ImplicitCFNADE,
         LatentVariable,
         MultiscalePixelCNN,
         OrderlessNADE,
@@ -61,6 +63,7 @@ if TYPE_CHECKING or not _is_command():
     from tfar.training import load
 
 __all__ = [
+    "CFNADE",
     "DARN",
     "MADE",
     "NADE",
@@ -70,6 +73,7 @@ __all__ = [
     "DiagonalBiLSTM",
     "Factorized",
     "GatedPixelCNN",
+    "ImplicitCFNADE",
     "LatentVariable",
     "MultiscalePixelCNN",
     "OrderlessNADE",

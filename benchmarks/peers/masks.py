@@ -36,3 +36,10 @@ def random_bits(rows: int, event_size: int, seed: int) -> np.ndarray:
 def random_reals(rows: int, event_size: int, seed: int) -> np.ndarray:
     """Standard normals, `[rows, event_size]` float32: what the speed cases of real values are fed."""
     return np.random.default_rng(seed).normal(size=(rows, event_size)).astype(np.float32)
+
+
+def random_ratings(rows: int, num_items: int, num_rated: int, num_ratings: int, seed: int) -> np.ndarray:
+    """Ratings 1 .. num_ratings of `num_rated` items in each row, and 0 for the others, `[rows, num_items]` float32."""
+    generator = np.random.default_rng(seed)
+    rated = generator.random((rows, num_items)).argsort(axis=1) < num_rated
+    return (generator.integers(1, num_ratings + 1, size=rated.shape) * rated).astype(np.float32)

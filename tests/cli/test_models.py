@@ -26,7 +26,9 @@ SMALL: dict[str, dict[str, Any]] = {
     "wavenet": {"filters": 4, "skip_filters": 4, "num_layers": 2, "num_stacks": 1},
 }
 REAL = ("rnade",)
-SHAPES = {"pixel_cnn_plus_plus": (4, 4, 1)}
+# The models that make their head themselves, and the values of theirs.
+OWN_HEAD = {"pixel_cnn_plus_plus": "{0, 1}", "cf_nade": "whole numbers 1 .. 5", "implicit_cf_nade": "{0, 1}"}
+SHAPES = {"pixel_cnn_plus_plus": (4, 4, 1), "cf_nade": (16,), "implicit_cf_nade": (16,)}
 
 
 def make(model: str, head: Any = HEAD, **options: Any) -> Any:
@@ -43,12 +45,13 @@ def test_every_public_model_can_be_trained():
 @pytest.mark.parametrize("model", models.MODELS)
 def test_a_model_is_made_of_the_event_the_head_and_the_seed(model):
     head = tfar.heads.NormalMixture(2) if model in REAL else HEAD
+    head = tfar.heads.Categorical(6) if model == "cf_nade" else head
     dist = make(model, head)
     assert type(dist).__name__ == models.MODELS[model]
     assert tuple(dist.event_shape) == SHAPES.get(model, (4, 4))
     assert model == "factorized" or dist.get_config()["seed"] == 3
-    if model == "pixel_cnn_plus_plus":
-        assert str(dist.head.support()) == "{0, 1}"
+    if model in OWN_HEAD:
+        assert str(dist.head.support()) == OWN_HEAD[model]
     elif model not in (*REAL, "darn"):
         assert dist.head is head
 
@@ -71,6 +74,13 @@ def test_levels_of_a_model_with_its_own_head():
     assert support == tfar.heads.Support(0.0, 255.0, discrete=True)
     with pytest.raises(ValueError, match="the values of NormalMixture are real numbers"):
         make("pixel_cnn_plus_plus", tfar.heads.NormalMixture(2))
+
+
+def test_ratings_are_the_columns_of_a_table():
+    with pytest.raises(ValueError, match="cf_nade takes tables with a column for each item"):
+        models.make("cf_nade", (4, 4), tfar.heads.Categorical(6), 0, {**models.OPTIONS}, {})
+    with pytest.raises(ValueError, match="the values of NormalMixture are real numbers"):
+        models.make("cf_nade", (4,), tfar.heads.NormalMixture(2), 0, {**models.OPTIONS}, {})
 
 
 def flags(model: str) -> list[str]:

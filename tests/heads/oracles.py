@@ -106,6 +106,10 @@ def categorical(params: Array, site: int) -> Finite:
     return Finite(softmax(params))
 
 
+def ordinal(params: Array, site: int) -> Finite:
+    return Finite(softmax([np.sum(params[: k + 1], dtype=np.float64) for k in range(len(params))]), -1)
+
+
 def logistic(low: int, high: int, components: int) -> Callable[[Array, int], Finite]:
     values = range(low, high + 1)
     return lambda params, site: Finite(
@@ -181,6 +185,7 @@ def of_scale_mixture(params: Array, site: int) -> Mixture:
 CASES = {
     "bernoulli": Case(heads.Bernoulli, bernoulli),
     "categorical": Case(lambda: heads.Categorical(5), categorical),
+    "ordinal": Case(lambda: heads.Ordinal(5, lowest=-1), ordinal),
     "logistics": Case(lambda: heads.DiscretizedLogisticMixture(2, -1, 6, 1), logistic(-1, 6, 2)),
     "normals": Case(lambda: heads.NormalMixture(3), mixture(stats.norm, 1e-4)),
     "normal": Case(lambda: heads.NormalMixture(1, min_scale=0.5), mixture(stats.norm, 0.5)),

@@ -211,7 +211,9 @@ def test_quantiles_are_the_truth(name):
     assert np.isnan(dist.quantile(np.nan)).all()
 
 
-@pytest.mark.parametrize("name", ["bernoulli", "categorical", "logistics", "normal", "laplaces", "standardized-sites"])
+@pytest.mark.parametrize(
+    "name", ["bernoulli", "categorical", "ordinal", "logistics", "normal", "laplaces", "standardized-sites"]
+)
 def test_modes_are_the_truth(name):
     s = Setup(name, seed=9)
     expected = [truth.summary() for truth in s.truths]
@@ -345,7 +347,7 @@ def test_wrong_sizes_are_refused(name):
 
 # Extremes ---------------------------------------------------------------------------------------------------------------
 
-CONTINUOUS = [name for name in CASES if name not in ("bernoulli", "categorical", "logistics")]
+CONTINUOUS = [name for name in CASES if name not in ("bernoulli", "categorical", "ordinal", "logistics")]
 
 
 @pytest.mark.parametrize("name", CONTINUOUS)

@@ -1,4 +1,4 @@
-"""Exports of groups, nested stages, sequences and latent variables, read by the C++ runtime and by TFLite."""
+"""Exports of groups, nested stages, sequences, latent variables and ratings, read by the C++ runtime and by TFLite."""
 
 import json
 import os
@@ -42,6 +42,9 @@ DISTRIBUTIONS = {
     "plain-sequence": lambda: autoregressive(SequenceNetwork()),
     "fixed-length": lambda: autoregressive(SequenceNetwork()).with_length(4),
     "binary-latents": latent_models.binary,
+    "ratings": lambda: randomize(
+        tfar.CFNADE(6, [5, 4], num_ratings=3, rank=3, conditional_shape=(2,), num_orders=2, jit_compile=False)
+    ),
     "pixel-vae": lambda: BY_NAME["PixelVAE-binary"].make().copy(jit_compile=False),
     "pixel-vae-two-levels": lambda: randomize(
         tfar.PixelVAE(

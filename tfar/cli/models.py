@@ -11,6 +11,8 @@ MODELS = {
     "rnade": "RNADE",
     "orderless_nade": "OrderlessNADE",
     "conv_nade": "ConvNADE",
+    "cf_nade": "CFNADE",
+    "implicit_cf_nade": "ImplicitCFNADE",
     "pixel_cnn": "PixelCNN",
     "gated_pixel_cnn": "GatedPixelCNN",
     "pixel_cnn_plus_plus": "PixelCNNPlusPlus",
@@ -35,15 +37,18 @@ SEQUENCES = ("wavenet",)
 # The models that standardise real values themselves.
 STANDARDISE = ("rnade",)
 # The models of all orders, which take missing values and whose log_prob needs a pass for each site.
-ORDERLESS = ("orderless_nade", "conv_nade")
+ORDERLESS = ("orderless_nade", "conv_nade", "cf_nade", "implicit_cf_nade")
+# The models whose first argument is a number of items. Ratings are the whole numbers from 1 on of the data.
+OF_ITEMS = ("cf_nade", "implicit_cf_nade")
 MISSING_HINT = (
-    "Models that take missing values: orderless_nade, conv_nade for images, and made with --order random --num-masks fresh. For "
-    "the others, fill the cells or leave out the rows"
+    "Models that take missing values: orderless_nade, conv_nade for images, cf_nade for ratings, and made with --order random "
+    "--num-masks fresh. For the others, fill the cells or leave out the rows"
 )
 # Command line options that only some models take, with the value that means "not set".
 OPTIONS: dict[str, Any] = {"hidden_units": None, "order": "natural", "num_masks": 1}
 # Constructor arguments that --set cannot change, because the data or another option determine them.
-DECIDED = ("event_shape", "head", "high", "low", "seed", "name", "conditional_shape", "network", *OPTIONS)
+OF_THE_DATA = ("event_shape", "num_items", "num_ratings", "head", "high", "low", "conditional_shape")
+DECIDED = (*OF_THE_DATA, "seed", "name", "network", *OPTIONS)
 
 
 def make(
@@ -82,7 +87,8 @@ def make(
     try:
         if "head" in known:
             return constructor(event_shape, head=head, **values)
-        return constructor(event_shape, **_of_values(model, head, known), **values)
+        first = _num_items(model, event_shape) if model in OF_ITEMS else event_shape
+        return constructor(first, **_of_values(model, head, known), **values)
     except TypeError as error:
         raise ValueError(f"tfar.{MODELS[model]} does not accept these arguments: {error}") from error
 
@@ -140,6 +146,13 @@ def _checked(model: str, arguments: Mapping[str, Any], known: Mapping[str, inspe
     return dict(arguments)
 
 
+def _num_items(model: str, event_shape: tuple[int, ...]) -> int:
+    """Returns the number of items of rows of ratings."""
+    if len(event_shape) != 1:
+        raise ValueError(f"{model} takes tables with a column for each item; received events of shape {event_shape}")
+    return event_shape[0]
+
+
 def _of_values(model: str, head: Any, known: Mapping[str, inspect.Parameter]) -> dict[str, int]:
     """Returns the value range of the data as arguments of a model that chooses its head itself; one of bits has none.
 
@@ -151,6 +164,8 @@ def _of_values(model: str, head: Any, known: Mapping[str, inspect.Parameter]) ->
         raise ValueError(
             f"{model} needs a finite range of whole numbers; the values of {type(head).__name__} are {support}"
         )
+    if "num_ratings" in known:
+        return {"num_ratings": int(support.high)}
     if "high" not in known:
         if support.num_values != 2:
             raise ValueError(f"{model} needs bits; the values of {type(head).__name__} are {support}")

@@ -1,6 +1,7 @@
 """Distributions, which combine a network and a head as a `tfp.distributions.Distribution`."""
 
 from tfar.distributions.autoregressive import Autoregressive
+from tfar.distributions.cf_nade import CFNADE, ImplicitCFNADE
 from tfar.distributions.conv_nade import ConvNADE
 from tfar.distributions.darn import DARN
 from tfar.distributions.factorized import Factorized
@@ -19,6 +20,7 @@ from tfar.distributions.spatial_lstm import SpatialLSTM
 from tfar.distributions.wavenet import WaveNet
 
 __all__ = [
+    "CFNADE",
     "DARN",
     "MADE",
     "NADE",
@@ -28,6 +30,7 @@ __all__ = [
     "DiagonalBiLSTM",
     "Factorized",
     "GatedPixelCNN",
+    "ImplicitCFNADE",
     "LatentVariable",
     "MultiscalePixelCNN",
     "OrderlessNADE",

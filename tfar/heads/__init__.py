@@ -8,6 +8,7 @@ from tfar.heads.discretized_logistics import DiscretizedLogisticMixture
 from tfar.heads.gaussian_scale_mixture import GaussianScaleMixture
 from tfar.heads.mixtures import LaplaceMixture, NormalMixture
 from tfar.heads.normal import Normal
+from tfar.heads.ordinal import Ordinal
 from tfar.heads.per_site import PerSite
 from tfar.heads.standardized import Standardized
 from tfar.heads.support import Support
@@ -22,6 +23,7 @@ __all__ = [
     "LaplaceMixture",
     "Normal",
     "NormalMixture",
+    "Ordinal",
     "PerSite",
     "Standardized",
     "Support",

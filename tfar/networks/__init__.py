@@ -1,6 +1,7 @@
 """Networks, which compute the parameters of each site from earlier sites only."""
 
 from tfar.networks.base import AutoregressiveNetwork
+from tfar.networks.cf_nade import CFNADENetwork, ImplicitCFNADENetwork
 from tfar.networks.conv_nade import ConvNADENetwork
 from tfar.networks.darn import DARNNetwork
 from tfar.networks.factorized import FactorizedNetwork
@@ -20,11 +21,13 @@ from tfar.networks.whole_pass import WholePassNetwork
 
 __all__ = [
     "AutoregressiveNetwork",
+    "CFNADENetwork",
     "ConvNADENetwork",
     "DARNNetwork",
     "DiagonalBiLSTMNetwork",
     "FactorizedNetwork",
     "GatedPixelCNNNetwork",
+    "ImplicitCFNADENetwork",
     "MADENetwork",
     "MultiscalePixelCNNNetwork",
     "NADENetwork",

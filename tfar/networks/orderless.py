@@ -82,10 +82,16 @@ class OrderlessNetwork(AutoregressiveNetwork, abc.ABC):
     ) -> TrainingPass:
         """See the base class. Draws an order and a step for each row, among its observed sites."""
         sites = self._sites(x)
-        known, weights = draw_known(row_seeds(seed, tf.shape(sites)[0]), self.num_sites, observed)
+        known, weights = self._draw_known(row_seeds(seed, tf.shape(sites)[0]), sites, observed)
         x = self._event(sites * self._over_sites(tf.cast(known, sites.dtype)))
         params = self.params_of(x, tf.cast(known, tf.float32), conditional_input, seed)
         return TrainingPass(tf.cast(params, tf.float32), weights)
+
+    def _draw_known(
+        self, seeds: tf.Tensor, sites: tf.Tensor, observed: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Draws the known sites of each row, bool `[B, num_sites]`, and the weights of the others, as `draw_known` does."""
+        return draw_known(seeds, self.num_sites, observed)
 
     def params_given(self, x: tf.Tensor, known: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
         return self.params_of(x, tf.cast(known, tf.float32), conditional_input)

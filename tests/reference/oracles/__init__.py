@@ -15,12 +15,13 @@ from tests.reference.oracles.images import (
     SPATIAL_LSTM,
 )
 from tests.reference.oracles.latent import DARN_PART
-from tests.reference.oracles.orderless import CONV_NADE, ORDERLESS_NADE
+from tests.reference.oracles.orderless import CF_NADE, CONV_NADE, ORDERLESS_NADE
 from tests.reference.oracles.others import FACTORIZED, OWN_NETWORK
 from tests.reference.oracles.parts import Oracle
 from tests.reference.oracles.perceptrons import MADE, NADE, RNADE
 
 __all__ = [
+    "CF_NADE",
     "CONV_NADE",
     "DARN_PART",
     "DIAGONAL_BILSTM",

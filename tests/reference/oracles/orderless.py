@@ -1,4 +1,4 @@
-"""Orderless NADE and ConvNADE: the mean over orders, and the objective of a random order and step."""
+"""Orderless NADE, ConvNADE and CF-NADE: the mean over orders, and the objective of a random order and step."""
 
 import itertools
 import math
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.reference import conv_nade
+from tests.reference import cf_nade, conv_nade
 from tests.reference.oracles.parts import (
     ACTIVATIONS,
     Array,
@@ -121,5 +121,29 @@ def _conv_reach(dist: Any) -> Array | bool:
     return np.kron(pixels, np.ones([int(np.prod(channels))] * 2)).astype(bool)
 
 
+def _cf_weights(dist: Any) -> cf_nade.Weights:
+    found, count, size = weights_of(dist.network), dist.num_sites, dist.head.params_size
+    rows, levels = found["kernel"].reshape(count, -1, found["kernel"].shape[1]), dist.network.num_ratings
+    names = [name for name in sorted(found) if name.startswith("hidden_") and name.endswith("kernel")]
+    return cf_nade.Weights(
+        w=rows[:, :levels],
+        q=rows[:, levels] if dist.parameters.get("implicit_term") else None,
+        c=found["bias"],
+        v=found["output_kernel"].reshape(count, size, -1),
+        b=found["output_bias"].reshape(count, size),
+        deep=[(found[name], found[name.replace("kernel", "bias")]) for name in names],
+        factors=None if dist.parameters["rank"] is None else (found["factor/kernel"], found["output_factor/kernel"]),
+        condition=found.get("condition/kernel"),
+    )
+
+
+def _ratings(dist: Any, x: Array, known: Array, condition: Any) -> Array:
+    """Of the known ratings; of positive items, one that is known not to be positive adds nothing."""
+    ratings = {item: int(x[item]) for item in np.flatnonzero(known) if x[item] > 0}
+    share = dist.parameters.get("share_ratings", True)
+    return cf_nade.parameters(_cf_weights(dist), ratings, share, features_of(condition))
+
+
 ORDERLESS_NADE = _orderless(_perceptron, lambda dist: True)
 CONV_NADE = _orderless(_convolutions, _conv_reach)
+CF_NADE = _orderless(_ratings, lambda dist: True)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import tfar
-from tests.reference import made
+from tests.reference import cf_nade, made
 
 Array = np.ndarray
 ACTIVATIONS: dict[str, Callable[[Any], Any]] = {"relu": lambda x: np.maximum(x, 0.0), "tanh": np.tanh}
@@ -75,6 +75,8 @@ def site_log_prob(head: Any, params: Array, x: float) -> float:
         return made.bernoulli(params, x)
     if isinstance(head, tfar.heads.Categorical):
         return made.categorical(params, x)
+    if isinstance(head, tfar.heads.Ordinal):
+        return float(np.log(cf_nade.rating_probabilities(params, head.cumulative)[int(x) - head.lowest]))
     normal = isinstance(head, tfar.heads.NormalMixture)
     return made.mixture(params, x, made.normal_density if normal else made.laplace_density, head.min_scale)
 
