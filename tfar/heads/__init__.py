@@ -1,19 +1,24 @@
 """Heads, which turn the parameter vector of a site into its conditional distribution."""
 
+from tfar.heads.absorbing import Absorbing
 from tfar.heads.base import Head, check_head
 from tfar.heads.bernoulli import Bernoulli
 from tfar.heads.categorical import Categorical
 from tfar.heads.conditional import Conditional
+from tfar.heads.dense_softmax import DenseSoftmax
 from tfar.heads.discretized_logistics import DiscretizedLogisticMixture
 from tfar.heads.mixtures import LaplaceMixture, NormalMixture
 from tfar.heads.per_site import PerSite
 from tfar.heads.standardized import Standardized
 from tfar.heads.support import Support
+from tfar.heads.tree_softmax import TreeSoftmax
 
 __all__ = [
+    "Absorbing",
     "Bernoulli",
     "Categorical",
     "Conditional",
+    "DenseSoftmax",
     "DiscretizedLogisticMixture",
     "Head",
     "LaplaceMixture",
@@ -21,5 +26,6 @@ __all__ = [
     "PerSite",
     "Standardized",
     "Support",
+    "TreeSoftmax",
     "check_head",
 ]
