@@ -2,6 +2,7 @@
 
 from tfar.distributions.autoregressive import Autoregressive
 from tfar.distributions.conv_nade import ConvNADE
+from tfar.distributions.doc_nade import DocNADE, DocNADELanguageModel
 from tfar.distributions.factorized import Factorized
 from tfar.distributions.gated_pixel_cnn import GatedPixelCNN
 from tfar.distributions.latent_variable import LatentVariable
@@ -21,6 +22,8 @@ __all__ = [
     "Autoregressive",
     "ConvNADE",
     "DiagonalBiLSTM",
+    "DocNADE",
+    "DocNADELanguageModel",
     "Factorized",
     "GatedPixelCNN",
     "LatentVariable",

@@ -52,6 +52,8 @@ class Autoregressive(Sequences):
         TensorShape([3])
     """
 
+    _law_class = AutoregressiveLaw
+
     def __init__(
         self,
         network: keras.layers.Layer,
@@ -82,7 +84,7 @@ class Autoregressive(Sequences):
                     f"Expected no `orders`, as {type(network).__name__} has masks or weights for its own; received {orders!r}."
                 )
             orders = site_orders.members(orders, network.num_sites, getattr(network, "seed", 0))
-        law = AutoregressiveLaw(network, head, orders=orders)
+        law = self._law_class(network, head, orders=orders)
         layers = {"network": network, "head": head}
         if isinstance(network, WholePassNetwork | FactorizedNetwork):  # They may wrap a user-defined Keras network.
             _first_pass(network)

@@ -3,5 +3,6 @@
 from tfar.laws.annealing import LinearAnnealing, LogisticAnnealing
 from tfar.laws.autoregressive import AutoregressiveLaw
 from tfar.laws.latent_variable import LatentVariableLaw
+from tfar.laws.text import TextLaw
 
-__all__ = ["AutoregressiveLaw", "LatentVariableLaw", "LinearAnnealing", "LogisticAnnealing"]
+__all__ = ["AutoregressiveLaw", "LatentVariableLaw", "LinearAnnealing", "LogisticAnnealing", "TextLaw"]

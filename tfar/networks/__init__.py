@@ -2,6 +2,7 @@
 
 from tfar.networks.base import AutoregressiveNetwork
 from tfar.networks.conv_nade import ConvNADENetwork
+from tfar.networks.doc_nade import DocNADENetwork
 from tfar.networks.factorized import FactorizedNetwork
 from tfar.networks.gated_pixel_cnn import GatedPixelCNNNetwork
 from tfar.networks.made import MADENetwork
@@ -18,6 +19,7 @@ __all__ = [
     "AutoregressiveNetwork",
     "ConvNADENetwork",
     "DiagonalBiLSTMNetwork",
+    "DocNADENetwork",
     "FactorizedNetwork",
     "GatedPixelCNNNetwork",
     "MADENetwork",
