@@ -27,15 +27,16 @@ def in_chunks(
         weights: float32 tensors that all rows share.
         values_per_row: int. Number of intermediate values of a row.
     """
-    size = max(1, CHUNK_VALUES // values_per_row)
-    if params.shape[0] is not None and params.shape[0] <= size:
+    most = max(1, CHUNK_VALUES // values_per_row)
+    if params.shape[0] is not None and params.shape[0] <= most:
         return function(params, *others, *weights)
     num_rows = tf.shape(params)[0]
+    size = tf.minimum(tf.maximum(num_rows, 1), most)
     num_chunks = (num_rows + size - 1) // size
 
     def chunks(rows: tf.Tensor) -> tf.Tensor:
         padding = [[0, num_chunks * size - num_rows], *[[0, 0]] * (rows.shape.rank - 1)]
-        return tf.reshape(tf.pad(rows, padding), tf.concat([[num_chunks, size], tf.shape(rows)[1:]], 0))
+        return tf.reshape(tf.pad(rows, padding), tf.stack([num_chunks, size, *rows.shape[1:]]))
 
     fixed = [chunks(rows) for rows in others]
 
@@ -44,10 +45,10 @@ def in_chunks(
         parts = chunks(params)
 
         def of_chunk(k: tf.Tensor, own: tf.Tensor, weights: Sequence[tf.Tensor]) -> tf.Tensor:
-            return function(own, *[rows[k] for rows in fixed], *weights)
+            return function(own, *[tf.gather(rows, k) for rows in fixed], *weights)
 
         def forward(k: tf.Tensor, results: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            return k + 1, tf.tensor_scatter_nd_update(results, [[k]], of_chunk(k, parts[k], weights)[None])
+            return k + 1, tf.tensor_scatter_nd_update(results, [[k]], of_chunk(k, tf.gather(parts, k), weights)[None])
 
         results = tf.zeros(tf.stack([num_chunks, size]))
         results = tf.while_loop(lambda k, _: k < num_chunks, forward, (tf.constant(0), results))[1]
@@ -56,11 +57,11 @@ def in_chunks(
             slopes = chunks(upstream)
 
             def backward(k: tf.Tensor, of_params: tf.Tensor, *of_weights: tf.Tensor) -> tuple:
-                own = parts[k]
+                own = tf.gather(parts, k)
                 with tf.GradientTape() as tape:
                     tape.watch([own, *weights])
                     result = of_chunk(k, own, weights)
-                first, *rest = tape.gradient(result, [own, *weights], slopes[k])
+                first, *rest = tape.gradient(result, [own, *weights], tf.gather(slopes, k))
                 of_params = tf.tensor_scatter_nd_update(of_params, [[k]], first[None])
                 return k + 1, of_params, *[total + one for total, one in zip(of_weights, rest, strict=True)]
 

@@ -63,7 +63,8 @@ class DenseSoftmax(HiddenHead):
         def of_rows(params: tf.Tensor, x: tf.Tensor, uniform: tf.Tensor, *layer: tf.Tensor) -> tf.Tensor:
             return self._softmax._noise(logits_of(params, *layer), x, uniform[:, None], None)[:, 0]
 
-        return self._of_rows(of_rows, params, [x, uniform[..., 0]], self.num_classes)[..., None]
+        noise = self._of_rows(of_rows, params, [x, uniform[..., 0]], self.num_classes)
+        return tf.expand_dims(noise, -1)
 
     def _probs(self, params: tf.Tensor, site: Any) -> tf.Tensor:
         return tf.nn.softmax(self._logits(params))

@@ -103,7 +103,7 @@ class TreeSoftmax(HiddenHead):
         place, last = tf.zeros(shape, tf.int32), self.num_logits - 1
         for level in range(self._tree.depth):
             node = tf.minimum(place, last)
-            right = noise[..., level] < tf.sigmoid(_logits_at(params, node[..., None], kernel, bias)[..., 0])
+            right = noise[..., level] < tf.sigmoid(_logits_at(params, tf.expand_dims(node, -1), kernel, bias)[..., 0])
             place = tf.where(place > last, place, tf.gather(children, 2 * node + tf.cast(right, tf.int32)))
         return tf.cast(place - self.num_logits, tf.float32)
 

@@ -66,7 +66,7 @@ class WordNetwork(AutoregressiveNetwork, abc.ABC):
         features = tf.cast(features, tf.float32)
         parts = [features, tf.ones_like(features[..., :1])]
         if self.ends:
-            parts.append(1.0 - tf.cast(is_open, tf.float32)[..., None])
+            parts.append(1.0 - tf.expand_dims(tf.cast(is_open, tf.float32), -1))
         return tf.concat(parts, axis=-1)
 
     # In steps --------------------------------------------------------------------------------------------------------
@@ -97,7 +97,7 @@ def earlier_sum(values: tf.Tensor) -> tf.Tensor:
     padded = tf.pad(values, [[0, 0], [0, count * size - shape[1]], [0, 0]])
     blocks = tf.reshape(padded, [-1, size, width])
     triangle = tf.constant(np.tri(size, k=-1, dtype=np.float32))
-    within = tf.reshape(tf.einsum("st,bth->bsh", triangle, blocks), [-1, count, size, width])
+    within = tf.reshape(tf.matmul(triangle[None], blocks), [-1, count, size, width])
     sums = tf.reshape(tf.reduce_sum(blocks, axis=1), [-1, count, width])
     before = tf.cumsum(sums, axis=1, exclusive=True)
     return tf.reshape(within + before[:, :, None], [-1, count * size, width])[:, : shape[1]]
