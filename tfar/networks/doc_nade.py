@@ -138,9 +138,8 @@ class DocNADENetwork(WordNetwork):
         return tf.cast(self._hidden(tf.cast(activations, self.compute_dtype)), tf.float32)
 
     def _sum_of(self, words: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
-        return tf.reduce_sum(
-            tf.cast(self.word_layer(words), tf.float32) * tf.cast(known, tf.float32)[..., None], axis=1
-        )
+        vectors = tf.cast(self.word_layer(words), tf.float32)
+        return tf.reduce_sum(vectors * tf.expand_dims(tf.cast(known, tf.float32), -1), axis=1)
 
     # In steps --------------------------------------------------------------------------------------------------------
 
