@@ -22,7 +22,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "wavenet": {"filters": 4, "skip_filters": 4, "num_layers": 2, "num_stacks": 1},
 }
 REAL = ("rnade",)
-SHAPES = {"pixel_cnn_plus_plus": (4, 4, 1)}
+SHAPES = {"pixel_cnn_plus_plus": (4, 4, 1), **dict.fromkeys(models.TEXTS, (None,))}
 
 
 def make(model: str, head: Any = HEAD, **options: Any) -> Any:
@@ -46,6 +46,8 @@ def test_a_model_is_made_of_the_event_the_head_and_the_seed(model):
     assert model == "factorized" or dist.get_config()["seed"] == 3
     if model == "pixel_cnn_plus_plus":
         assert str(dist.head.support()) == "{0, 1}"
+    elif model in models.TEXTS:
+        assert dist.network.vocabulary_size == 2
     elif model not in REAL:
         assert dist.head is head
 

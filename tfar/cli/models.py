@@ -18,6 +18,8 @@ MODELS = {
     "diagonal_bilstm": "DiagonalBiLSTM",
     "wavenet": "WaveNet",
     "factorized": "Factorized",
+    "doc_nade": "DocNADE",
+    "doc_nade_lm": "DocNADELanguageModel",
 }
 # The heads that a name and whole numbers describe.
 HEADS = ("Bernoulli", "Categorical", "NormalMixture", "LaplaceMixture", "DiscretizedLogisticMixture")
@@ -28,6 +30,8 @@ VALIDATION_DRAWS = 4
 NEED_CHANNELS = ("pixel_cnn_plus_plus",)
 # The models of sequences of any length, which audio files need.
 SEQUENCES = ("wavenet",)
+# The models of documents, which take texts and have a vocabulary in place of an event shape.
+TEXTS = ("doc_nade", "doc_nade_lm")
 # The models that standardise real values themselves.
 STANDARDISE = ("rnade",)
 # The models of all orders, which take missing values and whose log_prob needs a pass for each site.
@@ -39,7 +43,18 @@ MISSING_HINT = (
 # Command line options that only some models take, with the value that means "not set".
 OPTIONS: dict[str, Any] = {"hidden_units": None, "order": "natural", "num_masks": 1}
 # Constructor arguments that --set cannot change, because the data or another option determine them.
-DECIDED = ("event_shape", "head", "high", "low", "seed", "name", "conditional_shape", "network", *OPTIONS)
+DECIDED = (
+    "event_shape",
+    "vocabulary_size",
+    "head",
+    "high",
+    "low",
+    "seed",
+    "name",
+    "conditional_shape",
+    "network",
+    *OPTIONS,
+)
 
 
 def make(
@@ -76,6 +91,8 @@ def make(
         given["conditional_shape"] = [num_classes]
     values = {**given, **_of_options(model, options, known), **_checked(model, arguments, known)}
     try:
+        if model in TEXTS:
+            return constructor(head.support().num_values, **values)
         if "head" in known:
             return constructor(event_shape, head=head, **values)
         return constructor(event_shape, **_levels(model, head), **values)

@@ -65,6 +65,13 @@ class DocumentBatches(NumberedBatches):
         """Number of words of all documents."""
         return int(self.lengths.sum())
 
+    @property
+    def num_ends(self) -> int:
+        """Number of documents with an end: those that do not fill `max_length`, if word 0 ends a document."""
+        if not self.ends:
+            return 0
+        return self.num_rows if self.max_length is None else int((self.lengths < self.max_length).sum())
+
     def order(self, epoch: int) -> NDArray[np.int64]:
         """The documents in the order of an epoch: those of a batch are of similar length."""
         if not self.shuffle:

@@ -48,6 +48,16 @@ class TextSplits:
         return {name: len(self.documents.get(name, ())) for name in SPLIT_NAMES}
 
     @property
+    def event_shape(self) -> tuple[None]:
+        """The event shape of a model of the documents, which have any length: `(None,)`."""
+        return (None,)
+
+    @property
+    def labels(self) -> None:
+        """None: texts have no labels."""
+        return None
+
+    @property
     def counts(self) -> NDArray[np.int64]:
         """How often each word occurs in the training documents, `[vocabulary.size]`: the `counts` of a model."""
         return np.bincount(np.concatenate(self.documents["train"]), minlength=self.vocabulary.size)
@@ -177,7 +187,7 @@ def read_texts(path: pathlib.Path, column: str | int | None = None) -> Iterator[
 def _cells(path: pathlib.Path, rows: Any, column: str | int | None) -> Iterator[str]:
     """Yields the cells of a column of the rows of a table."""
     csv.field_size_limit(1 << 30)  # The default refuses texts of more than 128 kilobytes.
-    first = next(rows, [])
+    first: list[str] = next(rows, [])
     place = _column(path, first, column)
     if isinstance(column, int):
         yield first[place]

@@ -1,7 +1,7 @@
 """Binary trees over classes, in which a class is a path of decisions from the root."""
 
 import heapq
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,7 +29,7 @@ class Tree(NamedTuple):
         """Number of decisions on the longest path."""
         return self.nodes.shape[1]
 
-    def log_odds(self, counts: ArrayLike, smoothing: float) -> NDArray[np.float64]:
+    def log_odds(self, counts: Any, smoothing: float) -> NDArray[np.float64]:
         """Returns the log-odds of turning right at each node, `[K - 1]`, under smoothed counts of the classes."""
         counts = np.asarray(counts, np.float64)[:, None]
         right, left = np.zeros(len(self.children)), np.zeros(len(self.children))
