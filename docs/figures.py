@@ -149,6 +149,11 @@ def draw_nade(folder: pathlib.Path) -> None:
     matrices(folder, "rnade", [("RNADE, natural order", tfar.RNADE([12], 16).network.influences())])
 
 
+def draw_doc_nade(folder: pathlib.Path) -> None:
+    """Every word depends on all earlier ones."""
+    matrices(folder, "doc_nade", [("DocNADE", tfar.DocNADE(4, 4, max_length=12).network.influences())])
+
+
 def draw_wavenet(folder: pathlib.Path) -> None:
     """The receptive fields of one and of two stacks."""
     arguments = {"num_layers": 3, "kernel_size": 2, "head": tfar.heads.Categorical(4)}
@@ -252,6 +257,7 @@ DRAWINGS = (
     draw_complete,
     draw_made,
     draw_nade,
+    draw_doc_nade,
     draw_wavenet,
     draw_orderless_nade,
     draw_conv_nade,
