@@ -266,9 +266,9 @@ def _likelihood_row(case: LikelihoodCase, result: Result | None) -> list[str]:
     measured = f"{figures[case.figure]:.2f} ± {figures['standard_error']:.2f}{unit}{rows}"
     if not result.targets:
         return [case.data, case.title, measured, paper, "", ""]
-    (target,) = result.targets
+    target = result.targets[0]
     limit = f"{target['relation']} {target['limit']:.2f}"
-    return [case.data, case.title, measured, paper, limit, "met" if target["met"] else "missed"]
+    return [case.data, case.title, measured, paper, limit, "met" if all(t["met"] for t in result.targets) else "missed"]
 
 
 def _units_and_gaussian(figures: dict[str, Any]) -> str:

@@ -40,7 +40,7 @@ class Vocabulary:
 
         if standardize not in STANDARDIZE:
             raise ValueError(f"expected `standardize` to be one of {STANDARDIZE}; received {standardize!r}")
-        self.words, self.standardize = tuple(words), standardize
+        self.words, self.standardize = tuple(str(word) for word in words), standardize
         if (
             not self.words
             or len(set(self.words)) < len(self.words)

@@ -43,7 +43,7 @@ def balanced_tree(order: ArrayLike) -> Tree:
 
     Example:
         >>> balanced_tree([2, 0, 1]).children.tolist()
-        [[1, 3], [4, 2]]
+        [[4, 1], [2, 3]]
     """
     leaves = np.asarray(order)
     first_leaf = len(leaves) - 1
