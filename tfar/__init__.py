@@ -39,6 +39,7 @@ if TYPE_CHECKING or not _is_command():
         training,
     )
     from tfar.distributions import (
+        DARN,
         MADE,
         NADE,
         RNADE,
@@ -50,15 +51,19 @@ if TYPE_CHECKING or not _is_command():
         Factorized,
         GatedPixelCNN,
         LatentVariable,
+        MultiscalePixelCNN,
         OrderlessNADE,
         PixelCNN,
         PixelCNNPlusPlus,
+        PixelVAE,
         RowLSTM,
+        SpatialLSTM,
         WaveNet,
     )
     from tfar.training import load
 
 __all__ = [
+    "DARN",
     "MADE",
     "NADE",
     "RNADE",
@@ -70,10 +75,13 @@ __all__ = [
     "Factorized",
     "GatedPixelCNN",
     "LatentVariable",
+    "MultiscalePixelCNN",
     "OrderlessNADE",
     "PixelCNN",
     "PixelCNNPlusPlus",
+    "PixelVAE",
     "RowLSTM",
+    "SpatialLSTM",
     "WaveNet",
     "data",
     "distributions",

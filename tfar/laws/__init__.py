@@ -2,7 +2,8 @@
 
 from tfar.laws.annealing import LinearAnnealing, LogisticAnnealing
 from tfar.laws.autoregressive import AutoregressiveLaw
+from tfar.laws.gradient_estimators import VIMCO
 from tfar.laws.latent_variable import LatentVariableLaw
 from tfar.laws.text import TextLaw
 
-__all__ = ["AutoregressiveLaw", "LatentVariableLaw", "LinearAnnealing", "LogisticAnnealing", "TextLaw"]
+__all__ = ["VIMCO", "AutoregressiveLaw", "LatentVariableLaw", "LinearAnnealing", "LogisticAnnealing", "TextLaw"]
