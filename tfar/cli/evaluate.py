@@ -200,7 +200,7 @@ def _text_lines(
     task, row = progress.add_task("Scoring", total=None, note=""), 0
     yield "text", "log_prob"
     for scores, num_words in scored:
-        summary.add("log_prob", scores, num_words)
+        summary.add({"log_prob": scores}, num_words)
         yield from ((row + i, float(score)) for i, score in enumerate(scores))
         row += len(scores)
         progress.update(task, completed=row, note=f"{row} texts")
