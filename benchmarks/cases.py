@@ -149,11 +149,11 @@ class LikelihoodCase:
             number of epochs with the best validation loss.
         paper_by_orders: dict from numbers of orders to published results, or None.
         beside: None, or a function of the splits whose result is reported with the results, such as sizes of codecs.
+        unit: str. Unit of the result: "nats", "bits a sample" for audio, or "perplexity" for documents.
         further: dict from names of other figures of a test to pairs (relation, limit), which are targets too.
         linear_probe: bool. For a model with a latent variable: whether the test fits a linear classifier to the latents.
-        unit: str. Unit of the result: "nats", or "bits a sample" for audio.
         run: None, or the function `(case, options, command) -> Result` that loads the data, trains and evaluates, where that is
-            not `benchmarks.likelihood.run`: `benchmarks.folds.run` or `benchmarks.audio.run`.
+            not `benchmarks.likelihood.run`: `benchmarks.folds.run`, `benchmarks.audio.run` or `benchmarks.documents.run`.
     """
 
     name: str
@@ -185,7 +185,7 @@ class LikelihoodCase:
     def figure(self) -> str:
         """Name of the figure of a result that is the result of the case."""
         if self.unit != "nats":
-            return "bits_per_dim"
+            return "perplexity" if self.unit == "perplexity" else "bits_per_dim"
         return "test_nll" if self.relation == "<=" else "test_log_likelihood"
 
     def check(self, score: float) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ DATA = {
     "photo_patches_32": "colour patches of 32 x 32",
     "grey_patches_32": "grey patches of 32 x 32",
     "speech_8_bit": "speech, 8 bits",
+    "newsgroups20": "20 Newsgroups",
 }
 NOT_MEASURED = "not measured"
 MODELS_HEADER = ("model", "paper", "test data", "negative log-likelihood, nats", "one sample, ms")
@@ -139,6 +140,13 @@ MODELS = (
         [("van den Oord et al. 2016c", "https://arxiv.org/abs/1609.03499")],
         "wavenet-speech",
         "wavenet-10x3-batch-1",
+    ),
+    Model(
+        "DocNADE",
+        "doc-nade",
+        [("Larochelle and Lauly 2012", "https://papers.nips.cc/paper/4613-a-neural-autoregressive-topic-model")],
+        "doc-nade-newsgroups",
+        None,
     ),
     Model(
         "DARN", "darn", [("Gregor et al. 2014", "https://arxiv.org/abs/1310.8499")], "darn-mushrooms", "darn-784-200"

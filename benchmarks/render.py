@@ -288,19 +288,20 @@ def codecs_table(cases: Sequence[LikelihoodCase], found: Sequence[Result | None]
 
 
 def _likelihood_row(case: LikelihoodCase, result: Result | None) -> list[str]:
-    paper = "" if case.paper is None else f"{case.paper:.2f} ({case.source.split(':')[0]})"
-    limit = "" if case.target is None else f"{case.relation} {case.target:.2f}"
+    unit = "" if case.unit == "nats" else f" {case.unit}"
+    paper = "" if case.paper is None else f"{case.paper:.2f}{unit} ({case.source.split(':')[0]})"
+    limit = "" if case.target is None else f"{case.relation} {case.target:.2f}{unit}"
     if result is None:
         return [case.data, case.title, NOT_RUN, paper, limit, ""]
     figures = result.figures
     rows = f" ({figures['test_rows']} rows)" if "test_rows" in figures else ""
-    unit = "" if case.unit == "nats" else f" {case.unit}"
     measured = f"{figures[case.figure]:.2f} ± {figures['standard_error']:.2f}{unit}{rows}"
     if len(result.targets) == len(case.further):
         return [case.data, case.title, measured, paper, "", ""]
     target = result.targets[0]
-    limit = f"{target['relation']} {target['limit']:.2f}"
-    return [case.data, case.title, measured, paper, limit, "met" if target["met"] else "missed"]
+    limit = f"{target['relation']} {target['limit']:.2f}{unit}"
+    own = result.targets[: len(result.targets) - len(case.further)]
+    return [case.data, case.title, measured, paper, limit, "met" if all(t["met"] for t in own) else "missed"]
 
 
 def _target(target: dict[str, Any]) -> str:

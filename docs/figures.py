@@ -149,6 +149,11 @@ def draw_nade(folder: pathlib.Path) -> None:
     matrices(folder, "rnade", [("RNADE, natural order", tfar.RNADE([12], 16).network.influences())])
 
 
+def draw_doc_nade(folder: pathlib.Path) -> None:
+    """Every word depends on all earlier ones."""
+    matrices(folder, "doc_nade", [("DocNADE", tfar.DocNADE(4, 4, max_length=12).network.influences())])
+
+
 def draw_darn(folder: pathlib.Path) -> None:
     """The layers of the prior, and the steps of the encoder."""
     dist = tfar.DARN([12], [8, 4])
@@ -292,6 +297,7 @@ DRAWINGS = (
     draw_complete,
     draw_made,
     draw_nade,
+    draw_doc_nade,
     draw_darn,
     draw_wavenet,
     draw_orderless_nade,

@@ -29,6 +29,7 @@ class Case:
             `tests.registry.variants_in`.
         has_random_masks: bool. Whether training draws masks or drops units, so that the expected loss is not enumerated.
         has_true_loss_gradient: bool. Whether the gradient of the training loss is not scaled on purpose.
+        ends: bool. Whether the value 0 ends an event.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Case:
     has_random_masks: bool = False
     has_true_loss_gradient: bool = True
     lowest: int = 0
+    ends: bool = False
 
     def values(self, num_rows: int, seed: int = 0) -> np.ndarray:
         """Random events, `[num_rows, *event_shape]`."""
@@ -48,7 +50,8 @@ class Case:
         shape = (num_rows, *self.event_shape)
         if self.support is None:
             return generator.normal(size=shape).astype(np.float32)
-        return generator.integers(self.lowest, self.lowest + self.support, size=shape).astype(np.float32)
+        drawn = generator.integers(self.lowest, self.lowest + self.support, size=shape).astype(np.float32)
+        return drawn * np.cumprod(drawn > 0, axis=1) if self.ends else drawn
 
     def condition(self, num_rows: int, seed: int = 0) -> Any:
         """Random conditions, `[num_rows, *conditional_shape]`, a dict of them, or None."""
@@ -230,6 +233,28 @@ def wavenet(name: str, event_shape: Any = (6,), any_length: bool = False, **kwar
 
     model.__name__ = "WaveNet"
     return case_of(model, oracles.WAVENET, name, event_shape, any_length=any_length, **{**sizes, **kwargs})
+
+
+def documents(model: Any, name: str, num_words: int = 4, **kwargs: Any) -> Case:
+    """Over documents of `num_words` words; with `max_length=None` the model is copied with this length."""
+    kwargs = {"vocabulary_size": 3, "hidden_units": 4, "max_length": num_words, **kwargs}
+    oracle = oracles.DOC_NADE if model is tfar.DocNADE else oracles.DOC_NADE_LANGUAGE_MODEL
+    main, ends = kwargs.pop("main", False), kwargs.get("length") == "eos"
+
+    def make() -> Any:
+        dist = randomize(model(**kwargs))
+        return dist.with_length(num_words) if kwargs["max_length"] is None else dist
+
+    kind, words = f"{model.__name__}-{name}", kwargs["vocabulary_size"]
+    return Case(kind, make, (num_words,), words, None, oracle, main, ends=ends)
+
+
+def doc_nade(name: str, num_words: int = 4, **kwargs: Any) -> Case:
+    return documents(tfar.DocNADE, name, num_words, **kwargs)
+
+
+def doc_nade_lm(name: str, num_words: int = 4, **kwargs: Any) -> Case:
+    return documents(tfar.DocNADELanguageModel, name, num_words, **{"context_size": 3, "embedding_size": 3, **kwargs})
 
 
 def factorized(name: str, event_shape: Any = (3,), **kwargs: Any) -> Case:

@@ -167,6 +167,8 @@ EXAMPLES = {
     "WaveNet": lambda: tfar.WaveNet([4], 4, skip_filters=4, num_layers=2, num_stacks=1, head=tfar.heads.Categorical(4)),
     "RowLSTM": lambda: tfar.RowLSTM([2, 2], 2, first_kernel_size=3),
     "DiagonalBiLSTM": lambda: tfar.DiagonalBiLSTM([2, 2], 2, first_kernel_size=3),
+    "DocNADE": lambda: tfar.DocNADE(4, 4, max_length=4, jit_compile=False),
+    "DocNADELanguageModel": lambda: tfar.DocNADELanguageModel(4, 4, max_length=4, jit_compile=False),
     "SpatialLSTM": lambda: tfar.SpatialLSTM([2, 2], 2, num_layers=1),
     "Factorized": lambda: tfar.Factorized([4]),
 }

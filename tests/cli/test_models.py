@@ -28,7 +28,12 @@ SMALL: dict[str, dict[str, Any]] = {
 REAL = ("rnade",)
 # The models that make their head themselves, and the values of theirs.
 OWN_HEAD = {"pixel_cnn_plus_plus": "{0, 1}", "cf_nade": "whole numbers 1 .. 5", "implicit_cf_nade": "{0, 1}"}
-SHAPES = {"pixel_cnn_plus_plus": (4, 4, 1), "cf_nade": (16,), "implicit_cf_nade": (16,)}
+SHAPES = {
+    "pixel_cnn_plus_plus": (4, 4, 1),
+    "cf_nade": (16,),
+    "implicit_cf_nade": (16,),
+    **dict.fromkeys(models.TEXTS, (None,)),
+}
 
 
 def make(model: str, head: Any = HEAD, **options: Any) -> Any:
@@ -52,6 +57,8 @@ def test_a_model_is_made_of_the_event_the_head_and_the_seed(model):
     assert model == "factorized" or dist.get_config()["seed"] == 3
     if model in OWN_HEAD:
         assert str(dist.head.support()) == OWN_HEAD[model]
+    elif model in models.TEXTS:
+        assert dist.network.vocabulary_size == 2
     elif model not in (*REAL, "darn"):
         assert dist.head is head
 

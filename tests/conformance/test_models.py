@@ -90,8 +90,10 @@ def most_telling(facts: Facts, observed: np.ndarray) -> np.ndarray:
     joint = np.zeros([len(parts), len(facts.events) // len(parts)])
     for part in range(len(parts)):
         joint[part] = facts.probs[number.ravel() == part]  # Enumeration keeps the order of the rest.
-    given = joint / joint.sum(axis=1, keepdims=True)
-    best = int(np.argmax(((given - joint.sum(axis=0)) ** 2 / given).sum(axis=1)))
+    given = joint / np.maximum(joint.sum(axis=1, keepdims=True), 1e-30)
+    change = (given - joint.sum(axis=0)) ** 2 / np.where(given > 0.0, given, np.inf)
+    is_open = (given > 0.0).sum(axis=1) > 1  # after the end of a sequence, the rest is certain
+    best = int(np.argmax(change.sum(axis=1) * is_open))
     return facts.events[np.flatnonzero(number.ravel() == best)[0]]
 
 

@@ -151,6 +151,43 @@ class Case:
     truth: Callable[[Array, int], Any]
 
 
+COUNTS = [5.0, 1.0, 0.0, 30.0, 2.0, 9.0]
+WORDS = {
+    "dense-softmax": lambda: heads.DenseSoftmax(6, 3, counts=COUNTS, seed=1),
+    "balanced-tree": lambda: heads.TreeSoftmax(6, 3, counts=COUNTS, seed=1),
+    "frequency-tree": lambda: heads.TreeSoftmax(6, 3, tree="frequency", counts=COUNTS, seed=1),
+}
+
+
+def words(name: str) -> Callable[[Array, int], Finite]:
+    """Head of many classes with its initial weights: a softmax, or a walk down the tree."""
+
+    def make(params: Array, site: int) -> Finite:
+        head = WORDS[name]()
+        head.build()
+        logits = np.asarray(head.kernel, np.float64) @ params[:-1] + np.asarray(head.bias, np.float64) * params[-1]
+        return Finite(softmax(logits) if name == "dense-softmax" else leaves(head._tree.children, logits))
+
+    return make
+
+
+def leaves(children: Array, logits: Array) -> Array:
+    """Probabilities of the leaves of a tree, whose decisions have these log-odds of turning right."""
+    probs, waiting = np.zeros(len(children) + 1), [(0, 1.0)]
+    while waiting:
+        node, prob = waiting.pop()
+        if node >= len(children):
+            probs[node - len(children)] += prob
+        else:
+            right = special.expit(logits[node])
+            waiting += [(children[node, 0], prob * (1.0 - right)), (children[node, 1], prob * right)]
+    return probs
+
+
+def ended(params: Array, site: int) -> Finite:
+    return Finite(np.eye(5)[0] if params[-1] > 0.5 else softmax(params[:-1]))
+
+
 LOC, SCALE = np.array([1000.0, 0.0, -3.0, 1e-4]), np.array([20.0, 1.0, 0.1, 1e-5])
 COLUMNS = ((1, bernoulli), (6, mixture(stats.norm, 0.2)), (3, categorical), (6, mixture(stats.norm, 0.2)))
 UNIT_COLUMNS = (
@@ -205,4 +242,6 @@ CASES = {
         lambda: heads.Standardized(columns(), [4], loc=[0.0, 50.0, 0.0, -2.0], scale=[1.0, 4.0, 1.0, 0.5]),
         per_site(*UNIT_COLUMNS),
     ),
+    **{name: Case(make, words(name)) for name, make in WORDS.items()},
+    "absorbing": Case(lambda: heads.Absorbing(heads.Categorical(5)), ended),
 }

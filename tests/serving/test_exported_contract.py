@@ -33,6 +33,7 @@ DISTRIBUTIONS = {
     "wavenet": lambda: wavenet(
         tfar.heads.Categorical(5), conditional_shape={"speaker": (2,), "features": (None, 2)}, hop_length=1
     ),
+    "documents": lambda: randomize(tfar.DocNADE(6, 4, tree="balanced", length="eos", jit_compile=False)),
     "normal-latents": latent_models.gaussian,
     "wavenet-frames": lambda: wavenet(
         tfar.heads.NormalMixture(2), conditional_shape=(None, 2), hop_length=2, upsampling="learned"
@@ -41,6 +42,8 @@ DISTRIBUTIONS = {
     "video": lambda: autoregressive(VideoNetwork((2, 2, 3))),
     "plain-sequence": lambda: autoregressive(SequenceNetwork()),
     "fixed-length": lambda: autoregressive(SequenceNetwork()).with_length(4),
+    "bags": lambda: randomize(tfar.DocNADE(6, [4, 3], max_length=5, jit_compile=False)),
+    "texts": lambda: randomize(tfar.DocNADELanguageModel(6, 4, context_size=3, jit_compile=False)),
     "binary-latents": latent_models.binary,
     "ratings": lambda: randomize(
         tfar.CFNADE(6, [5, 4], num_ratings=3, rank=3, conditional_shape=(2,), num_orders=2, jit_compile=False)
@@ -112,6 +115,8 @@ def test_every_signature_gives_what_the_live_distribution_gives(exported, runtim
 
 
 EXPECTED = {
+    "documents": {"log_prob", "encode", "perplexity", "start", "step", "step_chunk", "prefill"},
+    "bags": {"log_prob", "encode", "perplexity", "sample"},
     "sequence": {"log_prob", "complete", "sample_from_noise", "start", "step", "step_chunk", "prefill"},
     "normal-latents": {"elbo", "importance_log_prob", "encode", "decode_log_prob", "sample"},
 }

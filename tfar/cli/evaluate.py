@@ -11,7 +11,7 @@ import typer
 from rich.progress import Progress
 from rich.table import Table
 
-from tfar.cli import audio, masks, models, outputs, rows, runs
+from tfar.cli import audio, masks, models, outputs, rows, runs, texts
 from tfar.cli.errors import reports_errors
 from tfar.cli.options import (
     DATA_HELP,
@@ -98,10 +98,16 @@ def evaluate(
 
     dist, trained = runs.load_dist(run_or_model), runs.trained_on(run_or_model)
     reading = rows.Reading(parse_columns(columns), key, header)
-    noun = "recording" if trained.audio is not None else "row"
+    noun = "recording" if trained.audio is not None else "row" if trained.text is None else "text"
     summary = Summary(noun)
     with bar(console) as progress:
-        if trained.audio is not None:
+        if trained.text is not None:
+            if observed is not None or reading != rows.Reading():
+                raise ValueError("--observed, --columns, --key, --header: expected a table or images; received texts")
+            documents, split, is_held_out = texts.open_like(data, split, data_dir, trained)
+            scored = texts.scores(dist, documents, split, batch_size or BATCH_SIZE)
+            lines = _text_lines(scored, summary, progress)
+        elif trained.audio is not None:
             if observed is not None or reading != rows.Reading():
                 raise ValueError(
                     "--observed, --columns, --key, --header: expected a table or images; received audio files"
@@ -154,6 +160,8 @@ class Summary:
         result.add_row(f"{self.noun}s", str(len(scores)))
         result.add_row(LABELS[names[0]], f"[bold]{-scores.mean():.4f}[/] nats")
         result.add_row("standard error", f"{error:.4f} nats")
+        if self.noun == "text":
+            result.add_row("perplexity of a word", f"[bold]{math.exp(-scores.sum() / self.num_values):.1f}[/]")
         result.add_row("bits per dimension", f"{-scores.sum() / self.num_values / math.log(2.0):.4f}")
         for name, values in zip(names[1:], columns[1:], strict=True):
             result.add_row(LABELS[name], f"{-values.mean():.4f} nats")
@@ -183,6 +191,19 @@ def _lines(
         yield from ((row + i, *map(float, own)) for i, own in enumerate(zip(*scores.values(), strict=True)))
         row += len(observed)
         progress.update(task, completed=row, note=f"{row} rows")
+
+
+def _text_lines(
+    scored: Iterable[tuple[np.ndarray, int]], summary: Summary, progress: Progress
+) -> Iterator[Sequence[Any]]:
+    """Yields the header of the output file and then (text, score) for each text. Adds every batch to the summary."""
+    task, row = progress.add_task("Scoring", total=None, note=""), 0
+    yield "text", "log_prob"
+    for scores, num_words in scored:
+        summary.add({"log_prob": scores}, num_words)
+        yield from ((row + i, float(score)) for i, score in enumerate(scores))
+        row += len(scores)
+        progress.update(task, completed=row, note=f"{row} texts")
 
 
 def _recording_lines(dist: Any, scored: Any, summary: Summary, progress: Progress) -> Iterator[Sequence[Any]]:

@@ -127,7 +127,7 @@ def write(
 
     data = {}
     if trained is not None:
-        data = {name: getattr(trained, name) for name in ("columns", "condition", "audio")}
+        data = {name: getattr(trained, name) for name in ("columns", "condition", "audio", "text")}
     written = {}
     if format in (Format.saved_model, Format.both):
         with bar(console) as progress, silenced():

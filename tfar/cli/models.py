@@ -24,6 +24,8 @@ MODELS = {
     "darn": "DARN",
     "pixel_vae": "PixelVAE",
     "factorized": "Factorized",
+    "doc_nade": "DocNADE",
+    "doc_nade_lm": "DocNADELanguageModel",
 }
 # The heads that a name and whole numbers describe.
 HEADS = ("Bernoulli", "Categorical", "NormalMixture", "LaplaceMixture", "DiscretizedLogisticMixture")
@@ -34,6 +36,8 @@ VALIDATION_DRAWS = 4
 NEED_CHANNELS = ("pixel_cnn_plus_plus",)
 # The models of sequences of any length, which audio files need.
 SEQUENCES = ("wavenet",)
+# The models of documents, which take texts and have a vocabulary in place of an event shape.
+TEXTS = ("doc_nade", "doc_nade_lm")
 # The models that standardise real values themselves.
 STANDARDISE = ("rnade",)
 # The models of all orders, which take missing values and whose log_prob needs a pass for each site.
@@ -47,7 +51,16 @@ MISSING_HINT = (
 # Command line options that only some models take, with the value that means "not set".
 OPTIONS: dict[str, Any] = {"hidden_units": None, "order": "natural", "num_masks": 1}
 # Constructor arguments that --set cannot change, because the data or another option determine them.
-OF_THE_DATA = ("event_shape", "num_items", "num_ratings", "head", "high", "low", "conditional_shape")
+OF_THE_DATA = (
+    "event_shape",
+    "num_items",
+    "num_ratings",
+    "vocabulary_size",
+    "head",
+    "high",
+    "low",
+    "conditional_shape",
+)
 DECIDED = (*OF_THE_DATA, "seed", "name", "network", *OPTIONS)
 
 
@@ -85,6 +98,8 @@ def make(
         given["conditional_shape"] = [num_classes]
     values = {**given, **_of_options(model, options, known), **_checked(model, arguments, known)}
     try:
+        if model in TEXTS:
+            return constructor(head.support().num_values, **values)
         if "head" in known:
             return constructor(event_shape, head=head, **values)
         first = _num_items(model, event_shape) if model in OF_ITEMS else event_shape

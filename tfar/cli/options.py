@@ -28,8 +28,8 @@ Header = Annotated[
     typer.Option("--header/--no-header", help="Whether a .csv file starts with column names. Default: detected."),
 ]
 DATA_HELP = (
-    "Name of a data set (digits, ...), path of a .npy, .npz, .csv or .parquet file, quoted pattern of such files, or folder of "
-    ".png or audio files."
+    "Name of a data set (digits, ...), path of a .npy, .npz, .csv or .parquet file, quoted pattern of such files, folder of "
+    ".png or audio files, or for models of texts a .txt, .tsv, .csv or .parquet file."
 )
 SPLIT_HELP = "Rows to take: train, valid, test or all. Default: test for a named data set, all for files."
 

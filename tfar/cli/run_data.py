@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.console import Console
 
-from tfar.cli import audio, models
+from tfar.cli import audio, models, texts
 from tfar.cli.printing import shown
 from tfar.cli.settings import Settings
 from tfar.cli.trained_on import SPLIT, TrainedOn, describe, located
@@ -23,6 +23,12 @@ def load(settings: Settings) -> tuple[Any, TrainedOn]:
     from tfar.data.readers import MissingCellError
     from tfar.data.recordings import is_audio
 
+    if settings.model in models.TEXTS:
+        return texts.load(settings)
+    if settings.max_words is not None:
+        raise ValueError(
+            f"--max-words: expected one of the models {', '.join(models.TEXTS)}; received {settings.model}"
+        )
     data, path = str(settings.data), located(str(settings.data), settings.data_dir)
     is_named = data in tfar.data.names()
     if not is_named and is_audio(path):
@@ -54,9 +60,11 @@ def load(settings: Settings) -> tuple[Any, TrainedOn]:
 
 def say(settings: Settings, splits: Any, head: Any, console: Console) -> None:
     """Says what was chosen for the values, and how to choose otherwise."""
-    from tfar.data import AudioSplits
+    from tfar.data import AudioSplits, TextSplits
 
-    if isinstance(splits, AudioSplits):
+    if isinstance(splits, TextSplits):
+        console.print(f"Data: {sum(splits.num_rows.values())} texts. Vocabulary: {splits.vocabulary.size - 2} words.")
+    elif isinstance(splits, AudioSplits):
         _say_audio(splits, head, console)
     else:
         _say_rows(settings, splits, head, console)
@@ -95,8 +103,10 @@ def _say_rows(settings: Settings, splits: Any, head: Any, console: Console) -> N
 def of_split(splits: Any, split: str, dist: Any, settings: Settings, in_memory: bool = True) -> Any:
     """Returns the data of a split for `DensityModel`, or None if there is no such split; see `inputs.of_split`."""
     from tfar.cli import inputs
-    from tfar.data import AudioSplits
+    from tfar.data import AudioSplits, TextSplits
 
+    if isinstance(splits, TextSplits):
+        return texts.batches(splits, split, dist, settings)
     if isinstance(splits, AudioSplits):
         return audio.chunks(splits, split, dist, settings)
     return inputs.of_split(splits, split, dist.event_shape, in_memory)

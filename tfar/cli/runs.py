@@ -22,8 +22,10 @@ def make_head(settings: Settings, splits: Any) -> Any:
         ValueError: If there is no such head, its number is missing or wrong, or float32 is too coarse for a column.
     """
     import tfar.heads
-    from tfar.data import AudioSplits
+    from tfar.data import AudioSplits, TextSplits
 
+    if isinstance(splits, TextSplits):
+        return tfar.heads.Categorical(splits.vocabulary.size)
     if isinstance(splits, AudioSplits):
         return audio.make_head(settings.head, splits)
     head = _named_head(settings.head, splits)
@@ -129,6 +131,7 @@ def check_same_data(folder: Path, config: dict[str, Any]) -> None:
         ("numbers of rows", before["data"]["num_rows"], config["data"]["num_rows"]),
         ("the columns", before["data"]["columns"], config["data"]["columns"]),
         ("the condition", before["data"]["condition"], config["data"]["condition"]),
+        ("the vocabulary", before["data"].get("text"), config["data"]["text"]),
         ("the audio", before["data"].get("audio"), config["data"]["audio"]),
         ("the head", _head(before), _head(config)),
         ("the files with the checksum and split", before["data"]["files"], config["data"]["files"]),

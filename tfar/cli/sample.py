@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from tfar.cli import outputs, runs
+from tfar.cli import outputs, runs, texts
 from tfar.cli.errors import reports_errors
 from tfar.cli.options import RunOrModel, Seed
 from tfar.cli.printing import make_console, shown
@@ -25,6 +25,8 @@ tfar sample made.keras --out samples.npy --method fixed_point
 
 tfar sample runs/mnist --condition 7 --out sevens.png
 
+tfar sample runs/articles --length 30 --num-samples 5 --out samples.txt
+
 tfar sample runs/digits --temperature 0.8 --out sharper.png
 
 tfar sample runs/speakers --condition ann --length 32000 --num-samples 1 --out ann.wav
@@ -36,7 +38,9 @@ def sample(
     run_or_model: RunOrModel,
     out: Annotated[
         Path,
-        typer.Option("--out", help="Output file: .npy, .csv, .png for images and audio, or for audio .wav or .flac."),
+        typer.Option(
+            "--out", help="Output file: .npy, .csv, .png for images and audio, .wav or .flac for audio, .txt for texts."
+        ),
     ],
     num_samples: Annotated[
         int | None, typer.Option("--num-samples", min=1, help="Number of samples. Default: 64, or 4 of audio.")
@@ -64,7 +68,7 @@ def sample(
     """Draws samples from a model."""
     console = make_console()
     runs.find(run_or_model)
-    outputs.check_out(out, (".npy", ".csv", ".png", *outputs.SOUNDS))
+    outputs.check_out(out, (".npy", ".csv", ".png", ".txt", *outputs.SOUNDS))
     load_tensorflow()
     dist, trained = runs.load_dist(run_or_model), runs.trained_on(run_or_model)
     if temperature != 1.0:
@@ -79,8 +83,11 @@ def sample(
             f"the model has the condition {trained.label}: expected --condition, one of {', '.join(names)}"
         )
     if trained.audio is None:
-        outputs.check_out(out, (".npy", ".csv", ".png"), tuple(dist.event_shape))
+        text = (".txt",) if trained.text is not None else ()
+        outputs.check_out(out, (".npy", ".csv", ".png", *text), tuple(dist.event_shape))
     number = num_samples or (64 if trained.audio is None else 4)
+    if length is None and trained.text is not None and dist.event_shape[0] is None:
+        raise ValueError("expected --length, the number of words of a sample of a model of texts of any length")
     if length is None and trained.audio is not None:
         length = trained.audio["sample_rate"]
     noun = "sample" if number == 1 else "samples"
@@ -94,7 +101,9 @@ def _write(out: Path, samples: np.ndarray, dist: Any, trained: TrainedOn) -> lis
     """Writes the samples and returns the paths of the files."""
     if trained.audio is not None and out.suffix in (".png", *outputs.SOUNDS):
         return outputs.write_sounds(out, samples, trained.audio)
-    if out.suffix == ".png":
+    if out.suffix == ".txt":
+        texts.write(out, samples, trained)
+    elif out.suffix == ".png":
         from tfar import plots
 
         plots.image_grid(samples, out, limits=runs.limits(dist))

@@ -16,8 +16,9 @@ _TUPLES = ("hidden_units", "columns")
 class Settings:
     """Everything except the data that determines the result of `tfar train`, whose options describe the fields.
 
-    None stands for all columns, no condition, the only channel and the usual chunks of audio files, hidden units that the
-    model chooses, new masks at every update, a head that suits the data, and no moving average of the weights.
+    None stands for all columns, no condition, the only channel and the usual chunks of audio files, the usual size of a
+    vocabulary, hidden units that the model chooses, new masks at every update, a head that suits the data, and no moving
+    average of the weights.
     """
 
     model: str = "made"
@@ -29,6 +30,7 @@ class Settings:
     condition: str | None = None
     channel: str | None = None
     chunk_length: int | None = None
+    max_words: int | None = None
     hidden_units: tuple[int, ...] | None = None
     order: str = "natural"
     num_masks: int | None = 1
@@ -53,6 +55,8 @@ class Settings:
                 raise ValueError(f"expected --{name.replace('_', '-')} of at least 1; received {getattr(self, name)}")
         if self.chunk_length is not None and self.chunk_length < 1:
             raise ValueError(f"expected --chunk-length of at least 1; received {self.chunk_length}")
+        if self.max_words is not None and self.max_words < 1:
+            raise ValueError(f"expected --max-words of at least 1; received {self.max_words}")
         if self.patience < 0 or self.seed < 0:
             raise ValueError(f"expected --patience and --seed of at least 0; received {self.patience} and {self.seed}")
         if not self.learning_rate > 0 or not self.weight_decay >= 0:

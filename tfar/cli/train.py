@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from tfar import files
-from tfar.cli import audio, models, run_data, runs
+from tfar.cli import audio, models, run_data, runs, texts
 from tfar.cli.errors import reports_errors
 from tfar.cli.models import HEADS, MODELS, parse_arguments
 from tfar.cli.options import DATA_HELP, Columns, DataDir, Header, Key, parse_columns
@@ -47,6 +47,8 @@ tfar train gated_pixel_cnn --data mnist.npz --condition y --out runs/mnist
 
 tfar train wavenet --data recordings/ --condition folder --out runs/speakers --set num_stacks=2
 
+tfar train doc_nade --data articles.csv --out runs/articles --hidden-units 50 --set tree=balanced
+
 tfar train made --out runs/digits --resume
 """
 
@@ -73,6 +75,9 @@ def train(
     ] = None,
     chunk_length: Annotated[
         int | None, typer.Option("--chunk-length", help="Samples of audio files that a row scores. Default: 4096.")
+    ] = None,
+    max_words: Annotated[
+        int | None, typer.Option("--max-words", help="Words of the vocabulary of texts. Default: 10000.")
     ] = None,
     hidden_units: Annotated[
         list[str] | None,
@@ -241,12 +246,18 @@ def _callbacks(settings: Settings, splits: Any, out: Path, monitor: str) -> list
 
 
 def _report(model: Any, settings: Settings, splits: Any, console: Console) -> None:
-    from tfar.data import AudioSplits
+    from tfar.data import AudioSplits, TextSplits
 
     valid = run_data.of_split(splits, "valid", model.dist, settings, in_memory=False)
     if valid is None:
         return
     found = model.evaluate(valid, verbose=0, return_dict=True)
+    if isinstance(splits, TextSplits):
+        each = texts.perplexity(found["nll"], valid)
+        console.print(
+            f"Validation: [bold]{found['nll']:.3f}[/] nats a text, perplexity [bold]{each:.1f}[/] a word, with the best weights."
+        )
+        return
     if isinstance(splits, AudioSplits):  # Chunks of audio differ in length: the mean over samples is more telling.
         bits = found["nll"] * valid.num_rows / valid.num_samples / math.log(2.0)
         console.print(f"Validation: [bold]{bits:.4f}[/] bits per sample, with the best weights.")
@@ -267,6 +278,7 @@ def _report(model: Any, settings: Settings, splits: Any, console: Console) -> No
 def _hint(settings: Settings, out: Path, trained: TrainedOn, console: Console) -> None:
     label = "" if trained.condition is None else f" --condition {shown(shlex.quote((trained.classes or ['0'])[0]))}"
     suffix = "wav" if trained.audio is not None else "npy" if trained.columns is None else "csv"
+    suffix = suffix if trained.text is None else "txt --length 30"
     console.print(f"The run is in [bold]{shown(out)}[/]. Next:")
     console.print(f"  tfar evaluate {shown(out)} --data {shown(settings.data)}")
     console.print(f"  tfar sample {shown(out)}{label} --out samples.{suffix}")

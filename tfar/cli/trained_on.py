@@ -21,17 +21,19 @@ class TrainedOn:
         files: sha256 of the files, their split (seed, valid_fraction, test_fraction), and how they are read (columns, key,
             header); None for a named data set.
         audio: of a model of audio files: sample_rate, levels (of mu-law, or None for samples of 16 bits) and channel; else None.
+        text: of a model of texts: vocabulary (see `tfar.data.Vocabulary.as_json`) and column; else None.
     """
 
     columns: Sequence[str] | None = None
     condition: Mapping[str, Any] | None = None
     files: Mapping[str, Any] | None = None
     audio: Mapping[str, Any] | None = None
+    text: Mapping[str, Any] | None = None
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "TrainedOn":
         """Takes the known keys of a JSON object; ValueError if one has another form."""
-        columns, condition, files, audio = (content.get(field.name) for field in dataclasses.fields(cls))
+        columns, condition, files, audio, text = (content.get(field.name) for field in dataclasses.fields(cls))
         if columns is not None and not (isinstance(columns, list) and all(isinstance(name, str) for name in columns)):
             raise ValueError(f"columns {str(columns)[:100]}")
         if condition is not None and not (
@@ -42,7 +44,9 @@ class TrainedOn:
             isinstance(audio["sample_rate"], int) and isinstance(audio["levels"], int | None) and "channel" in audio
         ):
             raise ValueError(f"audio {str(audio)[:100]}")
-        return cls(columns, condition, files, audio)
+        if text is not None and not (isinstance(text["vocabulary"]["words"], list) and "column" in text):
+            raise ValueError(f"text {str(text)[:100]}")
+        return cls(columns, condition, files, audio, text)
 
     def as_json(self) -> dict[str, Any]:
         """Returns the fields as JSON values."""

@@ -9,15 +9,22 @@ from tfar.data.mu_law import inverse_mu_law, mu_law
 from tfar.data.recordings import signal_of, write_audio
 from tfar.data.rows import FileRows, open_rows
 from tfar.data.splits import DataSplits
+from tfar.data.text_batches import DocumentBatches
+from tfar.data.texts import TextSplits, from_texts
+from tfar.data.vocabulary import Vocabulary
 
 __all__ = [
     "AudioChunks",
     "AudioSplits",
     "DataSplits",
+    "DocumentBatches",
     "FileRows",
+    "TextSplits",
+    "Vocabulary",
     "dequantize",
     "from_audio",
     "from_files",
+    "from_texts",
     "inverse_mu_law",
     "load",
     "mu_law",

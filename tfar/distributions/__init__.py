@@ -4,6 +4,7 @@ from tfar.distributions.autoregressive import Autoregressive
 from tfar.distributions.cf_nade import CFNADE, ImplicitCFNADE
 from tfar.distributions.conv_nade import ConvNADE
 from tfar.distributions.darn import DARN
+from tfar.distributions.doc_nade import DocNADE, DocNADELanguageModel
 from tfar.distributions.factorized import Factorized
 from tfar.distributions.gated_pixel_cnn import GatedPixelCNN
 from tfar.distributions.latent_variable import LatentVariable
@@ -28,6 +29,8 @@ __all__ = [
     "Autoregressive",
     "ConvNADE",
     "DiagonalBiLSTM",
+    "DocNADE",
+    "DocNADELanguageModel",
     "Factorized",
     "GatedPixelCNN",
     "ImplicitCFNADE",

@@ -43,15 +43,22 @@ def refuse_bad_rows(
 def _refuse_values(law: AutoregressiveLaw, x: tf.Tensor, observed: tf.Tensor | None, first_row: int) -> None:
     head = law.head
     sites = law.member(0).values(x)
-    bad = np.asarray(tf.logical_not(head.in_support(sites, law.member(0).sites(sites.shape[1]))))
+    numbers = law.member(0).sites(sites.shape[1])
+    bad = np.asarray(tf.logical_not(head.in_event_support(sites, numbers)))
     if observed is not None:
         bad = bad & np.asarray(observed)
     if bad.any():
         row, site = (int(i) for i in np.argwhere(bad)[0])
+        place = f"row {first_row + row}, site {site}{_after_the_end(head, sites, row, site)}"
         raise ValueError(
             f"Expected values in the support of {type(head).__name__}: {head.support(site)}; "
-            f"received {np.asarray(sites)[row, site]} at row {first_row + row}, site {site}."
+            f"received {np.asarray(sites)[row, site]} at {place}."
         )
+
+
+def _after_the_end(head: Any, sites: tf.Tensor, row: int, site: int) -> str:
+    """Returns the rest of the message about a value that only the values before it put outside the support."""
+    return ", after the 0 that ends the sequence" if bool(head.in_support(sites[row, site], site)) else ""
 
 
 def _refuse_patterns(law: AutoregressiveLaw, observed: tf.Tensor, first_row: int) -> None:

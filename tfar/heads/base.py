@@ -87,6 +87,13 @@ class Head(Formulas, keras.layers.Layer):
         inside = self._in_support(tf.cast(x, tf.float32), site)
         return tf.reduce_all(inside, axis=list(range(-len(self.site_shape), 0))) if self.site_shape else inside
 
+    def in_event_support(self, x: Any, site: Any = None) -> tf.Tensor:
+        """Returns whether each value of events `[B, N, *site_shape]` is in the support, given the earlier ones: bool `[B, N]`.
+
+        It differs from `in_support` for heads of sequences that end, whose later values are fixed.
+        """
+        return self.in_support(x, site)
+
     def cdf(self, params: Any, x: Any, site: Any = None) -> tf.Tensor:
         """Returns P(X <= x) of a scalar site, float32 `[...]`; x may be outside the support.
 

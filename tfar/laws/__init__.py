@@ -5,5 +5,14 @@ from tfar.laws.autoregressive import AutoregressiveLaw
 from tfar.laws.gradient_estimators import VIMCO
 from tfar.laws.latent_variable import LatentVariableLaw
 from tfar.laws.ratings import RatingsLaw
+from tfar.laws.text import TextLaw
 
-__all__ = ["VIMCO", "AutoregressiveLaw", "LatentVariableLaw", "LinearAnnealing", "LogisticAnnealing", "RatingsLaw"]
+__all__ = [
+    "VIMCO",
+    "AutoregressiveLaw",
+    "LatentVariableLaw",
+    "LinearAnnealing",
+    "LogisticAnnealing",
+    "RatingsLaw",
+    "TextLaw",
+]

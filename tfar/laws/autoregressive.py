@@ -84,9 +84,8 @@ class AutoregressiveLaw(Streaming, Members):
             site_weight: None, or float32 `[B, N]`, which multiplies the log-probabilities of the sites.
         """
         x, valid = self._clean(x, conditional_input, observed)
-        patterns = observed if self.network.any_order else None
-        params, weights = self.network.training_pass(self.encoded(x), conditional_input, seed, patterns)
-        if observed is not None and patterns is None:
+        params, weights = self.network.training_pass(self.encoded(x), conditional_input, seed, observed)
+        if observed is not None and weights is None:
             weights = tf.cast(observed, tf.float32)
         member = self.member(0)
         values = member.values(x)
@@ -262,7 +261,7 @@ class AutoregressiveLaw(Streaming, Members):
         """
         member = self.member(0)
         values = member.values(x)
-        keep = supported = self.head.in_support(values, member.sites(tf.shape(values)[1]))
+        keep = supported = self.head.in_event_support(values, member.sites(tf.shape(values)[1]))
         valid = [self._served_rows(conditional_input, values)]
         if observed is not None:
             keep, supported = tf.logical_and(keep, observed), tf.logical_or(supported, tf.logical_not(observed))

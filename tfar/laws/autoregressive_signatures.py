@@ -37,7 +37,7 @@ def autoregressive_signatures(dist: Any) -> dict[str, Signature]:
         `sample_from_noise` draws as many sites as the noise has, and `start`, `step` and `step_chunk` draw entries on
         request (see `streaming_signatures`).
     """
-    examples = _Examples(dist.copy(jit_compile=False))
+    examples = Examples(dist.copy(jit_compile=False))
     event, head = tuple(dist.event_shape.as_list()), dist.head
     specs = {
         "value": spec("value", event),
@@ -53,7 +53,7 @@ def autoregressive_signatures(dist: Any) -> dict[str, Signature]:
     return {**made, **streaming_signatures(dist)}
 
 
-def _scores(dist: Any, examples: "_Examples", make: Signatures) -> dict[str, Signature]:
+def _scores(dist: Any, examples: "Examples", make: Signatures) -> dict[str, Signature]:
     law, live, scale = dist.law, examples.dist, lambda seed, _: examples.scale(seed)
     return {
         "log_prob": make(
@@ -81,7 +81,7 @@ def _scores(dist: Any, examples: "_Examples", make: Signatures) -> dict[str, Sig
                 (),
                 "log-probability of the observed sites, in nats; NaN if the order does not allow the pattern",
             ),
-            lambda given, condition: law.log_prob(given["value"], condition, _observed_sites(dist, given["observed"])),
+            lambda given, condition: law.log_prob(given["value"], condition, observed_sites(dist, given["observed"])),
             lambda given, condition, _: live.log_prob(
                 given["value"], conditional_input=condition, observed=given["observed"]
             ),
@@ -90,7 +90,7 @@ def _scores(dist: Any, examples: "_Examples", make: Signatures) -> dict[str, Sig
     }
 
 
-def _draws(dist: Any, examples: "_Examples", make: Signatures) -> dict[str, Signature]:
+def _draws(dist: Any, examples: "Examples", make: Signatures) -> dict[str, Signature]:
     law, event = dist.law, tuple(dist.event_shape.as_list())
     noises = ["noise", "member_noise"][: 2 if law.num_members > 1 else 1]
 
@@ -125,7 +125,7 @@ def _draws(dist: Any, examples: "_Examples", make: Signatures) -> dict[str, Sign
                 "the row with draws in place of the values that are not observed; NaN if the order does not allow the pattern",
             ),
             lambda given, condition: law.complete(
-                given["seed"], given["value"], _observed_sites(dist, given["observed"]), condition
+                given["seed"], given["value"], observed_sites(dist, given["observed"]), condition
             ),
             lambda given, condition, seed: examples.dist.complete(
                 given["value"], given["observed"], seed=seed, conditional_input=condition
@@ -134,14 +134,14 @@ def _draws(dist: Any, examples: "_Examples", make: Signatures) -> dict[str, Sign
     }
 
 
-def _observed_sites(dist: Any, observed: tf.Tensor) -> tf.Tensor:
+def observed_sites(dist: Any, observed: tf.Tensor) -> tf.Tensor:
     """Returns which sites are observed, bool `[B, num_sites]`: those with all values observed."""
     count = -1 if dist.num_sites is None else dist.num_sites
     shape = [tf.shape(observed)[0], count, math.prod(dist.head.site_shape)]
     return tf.reduce_all(tf.reshape(observed, shape) > 0.0, axis=-1)
 
 
-class _Examples:
+class Examples:
     """Rows that every signature accepts: draws of the distribution, and a pattern of observed sites that is allowed.
 
     Row i of `dist.sample(n, seed)` is the draw of `row_seeds(seed, n)[i]`, and so is that of `dist.complete`.

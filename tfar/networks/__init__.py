@@ -4,6 +4,7 @@ from tfar.networks.base import AutoregressiveNetwork
 from tfar.networks.cf_nade import CFNADENetwork, ImplicitCFNADENetwork
 from tfar.networks.conv_nade import ConvNADENetwork
 from tfar.networks.darn import DARNNetwork
+from tfar.networks.doc_nade import DocNADENetwork
 from tfar.networks.factorized import FactorizedNetwork
 from tfar.networks.gated_pixel_cnn import GatedPixelCNNNetwork
 from tfar.networks.made import MADENetwork
@@ -25,6 +26,7 @@ __all__ = [
     "ConvNADENetwork",
     "DARNNetwork",
     "DiagonalBiLSTMNetwork",
+    "DocNADENetwork",
     "FactorizedNetwork",
     "GatedPixelCNNNetwork",
     "ImplicitCFNADENetwork",

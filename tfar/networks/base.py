@@ -173,8 +173,9 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
             x: float tensor `[B, *event_shape]`, 0 where it is not observed.
             conditional_input: as in `call`.
             seed: int32 `[2]`. Determines all randomness of the pass.
-            observed: None, or if `any_order` bool `[B, num_sites]`. Sites that are not observed get the weight 0, and
-                their values are not used.
+            observed: None, or bool `[B, num_sites]`. A network that takes any pattern of observed sites gives the others the
+                weight 0 and does not use their values. In other networks the observed sites come first in the order, and
+                weights of None stand for 1 at the observed sites.
         """
         return TrainingPass(self(x, conditional_input, training=True))
 

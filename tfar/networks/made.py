@@ -168,8 +168,8 @@ class MADENetwork(MADESteps):
     def training_pass(
         self, x: Any, conditional_input: Any, seed: tf.Tensor, observed: tf.Tensor | None = None
     ) -> TrainingPass:
-        """See the base class. The observed sites of each row come first in its order."""
-        if observed is None:
+        """See the base class. With any order, the observed sites of each row come first in its own."""
+        if observed is None or not self.any_order:
             return TrainingPass(self(x, conditional_input, seed=seed, training=True))
         order = observed_first(inverted(self._connectivity(0, None, seed).positions), observed)
         params = self(x, conditional_input, order=order, seed=seed, training=True)

@@ -119,7 +119,12 @@ def random_values(dist: Autoregressive, num_rows: int, seed: int) -> NDArray[np.
         drawn[0] = np.abs(drawn[0]) + 0.5
         return drawn
 
-    return by_site(dist, np.zeros((num_rows, *event_shape(dist)), np.float32), draw)
+    x = by_site(dist, np.zeros((num_rows, *event_shape(dist)), np.float32), draw)
+    sites = dist.law.member(0).values(tf.constant(x))
+    inside = np.asarray(dist.head.in_event_support(sites, np.arange(dist.num_sites)))
+    if inside.all():
+        return x
+    return np.where(inside, np.asarray(sites), np.float32(0.0)).reshape(x.shape)  # 0 follows the end of a sequence
 
 
 def site_values(dist: Autoregressive) -> list[NDArray[np.float32]]:
@@ -157,12 +162,17 @@ def enumerate_events(dist: Autoregressive) -> NDArray[np.float32]:
 
 
 def log_probs(dist: Autoregressive, values: Any, conditional_input: Any, seed: int) -> NDArray[np.float64]:
-    """Returns the `log_prob` of many values under the condition of one row, float64 `[len(values)]`."""
+    """Returns the `log_prob` of many values under the condition of one row, float64 `[len(values)]`.
+
+    That of an event outside the support, such as a sequence that goes on after its end, is -inf.
+    """
     parts = []
     for first in range(0, len(values), CHUNK):
         chunk = values[first : first + CHUNK]
         rows = one_condition(dist, conditional_input, len(chunk), seed)
-        parts.append(np.asarray(dist.law.log_prob(tf.constant(chunk, tf.float32), rows), np.float64))
+        x = tf.constant(chunk, tf.float32)
+        is_outside = np.isnan(dist.law.bad_row_marks(x, rows))
+        parts.append(np.where(is_outside, -np.inf, np.asarray(dist.law.log_prob(x, rows), np.float64)))
     return np.concatenate(parts)
 
 

@@ -19,12 +19,15 @@ from tests.reference.oracles.orderless import CF_NADE, CONV_NADE, ORDERLESS_NADE
 from tests.reference.oracles.others import FACTORIZED, OWN_NETWORK
 from tests.reference.oracles.parts import Oracle
 from tests.reference.oracles.perceptrons import MADE, NADE, RNADE
+from tests.reference.oracles.text import DOC_NADE, DOC_NADE_LANGUAGE_MODEL
 
 __all__ = [
     "CF_NADE",
     "CONV_NADE",
     "DARN_PART",
     "DIAGONAL_BILSTM",
+    "DOC_NADE",
+    "DOC_NADE_LANGUAGE_MODEL",
     "FACTORIZED",
     "GATED_PIXEL_CNN",
     "MADE",

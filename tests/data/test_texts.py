@@ -1,0 +1,152 @@
+"""Texts of files: vocabularies, readers, splits, and batches of documents of similar length."""
+
+import gzip
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfar
+from tfar.data import DocumentBatches, Vocabulary, from_texts
+from tfar.data.hashing import split_of_rows
+from tfar.data.texts import read_texts
+
+TEXTS = ["The cat sat.", "the DOG, ran", "a cat and a dog"] * 20
+
+
+# Vocabularies --------------------------------------------------------------------------------------------------------
+
+
+def test_a_vocabulary_has_the_most_frequent_words():
+    vocabulary = Vocabulary.from_texts(TEXTS, max_words=3)
+    assert set(vocabulary.words) <= {"the", "cat", "dog", "a"} and vocabulary.size == 5
+    assert len(vocabulary.words) == 3
+
+
+def test_words_are_numbered_from_two_and_unknown_ones_are_one():
+    vocabulary = Vocabulary(["the", "cat", "sat"])
+    documents = vocabulary.encode(["The cat, THE dog!", "", "sat"])
+    assert [document.tolist() for document in documents] == [[2, 3, 2, 1], [], [4]]
+    assert vocabulary.decode([[2, 3, 0, 4], [0, 0, 0, 0], [1, 4, 4, 2]]) == ["the cat", "", "[UNK] sat sat the"]
+
+
+def test_a_vocabulary_is_restored_from_json():
+    vocabulary = Vocabulary(["The", "cat."], standardize=None)
+    again = Vocabulary.from_json(vocabulary.as_json())
+    assert again.words == ("The", "cat.") and again.encode(["The the cat. cat"])[0].tolist() == [2, 1, 3, 1]
+
+
+@pytest.mark.parametrize("words", [[], ["a", "a"], ["a", ""], ["[UNK]"]])
+def test_words_that_are_no_vocabulary_are_refused(words):
+    with pytest.raises(ValueError, match="at least one word, each once and none empty"):
+        Vocabulary(words)
+
+
+# Files ---------------------------------------------------------------------------------------------------------------
+
+
+def test_every_kind_of_file_has_its_texts(tmp_path):
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    texts = ["one two", 'quoted "words", with a comma', "last"]
+    (tmp_path / "a.txt").write_text("\n".join(texts) + "\n")
+    (tmp_path / "a.csv").write_text('n,text\n1,one two\n2,"quoted ""words"", with a comma"\n3,last\n')
+    (tmp_path / "a.tsv").write_text("text\tn\n" + "".join(f"{text}\t1\n" for text in texts))
+    (tmp_path / "b.tsv").write_text("".join(f"1\t{text}\n" for text in texts))
+    parquet.write_table(pyarrow.table({"n": [1, 2, 3], "text": texts}), tmp_path / "a.parquet")
+    with gzip.open(tmp_path / "a.txt.gz", "wt") as file:
+        file.write("\n".join(texts))
+    for name in ("a.txt", "a.csv", "a.tsv", "a.parquet", "a.txt.gz"):
+        assert list(read_texts(tmp_path / name)) == texts, name
+    assert list(read_texts(tmp_path / "b.tsv", column=1)) == texts
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message"),
+    [
+        ("a,b\n1,2\n", {}, "expected a column 'text' of texts; received the columns a, b"),
+        ("a,b\n1,2\n", {"column": 2}, "a column from 0 to 1; received 2"),
+        ("a,text\n1,2\n3\n", {}, "expected 2 cells in line 3; received 1"),
+        ("text\nword\n", {}, "the split valid of 1 texts is empty"),
+    ],
+)
+def test_files_without_texts_are_refused(tmp_path, content, options, message):
+    (tmp_path / "a.csv").write_text(content)
+    with pytest.raises(ValueError, match=message):
+        from_texts(tmp_path / "a.csv", **options)
+
+
+def test_other_and_missing_files_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"ends with .txt, .tsv, .csv, .parquet"):
+        from_texts(tmp_path / "a.docx")
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        from_texts(tmp_path / "a.txt")
+
+
+def test_documents_are_split_as_rows_are(tmp_path):
+    (tmp_path / "a.txt").write_text("\n".join(TEXTS))
+    splits = from_texts(tmp_path / "a.txt", seed=3)
+    parts = split_of_rows(3, 0, len(TEXTS), 0.1, 0.1)
+    assert list(splits.num_rows.values()) == np.bincount(parts, minlength=3).tolist()
+    expected = splits.vocabulary.encode([TEXTS[i] for i in np.flatnonzero(parts == 2)])
+    assert [d.tolist() for d in splits.documents["test"]] == [d.tolist() for d in expected]
+    again = from_texts(tmp_path / "a.txt", vocabulary=Vocabulary(["cat"]))
+    train = [TEXTS[i] for i in np.flatnonzero(split_of_rows(0, 0, len(TEXTS), 0.1, 0.1) == 0)]
+    assert again.counts[2] == sum("cat" in text for text in train)
+    assert splits.counts.sum() == splits.batches("train").num_words
+
+
+# Batches -------------------------------------------------------------------------------------------------------------
+
+
+def batches(count=23, size=4, **kwargs):
+    lengths = np.random.default_rng(0).integers(1, 70, count)
+    return DocumentBatches([np.full(length, number + 1) for number, length in enumerate(lengths)], size, **kwargs)
+
+
+def test_an_epoch_has_every_document_once_in_batches_of_similar_length():
+    found = batches(shuffle=True, seed=1)
+    rows, spread = [], []
+    for index in range(len(found)):
+        batch = found[index]
+        lengths = batch["observed"].sum(axis=1)
+        rows += (batch["value"][:, 0] - 1).astype(int).tolist()
+        spread.append(np.ptp(lengths))
+        assert batch["value"].shape[1] % 16 == 0 and batch["value"].shape[1] - lengths.max() < 16
+        assert (batch["value"][~batch["observed"]] == 0).all() and (batch["value"][batch["observed"]] > 0).all()
+    assert sorted(rows) == list(range(23))
+    assert np.mean(spread[:-1]) < np.ptp(found.lengths) / 2
+
+
+def test_the_order_is_a_function_of_seed_and_epoch():
+    one, other = batches(shuffle=True, seed=1), batches(shuffle=True, seed=1)
+    np.testing.assert_array_equal(one.order(3), other.order(3))
+    assert (one.order(3) != one.order(4)).any() and (batches(shuffle=True, seed=2).order(3) != one.order(3)).any()
+    assert one[0]["value"].shape[1] != one[1]["value"].shape[1], "Keras infers from both which axes vary"
+
+
+def test_documents_that_end_are_padded_with_the_end():
+    found = DocumentBatches([[3] * 16, [2]], 2, ends=True)[0]
+    assert sorted(found) == ["value"] and found["value"].shape == (2, 32)
+    cut = DocumentBatches([[3] * 16, [2]], 2, ends=True, max_length=5)[0]["value"]
+    np.testing.assert_array_equal(cut, [[3] * 5, [2, 0, 0, 0, 0]])
+
+
+@pytest.mark.slow(ci=True)
+def test_a_model_learns_from_batches_of_all_lengths():
+    """Documents of two topics have the perplexity 20 by the frequencies of words, and 10 by those of their topic."""
+    rng = np.random.default_rng(0)
+    topics = rng.integers(2, size=200)
+    documents = [rng.integers(10, size=rng.integers(5, 60)) + 10 * topic for topic in topics]
+    data = DocumentBatches(documents, 20, shuffle=True)
+    dist = tfar.DocNADE(20, 8, jit_compile=False)
+    model = tfar.training.DensityModel(dist)
+    model.compile(keras.optimizers.Adam(0.02), jit_compile=False)
+    model.fit(data, epochs=6, verbose=0)
+    batch = data[0]
+    assert float(tf.reduce_mean(dist.perplexity(batch["value"], observed=batch["observed"]))) < 14.0
+    vectors = np.asarray(dist.encode(batch["value"], observed=batch["observed"]))
+    vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    nearest = np.argmax(vectors @ vectors.T - 2.0 * np.eye(len(vectors)), axis=1)
+    own = topics[data.rows(0)]
+    assert (own[nearest] == own).mean() > 0.9

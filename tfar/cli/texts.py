@@ -1,0 +1,106 @@
+"""Texts in the commands: how a run reads them, its vocabulary, and the scores of documents."""
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfar.cli.trained_on import SPLIT, TrainedOn, located
+from tfar.exports import sha256
+
+MAX_WORDS = 10_000
+
+
+def load(settings: Any) -> tuple[Any, TrainedOn]:
+    """Opens the texts of a run, and returns them with what the run remembers of them.
+
+    Raises:
+        ValueError: If options of other data are given, or the files hold no texts.
+    """
+    from tfar.data import from_texts
+
+    names = ("key", "header", "condition", "channel", "chunk_length", "head")
+    given = [f"--{name.replace('_', '-')}" for name in names if getattr(settings, name) is not None]
+    if given:
+        raise ValueError(f"{', '.join(given)}: {settings.model} takes texts, which have no such option")
+    path, column = located(str(settings.data), settings.data_dir), _column(settings.columns)
+    splits = from_texts(path, column=column, max_words=settings.max_words or MAX_WORDS, **SPLIT)
+    files = {"sha256": _fingerprint(path), **SPLIT}
+    return splits, TrainedOn(files=files, text={"vocabulary": splits.vocabulary.as_json(), "column": column})
+
+
+def _column(columns: Sequence[str | int] | None) -> str | int | None:
+    """Returns the only column of `--columns`, or None."""
+    if columns is None:
+        return None
+    if len(columns) != 1:
+        raise ValueError(f"--columns: expected the one column of the texts; received {len(columns)}")
+    return columns[0]
+
+
+def _fingerprint(path: str) -> str:
+    from tfar.data.texts import find_texts
+
+    return sha256(find_texts(path))
+
+
+def batches(splits: Any, split: str, dist: Any, settings: Any) -> Any:
+    """Returns the documents of a split for training and validation, or None if there is no such split."""
+    if split not in splits.documents:
+        return None
+    ends, limit = dist.network.ends, dist.event_shape[0]
+    return splits.batches(split, batch_size=settings.batch_size, max_length=limit, ends=ends, seed=settings.seed)
+
+
+def perplexity(nll: float, documents: Any) -> float:
+    """Returns the perplexity of a word from the mean negative log-likelihood of documents; an end counts as a word."""
+    return math.exp(nll * documents.num_rows / (documents.num_words + documents.num_ends))
+
+
+def open_like(data: str, split: str | None, data_dir: Path | None, trained: TrainedOn) -> tuple[Any, str, bool]:
+    """Opens texts with the vocabulary of a model.
+
+    Args:
+        data: str. Path of files of texts.
+        split: str or None. Default: "test" for the files that the model was trained on, "all" for others.
+        data_dir: folder that `data` is relative to, or None.
+        trained: what the model knows of its data.
+
+    Returns:
+        The texts, the name of the split, and whether these are the test texts of those that the model was trained on.
+    """
+    from tfar.data import Vocabulary, from_texts
+    from tfar.data.splits import SPLIT_NAMES
+
+    text, path = trained.text or {}, located(data, data_dir)
+    is_known = trained.files is not None and _fingerprint(path) == trained.files["sha256"]
+    split = split or ("test" if is_known else "all")
+    if split not in (*SPLIT_NAMES, "all"):
+        raise ValueError(f"unknown split {split!r}: expected one of {', '.join((*SPLIT_NAMES, 'all'))}")
+    fractions: dict[str, Any] = {**SPLIT, **({"valid_fraction": 0.0, "test_fraction": 0.0} if split == "all" else {})}
+    vocabulary = Vocabulary.from_json(text["vocabulary"])
+    splits = from_texts(path, column=text["column"], vocabulary=vocabulary, **fractions)
+    return splits, split, is_known and split == "test"
+
+
+def scores(dist: Any, splits: Any, split: str, batch_size: int) -> Iterator[tuple[np.ndarray, int]]:
+    """Yields the log-probabilities `[B]` of the documents of each batch, in order, and their number of words and ends."""
+    how: dict[str, Any] = {"max_length": dist.event_shape[0], "ends": dist.network.ends, "shuffle": False}
+    found = splits.batches("train" if split == "all" else split, batch_size=batch_size, **how)
+    for index in range(len(found)):
+        batch = found[index]
+        log_prob = -np.asarray(dist.evaluate(**batch)["nll"], np.float64)
+        observed = batch.get("observed", None if dist.network.ends else np.ones_like(batch["value"], bool))
+        yield log_prob, int(np.sum(dist.law.num_symbols(batch["value"], observed)))
+
+
+def write(path: Path, samples: np.ndarray, trained: TrainedOn) -> None:
+    """Writes samples as lines of text."""
+    from tfar import files
+    from tfar.data import Vocabulary
+
+    lines = Vocabulary.from_json((trained.text or {})["vocabulary"]).decode(samples)
+    with files.replacing(path) as temporary:
+        Path(temporary).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

@@ -1,0 +1,95 @@
+"""Vocabularies, which turn texts into the numbers of their words and back."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tfar.data.checks import check_count
+
+# The first numbers of every vocabulary, those of `keras.layers.TextVectorization`.
+END, UNKNOWN = 0, 1
+UNKNOWN_WORD = "[UNK]"
+STANDARDIZE = ("lower_and_strip_punctuation", "lower", "strip_punctuation", None)
+CHUNK = 1024
+
+
+class Vocabulary:
+    """The words that a model knows: 0 is the end of a text, 1 an unknown word, and the others are numbered from 2 on.
+
+    `keras.layers.TextVectorization` splits texts at spaces and looks up their words.
+
+    Args:
+        words: the words in the order of their numbers, from 2 on.
+        standardize: "lower_and_strip_punctuation", "lower", "strip_punctuation" or None: what is done to texts first.
+
+    Raises:
+        ValueError: If a word is empty or occurs twice, or `standardize` is another.
+
+    Example:
+        >>> vocabulary = Vocabulary.from_texts(["The cat sat.", "The cat ran!"], max_words=2)
+        >>> vocabulary.words, vocabulary.encode(["the dog, the cat"])[0].tolist()
+        (('the', 'cat'), [2, 1, 2, 3])
+        >>> vocabulary.decode([[2, 3, 0, 0]])
+        ['the cat']
+    """
+
+    def __init__(self, words: Sequence[str], standardize: str | None = STANDARDIZE[0]) -> None:
+        import keras  # Imported here, so that the command line finds wrong options before TensorFlow is loaded.
+
+        if standardize not in STANDARDIZE:
+            raise ValueError(f"expected `standardize` to be one of {STANDARDIZE}; received {standardize!r}")
+        self.words, self.standardize = tuple(str(word) for word in words), standardize
+        if (
+            not self.words
+            or len(set(self.words)) < len(self.words)
+            or not all(isinstance(word, str) and word not in ("", UNKNOWN_WORD) for word in self.words)
+        ):
+            raise ValueError(
+                f"expected at least one word, each once and none empty; received {len(self.words)} words, "
+                f"{len(set(self.words))} different"
+            )
+        self._layer = keras.layers.TextVectorization(standardize=standardize, vocabulary=list(self.words))
+
+    @classmethod
+    def from_texts(
+        cls, texts: Iterable[str], max_words: int = 10_000, standardize: str | None = STANDARDIZE[0]
+    ) -> "Vocabulary":
+        """Makes the vocabulary of the most frequent words of texts, at most `max_words`."""
+        import keras
+
+        layer = keras.layers.TextVectorization(check_count("max_words", max_words) + 2, standardize=standardize)
+        layer.adapt(np.array(list(texts), object))
+        return cls(layer.get_vocabulary()[2:], standardize)
+
+    @property
+    def size(self) -> int:
+        """Number of symbols, with the end and the unknown word: the `vocabulary_size` of a model."""
+        return len(self.words) + 2
+
+    def encode(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
+        """Returns the numbers of the words of each text, int32 `[words]`."""
+        found: list[NDArray[np.int32]] = []
+        for first in range(0, len(texts), CHUNK):
+            rows = np.asarray(self._layer(np.array(list(texts[first : first + CHUNK]), object)), np.int32)
+            found += [row[row != END] for row in rows]
+        return found
+
+    def decode(self, documents: Any) -> list[str]:
+        """Returns texts of the numbers of words `[N, words]`, up to the first 0 of each."""
+        symbols = np.array(["", UNKNOWN_WORD, *self.words], object)
+        texts = []
+        for row in np.asarray(documents, np.int64):
+            ends = np.flatnonzero(row == END)
+            texts.append(" ".join(symbols[row[: ends[0] if len(ends) else None]]))
+        return texts
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns the vocabulary as JSON values."""
+        return {"words": list(self.words), "standardize": self.standardize}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Vocabulary":
+        """Inverts `as_json`."""
+        return cls(content["words"], content["standardize"])

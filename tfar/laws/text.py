@@ -1,0 +1,78 @@
+"""The law of documents: an autoregressive law with vectors and perplexities of documents."""
+
+import math
+from typing import Any
+
+import tensorflow as tf
+
+from tfar import random
+from tfar.heads.numerics import logaddexp
+from tfar.laws.autoregressive import AutoregressiveLaw
+from tfar.laws.bad_rows import nan_unless
+from tfar.laws.signature import Signature
+from tfar.laws.text_signatures import text_signatures
+from tfar.laws.weights import reads_weights_once
+from tfar.networks.permutations import permuted
+
+
+class TextLaw(AutoregressiveLaw):
+    """Law of the words of documents, whose network is a `WordNetwork`.
+
+    Its arguments are those of `Members`.
+    """
+
+    @reads_weights_once
+    def encode(self, x: tf.Tensor, observed: tf.Tensor | None = None) -> tf.Tensor:
+        """Returns the vector of each document, `[B, F]`, from all its words before the end.
+
+        Args:
+            x: float32 `[B, N]`.
+            observed: None, or bool `[B, N]`, a prefix of each row.
+        """
+        x, valid = self._clean(x, None, observed)
+        words, known = self.network.words(x), self._symbols(x, observed)
+        if self.network.ends:
+            known = tf.logical_and(known, words > 0)
+        return nan_unless(valid, self.network.encode(words, known))
+
+    def perplexity(self, x: tf.Tensor, observed: tf.Tensor | None = None) -> tf.Tensor:
+        """Returns `exp(-log_prob / n)` of each document, `[B]`, with n as in `num_symbols`; 1 for an empty document."""
+        mean = tf.math.divide_no_nan(self.log_prob(x, None, observed), self.num_symbols(x, observed))
+        return tf.exp(-mean)
+
+    def num_symbols(self, x: tf.Tensor, observed: tf.Tensor | None = None) -> tf.Tensor:
+        """Returns the number of observed words of each document and of its end, if it has one, float32 `[B]`."""
+        return tf.reduce_sum(tf.cast(self._symbols(x, observed), tf.float32), axis=1)
+
+    def _symbols(self, x: tf.Tensor, observed: tf.Tensor | None) -> tf.Tensor:
+        """Returns the observed words and ends of documents, without what follows an end, bool `[B, N]`."""
+        symbols = self.network.before_end(self.network.words(x))
+        return symbols if observed is None else tf.logical_and(symbols, observed)
+
+    @reads_weights_once
+    def order_averaged_log_prob(
+        self, seeds: tf.Tensor, x: tf.Tensor, observed: tf.Tensor | None = None, num_orders: int = 1
+    ) -> tf.Tensor:
+        """Returns `log(mean_k p(x in order k))` over random orders of the words, `[B]`.
+
+        Args:
+            seeds: int32 `[B, 2]`. Determine the orders; a larger `num_orders` only appends orders.
+            x: float32 `[B, N]`.
+            observed: None, or bool `[B, N]`, a prefix of each row.
+            num_orders: int.
+        """
+
+        def score(k: tf.Tensor) -> tf.Tensor:
+            own = random.derived_seeds(seeds, k, random.Stream.ORDER)
+            return self.log_prob(permuted(x, self.network.random_orders(own, x, observed)), None, observed)
+
+        total = tf.while_loop(
+            lambda k, _: k < num_orders,
+            lambda k, total: (k + 1, logaddexp(total, score(k))),
+            (tf.constant(1), score(tf.constant(0))),
+            maximum_iterations=num_orders - 1,
+        )[1]
+        return total - math.log(num_orders)
+
+    def signatures(self, dist: Any) -> dict[str, Signature]:
+        return {**super().signatures(dist), **text_signatures(dist)}
