@@ -138,7 +138,7 @@ def looks_below(h, outside, offsets):
 
 
 def sigmoid_content(sums, c, num_groups=1):
-    o, f, i, g = (tf.sigmoid(gate) for gate in lstm_scan._by_gate(sums, num_groups))
+    o, f, i, g = (tf.sigmoid(gate) for gate in lstm_scan.by_gate(sums, num_groups))
     return o * tf.tanh(f * c + i * g), f * c + i * g
 
 
@@ -177,7 +177,7 @@ FAULTS = {
     "the content is a sigmoid": ("log_prob", lambda: mock.patch.object(lstm_scan, "cell", sigmoid_content)),
     "gates are rows": (
         "influences",
-        lambda: mock.patch.object(lstm_scan, "_by_gate", split_by_rows(lstm_scan._by_gate)),
+        lambda: mock.patch.object(lstm_scan, "by_gate", split_by_rows(lstm_scan.by_gate)),
     ),
     "the skewed map is mirrored": (
         "log_prob",

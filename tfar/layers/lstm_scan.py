@@ -18,9 +18,9 @@ def cell(sums: tf.Tensor, c: tf.Tensor, num_groups: int = 1) -> tuple[tf.Tensor,
     References:
         van den Oord, Kalchbrenner and Kavukcuoglu. Pixel recurrent neural networks. ICML 2016, equation 3.
     """
-    o, f, i, g = _by_gate(sums, num_groups)
-    c = _sigmoid(f) * c + _sigmoid(i) * tf.tanh(g)
-    return _sigmoid(o) * tf.tanh(c), c
+    o, f, i, g = by_gate(sums, num_groups)
+    c = sigmoid(f) * c + sigmoid(i) * tf.tanh(g)
+    return sigmoid(o) * tf.tanh(c), c
 
 
 def lstm_scan(
@@ -74,12 +74,12 @@ def _neighbours(h: tf.Tensor, outside: tf.Tensor, offsets: Sequence[int]) -> tf.
     return tf.concat([padded[:, :, start : start + num_positions] for start in starts], axis=-1)
 
 
-def _sigmoid(x: tf.Tensor) -> tf.Tensor:
-    """XLA evaluates tanh faster than its sigmoid, which computes an exponential."""
+def sigmoid(x: tf.Tensor) -> tf.Tensor:
+    """Returns the sigmoid by tanh, which XLA evaluates faster than its sigmoid, an exponential."""
     return 0.5 * tf.tanh(0.5 * x) + 0.5
 
 
-def _by_gate(sums: tf.Tensor, num_groups: int) -> list[tf.Tensor]:
+def by_gate(sums: tf.Tensor, num_groups: int) -> list[tf.Tensor]:
     """Splits `[..., 4 h]`, the four gates of each group, into the gates of all groups, `[..., h]` each."""
     if num_groups == 1:
         return tf.split(sums, 4, axis=-1)

@@ -11,6 +11,7 @@ from tfar.networks.orderless_nade import OrderlessNADENetwork
 from tfar.networks.pixel_cnn import PixelCNNNetwork
 from tfar.networks.pixel_cnn_plus_plus import PixelCNNPlusPlusNetwork
 from tfar.networks.recurrent import DiagonalBiLSTMNetwork, RowLSTMNetwork
+from tfar.networks.video import VideoNetwork
 from tfar.networks.wavenet import WaveNetNetwork
 from tfar.networks.whole_pass import WholePassNetwork
 
@@ -27,6 +28,7 @@ __all__ = [
     "PixelCNNNetwork",
     "PixelCNNPlusPlusNetwork",
     "RowLSTMNetwork",
+    "VideoNetwork",
     "WaveNetNetwork",
     "WholePassNetwork",
 ]
