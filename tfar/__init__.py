@@ -52,6 +52,7 @@ if TYPE_CHECKING or not _is_command():
         PixelCNN,
         PixelCNNPlusPlus,
         RowLSTM,
+        VideoPixelNetwork,
         WaveNet,
     )
     from tfar.training import load
@@ -70,6 +71,7 @@ __all__ = [
     "PixelCNN",
     "PixelCNNPlusPlus",
     "RowLSTM",
+    "VideoPixelNetwork",
     "WaveNet",
     "data",
     "distributions",

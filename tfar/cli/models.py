@@ -16,6 +16,7 @@ MODELS = {
     "pixel_cnn_plus_plus": "PixelCNNPlusPlus",
     "row_lstm": "RowLSTM",
     "diagonal_bilstm": "DiagonalBiLSTM",
+    "video_pixel_network": "VideoPixelNetwork",
     "wavenet": "WaveNet",
     "factorized": "Factorized",
 }

@@ -12,6 +12,7 @@ from tfar.distributions.pixel_cnn import PixelCNN
 from tfar.distributions.pixel_cnn_plus_plus import PixelCNNPlusPlus
 from tfar.distributions.pixel_rnn import DiagonalBiLSTM, RowLSTM
 from tfar.distributions.rnade import RNADE
+from tfar.distributions.video_pixel_network import VideoPixelNetwork
 from tfar.distributions.wavenet import WaveNet
 
 __all__ = [
@@ -28,5 +29,6 @@ __all__ = [
     "PixelCNN",
     "PixelCNNPlusPlus",
     "RowLSTM",
+    "VideoPixelNetwork",
     "WaveNet",
 ]

@@ -195,7 +195,7 @@ class VideoNetwork(AutoregressiveNetwork):
         asked = asked.reshape(len(chosen), *self.frame_size, groups)
         result = np.zeros((len(chosen), self.num_frames, *self.frame_size, groups), bool)
         result[rows, frame] = self.decoder.plan.reach(asked)
-        later = frame > 0
+        later = np.flatnonzero(frame > 0)
         context = np.zeros((*result.shape[:-1], 1), bool)
         seen = self.decoder.plan.reach_of_conditions(asked).any(axis=-1, keepdims=True)
         context[rows[later], frame[later] - 1] = seen[later]

@@ -16,6 +16,7 @@ from tests.reference.oracles.orderless import CONV_NADE, ORDERLESS_NADE
 from tests.reference.oracles.others import FACTORIZED, OWN_NETWORK
 from tests.reference.oracles.parts import Oracle
 from tests.reference.oracles.perceptrons import MADE, NADE, RNADE
+from tests.reference.oracles.videos import VIDEO_PIXEL_NETWORK
 
 __all__ = [
     "CONV_NADE",
@@ -30,6 +31,7 @@ __all__ = [
     "PIXEL_CNN_PLUS_PLUS",
     "RNADE",
     "ROW_LSTM",
+    "VIDEO_PIXEL_NETWORK",
     "WAVENET",
     "Oracle",
 ]
