@@ -26,7 +26,8 @@ class ConvLSTM(CausalLayer, keras.layers.Layer):
     Args:
         filters: int. Number of features of h.
         kernel_size: int or (height, width) of both convolutions.
-        kernel_initializer: initializer of both kernels: of W, `[height, width, C, 4 filters]`, and of U.
+        kernel_initializer: initializer of W, `[height, width, C, 4 filters]`.
+        recurrent_initializer: initializer of U, `[height, width, filters, 4 filters]`.
         **kwargs: keyword arguments of `keras.layers.Layer`.
 
     Input shape: `[B, T, H, W, C]`, with known T, H, W and C.
@@ -48,18 +49,22 @@ class ConvLSTM(CausalLayer, keras.layers.Layer):
         kernel_size: int | Sequence[int],
         *,
         kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "glorot_uniform",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.filters, self.kernel_size = int(filters), pair(kernel_size)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.recurrent_initializer = keras.initializers.get(recurrent_initializer)
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         self.in_channels = int(input_shape[-1] or 0)
         gates = 4 * self.filters
-        for name, channels in (("kernel", self.in_channels), ("recurrent_kernel", self.filters)):
-            shape = (*self.kernel_size, channels, gates)
-            setattr(self, name, self.add_weight(shape=shape, initializer=self.kernel_initializer, name=name))
+        add = lambda name, channels, initializer: self.add_weight(  # noqa: E731
+            shape=(*self.kernel_size, channels, gates), initializer=initializer, name=name
+        )
+        self.kernel = add("kernel", self.in_channels, self.kernel_initializer)
+        self.recurrent_kernel = add("recurrent_kernel", self.filters, self.recurrent_initializer)
         values = np.repeat(np.array([0.0, 1.0, 0.0, 0.0], np.float32), self.filters)
         initializer = lambda shape, dtype=None: tf.constant(values, dtype)  # noqa: E731
         self.bias = self.add_weight(shape=(gates,), initializer=initializer, name="bias")
@@ -125,5 +130,6 @@ class ConvLSTM(CausalLayer, keras.layers.Layer):
             "filters": self.filters,
             "kernel_size": list(self.kernel_size),
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "recurrent_initializer": keras.initializers.serialize(self.recurrent_initializer),
         }
         return {**super().get_config(), **own}

@@ -122,7 +122,12 @@ class VideoNetwork(AutoregressiveNetwork):
         for number, rate in enumerate(self.dilation_rates, start=1):
             add = functools.partial(convolution, dilation_rate=rate)
             self.encoder.append(multiplicative_layers(add, f"encoder_{number}", self.filters, kernel_size))
-        self.lstm = self._add(ConvLSTM, width, self.lstm_filters, kernel_size, name="lstm")
+        recurrent = self._seeded(
+            2000
+        )  # An initializer with the seed of another one gives equal kernels of equal shape.
+        self.lstm = self._add(
+            ConvLSTM, width, self.lstm_filters, kernel_size, recurrent_initializer=recurrent, name="lstm"
+        )
         self.condition: Any = None
         if condition_size and self.encoder:
             units = len(self.encoder) * width
