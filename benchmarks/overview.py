@@ -17,6 +17,7 @@ DATA = {
     "red_wine": "red wine, ten folds",
     "photo_patches_32": "colour patches of 32 x 32",
     "speech_8_bit": "speech, 8 bits",
+    "wandering_mnist_2": "videos of two wandering digits",
 }
 NOT_MEASURED = "not measured"
 MODELS_HEADER = ("model", "paper", "test data", "negative log-likelihood, nats", "one sample, ms")
@@ -116,6 +117,13 @@ MODELS = (
         [("van den Oord et al. 2016c", "https://arxiv.org/abs/1609.03499")],
         "wavenet-speech",
         "wavenet-10x3-batch-1",
+    ),
+    Model(
+        "VideoPixelNetwork",
+        "video-pixel-network",
+        [("Kalchbrenner et al. 2017", "https://arxiv.org/abs/1610.00527")],
+        "video-pixel-network-wandering-mnist",
+        "video-pixel-network-10x32x32",
     ),
 )
 

@@ -122,13 +122,14 @@ class Videos:
         """Yields the videos in chunks, float32 `[n, T, 32, 32]`."""
         for number in range(-(-self.num_videos // CHUNK)):
             count = min(CHUNK, self.num_videos - number * CHUNK)
-            yield drawn(*(part[:count] for part in self.parts(number))).astype(np.float32)
+            digits, found = self.parts(number)
+            yield drawn(digits[:count], found.positions[:count]).astype(np.float32)
 
-    def parts(self, number: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """Returns the digits `[100, K, 14, 14]` and the positions of a chunk of 100 videos."""
+    def parts(self, number: int) -> tuple[NDArray[np.uint8], Paths]:
+        """Returns the digits `[100, K, 14, 14]` and the paths of a chunk of 100 videos."""
         generator = np.random.PCG64([*self.seed, number])
         chosen = integers(generator, len(self.digits), (CHUNK, self.num_digits))
-        return self.digits[chosen], paths(generator, CHUNK, self.num_digits, self.num_frames).positions
+        return self.digits[chosen], paths(generator, CHUNK, self.num_digits, self.num_frames)
 
 
 def integers(generator: np.random.PCG64, count: int, shape: tuple[int, ...]) -> NDArray[np.int64]:
