@@ -164,6 +164,9 @@ EXAMPLES = {
     "WaveNet": lambda: tfar.WaveNet([4], 4, skip_filters=4, num_layers=2, num_stacks=1, head=tfar.heads.Categorical(4)),
     "RowLSTM": lambda: tfar.RowLSTM([2, 2], 2, first_kernel_size=3),
     "DiagonalBiLSTM": lambda: tfar.DiagonalBiLSTM([2, 2], 2, first_kernel_size=3),
+    "VideoPixelNetwork": lambda: tfar.VideoPixelNetwork(
+        [2, 2, 2], 2, num_encoder_blocks=1, num_decoder_blocks=1, first_kernel_size=3
+    ),
     "Factorized": lambda: tfar.Factorized([4]),
 }
 

@@ -125,7 +125,9 @@ def the_frame_itself(right):
 
     def call(self, x, *args, **kwargs):
         moved = tf.concat([x[:, 1:], x[:, -1:]], axis=1)
-        with mock.patch.object(type(self), "_inputs", lambda self, values: inputs(self, self._sites(moved))):
+        with mock.patch.object(
+            type(self), "_inputs", lambda self, values, count: inputs(self, self._sites(moved), count)
+        ):
             return right(self, x, *args, **kwargs)
 
     inputs = VideoNetwork._inputs

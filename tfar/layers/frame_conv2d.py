@@ -26,7 +26,7 @@ class FrameConv2D(CausalLayer, keras.layers.Layer):
         kernel_initializer: initializer of the kernel `[height, width, C, filters]`.
         **kwargs: keyword arguments of `keras.layers.Layer`.
 
-    Input shape: `[B, T, H, W, C]`, with known H, W and C.
+    Input shape: `[B, T, H, W, C]`, with known T, H, W and C.
     Output shape: `[B, T, H, W, filters]`.
 
     Example:
@@ -99,9 +99,8 @@ def convolve(x: tf.Tensor, kernel: tf.Tensor, dilation_rate: int = 1) -> tf.Tens
 
 def convolve_frames(video: tf.Tensor, kernel: tf.Tensor, dilation_rate: int = 1) -> tf.Tensor:
     """Convolves all frames of videos `[B, T, H, W, C]` with a kernel, and keeps their size."""
-    *_, height, width, channels = video.shape
-    outputs = convolve(tf.reshape(video, [-1, height, width, channels]), kernel, dilation_rate)
-    return tf.reshape(outputs, tf.concat([tf.shape(video)[:-1], [kernel.shape[-1]]], 0))
+    outputs = convolve(tf.reshape(video, [-1, *video.shape[2:]]), kernel, dilation_rate)
+    return tf.reshape(outputs, [-1, *video.shape[1:4], kernel.shape[-1]])
 
 
 def reach_around(asked: NDArray[np.bool_], kernel_size: Sequence[int], dilation_rate: int = 1) -> NDArray[np.bool_]:

@@ -147,10 +147,10 @@ class VideoNetwork(AutoregressiveNetwork):
         """Number of inputs of a pixel."""
         return self.decoder.first.in_channels
 
-    def _inputs(self, values: tf.Tensor) -> tf.Tensor:
-        """Returns the inputs of frames `[B, T, H, W, inputs]` from values whose axes after the batch are those of sites."""
+    def _inputs(self, values: tf.Tensor, num_frames: int) -> tf.Tensor:
+        """Returns the inputs `[B, num_frames, H, W, inputs]` of the values of the sites of so many frames."""
         inputs = self.decoder.encode(tf.cast(values, tf.float32))
-        return tf.cast(tf.reshape(inputs, [tf.shape(values)[0], -1, *self.frame_size, self._depth]), self.compute_dtype)
+        return tf.cast(tf.reshape(inputs, [-1, num_frames, *self.frame_size, self._depth]), self.compute_dtype)
 
     @property
     def _parts(self) -> dict[str, tuple[int, ...]]:
@@ -213,7 +213,7 @@ class VideoNetwork(AutoregressiveNetwork):
     ) -> tf.Tensor:
         values, by_frame = self._sites(x), self._by_frame(conditional_input)
         past = None if by_frame is None else by_frame[:, :-1]
-        hidden = self._encode(Parallel(), self._inputs(values)[:, :-1], self._of_encoder(past))
+        hidden = self._encode(Parallel(), self._inputs(values, self.num_frames)[:, :-1], self._of_encoder(past))
         context = tf.pad(hidden, [[0, 0], [1, 0], [0, 0], [0, 0], [0, 0]])
         merged = lambda of_frames, *shape: tf.reshape(of_frames, [-1, *shape])  # noqa: E731
         context = merged(context, *self.frame_size, self.lstm_filters)
@@ -260,7 +260,7 @@ class VideoNetwork(AutoregressiveNetwork):
         by_frame, last = state.get("by_frame"), tf.maximum(number - 1, 0)
         past, own = (None if by_frame is None else tf.gather(by_frame, t, axis=1) for t in (last, number))
         walk = Walk(self._plan, state, by_call(weights), last)
-        hidden = self._encode(walk, self._inputs(state["frame"])[:, 0], self._of_encoder(past))
+        hidden = self._encode(walk, self._inputs(state["frame"], 1)[:, 0], self._of_encoder(past))
         is_known = number > 0
         changes = {name: tf.where(is_known, new, state[name]) for name, new in walk.changes().items()}
         context = tf.where(is_known, hidden, tf.zeros_like(hidden))
@@ -278,7 +278,7 @@ class VideoNetwork(AutoregressiveNetwork):
         values = tf.reshape(x_prefix, [tf.shape(x_prefix)[0], self.num_frames, self.frame_size[0], self.stages[1]])
         last = tf.maximum(length // self.stages[0] - 1, 0)
         run = Filling(self._plan, state, last)
-        self._encode(run, self._inputs(values), self._of_encoder(state.get("by_frame")))
+        self._encode(run, self._inputs(values, self.num_frames), self._of_encoder(state.get("by_frame")))
         frame = tf.cast(tf.gather(values, last, axis=1), tf.float32)
         before = lambda x: tf.concat([x[:, :1], x[:, :-1]], axis=1)  # noqa: E731  # The stage takes the last entry itself.
         return {**state, **run.caches, "frame": before(frame), "image": before(frame[:, -1])}
