@@ -165,7 +165,6 @@ def likelihood_case(
         target,
         event_shape=VIDEO,
         quick={"hidden_units": (2,), "num_encoder_blocks": 1, "num_decoder_blocks": 1, "batch_size": 4},
-        beside=videos.bounds,
         run=videos.run,
     )
 

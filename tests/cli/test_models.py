@@ -19,10 +19,11 @@ SMALL: dict[str, dict[str, Any]] = {
     "row_lstm": {"filters": 4},
     "diagonal_bilstm": {"filters": 4},
     "pixel_cnn_plus_plus": {"num_blocks": 1, "num_levels": 1, "filters": 4, "num_components": 2},
+    "video_pixel_network": {"filters": 2, "num_encoder_blocks": 1, "num_decoder_blocks": 1},
     "wavenet": {"filters": 4, "skip_filters": 4, "num_layers": 2, "num_stacks": 1},
 }
 REAL = ("rnade",)
-SHAPES = {"pixel_cnn_plus_plus": (4, 4, 1)}
+SHAPES = {"pixel_cnn_plus_plus": (4, 4, 1), "video_pixel_network": (3, 4, 4)}
 
 
 def make(model: str, head: Any = HEAD, **options: Any) -> Any:

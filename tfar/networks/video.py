@@ -202,7 +202,7 @@ class VideoNetwork(AutoregressiveNetwork):
         result[rows, frame] = self.decoder.plan.reach(asked)
         later = np.flatnonzero(frame > 0)
         context = np.zeros((*result.shape[:-1], 1), bool)
-        seen = self.decoder.plan.reach_of_conditions(asked).any(axis=-1, keepdims=True)
+        seen = np.logical_or.reduce(self.decoder.plan.reach_of_conditions(asked), axis=-1, keepdims=True)
         context[rows[later], frame[later] - 1] = seen[later]
         return (result | self._plan.reach(context)).reshape(len(chosen), self.num_sites)
 
