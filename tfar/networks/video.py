@@ -150,7 +150,7 @@ class VideoNetwork(AutoregressiveNetwork):
     def _inputs(self, values: tf.Tensor, num_frames: int) -> tf.Tensor:
         """Returns the inputs `[B, num_frames, H, W, inputs]` of the values of the sites of so many frames."""
         inputs = self.decoder.encode(tf.cast(values, tf.float32))
-        return tf.cast(tf.reshape(inputs, [-1, num_frames, *self.frame_size, self._depth]), self.compute_dtype)
+        return tf.reshape(inputs, [-1, num_frames, *self.frame_size, self._depth])
 
     @property
     def _parts(self) -> dict[str, tuple[int, ...]]:
