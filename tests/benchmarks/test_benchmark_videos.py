@@ -60,6 +60,7 @@ def test_two_digits_cover_each_other():
 # Scores --------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow(ci=True)
 def test_only_predicted_frames_count():
     rows = np.random.default_rng(0).integers(0, 2, (3, 10, 2, 2)).astype(np.float32)
     splits = videos.VideoSplits("wandering_mnist_2", rows, rows, rows, "")
@@ -72,6 +73,7 @@ def test_only_predicted_frames_count():
     np.testing.assert_allclose(videos.predicted_log_prob(dist)(rows), expected, rtol=1e-4)
 
 
+@pytest.mark.slow(ci=True)
 def test_the_pixels_of_the_baseline_depend_on_past_frames_alone():
     sizes = {"filters": 2, "num_encoder_blocks": 1, "num_decoder_blocks": 1, "lstm_filters": 3}
     dist = randomize(video_pixel_network.factorized_video((3, 2, 2), seed=0, **sizes), scale=0.4)
@@ -87,6 +89,7 @@ def test_the_pixels_of_the_baseline_depend_on_past_frames_alone():
 # Peer ----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow(ci=True)
 def test_torch_video_log_prob_equals_numpy():
     pytest.importorskip("torch", reason="PyTorch is not installed")
     network = torch_video.make_network(2, 1, 2, 3)

@@ -5,21 +5,22 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.parameters import few_by_default
 from tests.reference import video_pixel_network
 from tfar.layers import ConvLSTM, FrameConv2D
 
 ROWS, FRAMES, HEIGHT, WIDTH, CHANNELS, FILTERS = 2, 3, 5, 6, 2, 3
 CASES = {
-    "convolution": lambda: FrameConv2D(FILTERS, 3),
     "dilated": lambda: FrameConv2D(FILTERS, 3, dilation_rate=2),
-    "even kernel": lambda: FrameConv2D(FILTERS, (2, 4), dilation_rate=3),
     "lstm": lambda: ConvLSTM(FILTERS, 3),
+    "convolution": lambda: FrameConv2D(FILTERS, 3),
+    "even kernel": lambda: FrameConv2D(FILTERS, (2, 4), dilation_rate=3),
     "lstm of an even kernel": lambda: ConvLSTM(FILTERS, (1, 2)),
 }
 X = np.random.default_rng(0).normal(size=(ROWS, FRAMES, HEIGHT, WIDTH, CHANNELS)).astype(np.float32)
 
 
-@pytest.fixture(params=CASES)
+@pytest.fixture(params=few_by_default(CASES, count=2))
 def layer(request):
     layer = CASES[request.param]()
     layer.build(X.shape)

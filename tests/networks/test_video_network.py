@@ -87,7 +87,7 @@ class UnitWithMaskA(FrameDecoder):
         return self._outputs(run, run(self.blocks[0][3], run(unit, run(self.blocks[0][1], h), h)) + context)
 
 
-@pytest.mark.parametrize("has_identity", [True, False])
+@pytest.mark.parametrize("has_identity", few_by_default([True, False]))
 def test_the_identity_path_of_a_unit_leaks_through_mask_a(has_identity):
     """What a public implementation has to treat as a special case. The check of dependences finds it."""
     unit = frame_decoder.multiplicative_unit if has_identity else without_identity
@@ -180,6 +180,7 @@ def test_an_action_reaches_its_frame_and_those_after_it_and_none_before():
         assert not is_changed[:t].any() and is_changed[t:].all()
 
 
+@pytest.mark.slow(ci=True)
 def test_frames_of_context_count_nothing_in_the_loss():
     """The loss is the negative log-probability of the other frames given them, and has its gradient."""
     dist = make()
@@ -192,6 +193,7 @@ def test_frames_of_context_count_nothing_in_the_loss():
     assert (np.abs(context) > 0.1).all()
 
 
+@pytest.mark.slow(ci=True)
 def test_a_video_is_continued_from_its_first_frames():
     """The given frames stay, and the draws of the others are those of whole passes with the same noise."""
     dist = make()
