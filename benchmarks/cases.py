@@ -83,7 +83,8 @@ class Settings:
     test results average; the last number is used for the result of the case. `validation_draws` is the number of samples of the
     training objective that the validation loss averages; with 0 the validation loss is computed from log_prob. In each of the
     last `decay_epochs` epochs the learning rate is multiplied by `decay_factor`. `clip_norm` is the maximum of the global norm of
-    the gradients; None does not clip.
+    the gradients; None does not clip. A model with a latent variable has the bits of `latent_units`, is trained with the gradient
+    estimator named `gradient_estimator`, and is scored by the importance-weighted bound of `importance_samples` latents.
     """
 
     hidden_units: tuple[int, ...] = (500,)
@@ -106,6 +107,9 @@ class Settings:
     decay_epochs: int = 0
     decay_factor: float = 0.3
     clip_norm: float | None = None
+    latent_units: tuple[int, ...] = ()
+    gradient_estimator: str = ""
+    importance_samples: int = 0
     seed: int = 0
 
     def as_dict(self) -> dict[str, Any]:
@@ -114,6 +118,7 @@ class Settings:
         skipped = () if self.test_orders else ("test_orders", "validation_draws")
         skipped += () if self.decay_epochs else ("decay_epochs", "decay_factor")
         skipped += () if self.clip_norm else ("clip_norm",)
+        skipped += () if self.latent_units else ("latent_units", "gradient_estimator", "importance_samples")
         return {name: value for name, value in found.items() if name not in skipped}
 
 
@@ -144,6 +149,8 @@ class LikelihoodCase:
             number of epochs with the best validation loss.
         paper_by_orders: dict from numbers of orders to published results, or None.
         beside: None, or a function of the splits whose result is reported with the results, such as sizes of codecs.
+        further: dict from names of other figures of a test to pairs (relation, limit), which are targets too.
+        linear_probe: bool. For a model with a latent variable: whether the test fits a linear classifier to the latents.
         unit: str. Unit of the result: "nats", or "bits a sample" for audio.
         run: None, or the function `(case, options, command) -> Result` that loads the data, trains and evaluates, where that is
             not `benchmarks.likelihood.run`: `benchmarks.folds.run` or `benchmarks.audio.run`.
@@ -169,6 +176,8 @@ class LikelihoodCase:
     refit: bool = False
     paper_by_orders: Mapping[int, float] | None = None
     beside: Callable[[Any], Mapping[str, float]] | None = None
+    further: Mapping[str, tuple[str, float]] = dataclasses.field(default_factory=dict)
+    linear_probe: bool = False
     unit: str = "nats"
     run: Callable[[LikelihoodCase, Any, str], Any] | None = None
 
@@ -183,6 +192,10 @@ class LikelihoodCase:
         """Returns the target for the result file, as a list that is empty if there is no target."""
         what = f"test NLL, {self.unit}" if self.relation == "<=" else f"test log-likelihood, {self.unit}"
         return [] if self.target is None else [check(what, self.relation, self.target, score)]
+
+    def check_further(self, figures: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Returns the targets of other figures for the result file."""
+        return [check(f"test {name}", *limit, figures[name]) for name, limit in self.further.items()]
 
 
 @dataclasses.dataclass(frozen=True)

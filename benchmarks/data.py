@@ -15,6 +15,8 @@ BINARIZATION_SEED = 0
 NUM_VALID = 10_000
 NUM_CLASSES = 10
 NUM_VALID_PATCHES = 700
+# Weights of red, green and blue in the luma of a pixel (ITU-R BT.601).
+LUMA = (0.299, 0.587, 0.114)
 NOTES = {
     "adult": "rows drawn with a fixed seed, the papers' split sizes",
     "connect4": "rows drawn with a fixed seed, the papers' split sizes",
@@ -23,6 +25,8 @@ NOTES = {
     "mnist": f"binarised once, each pixel one with probability x/255 (seed {BINARIZATION_SEED}): not the papers' file; "
     f"the last {NUM_VALID} training rows are for validation",
     "photo_patches_32": "colour patches of 32x32 pixels from photographs of nature, split by photograph (not CIFAR); "
+    f"the last {NUM_VALID_PATCHES} training patches are for validation",
+    "grey_patches_32": "the patches of photo_patches_32 in grey (rounded luma), dequantised by uniform noise of fixed seeds; "
     f"the last {NUM_VALID_PATCHES} training patches are for validation",
 }
 # Data sets of real values, in folds. The RNADE paper removes discrete columns and one column of each pair with a Pearson
@@ -107,6 +111,8 @@ def load(name: str, *, with_classes: bool = False) -> Splits:
         raise ValueError(f"Expected a data set out of {sorted(NOTES)}. Received: {name!r}")
     if name == "photo_patches_32":
         arrays = _photo_patches()
+    elif name == "grey_patches_32":
+        arrays = _grey_patches()
     else:
         arrays = _mnist() if name == "mnist" else read(name, ("train", "valid", "test"))
     train, valid, test = (np.ascontiguousarray(array, np.float32) for array in arrays)
@@ -159,6 +165,14 @@ def _photo_patches() -> list[np.ndarray]:
     """Returns colour patches as rows of 3072 whole numbers 0 … 255."""
     train, test = (pixels.reshape(len(pixels), -1) for pixels in read("photo_patches_32", ("x_train", "x_test")))
     return [train[:-NUM_VALID_PATCHES], train[-NUM_VALID_PATCHES:], test]
+
+
+def _grey_patches() -> list[np.ndarray]:
+    """Returns grey patches as rows of 1024 real numbers in 0 … 256, each split with noise of its own seed."""
+    from tfar.data import dequantize
+
+    grey = [np.round(rows.reshape(len(rows), -1, len(LUMA)) @ np.array(LUMA)) for rows in _photo_patches()]
+    return [dequantize(rows, seed=seed) for seed, rows in enumerate(grey)]
 
 
 def _binarize(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:

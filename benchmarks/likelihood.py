@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import data, machine, render, results, training, videos
+from benchmarks import data, latent, machine, render, results, training, videos
 from benchmarks.cases import LikelihoodCase, load_cases, model_names
 
 QUICK_EVAL_ROWS = 20
@@ -55,12 +55,14 @@ def run_case(
         settings=case.settings.as_dict(),
         figures=figures,
         paper={} if case.paper is None else {"test_nll": case.paper, "source": case.source},
-        targets=case.check(figures["test_nll"]),
+        targets=[*case.check(figures["test_nll"]), *case.check_further(figures)],
     )
 
 
 def evaluate(case: LikelihoodCase, dist: Any, splits: data.Splits) -> dict[str, Any]:
     """Returns the test results of a trained distribution, for several numbers of orders if the case has them."""
+    if dist.num_latents:
+        return latent.evaluate(case, dist, splits)
     if not case.settings.test_orders:
         batch_size = 500 if splits.test.ndim == 2 else 100
         valid, _ = training.evaluate(dist.log_prob, splits.valid, batch_size, splits.condition("valid"))
@@ -122,6 +124,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             results.write(found[-1], folder)
         print(render.likelihood_table([case], found[-1:]), flush=True)
     print("\n" + render.likelihood_table(cases, found))
+    if any("test_bound" in result.figures for result in found):
+        print("\n" + render.bounds_table(cases, found))
     return 0
 
 

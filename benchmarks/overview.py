@@ -16,6 +16,7 @@ DATA = {
     "mnist": "binarised MNIST",
     "red_wine": "red wine, ten folds",
     "photo_patches_32": "colour patches of 32 x 32",
+    "grey_patches_32": "grey patches of 32 x 32",
     "speech_8_bit": "speech, 8 bits",
     "wandering_mnist_2": "videos of two wandering digits",
 }
@@ -105,11 +106,25 @@ MODELS = (
         "diagonal-bilstm-1x32-batch-16",
     ),
     Model(
+        "SpatialLSTM",
+        "spatial-lstm",
+        [("Theis and Bethge 2015", "https://arxiv.org/abs/1506.03478")],
+        "spatial-lstm-patches",
+        "spatial-lstm-2x64-batch-16",
+    ),
+    Model(
         "PixelCNNPlusPlus",
         "pixel-cnn-plus-plus",
         [("Salimans et al. 2017", "https://arxiv.org/abs/1701.05517")],
         "pixel-cnn-plus-plus-patches",
         "pixel-cnn-plus-plus-28x28",
+    ),
+    Model(
+        "MultiscalePixelCNN",
+        "multiscale-pixel-cnn",
+        [("Reed et al. 2017", "https://arxiv.org/abs/1703.03664")],
+        "multiscale-pixel-cnn-mnist",
+        "multiscale-pixel-cnn-32x32x3-batch-16",
     ),
     Model(
         "WaveNet",
@@ -124,6 +139,16 @@ MODELS = (
         [("Kalchbrenner et al. 2017", "https://arxiv.org/abs/1610.00527")],
         "video-pixel-network-wandering-mnist",
         "video-pixel-network-10x32x32",
+    ),
+    Model(
+        "DARN", "darn", [("Gregor et al. 2014", "https://arxiv.org/abs/1310.8499")], "darn-mushrooms", "darn-784-200"
+    ),
+    Model(
+        "PixelVAE",
+        "pixel-vae",
+        [("Gulrajani et al. 2017", "https://arxiv.org/abs/1611.05013")],
+        "pixel-vae-mnist",
+        "pixel-vae-12x16-batch-16",
     ),
 )
 

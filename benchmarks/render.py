@@ -33,6 +33,18 @@ SERVING_HEADER = (
 )
 ROUNDING_HEADER = ("weights of the TFLite file", "MiB", "mean difference of log_prob, nats", "largest, nats")
 EPOCHS_HEADER = ("model", "validation nats after epochs", "test nats", "minutes", "batch")
+BOUNDS_HEADER = (
+    "data",
+    "model",
+    "gradient estimator",
+    "-elbo, nats",
+    "importance bound, nats",
+    "KL, nats a latent",
+    "active latents",
+    "linear probe",
+    "minutes",
+    "targets",
+)
 IMPUTATION_HEADER = ("imputer", "log loss, nats a missing bit", "accuracy")
 MEMORY_HEADER = (
     "model",
@@ -207,6 +219,26 @@ def likelihood_table(cases: Sequence[LikelihoodCase], found: Sequence[Result | N
     return "\n\n".join([markdown_table(LIKELIHOOD_HEADER, rows, left=2), *notes.values()])
 
 
+def bounds_table(cases: Sequence[LikelihoodCase], found: Sequence[Result | None]) -> str:
+    """Returns both bounds of models with a latent variable, and how much their latents say; other models have one number."""
+    rows = []
+    for case, result in zip(cases, found, strict=True):
+        label = [case.data, case.title, case.settings.gradient_estimator]
+        if result is None:
+            rows.append([*label, NOT_RUN, *[""] * 6])
+            continue
+        targets = "; ".join(map(_target, result.targets[len(result.targets) - len(case.further) :]))
+        figures, nll = result.figures, f"{result.figures['test_nll']:.2f} ± {result.figures['standard_error']:.2f}"
+        if "test_bound" not in figures:
+            rows.append([*label, "", f"{nll} (exact)", "", "", "", f"{figures['train_seconds'] / 60:.1f}", targets])
+            continue
+        active = f"{figures['active_bits']} of {sum(case.settings.latent_units)}"
+        probe = f"{figures['probe_accuracy']:.1%}" if "probe_accuracy" in figures else ""
+        numbers = [f"{figures['test_bound']:.2f}", nll, f"{figures['kl_per_bit']:.3f}", active, probe]
+        rows.append([*label, *numbers, f"{figures['train_seconds'] / 60:.1f}", targets])
+    return markdown_table(BOUNDS_HEADER, rows, left=3)
+
+
 def orders_table(cases: Sequence[LikelihoodCase], found: Sequence[Result | None]) -> str:
     """Returns test negative log-likelihoods for several numbers of orders, and the published ones."""
     counts = sorted({count for case in cases for count in (*case.settings.test_orders, *(case.paper_by_orders or ()))})
@@ -264,11 +296,17 @@ def _likelihood_row(case: LikelihoodCase, result: Result | None) -> list[str]:
     rows = f" ({figures['test_rows']} rows)" if "test_rows" in figures else ""
     unit = "" if case.unit == "nats" else f" {case.unit}"
     measured = f"{figures[case.figure]:.2f} ± {figures['standard_error']:.2f}{unit}{rows}"
-    if not result.targets:
+    if len(result.targets) == len(case.further):
         return [case.data, case.title, measured, paper, "", ""]
-    (target,) = result.targets
+    target = result.targets[0]
     limit = f"{target['relation']} {target['limit']:.2f}"
     return [case.data, case.title, measured, paper, limit, "met" if target["met"] else "missed"]
+
+
+def _target(target: dict[str, Any]) -> str:
+    """Returns a target of a result in words: what was measured, the limit and whether it is met."""
+    met = "met" if target["met"] else "missed"
+    return f"{target['name']} {target['value']:.3g} {target['relation']} {target['limit']:.3g} {met}"
 
 
 def _units_and_gaussian(figures: dict[str, Any]) -> str:

@@ -30,6 +30,8 @@ HEADINGS = {
     "choice": "## Likelihood of each model",
     "costs": "## Cost of each model",
     "likelihood": "## All results",
+    "bounds": "## Bounds",
+    "bounds-of-pixel-vae": "## Bounds of PixelVAE",
     "orders": "## More orders",
     "epochs": "## More epochs",
     "codecs": "## Beside codecs",
@@ -61,6 +63,8 @@ def tables(folder: pathlib.Path = results.FOLDER) -> dict[str, str]:
         "costs": overview.costs_table(folder),
         **overview.tables_of_models(folder),
         "likelihood": _of_likelihood(render.likelihood_table, likelihood, folder),
+        "bounds": _of_likelihood(render.bounds_table, list(load_cases("darn").likelihood), folder),
+        "bounds-of-pixel-vae": _of_likelihood(render.bounds_table, list(load_cases("pixel_vae").likelihood), folder),
         "orders": _of_likelihood(
             render.orders_table, [c for c in likelihood if len(c.settings.test_orders) > 1], folder
         ),

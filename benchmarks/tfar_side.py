@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -25,6 +26,8 @@ def contestant(
 ) -> Contestant:
     """Makes a contestant with the operations `log_prob`, `sample`, `sample, <method>` for further methods, and `train_step`.
 
+    With a latent variable, `log_prob` is the bound of one latent, `elbo`.
+
     Args:
         dist: a tfar distribution over `event_size` values.
         event_size: int. D.
@@ -37,10 +40,11 @@ def contestant(
     x = make_rows(NUM_BATCHES * batch_size, event_size, 0).reshape(-1, *dist.event_shape)
     batch = tf.constant(x[:batch_size])
     mode = "XLA" if dist.jit_compile else "tf.function"
-    in_graph = tf.function(dist.log_prob, jit_compile=dist.jit_compile)
+    score = functools.partial(dist.elbo, seed=0) if dist.num_latents else dist.log_prob
+    in_graph = tf.function(score, jit_compile=dist.jit_compile)
     operations: dict[str, dict[str, Call]] = {
         "log_prob": {
-            "eager call": lambda: dist.log_prob(batch).numpy(),
+            "eager call": lambda: score(batch).numpy(),
             mode: lambda: in_graph(batch).numpy(),
         }
     }

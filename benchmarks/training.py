@@ -84,7 +84,7 @@ def _fit(model: Any, splits: Splits, settings: Settings, folder: pathlib.Path) -
         validation_data=splits.examples("valid") if validates else None,
         epochs=settings.max_epochs,
         batch_size=settings.batch_size,
-        callbacks=make_callbacks(settings, folder, validates=validates),
+        callbacks=make_callbacks(settings, folder, validates=validates, monitor=f"val_{model.score_name}"),
         verbose=0,
     )
 
@@ -99,7 +99,9 @@ def make_optimizer(settings: Settings) -> Any:
     return keras.optimizers.get({"class_name": settings.optimizer, "config": config})
 
 
-def make_callbacks(settings: Settings, folder: pathlib.Path, *, validates: bool = True) -> list[Any]:
+def make_callbacks(
+    settings: Settings, folder: pathlib.Path, *, validates: bool = True, monitor: str = "val_nll"
+) -> list[Any]:
     """Returns the callbacks: backup, moving average of the weights, early stopping and the record of epochs.
 
     The backup contains the weights that training goes on with, not their average.
@@ -114,7 +116,7 @@ def make_callbacks(settings: Settings, folder: pathlib.Path, *, validates: bool 
     if settings.decay_epochs:
         callbacks.append(keras.callbacks.LearningRateScheduler(lambda epoch: learning_rate(settings, epoch)))
     if validates:
-        callbacks.append(make_stopper(folder, settings))
+        callbacks.append(make_stopper(folder, settings, monitor))
     return [*callbacks, make_progress(folder, settings)]
 
 
@@ -124,11 +126,11 @@ def learning_rate(settings: Settings, epoch: int) -> float:
     return settings.learning_rate * settings.decay_factor**num_decays
 
 
-def make_stopper(folder: pathlib.Path, settings: Settings) -> Any:
+def make_stopper(folder: pathlib.Path, settings: Settings, monitor: str) -> Any:
     """Early stopping that keeps its best weights and its patience in the folder."""
     import tfar
 
-    return tfar.training.ResumableEarlyStopping(str(folder / "best"), patience=settings.patience)
+    return tfar.training.ResumableEarlyStopping(str(folder / "best"), monitor=monitor, patience=settings.patience)
 
 
 def make_progress(folder: pathlib.Path, settings: Settings) -> Any:
@@ -159,9 +161,13 @@ def curve(epochs: Sequence[dict[str, float]]) -> list[dict[str, float]]:
     seconds = np.cumsum([epoch["seconds"] for epoch in epochs])
     counts = [*(2**k for k in range(len(epochs).bit_length()) if 2**k < len(epochs)), len(epochs)]
     return [
-        {"epochs": n, "seconds": round(float(seconds[n - 1]), 1), "valid_nll": round(epochs[n - 1]["val_nll"], 4)}
+        {"epochs": n, "seconds": round(float(seconds[n - 1]), 1), "valid_nll": round(_validation(epochs[n - 1]), 4)}
         for n in counts
     ]
+
+
+def _validation(epoch: dict[str, float]) -> float:
+    return epoch["val_nll"] if "val_nll" in epoch else epoch["val_neg_elbo"]
 
 
 def evaluate(

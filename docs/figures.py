@@ -149,6 +149,15 @@ def draw_nade(folder: pathlib.Path) -> None:
     matrices(folder, "rnade", [("RNADE, natural order", tfar.RNADE([12], 16).network.influences())])
 
 
+def draw_darn(folder: pathlib.Path) -> None:
+    """The layers of the prior, and the steps of the encoder."""
+    dist = tfar.DARN([12], [8, 4])
+    panels = [("prior of 8 and 4 bits", dist.prior.network.influences())]
+    panels.append(("encoder of 8 and 4 bits", dist.encoder.network.influences()))
+    panels.append(("event given a latent", dist.decoder.network.influences()))
+    matrices(folder, "darn", panels)
+
+
 def draw_wavenet(folder: pathlib.Path) -> None:
     """The receptive fields of one and of two stacks."""
     arguments = {"num_layers": 3, "kernel_size": 2, "head": tfar.heads.Categorical(4)}
@@ -209,8 +218,22 @@ def draw_pixel_cnns(folder: pathlib.Path) -> None:
     )
     panels = {"close_blind_spot=False": open_spot, "DiagonalBiLSTM": diagonal}
     field(panels, **pixel, path=folder / "diagonal_bilstm.png")
+    near, far = (tfar.SpatialLSTM(shape, units=4, num_layers=count) for count in (0, 1))
+    field({"num_layers=0": near, "SpatialLSTM": far}, **pixel, path=folder / "spatial_lstm.png")
     colour = tfar.PixelCNN([7, 7, 3], filters=6, num_blocks=1, first_kernel_size=5)
     field({"green": colour}, row=3, column=3, channel=1, path=folder / "pixel_cnn_colour.png")
+
+
+def draw_multiscale(folder: pathlib.Path) -> None:
+    """The step that decides each pixel, at once and in patches."""
+    panels = []
+    for title, how in (
+        ("upscaling A: 10 steps", {}),
+        ("upscaling B, patches of 2 x 1", {"upscaling": "B", "patch_size": (2, 1)}),
+    ):
+        dist = tfar.MultiscalePixelCNN([8, 8], 4, base_size=2, num_blocks=1, **how)
+        panels.append((title, dist.network.step_of_site[0].reshape(8, 8)))
+    numbers(folder, "multiscale_pixel_cnn", panels)
 
 
 def draw_video(folder: pathlib.Path) -> None:
@@ -245,6 +268,12 @@ def draw_others(folder: pathlib.Path) -> None:
     decoder = tfar.MADE([8], [32], conditional_shape=[3], seed=0)
     joint = np.concatenate([jacobian(decoder, of_condition=True), decoder.network.influences()], axis=1)
     matrices(folder, "latent_variable", [("latents 0-2, then sites", joint)], across="latent or site j")
+    sizes = {"filters": 4, "num_blocks": 0, "first_kernel_size": 3, "encoder_filters": [4], "output_filters": [4]}
+    decoder = tfar.PixelVAE([4, 4], 3, **sizes).decoder
+    joint = np.concatenate([jacobian(decoder, of_condition=True), decoder.network.influences()], axis=1)
+    matrices(
+        folder, "pixel_vae", [("latents 0-2, then the pixels of an image of 4 x 4", joint)], across="latent or site j"
+    )
 
 
 def jacobian(dist: tfar.Autoregressive, of_condition: bool = False) -> NDArray[np.bool_]:
@@ -266,10 +295,12 @@ DRAWINGS = (
     draw_complete,
     draw_made,
     draw_nade,
+    draw_darn,
     draw_wavenet,
     draw_orderless_nade,
     draw_conv_nade,
     draw_pixel_cnns,
+    draw_multiscale,
     draw_video,
     draw_others,
 )

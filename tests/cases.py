@@ -57,11 +57,12 @@ class Case:
         return None if shape is None else generator.normal(size=(num_rows, *shape)).astype(np.float32)
 
 
-def randomize(dist: Any, seed: int = 1, scale: float = 0.6) -> Any:
-    """Gives all trainable variables seeded normal values."""
+def randomize(dist: Any, seed: int = 1, scale: float = 0.6, positive_biases: bool = False) -> Any:
+    """Gives all trainable variables seeded normal values; positive biases keep the ReLUs of a deep network alive."""
     generator = np.random.default_rng(seed)
     for variable in dist.trainable_variables:
-        variable.assign(generator.normal(0.0, scale, size=variable.shape))
+        value = generator.normal(0.0, scale, size=variable.shape)
+        variable.assign(np.abs(value) if positive_biases and value.ndim == 1 else value)
     return dist
 
 
@@ -95,13 +96,15 @@ def case_of(
     has_random_masks: bool = False,
     has_true_loss_gradient: bool = True,
     any_length: bool = False,
+    positive_biases: bool = False,
     **kwargs: Any,
 ) -> Case:
     """A case of a model; `head` makes the head. With `any_length`, the model is copied with the length of the case."""
     event_shape = tuple(event_shape)
 
     def make() -> Any:
-        dist = randomize(model(event_shape, head=head(), **kwargs), scale=scale)
+        dist = model(event_shape, head=head(), **kwargs)
+        dist = randomize(dist, scale=scale, positive_biases=positive_biases)
         return dist.with_length(event_shape[0]) if any_length else dist
 
     condition = kwargs.get("conditional_shape")
@@ -156,6 +159,16 @@ def gated_pixel_cnn(name: str, event_shape: Any = (3, 3), **kwargs: Any) -> Case
     return case_of(tfar.GatedPixelCNN, oracles.GATED_PIXEL_CNN, name, event_shape, **kwargs)
 
 
+def mixtures(num_channels: int = 2) -> tfar.heads.DiscretizedLogisticMixture:
+    """All channels of a pixel of three levels."""
+    return tfar.heads.DiscretizedLogisticMixture(2, high=2, num_channels=num_channels)
+
+
+def multiscale(name: str, event_shape: Any = (4, 2), **kwargs: Any) -> Case:
+    sizes = {"filters": 4, "base_size": (2, 1), "num_blocks": 1, "scale": 0.4, "positive_biases": True}
+    return case_of(tfar.MultiscalePixelCNN, oracles.MULTISCALE_PIXEL_CNN, name, event_shape, **{**sizes, **kwargs})
+
+
 def row_lstm(name: str, event_shape: Any = (3, 3), **kwargs: Any) -> Case:
     kwargs = {"filters": 4, "first_kernel_size": 3, "output_filters": [6], "scale": 0.4, **kwargs}
     return case_of(tfar.RowLSTM, oracles.ROW_LSTM, name, event_shape, **kwargs)
@@ -164,6 +177,15 @@ def row_lstm(name: str, event_shape: Any = (3, 3), **kwargs: Any) -> Case:
 def diagonal_bilstm(name: str, event_shape: Any = (3, 3), **kwargs: Any) -> Case:
     kwargs = {"filters": 4, "first_kernel_size": 3, "output_filters": [6], "scale": 0.4, **kwargs}
     return case_of(tfar.DiagonalBiLSTM, oracles.DIAGONAL_BILSTM, name, event_shape, **kwargs)
+
+
+def features(num_channels: int | None = None) -> tfar.heads.GaussianScaleMixture:
+    return tfar.heads.GaussianScaleMixture(2, 2, 2, num_inputs=4, num_channels=num_channels, min_scale=0.1)
+
+
+def spatial_lstm(name: str, event_shape: Any = (3, 3), **kwargs: Any) -> Case:
+    kwargs = {"units": 4, "num_layers": 1, "head": features, **kwargs}
+    return case_of(tfar.SpatialLSTM, oracles.SPATIAL_LSTM, name, event_shape, **kwargs)
 
 
 def pixel_cnn_plus_plus(name: str, event_shape: Any = (3, 2, 1), levels: int = 3, **kwargs: Any) -> Case:
@@ -259,3 +281,34 @@ def latent_variable() -> Case:
         return randomize(tfar.LatentVariable(tfar.Factorized([2]), encoder, decoder), scale=2.5)
 
     return Case("LatentVariable-bits", make, (3,), main=True)
+
+
+def pixel_vae(name: str, event_shape: Any = (2, 2), seed: int = 2, scale: float = 1.0, **kwargs: Any) -> Case:
+    """One normal latent, with weights by which it matters and an encoder that is broad enough for importance weights."""
+    main, head = kwargs.pop("main", False), kwargs.pop("head", tfar.heads.Bernoulli)
+    kwargs = {"filters": 4, "num_blocks": 1, "first_kernel_size": 3, "kernel_size": 3, "encoder_filters": [3], **kwargs}
+
+    def make() -> tfar.PixelVAE:
+        dist = randomize(tfar.PixelVAE(event_shape, 1, head=head(), **kwargs), seed, scale=0.25)
+        randomize(dist.decoder, seed, scale)
+        return dist
+
+    return Case(f"PixelVAE-{name}", make, tuple(event_shape), head().support().num_values, main=main)
+
+
+def darn(name: str, event_shape: Any = (3,), main: bool = False, **kwargs: Any) -> Case:
+    def make() -> tfar.DARN:
+        return randomize(tfar.DARN(event_shape, **{"latent_units": [2], **kwargs}), scale=1.0)
+
+    return Case(f"DARN-{name}", make, tuple(event_shape), main=main)
+
+
+def darn_part(part: str, conditional_shape: Any = None) -> Case:
+    """A part of a DARN of two layers with hidden units: several layers of bits, in steps through layers of two sizes."""
+
+    def make() -> tfar.Autoregressive:
+        units, order = {"latent_units": [2, 3], "hidden_units": [4]}, {"order": "reverse"}
+        return randomize(getattr(tfar.DARN([2, 2], **units, **order), part), scale=0.8)
+
+    shape = (2, 2) if part == "decoder" else (5,)
+    return Case(f"Autoregressive-darn-{part}", make, shape, 2, conditional_shape, oracles.DARN_PART)

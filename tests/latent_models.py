@@ -11,6 +11,8 @@ from tests.registry import randomize
 
 LATENTS, DIMS, NODES = 3, 3, 64
 EVENTS = np.array(list(itertools.product([0, 1], repeat=DIMS)), np.float32)
+# Estimates are within this many standard errors: a right estimate fails once in 10**6 comparisons.
+SIGMAS = 5.0
 CODES = np.array(list(itertools.product([0, 1], repeat=LATENTS)), np.float32)
 
 
@@ -24,7 +26,7 @@ def binary(kl_weight=1.0, **kwargs):
     return tfar.LatentVariable(prior, encoder, decoder, kl_weight=kl_weight, jit_compile=False, **kwargs)
 
 
-def gaussian(kl_weight=1.0):
+def gaussian(kl_weight=1.0, **kwargs):
     """Two normal latents with a standard normal prior and a MADE as decoder."""
     head = tfar.heads.NormalMixture(1)
     prior = tfar.Factorized([2], tfar.heads.NormalMixture(1), trainable=False, jit_compile=False)
@@ -34,7 +36,7 @@ def gaussian(kl_weight=1.0):
     decoder = tfar.MADE([DIMS], [5], conditional_shape=[2], activation="tanh", seed=3, jit_compile=False)
     randomize(encoder, 2, scale=0.2)
     randomize(decoder, 3, scale=0.8)
-    return tfar.LatentVariable(prior, encoder, decoder, kl_weight=kl_weight, jit_compile=False)
+    return tfar.LatentVariable(prior, encoder, decoder, kl_weight=kl_weight, jit_compile=False, **kwargs)
 
 
 def pairs(first, second):
@@ -80,3 +82,26 @@ def gaussian_loss(dist, weight=1.0, num_nodes=NODES):
     likelihood = tf.reduce_sum(tf.exp(log_weights) * log_likelihoods(dist, z), axis=1)
     divergence = tf.reduce_sum(0.5 * (scale**2 + loc**2 - 1.0) - tf.math.log(scale), axis=1)
     return weight * divergence - likelihood
+
+
+def gradient_estimates(dist, step=0, batches=40, rows=250, events=EVENTS):
+    """Returns gradients of the mean training loss of all events, one flat row for each seed."""
+
+    @tf.function(autograph=False)
+    def gradient(seed):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(dist.training_loss(tf.repeat(events, rows, axis=0), seed=seed, step=step))
+        return flat(tape.gradient(loss, dist.trainable_variables))
+
+    return np.stack([np.asarray(gradient(tf.constant([7, number]))) for number in range(batches)])
+
+
+def flat(gradients):
+    return tf.concat([tf.reshape(gradient, [-1]) for gradient in gradients], 0)
+
+
+def assert_gradient(found, expected):
+    """The mean of the estimates is the gradient within its error, and the error is small beside the gradient."""
+    error = found.std(axis=0, ddof=1) / np.sqrt(len(found))
+    np.testing.assert_array_less(np.abs(found.mean(0) - expected), (SIGMAS + 1.0) * error + 1e-5)
+    assert np.linalg.norm(error) < 0.1 * np.linalg.norm(expected)

@@ -161,9 +161,11 @@ EXAMPLES = {
     "PixelCNN": lambda: tfar.PixelCNN([2, 2], 4, num_blocks=1, first_kernel_size=3),
     "GatedPixelCNN": lambda: tfar.GatedPixelCNN([2, 2], 4, num_blocks=1, first_kernel_size=3),
     "PixelCNNPlusPlus": lambda: tfar.PixelCNNPlusPlus([2, 2, 1], 4, num_blocks=1, num_levels=1),
+    "MultiscalePixelCNN": lambda: tfar.MultiscalePixelCNN([2, 2], 4, base_size=1, num_blocks=1),
     "WaveNet": lambda: tfar.WaveNet([4], 4, skip_filters=4, num_layers=2, num_stacks=1, head=tfar.heads.Categorical(4)),
     "RowLSTM": lambda: tfar.RowLSTM([2, 2], 2, first_kernel_size=3),
     "DiagonalBiLSTM": lambda: tfar.DiagonalBiLSTM([2, 2], 2, first_kernel_size=3),
+    "SpatialLSTM": lambda: tfar.SpatialLSTM([2, 2], 2, num_layers=1),
     "VideoPixelNetwork": lambda: tfar.VideoPixelNetwork(
         [2, 2, 2], 2, num_encoder_blocks=1, num_decoder_blocks=1, first_kernel_size=3
     ),

@@ -39,6 +39,7 @@ if TYPE_CHECKING or not _is_command():
         training,
     )
     from tfar.distributions import (
+        DARN,
         MADE,
         NADE,
         RNADE,
@@ -48,16 +49,20 @@ if TYPE_CHECKING or not _is_command():
         Factorized,
         GatedPixelCNN,
         LatentVariable,
+        MultiscalePixelCNN,
         OrderlessNADE,
         PixelCNN,
         PixelCNNPlusPlus,
+        PixelVAE,
         RowLSTM,
+        SpatialLSTM,
         VideoPixelNetwork,
         WaveNet,
     )
     from tfar.training import load
 
 __all__ = [
+    "DARN",
     "MADE",
     "NADE",
     "RNADE",
@@ -67,10 +72,13 @@ __all__ = [
     "Factorized",
     "GatedPixelCNN",
     "LatentVariable",
+    "MultiscalePixelCNN",
     "OrderlessNADE",
     "PixelCNN",
     "PixelCNNPlusPlus",
+    "PixelVAE",
     "RowLSTM",
+    "SpatialLSTM",
     "VideoPixelNetwork",
     "WaveNet",
     "data",

@@ -76,8 +76,13 @@ def make_pixel_cnn(filters: int, num_blocks: int, *, channels: int = 1, levels: 
     return network
 
 
-def make_gated_pixel_cnn(filters: int, num_blocks: int, output_filters: int, *, seed: int = 0) -> Any:
-    """A block of 7x7, so many of 3x3 with two stacks, skip connections, and two 1x1 to a logit."""
+def make_gated_pixel_cnn(
+    filters: int, num_blocks: int, output_filters: int, *, size: int = 3, latent_dim: int = 0, seed: int = 0
+) -> Any:
+    """A block of 7x7, so many of `size` x `size` with two stacks, skip connections, and two 1x1 to a logit.
+
+    The network takes a latent `[B, latent_dim]` beside the image, if there is one: it enters both stacks of every block.
+    """
     torch = torch_or_unavailable()
     torch.manual_seed(seed)
     nn, pad = torch.nn, torch.nn.functional.pad
@@ -95,13 +100,20 @@ def make_gated_pixel_cnn(filters: int, num_blocks: int, output_filters: int, *, 
             self.horizontal = nn.Conv2d(inputs, 2 * filters, (1, size // 2 + (not first)))
             self.skip = nn.Conv2d(filters, filters, 1)
             self.residual = None if last else nn.Conv2d(filters, filters, 1)
+            self.condition = nn.Linear(latent_dim, 4 * filters, bias=False) if latent_dim else None
 
-        def forward(self, above: Any, left: Any) -> tuple[Any, Any, Any]:
+        def forward(self, above: Any, left: Any, latent: Any = None) -> tuple[Any, Any, Any]:
             reach, before = self.reach, left
             if self.first:  # shifted by a row and by a column
                 above, before = above[:, :, :-1], left[:, :, :, :-1]
-            above = self.vertical(pad(above, (reach, reach, reach, 0)))
-            gated = gate(self.horizontal(pad(before, (reach, 0))) + self.link(above))
+            above, before = (
+                self.vertical(pad(above, (reach, reach, reach, 0))),
+                self.horizontal(pad(before, (reach, 0))),
+            )
+            if self.condition is not None:
+                added = self.condition(latent)[:, :, None, None]
+                above, before = above + added[:, : 2 * filters], before + added[:, 2 * filters :]
+            gated = gate(before + self.link(above))
             if self.residual is not None:
                 left = self.residual(gated) + (0.0 if self.first else left)
             return gate(above), left, self.skip(gated)
@@ -111,17 +123,17 @@ def make_gated_pixel_cnn(filters: int, num_blocks: int, output_filters: int, *, 
 
         def __init__(self) -> None:
             super().__init__()
-            sizes = [(1, 7)] + [(filters, 3)] * num_blocks
+            sizes = [(1, 7)] + [(filters, size)] * num_blocks
             self.blocks = nn.ModuleList(
-                Block(inputs, size, first=i == 0, last=i == num_blocks) for i, (inputs, size) in enumerate(sizes)
+                Block(inputs, width, first=i == 0, last=i == num_blocks) for i, (inputs, width) in enumerate(sizes)
             )
             relu, hidden = nn.ReLU(), nn.Conv2d(filters, output_filters, 1)
             self.head = nn.Sequential(relu, hidden, nn.ReLU(), nn.Conv2d(output_filters, 1, 1))
 
-        def forward(self, x: Any) -> Any:
+        def forward(self, x: Any, latent: Any = None) -> Any:
             above, left, total = x, x, 0.0
             for block in self.blocks:
-                above, left, skipped = block(above, left)
+                above, left, skipped = block(above, left, latent)
                 total = total + skipped
             return self.head(total)
 

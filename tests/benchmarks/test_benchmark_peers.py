@@ -11,17 +11,19 @@ from PIL import Image
 from benchmarks.peers import (
     codecs,
     tfp_made,
+    torch_darn,
     torch_made,
     torch_nade,
     torch_pixel_cnn,
     torch_pixel_rnn,
+    torch_pixel_vae,
     torch_rnade,
     torch_wavenet,
 )
 from benchmarks.peers.masks import made_masks, random_bits, random_reals
 from benchmarks.peers.torch_side import log_prob_call, torch_or_unavailable, train_step_call
 from tests.parameters import few_by_default
-from tests.reference import gated_pixel_cnn, pixel_cnn, pixel_rnn, rnade, wavenet
+from tests.reference import darn, gated_pixel_cnn, pixel_cnn, pixel_rnn, pixel_vae, rnade, wavenet
 
 EVENT_SIZE, HIDDEN, BATCH = 12, (16, 20), 7
 
@@ -283,27 +285,54 @@ def test_torch_pixel_cnn_of_colours_equals_numpy():
     )
 
 
-def test_torch_gated_pixel_cnn_log_prob_equals_numpy():
-    pytest.importorskip("torch", reason="PyTorch is not installed")
-    network = torch_pixel_cnn.make_gated_pixel_cnn(4, 1, 6)
-    found, x = torch_layers(network), random_bits(2, 20, seed=1).reshape(2, 1, 4, 5)
-    names = {"head.1": "output_1", "head.3": "params"}
+def gated_weights(network, kernel_size, prefix=""):
+    """The weights of a Gated PixelCNN of one block by the names of the reference."""
+    found = torch_layers(network)
+    names = {f"{prefix}head.1": "output_1", f"{prefix}head.3": "params"}
     for block in range(2):
-        parts = ("vertical", "link", "horizontal", "skip", "residual")
-        names |= {f"blocks.{block}.{part}": f"{part}_{block}" for part in parts}
+        parts = ("vertical", "link", "horizontal", "skip", "residual", "condition")
+        names |= {f"{prefix}blocks.{block}.{part}": f"{part}_{block}" for part in parts}
     weights = {}
     for theirs, ours in names.items():
         weights |= {f"{ours}/{b}": found[f"{theirs}.{a}"] for a, b in PARTS if f"{theirs}.{a}" in found}
-    for block, width in enumerate((7, 3)):
+    for block, width in enumerate((7, kernel_size)):
         kernel = weights[f"horizontal_{block}/kernel"]
         weights[f"horizontal_{block}/kernel"] = np.pad(kernel, [(0, 0), (0, width - kernel.shape[1]), (0, 0), (0, 0)])
         weights[f"link_{block}/kernel"] = weights[f"link_{block}/kernel"][0, 0]
+    return weights
+
+
+def test_torch_gated_pixel_cnn_log_prob_equals_numpy():
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    network = torch_pixel_cnn.make_gated_pixel_cnn(4, 1, 6)
+    x, weights = random_bits(2, 20, seed=1).reshape(2, 1, 4, 5), gated_weights(network, 3)
     params = [gated_pixel_cnn.parameters(weights, image[0][..., None], 1, {})[..., 0] for image in x]
     np.testing.assert_allclose(
         log_prob_call(functools.partial(torch_pixel_cnn.losses, network), x)(),
         numpy_image_log_prob(params, x[:, 0]),
         rtol=1e-5,
     )
+
+
+def test_torch_pixel_vae_bound_equals_numpy():
+    """On images of odd sizes, of which both libraries pad the same sides."""
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    network = torch_pixel_vae.make_pixel_vae(4, 1, 5, 2, (3, 5), (5, 9))
+    x = random_bits(2, 45, seed=1).reshape(2, 1, 5, 9)
+    noise = np.random.default_rng(0).normal(size=[2, 2]).astype(np.float32)
+    found = torch_pixel_vae.losses(network, torch.from_numpy(x), torch.from_numpy(noise)).detach()
+    layers = torch_layers(network)
+    weights = gated_weights(network, 5, "decoder.")
+    for row, image in enumerate(x[:, 0, :, :, None].astype(np.float64)):
+        features = image
+        for number, layer in enumerate((0, 2, 4, 6)):
+            own = layers[f"encoder.{layer}.weight"], layers[f"encoder.{layer}.bias"]
+            features = pixel_cnn.relu(pixel_vae.convolved(features, *own, stride=1 + number % 2))
+        params = features.transpose(2, 0, 1).ravel() @ layers["encoder.9.weight"] + layers["encoder.9.bias"]
+        loc, scale = params[:2], np.exp(params[2:])
+        z = loc + scale * noise[row]
+        expected = pixel_vae.divergence(z, loc, scale) - pixel_vae.log_likelihood(weights, image, z)
+        assert float(found[row]) == pytest.approx(expected, rel=1e-5)
 
 
 PARTS = (("weight", "kernel"), ("bias", "bias"))
@@ -408,3 +437,22 @@ def test_codecs_are_lossless_and_counted_by_their_files(codec):
     found = codecs.bits_per_dim(images)
     assert found[f"{codec}, a file a patch"] == pytest.approx(8 * sum(map(len, files)) / images.size, abs=1e-3)
     assert found[f"{codec}, sheets"] < found[f"{codec}, a file a patch"]
+
+
+def test_torch_darn_equals_the_loops_of_the_paper():
+    """The negative bound with the entropy of q in closed form, for the latent that the noise draws."""
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    network, x = torch_darn.make_network(5, 3, seed=1), random_bits(4, 5, seed=1)
+    for value in network.values():
+        torch.nn.init.normal_(value)
+    uniform = np.random.default_rng(0).random([4, 3]).astype(np.float32)
+    found = torch_darn.losses(network, torch.from_numpy(x), torch.from_numpy(uniform)).detach().numpy()
+    weights = {name: value.detach().numpy().astype(np.float64) for name, value in network.items()}
+    prior, decoder = darn.Layer(weights["bh"], weights["h"]), darn.Layer(weights["bx"], weights["x"], weights["u"])
+    encoder = darn.Layer(weights["bq"], None, weights["q"])
+    for row, noise, loss in zip(x, uniform, found, strict=True):
+        probs = [1.0 / (1.0 + np.exp(-darn.logit(encoder, [0.0] * 3, row, j))) for j in range(3)]
+        bits = [float(u >= 1.0 - q) for u, q in zip(noise, probs, strict=True)]
+        entropy = -sum(q * np.log(q) + (1 - q) * np.log(1 - q) for q in probs)
+        expected = -darn.log_prob(decoder, row, bits) - darn.log_prob(prior, bits, None) - entropy
+        np.testing.assert_allclose(loss, expected, rtol=1e-5)

@@ -22,6 +22,7 @@ class Stub:
 
     event_shape = (2, 2, 3)
     num_sites = 4
+    num_latents = 0
 
     def evaluate(self, value: np.ndarray, observed: np.ndarray | None = None) -> dict[str, np.ndarray]:
         observed = np.ones(value.shape, bool) if observed is None else observed
@@ -88,10 +89,29 @@ def test_a_score_that_is_nan_names_the_row_and_writes_nothing(evaluate: Any, tmp
     assert [path.name for path in tmp_path.iterdir()] == ["rows.npy"]
 
 
-def test_a_model_with_latent_variables_reports_its_bound(evaluate: Any, tmp_path: Path) -> None:
-    stub = Stub()
-    stub.evaluate = lambda value, observed=None: {"elbo": np.full(len(value), -12 * math.log(2.0))}
-    output = evaluate(stub, "--out", tmp_path / "scores.csv").output
+class Latent(Stub):
+    """A model whose bound is one bit below for each value, and whose importance-weighted bound is half a bit."""
+
+    num_latents = 2
+
+    def evaluate(self, value: np.ndarray, observed: Any = None, seed: int = 0, num_samples: int = 0) -> dict[str, Any]:
+        bits = -12 * math.log(2.0) * np.ones(len(value))
+        bounds = {"elbo": bits, "kl": bits}
+        return (
+            {**bounds, "importance_log_prob": bits / 2 + 0.01 * (seed + np.arange(len(value)))}
+            if num_samples
+            else bounds
+        )
+
+
+def test_a_model_with_latent_variables_reports_its_bounds(evaluate: Any, tmp_path: Path) -> None:
+    output = evaluate(Latent(), "--out", tmp_path / "scores.csv").output
+    values = -6 * math.log(2.0) + 0.01 * np.arange(10)
+    assert printed(output, "negative importance-weighted bound") == pytest.approx(-values.mean(), abs=1e-4)
+    assert printed(output, "standard error") == pytest.approx(values.std(ddof=1) / math.sqrt(10), abs=1e-4)
+    assert printed(output, "negative ELBO") == pytest.approx(12 * math.log(2.0), abs=1e-4)
+    assert (tmp_path / "scores.csv").read_text().splitlines()[0] == "row,importance_log_prob,elbo"
+    output = evaluate(Latent(), "--latents", 0, "--out", tmp_path / "scores.csv").output
     assert printed(output, "negative ELBO") == pytest.approx(12 * math.log(2.0), abs=1e-4)
     assert printed(output, "bits per dimension") == 1.0
     assert (tmp_path / "scores.csv").read_text().splitlines()[0] == "row,elbo"

@@ -16,8 +16,12 @@ SMALL: dict[str, dict[str, Any]] = {
     "conv_nade": {"filters": [4], "kernel_sizes": [2], "hidden_units": [8]},
     "pixel_cnn": {"filters": 8, "num_blocks": 1},
     "gated_pixel_cnn": {"filters": 8, "num_blocks": 1},
+    "multiscale_pixel_cnn": {"filters": 4, "num_blocks": 1},
     "row_lstm": {"filters": 4},
+    "darn": {"latent_units": [3]},
+    "pixel_vae": {"latent_dim": 2, "filters": 4, "num_blocks": 0, "encoder_filters": [3]},
     "diagonal_bilstm": {"filters": 4},
+    "spatial_lstm": {"units": 4},
     "pixel_cnn_plus_plus": {"num_blocks": 1, "num_levels": 1, "filters": 4, "num_components": 2},
     "video_pixel_network": {"filters": 2, "num_encoder_blocks": 1, "num_decoder_blocks": 1},
     "wavenet": {"filters": 4, "skip_filters": 4, "num_layers": 2, "num_stacks": 1},
@@ -33,9 +37,8 @@ def make(model: str, head: Any = HEAD, **options: Any) -> Any:
 
 
 def test_every_public_model_can_be_trained():
-    networks = {name for name in tfar.__all__ if isinstance(getattr(tfar, name), type)}
-    of_networks = {n for n in networks if issubclass(getattr(tfar, n), tfar.Autoregressive)} - {"Autoregressive"}
-    assert set(models.MODELS.values()) == of_networks
+    public = {name for name in tfar.__all__ if isinstance(getattr(tfar, name), type)}
+    assert set(models.MODELS.values()) == public - {"Autoregressive", "LatentVariable"}  # whose parts a user brings
 
 
 @pytest.mark.parametrize("model", models.MODELS)
@@ -47,8 +50,13 @@ def test_a_model_is_made_of_the_event_the_head_and_the_seed(model):
     assert model == "factorized" or dist.get_config()["seed"] == 3
     if model == "pixel_cnn_plus_plus":
         assert str(dist.head.support()) == "{0, 1}"
-    elif model not in REAL:
+    elif model not in (*REAL, "darn"):
         assert dist.head is head
+
+
+def test_a_model_of_bits_refuses_other_values():
+    with pytest.raises(ValueError, match=r"darn needs bits.*Categorical"):
+        make("darn", tfar.heads.Categorical(3))
 
 
 def test_options_are_those_of_the_constructor():
@@ -101,7 +109,7 @@ def test_rnade_sees_standardised_rows_and_goes_on(invoke: Any, table: Path, tmp_
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ["nade", "orderless_nade", "conv_nade", "pixel_cnn", "gated_pixel_cnn"])
+@pytest.mark.parametrize("model", ["nade", "orderless_nade", "conv_nade", "pixel_cnn", "gated_pixel_cnn", "darn"])
 def test_runs_of_other_models_are_evaluated_sampled_and_resumed(model: str, invoke: Any, tmp_path: Path) -> None:
     out = tmp_path / "run"
     units = ["--hidden-units", "8"] if model.endswith("nade") else []
@@ -111,6 +119,9 @@ def test_runs_of_other_models_are_evaluated_sampled_and_resumed(model: str, invo
     assert "nats" in invoke("evaluate", out, "--data", "digits").output
     invoke("sample", out, "--num-samples", "3", "--out", tmp_path / "samples.npy")
     assert np.load(tmp_path / "samples.npy").shape == (3, 8, 8)
+    if model == "darn":
+        hot = ("--temperature", "2", "--out", tmp_path / "samples.npy")
+        assert "has a latent variable" in invoke("sample", out, *hot, code=1).stderr
     invoke("train", model, "--out", out, "--resume", "--epochs", "2")
     assert (
         "was started with arguments"

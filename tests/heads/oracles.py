@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import special, stats
 
-from tests.reference import logistics
+from tests.reference import logistics, scale_mixtures
 from tfar import heads
 
 NUM_SITES = 4
@@ -125,6 +125,16 @@ def mixture(component: Any, min_scale: float, loc: Any = 0.0, scale: Any = 1.0) 
     return make
 
 
+def bounded_normal(bound: float) -> Callable[[Array, int], Mixture]:
+    """One normal whose log scale is `bound * tanh(raw / bound)`."""
+
+    def make(params: Array, site: int) -> Mixture:
+        loc, raw = np.asarray(params, np.float64)
+        return Mixture(np.ones(1), stats.norm(np.array([loc]), np.exp([bound * np.tanh(raw / bound)])))
+
+    return make
+
+
 def per_site(*makers: tuple[int, Callable[[Array, int], Any]]) -> Callable[[Array, int], Any]:
     return lambda params, site: makers[site][1](params[: makers[site][0]], site)
 
@@ -152,12 +162,29 @@ def columns() -> heads.PerSite:
     return heads.PerSite(parts)
 
 
+def scale_mixture() -> heads.GaussianScaleMixture:
+    """With weights under which every part matters."""
+    head = heads.GaussianScaleMixture(2, 3, 2, num_inputs=3, min_scale=1e-3)
+    head.build()
+    rng = np.random.default_rng(5)
+    for variable in head.weights:
+        variable.assign(rng.normal(0.0, 0.7, variable.shape))
+    return head
+
+
+def of_scale_mixture(params: Array, site: int) -> Mixture:
+    h, m = np.split(np.asarray(params, np.float64), [3])
+    found = scale_mixtures.conditional(scale_mixtures.weights_of(scale_mixture()), h, m)
+    return Mixture(found.probs, stats.norm(found.means[:, 0], np.sqrt(found.covariances[:, 0, 0])))
+
+
 CASES = {
     "bernoulli": Case(heads.Bernoulli, bernoulli),
     "categorical": Case(lambda: heads.Categorical(5), categorical),
     "logistics": Case(lambda: heads.DiscretizedLogisticMixture(2, -1, 6, 1), logistic(-1, 6, 2)),
     "normals": Case(lambda: heads.NormalMixture(3), mixture(stats.norm, 1e-4)),
     "normal": Case(lambda: heads.NormalMixture(1, min_scale=0.5), mixture(stats.norm, 0.5)),
+    "bounded-normal": Case(lambda: heads.Normal(max_log_scale=2.0), bounded_normal(2.0)),
     "laplaces": Case(lambda: heads.LaplaceMixture(3), mixture(stats.laplace, 1e-4)),
     "standardized": Case(
         lambda: heads.Standardized(heads.NormalMixture(2, 0.1), loc=1000.0, scale=20.0),
@@ -167,6 +194,7 @@ CASES = {
         lambda: heads.Standardized(heads.LaplaceMixture(2, 0.1), [2, 2], LOC.reshape(2, 2), SCALE.reshape(2, 2)),
         mixture(stats.laplace, 0.1, LOC, SCALE),
     ),
+    "scale-mixture": Case(scale_mixture, of_scale_mixture),
     "per-site": Case(columns, per_site(*COLUMNS)),
     "standardized-per-site": Case(
         lambda: heads.Standardized(columns(), [4], loc=[0.0, 50.0, 0.0, -2.0], scale=[1.0, 4.0, 1.0, 0.5]),

@@ -265,6 +265,12 @@ def test_steps_equal_the_pass(name, compiled):
         close(one, np.asarray(expected)[np.arange(6), order])
 
 
+def built(head):
+    if not head.built:
+        head.build()
+    return head
+
+
 def everything(head, params, x, uniform, site):
     return [
         head.log_prob(params, x, site),
@@ -293,7 +299,7 @@ def test_tflite_has_all_operations(name, tmp_path):
     graph = tf.function(
         lambda p, x, u: dict(zip(names, everything(s.head, p, x, u, SITES), strict=False)), specs, autograph=False
     )
-    s.head.build()
+    built(s.head)
     module = tf.Module()
     module.weights, module.run = [v.value for v in s.head.variables], graph
     tf.saved_model.save(module, str(tmp_path), signatures=graph)
@@ -303,7 +309,7 @@ def test_tflite_has_all_operations(name, tmp_path):
         np.testing.assert_allclose(found[key], expected, rtol=1e-4, atol=1e-5, err_msg=key)
 
 
-@EACH
+@pytest.mark.parametrize("name", [name for name in CASES if name != "scale-mixture"])
 def test_tempered_takes_a_tensor(name):
     s = Setup(name)
     expected = s.head.tempered(s.params, 0.3, SITES)
@@ -317,6 +323,7 @@ def test_config_round_trip(name):
     head = CASES[name].make()
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(head))
     assert type(again) is type(head) and again.get_config() == head.get_config()
+    built(again).set_weights(built(head).get_weights())
     s = Setup(name, seed=13)
     x = s.shaped(s.draws(5))
     np.testing.assert_array_equal(again.log_prob(s.params, x, SITES), s.head.log_prob(s.params, x, SITES))

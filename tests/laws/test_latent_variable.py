@@ -10,12 +10,10 @@ import tensorflow as tf
 
 import tfar
 from tests import latent_models as models
-from tests.latent_models import CODES, EVENTS
+from tests.latent_models import CODES, EVENTS, SIGMAS, assert_gradient, flat, gradient_estimates
 from tests.parameters import few_by_default
 
 DRAWS = 2000
-# Estimates are within this many standard errors: a right estimate fails once in 10**6 comparisons.
-SIGMAS = 5.0
 
 
 @pytest.fixture(scope="module")
@@ -112,29 +110,6 @@ def test_latents_follow_the_encoder(binary, exact):
 
 
 # Gradients -------------------------------------------------------------------------------------------------------------
-
-
-def gradient_estimates(dist, step, batches=40, rows=250):
-    """Returns gradients of the mean training loss of all events, one flat row for each seed."""
-
-    @tf.function(autograph=False)
-    def gradient(seed):
-        with tf.GradientTape() as tape:
-            loss = tf.reduce_mean(dist.training_loss(tf.repeat(EVENTS, rows, axis=0), seed=seed, step=step))
-        return flat(tape.gradient(loss, dist.trainable_variables))
-
-    return np.stack([np.asarray(gradient(tf.constant([7, number]))) for number in range(batches)])
-
-
-def flat(gradients):
-    return tf.concat([tf.reshape(gradient, [-1]) for gradient in gradients], 0)
-
-
-def assert_gradient(found, expected):
-    """The mean of the estimates is the gradient within its error, and the error is small beside the gradient."""
-    error = found.std(axis=0, ddof=1) / np.sqrt(len(found))
-    np.testing.assert_array_less(np.abs(found.mean(0) - expected), (SIGMAS + 1.0) * error + 1e-5)
-    assert np.linalg.norm(error) < 0.1 * np.linalg.norm(expected)
 
 
 def linear(step):
@@ -234,7 +209,7 @@ def test_log_prob_names_the_bounds(binary):
         (lambda d: d.training_loss(EVENTS, site_weight=EVENTS), ValueError, "no `site_weight`"),
         (lambda d: d.evaluate(EVENTS, observed=EVENTS), ValueError, "no `observed`"),
         (lambda d: d.given(EVENTS), ValueError, "no `conditional_input`"),
-        (lambda d: d.complete(EVENTS, EVENTS), NotImplementedError, "decoder.complete"),
+        (lambda d: d.complete(EVENTS, EVENTS), NotImplementedError, "complete_approximately"),
         (lambda d: d.elbo(EVENTS[:, :2]), ValueError, r"\[\.\.\., 3\]"),
         (lambda d: d.elbo(EVENTS + 0.5), ValueError, "support of Bernoulli"),
         (lambda d: d.importance_log_prob(EVENTS, num_samples=0), ValueError, "`num_samples`"),

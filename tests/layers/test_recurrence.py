@@ -1,4 +1,4 @@
-"""The recurrences of the PixelRNNs against loops: passes, gradients, steps, dependences."""
+"""The recurrences of the PixelRNNs and of the spatial LSTM against loops: passes, gradients, steps, dependences."""
 
 import keras
 import numpy as np
@@ -6,16 +6,18 @@ import pytest
 import tensorflow as tf
 
 from tests.parameters import few_by_default
-from tests.reference import pixel_rnn
-from tfar.layers import DiagonalRecurrence, RowRecurrence
+from tests.reference import pixel_rnn, spatial_lstm
+from tfar.layers import DiagonalRecurrence, RowRecurrence, SpatialRecurrence
 from tfar.layers.lstm_scan import lstm_scan
 
 ROWS, HEIGHT, WIDTH, FEATURES, IMAGE = 2, 3, 4, 6, 3
 CASES = {
     "row": lambda: RowRecurrence(FEATURES),
     "diagonal": lambda: DiagonalRecurrence(FEATURES, image_channels=IMAGE),
+    "spatial": lambda: SpatialRecurrence(FEATURES),
     "row of colours": lambda: RowRecurrence(FEATURES, 3, kernel_size=4),
     "diagonal of colours": lambda: DiagonalRecurrence(FEATURES, 3),
+    "spatial of colours": lambda: SpatialRecurrence(FEATURES, 3),
     "row of one pixel": lambda: RowRecurrence(FEATURES, 2, kernel_size=1),
 }
 
@@ -23,22 +25,29 @@ CASES = {
 @pytest.fixture(params=few_by_default(CASES, count=3))
 def layer(request):
     layer = CASES[request.param]()
-    layer.build((None, None, None, 4 * FEATURES * layer.num_directions))
+    layer.build((None, None, None, num_inputs(layer)))
     rng = np.random.default_rng(1)
     for variable in layer.trainable_variables:
         variable.assign(rng.normal(0.0, 0.5, variable.shape))
     return layer
 
 
+def num_inputs(layer):
+    return (5 if isinstance(layer, SpatialRecurrence) else 4) * FEATURES * layer.num_directions
+
+
 def inputs_of(layer):
     rng = np.random.default_rng(0)
-    channels = [4 * FEATURES * layer.num_directions] + [IMAGE] * bool(getattr(layer, "image_channels", 0))
+    channels = [num_inputs(layer)] + [IMAGE] * bool(getattr(layer, "image_channels", 0))
     return [rng.normal(size=(ROWS, HEIGHT, WIDTH, count)).astype(np.float32) for count in channels]
 
 
 def expected(layer, inputs, weights=None):
     weights = {v.name: np.asarray(v, np.float64) for v in layer.weights} if weights is None else weights
     weights = {f"layer/{name}": value for name, value in weights.items()}
+    if isinstance(layer, SpatialRecurrence):
+        inputs = inputs[0].astype(np.float64)
+        return np.stack([spatial_lstm.recurrence(weights, "layer", x, layer.num_groups) for x in inputs])
     images = inputs[1] if len(inputs) > 1 else [None] * ROWS
     diagonal = layer.num_directions == 2
     return np.stack(

@@ -12,7 +12,7 @@ from tests.conformance import test_models as models
 from tests.conformance.facts import Facts
 from tests.parameters import few_by_default
 from tests.registry import BY_NAME
-from tfar.layers import DiagonalRecurrence, diagonal_recurrence, lstm_scan
+from tfar.layers import DiagonalRecurrence, lstm_scan, pixel_recurrence
 from tfar.networks import DiagonalBiLSTMNetwork, RowLSTMNetwork
 
 KINDS = (RowLSTMNetwork, DiagonalBiLSTMNetwork)
@@ -137,33 +137,34 @@ def looks_below(h, outside, offsets):
     return tf.concat([h, tf.concat([h[:, :, 1:], outside[:, :, :1]], axis=2)], axis=-1)
 
 
-def sigmoid_content(sums, c, num_groups=1):
-    o, f, i, g = (tf.sigmoid(gate) for gate in lstm_scan.by_gate(sums, num_groups))
-    return o * tf.tanh(f * c + i * g), f * c + i * g
+def sigmoid_content(sums, cells, num_groups=1):
+    o, f, i, g = (tf.sigmoid(gate) for gate in lstm_scan.by_gate(sums, 4, num_groups))
+    c = f * cells[0] + i * g
+    return o * tf.tanh(c), c
 
 
-def gates_by_rows(sums, num_groups):
+def gates_by_rows(sums):
     return tf.split(tf.reshape(sums, tf.shape(tf.reshape(sums, [4, -1]))), 4, axis=0)
 
 
 def split_by_rows(right):
     """Takes the gates from a map whose rows are split in four, so that they are those of other pixels."""
 
-    def by_gate(sums, num_groups):
-        return [
-            tf.reshape(gate, tf.shape(part)) for gate, part in zip(gates_by_rows(sums, 1), right(sums, 1), strict=True)
-        ]
+    def by_gate(sums, num_gates, num_groups):
+        pairs = zip(gates_by_rows(sums), right(sums, num_gates, 1), strict=True)
+        return [tf.reshape(gate, tf.shape(part)) for gate, part in pairs]
 
     return by_gate
 
 
 def mirrored_after_the_skew(x):
     """Skews both directions alike, and mirrors the right one afterwards."""
-    left, right = tf.split(diagonal_recurrence_skewed(x), 2, axis=0)
+    left, right = tf.split(skewed(x), 2, axis=0)
     return tf.concat([left, tf.reverse(right, [2])], axis=0)
 
 
-diagonal_recurrence_skewed = diagonal_recurrence.skewed
+skewed = pixel_recurrence.skewed
+SIGMOID_CELL = lstm_scan.LSTM._replace(step=sigmoid_content)
 FAULTS = {
     "the right direction is shifted up": (
         "influences",
@@ -174,18 +175,21 @@ FAULTS = {
         lambda: mock.patch.object(DiagonalRecurrence, "_shifted_down", lambda self, right: right),
     ),
     "states see the row below": ("influences", lambda: mock.patch.object(lstm_scan, "_neighbours", looks_below)),
-    "the content is a sigmoid": ("log_prob", lambda: mock.patch.object(lstm_scan, "cell", sigmoid_content)),
+    "the content is a sigmoid": (
+        "log_prob",
+        lambda: mock.patch.object(DiagonalRecurrence, "cell", SIGMOID_CELL),
+    ),
     "gates are rows": (
         "influences",
         lambda: mock.patch.object(lstm_scan, "by_gate", split_by_rows(lstm_scan.by_gate)),
     ),
     "the skewed map is mirrored": (
         "log_prob",
-        lambda: mock.patch.object(diagonal_recurrence, "skewed", mirrored_after_the_skew),
+        lambda: mock.patch.object(pixel_recurrence, "skewed", mirrored_after_the_skew),
     ),
     "states outside the image run on": (
         "log_prob",
-        lambda: mock.patch.object(diagonal_recurrence, "_has_begun", lambda h, w: np.ones((h + w - 1, h), bool)),
+        lambda: mock.patch.object(pixel_recurrence, "has_begun", lambda h, w: np.ones((h + w - 1, h), bool)),
     ),
 }
 CHECKS = {

@@ -62,6 +62,26 @@ def test_arrays_that_are_not_images(images: np.ndarray) -> None:
         plots.image_grid(images)
 
 
+def test_scales(tmp_path: Path) -> None:
+    """A row for each size; a pixel of a smaller picture covers a block, and is the upper left one of the block."""
+    images = np.zeros([2, 8, 8])
+    images[:, 4, 0] = 1.0
+    images[:, 1, 1] = 1.0  # in no smaller picture
+    figure = plots.scales(images, 2, tmp_path / "scales.png", title="Growing")
+    assert_picture(tmp_path / "scales.png")
+    assert [text.get_text() for text in figure.texts] == ["Growing", "2 x 2", "4 x 4", "8 x 8"]
+    picture = np.rint(figure.axes[0].images[0].get_array() * 255)
+    ink = (picture == np.rint(figures.rgb(figures.INK) * 255)).all(axis=-1)
+    tile = (ink.shape[0] - 2 * 64 - 64) // 2 + 64
+    counts = [ink[k * tile : k * tile + 64, :64].sum() for k in range(3)]
+    assert counts == [64 * 16, 64 * 4, 64 * 2]
+
+
+def test_scales_of_images_that_do_not_halve() -> None:
+    with pytest.raises(ValueError, match=r"multiples of 2\*\*num_scales = 4; received 6 x 8"):
+        plots.scales(np.zeros([2, 6, 8]), 2)
+
+
 def test_samples_over_training(tmp_path: Path) -> None:
     blank, full = np.zeros([5, 8, 8]), np.ones([5, 8, 8])
     rows = {0: blank, 20: full, "real digits, of the test set": BITS[:5]}

@@ -68,5 +68,8 @@ def parameters(weights: Mapping[str, Array], inputs: Array, num_colours: int, pa
     output = 1
     while f"output_{output}/kernel" in weights:
         total = convolution(layer(f"output_{output}"), relu(total), "B", num_colours)
+        for name, part in parts.items():  # as in PixelVAE
+            if f"{name}_output_{output}/kernel" in weights:
+                total = total + part @ weights[f"{name}_output_{output}/kernel"]
         output += 1
     return convolution(layer("params"), relu(total), "B", num_colours)

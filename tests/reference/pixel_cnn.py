@@ -53,9 +53,12 @@ def relu(features: Array) -> Array:
     return np.maximum(features, 0.0)
 
 
-def parameters(layers: Mapping[str, Layer], inputs: Array, num_colours: int) -> Array:
-    """Parameters `[H, W, C P]` of inputs `[H, W, C I]` (table 1, figure 5): residual blocks, or none without "block_1_in"."""
-    features = convolution(layers["first"], inputs, "A", num_colours)
+def parameters(layers: Mapping[str, Layer], inputs: Array, num_colours: int, added: Array | float = 0.0) -> Array:
+    """Parameters `[H, W, C P]` of inputs `[H, W, C I]` (table 1, figure 5): residual blocks, or none without "block_1_in".
+
+    `added` holds features that are added to those of the first convolution.
+    """
+    features = convolution(layers["first"], inputs, "A", num_colours) + added
     block = 1
     while f"block_{block}" in layers:
         if f"block_{block}_in" in layers:

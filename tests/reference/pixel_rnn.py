@@ -19,19 +19,20 @@ State = tuple[Array, Array]
 class Gates(NamedTuple):
     """Where the gates of an LSTM of h features are among the columns of a kernel.
 
-    The columns of a colour follow those of the colours before it; it has the four gates of each direction.
+    The columns of a colour follow those of the colours before it; it has the gates of each direction.
     """
 
     num_features: int
     num_colours: int = 1
     num_directions: int = 1
+    num_gates: int = 4
 
     def columns(self, gate: int, direction: int) -> list[int]:
-        """The columns of the gate (o, f, i or g) of all features."""
+        """The columns of a gate (o, f, i or g) of all features."""
         per_colour, found = self.num_features // self.num_colours, []
         for feature in range(self.num_features):
             own = colour(feature, self.num_features, self.num_colours)
-            before = (own * self.num_directions + direction) * 4 + gate
+            before = (own * self.num_directions + direction) * self.num_gates + gate
             found.append(before * per_colour + feature - own * per_colour)
         return found
 

@@ -14,7 +14,7 @@ import tfar
 from tests import latent_models
 from tests.contract_networks import GroupsNetwork, SequenceNetwork, VideoNetwork
 from tests.parameters import few_by_default
-from tests.registry import randomize
+from tests.registry import BY_NAME, randomize
 from tfar.serving.signatures import signatures
 
 
@@ -42,6 +42,22 @@ DISTRIBUTIONS = {
     "plain-sequence": lambda: autoregressive(SequenceNetwork()),
     "fixed-length": lambda: autoregressive(SequenceNetwork()).with_length(4),
     "binary-latents": latent_models.binary,
+    "pixel-vae": lambda: BY_NAME["PixelVAE-binary"].make().copy(jit_compile=False),
+    "pixel-vae-two-levels": lambda: randomize(
+        tfar.PixelVAE(
+            [6, 5],
+            2,
+            filters=4,
+            num_blocks=1,
+            num_levels=2,
+            map_channels=2,
+            condition="upsample",
+            encoder_filters=[3, 3],
+            jit_compile=False,
+        ),
+        scale=0.2,
+    ),
+    "layers-of-latents": lambda: randomize(tfar.DARN([2, 2], [2, 3], hidden_units=[3], jit_compile=False)),
 }
 
 
@@ -94,7 +110,7 @@ def test_every_signature_gives_what_the_live_distribution_gives(exported, runtim
 
 EXPECTED = {
     "sequence": {"log_prob", "complete", "sample_from_noise", "start", "step", "step_chunk", "prefill"},
-    "normal-latents": {"elbo", "importance_log_prob", "encode", "sample"},
+    "normal-latents": {"elbo", "importance_log_prob", "encode", "decode_log_prob", "sample"},
 }
 
 

@@ -79,7 +79,7 @@ def test_a_latent_variable_distribution_is_exported_with_its_own_signatures(late
     path = tfar.serving.export_saved_model(latent, tmp_path / "made")
     loaded = tf.saved_model.load(path)
     found = loaded.signatures
-    assert sorted(found) == ["elbo", "encode", "importance_log_prob", "sample", "serving_default"]
+    assert sorted(found) == ["decode_log_prob", "elbo", "encode", "importance_log_prob", "sample", "serving_default"]
     value, seeds = latent.sample(4, seed=3), tfar.random.row_seeds(5, 4)
     np.testing.assert_array_equal(found["sample"](seed=tfar.random.row_seeds(3, 4))["value"], value)
     for name in ("elbo", "serving_default"):
@@ -89,7 +89,14 @@ def test_a_latent_variable_distribution_is_exported_with_its_own_signatures(late
         latent.importance_log_prob(value, 100, seed=5),
         rtol=1e-4,
     )
-    assert found["encode"](value=value, seed=seeds)["latent"].shape == (4, 2)
+    encoded = found["encode"](value=value, seed=seeds)
+    assert encoded["latent"].shape == (4, 2)
+    params = latent.encoder.law.conditional_params(encoded["latent"], value)
+    moments = latent.encoder.head.distribution(params)
+    np.testing.assert_allclose(encoded["mean"], moments.mean(), atol=1e-5)
+    np.testing.assert_allclose(encoded["scale"], moments.stddev(), rtol=1e-4)
+    found_log_prob = found["decode_log_prob"](value=value, latent=encoded["latent"])["log_prob"]
+    np.testing.assert_allclose(found_log_prob, latent.decode(encoded["latent"]).log_prob(value), rtol=1e-4)
     bad = tf.concat([value[:1] + 0.5, value[1:]], 0)
     assert np.isnan(found["elbo"](value=bad, seed=seeds)["elbo"]).tolist() == [True, False, False, False]
 

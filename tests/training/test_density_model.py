@@ -196,23 +196,6 @@ def test_callbacks_of_keras_know_that_lower_is_better(name, rows, tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
-class Bound(tfar.MADE):
-    """A distribution with a bound in place of a likelihood."""
-
-    def evaluate(self, value, conditional_input=None, **kwargs):
-        return {"elbo": -super().evaluate(value, conditional_input, **kwargs)["nll"] - 1.0}
-
-
-@pytest.mark.slow(ci=True)
-def test_a_bound_is_reported_as_one(rows):
-    model = make(dist=Bound([6], [8], jit_compile=False))
-    result = model.evaluate(rows, verbose=0, return_dict=True)
-    assert sorted(result) == ["loss", "neg_elbo"]
-    np.testing.assert_allclose(result["neg_elbo"], 1.0 - np.mean(model.dist.log_prob(rows)), rtol=1e-5)
-    stop = keras.callbacks.EarlyStopping("val_neg_elbo")
-    assert "val_neg_elbo" in model.fit(rows, validation_data=rows, callbacks=[stop], verbose=0).history
-
-
 @pytest.mark.slow(ci=True)
 def test_fit_with_missing_values():
     """Two sites are always equal: the model learns it from rows that show both, and fills one in from the other."""

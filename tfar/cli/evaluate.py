@@ -2,7 +2,7 @@
 
 import collections
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,7 +33,8 @@ Of the file that the model was trained on, only the test rows are scored by defa
 --split all for all rows. Columns of a table are matched by name. An empty cell is a value that is not observed.
 
 Bits per dimension are the bits of all rows divided by the number of observed values in these rows. For a model with latent \
-variables the evidence lower bound (ELBO) takes the place of the log-likelihood. A row of audio files is a whole recording.
+variables the importance-weighted bound takes the place of the log-likelihood, beside the evidence lower bound (ELBO). A row of \
+audio files is a whole recording.
 
 [bold]Examples[/]
 
@@ -49,6 +50,12 @@ tfar evaluate runs/speakers --data recordings/ --out scores.csv
 """
 
 BATCH_SIZE = 100
+# Names of the scores, as the table calls what is minimised.
+LABELS = {
+    "log_prob": "negative log-likelihood",
+    "importance_log_prob": "negative importance-weighted bound",
+    "elbo": "negative ELBO",
+}
 
 
 @reports_errors
@@ -71,6 +78,14 @@ def evaluate(
             "--batch-size", min=1, help="Number of rows scored at once. Default: 100, or 4 chunks of audio files."
         ),
     ] = None,
+    latents: Annotated[
+        int,
+        typer.Option(
+            "--latents",
+            min=0,
+            help="Number of latents for each row of a model with latent variables; 0: only the ELBO.",
+        ),
+    ] = 100,
     data_dir: DataDir = None,
 ) -> None:
     """Scores data with a model."""
@@ -99,7 +114,7 @@ def evaluate(
             options = (data_dir, batch_size or BATCH_SIZE, trained, reading)
             found = rows.read_rows(data, event_shape, split, *options, prefer_held_out=True)
             split, is_held_out = found.split, found.is_held_out
-            lines = _lines(dist, found.batches, mask, summary, progress, found.count)
+            lines = _lines(dist, found.batches, mask, summary, progress, found.count, latents)
         heading: Any = next(lines)
         if out is None:
             collections.deque(lines, maxlen=0)
@@ -119,46 +134,54 @@ class Summary:
     """Accumulates the scores of batches. `noun` is what one score belongs to: "row" or "recording"."""
 
     def __init__(self, noun: str) -> None:
-        self.noun, self.name, self.num_values = noun, "log_prob", 0
-        self.scores: list[np.ndarray] = []
+        self.noun, self.num_values = noun, 0
+        self.scores: dict[str, list[np.ndarray]] = {}
 
-    def add(self, name: str, scores: np.ndarray, num_values: int) -> None:
-        """Adds the scores `[B]` of rows with this number of scored values."""
-        self.name = name
-        self.scores.append(scores)
+    def add(self, scores: Mapping[str, np.ndarray], num_values: int) -> None:
+        """Adds the scores `[B]` by their names, the main one first, of rows with this number of scored values."""
+        for name, values in scores.items():
+            self.scores.setdefault(name, []).append(values)
         self.num_values += num_values
 
     def table(self, title: str) -> Table:
         """Returns the table that the command prints, or raises ValueError if no value was observed."""
         if not self.num_values:
             raise ValueError("--observed: expected at least one observed value; received none")
-        scores = np.concatenate(self.scores)
+        names, columns = list(self.scores), [np.concatenate(parts) for parts in self.scores.values()]
+        scores = columns[0]
         error = float(scores.std(ddof=1)) / math.sqrt(len(scores)) if len(scores) > 1 else math.nan
         result = Table(title=title, title_justify="left", show_header=False)
         result.add_row(f"{self.noun}s", str(len(scores)))
-        label = "negative log-likelihood" if self.name == "log_prob" else "negative ELBO"
-        result.add_row(label, f"[bold]{-scores.mean():.4f}[/] nats")
+        result.add_row(LABELS[names[0]], f"[bold]{-scores.mean():.4f}[/] nats")
         result.add_row("standard error", f"{error:.4f} nats")
         result.add_row("bits per dimension", f"{-scores.sum() / self.num_values / math.log(2.0):.4f}")
+        for name, values in zip(names[1:], columns[1:], strict=True):
+            result.add_row(LABELS[name], f"{-values.mean():.4f} nats")
         return result
 
 
 def _lines(
-    dist: Any, batches: Iterable[rows.Batch], mask: np.ndarray, summary: Summary, progress: Progress, count: int | None
+    dist: Any,
+    batches: Iterable[rows.Batch],
+    mask: np.ndarray,
+    summary: Summary,
+    progress: Progress,
+    count: int | None,
+    latents: int,
 ) -> Iterator[Sequence[Any]]:
-    """Yields the header of the output file and then (row, score) for each row. Adds every batch to the summary."""
+    """Yields the header of the output file and then (row, score, ...) for each row. Adds every batch to the summary."""
     row = 0
     task = progress.add_task("Scoring", total=count, note="")
     for batch in batches:
         observed = masks.mask_of_rows(mask, row, batch.value.shape) & ~np.isnan(batch.value)
-        name, scores = _scored(dist, batch, observed, row)
+        scores = _scored(dist, batch, observed, row, latents)
         if not row:
-            yield "row", name
+            yield "row", *scores
         # A site is scored if all of its values are observed.
         sites = observed.reshape([len(observed), dist.num_sites, -1])
-        summary.add(name, scores, int(sites.all(axis=-1).sum()) * sites.shape[-1])
-        yield from ((row + i, float(score)) for i, score in enumerate(scores))
-        row += len(scores)
+        summary.add(scores, int(sites.all(axis=-1).sum()) * sites.shape[-1])
+        yield from ((row + i, *map(float, own)) for i, own in enumerate(zip(*scores.values(), strict=True)))
+        row += len(observed)
         progress.update(task, completed=row, note=f"{row} rows")
 
 
@@ -167,21 +190,27 @@ def _recording_lines(dist: Any, scored: Any, summary: Summary, progress: Progres
     task = progress.add_task("Scoring", total=scored.num_rows, note="")
     yield "file", "log_prob"
     for path, score, count in audio.recording_scores(dist, scored, lambda chunks: progress.advance(task, chunks)):
-        summary.add("log_prob", np.array([score]), count)
+        summary.add({"log_prob": np.array([score])}, count)
         yield path, score
 
 
-def _scored(dist: Any, batch: rows.Batch, observed: np.ndarray, first: int) -> tuple[str, np.ndarray]:
-    """Returns "log_prob" or "elbo" and the scores `[B]` of a batch whose first row is row `first` of the data."""
+def _scored(dist: Any, batch: rows.Batch, observed: np.ndarray, first: int, latents: int) -> dict[str, np.ndarray]:
+    """Returns the scores `[B]` of a batch whose first row is row `first` of the data, by their names, the main one first."""
+    given: dict[str, Any] = {} if batch.condition is None else {"conditional_input": batch.condition}
+    if dist.num_latents:  # Every row has latents of its own.
+        given |= {"seed": first, "num_samples": latents}
     try:
-        condition = {} if batch.condition is None else {"conditional_input": batch.condition}
-        result = dist.evaluate(batch.value, observed=None if observed.all() else observed, **condition)
+        result = dist.evaluate(batch.value, observed=None if observed.all() else observed, **given)
     except ValueError as error:
         hint = f" An empty cell is not observed. {models.MISSING_HINT}." if np.isnan(batch.value).any() else ""
         raise ValueError(f"{error}{hint} (The first row of this batch is row {first} of the data.)") from error
-    name, scores = ("elbo", result["elbo"]) if "elbo" in result else ("log_prob", -result["nll"])
-    scores = np.asarray(scores, np.float64)
-    missing = np.flatnonzero(np.isnan(scores))
-    if len(missing):
-        raise ValueError(f"expected a number as the {name} of row {first + missing[0]} (counted from 0); received NaN")
-    return name, scores
+    if "nll" in result:
+        result = {"log_prob": -result["nll"]}
+    scores = {name: np.asarray(result[name], np.float64) for name in LABELS if name in result}
+    for name, values in scores.items():
+        missing = np.flatnonzero(np.isnan(values))
+        if len(missing):
+            raise ValueError(
+                f"expected a number as the {name} of row {first + missing[0]} (counted from 0); received NaN"
+            )
+    return scores

@@ -14,10 +14,14 @@ MODELS = {
     "pixel_cnn": "PixelCNN",
     "gated_pixel_cnn": "GatedPixelCNN",
     "pixel_cnn_plus_plus": "PixelCNNPlusPlus",
+    "multiscale_pixel_cnn": "MultiscalePixelCNN",
     "row_lstm": "RowLSTM",
     "diagonal_bilstm": "DiagonalBiLSTM",
+    "spatial_lstm": "SpatialLSTM",
     "video_pixel_network": "VideoPixelNetwork",
     "wavenet": "WaveNet",
+    "darn": "DARN",
+    "pixel_vae": "PixelVAE",
     "factorized": "Factorized",
 }
 # The heads that a name and whole numbers describe.
@@ -79,7 +83,7 @@ def make(
     try:
         if "head" in known:
             return constructor(event_shape, head=head, **values)
-        return constructor(event_shape, **_levels(model, head), **values)
+        return constructor(event_shape, **_of_values(model, head, known), **values)
     except TypeError as error:
         raise ValueError(f"tfar.{MODELS[model]} does not accept these arguments: {error}") from error
 
@@ -137,13 +141,21 @@ def _checked(model: str, arguments: Mapping[str, Any], known: Mapping[str, inspe
     return dict(arguments)
 
 
-def _levels(model: str, head: Any) -> dict[str, int]:
-    """Returns the value range of the data, for a model that chooses its head itself."""
+def _of_values(model: str, head: Any, known: Mapping[str, inspect.Parameter]) -> dict[str, int]:
+    """Returns the value range of the data as arguments of a model that chooses its head itself; one of bits has none.
+
+    Raises:
+        ValueError: If the model does not take such values.
+    """
     support = head.support()
     if support.num_values is None:
         raise ValueError(
             f"{model} needs a finite range of whole numbers; the values of {type(head).__name__} are {support}"
         )
+    if "high" not in known:
+        if support.num_values != 2:
+            raise ValueError(f"{model} needs bits; the values of {type(head).__name__} are {support}")
+        return {}
     return {"low": int(support.low), "high": int(support.high)}
 
 

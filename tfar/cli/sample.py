@@ -66,7 +66,11 @@ def sample(
     runs.find(run_or_model)
     outputs.check_out(out, (".npy", ".csv", ".png", *outputs.SOUNDS))
     load_tensorflow()
-    dist, trained = runs.load_dist(run_or_model).with_temperature(temperature), runs.trained_on(run_or_model)
+    dist, trained = runs.load_dist(run_or_model), runs.trained_on(run_or_model)
+    if temperature != 1.0:
+        if dist.num_latents:
+            raise ValueError(f"--temperature: {type(dist).__name__} has a latent variable, and so no temperature")
+        dist = dist.with_temperature(temperature)
     if condition is not None:
         dist = dist.given(trained.one_hot(condition))
     elif trained.condition is not None:

@@ -200,7 +200,7 @@ def _fit(model: Any, settings: Settings, splits: Any, out: Path, console: Consol
         console.print("The rows do not fit into memory: they are read in the order of the file and not shuffled.")
     if hasattr(model.dist, "adapt"):  # its units are those of the training rows
         model.dist.adapt(splits.arrays("train") if in_memory else splits.train)
-    monitor = "loss" if valid is None else "val_nll"
+    monitor = "loss" if valid is None else f"val_{model.score_name}"
     model.fit(
         train_rows,
         batch_size=settings.batch_size if in_memory else None,
@@ -250,6 +250,12 @@ def _report(model: Any, settings: Settings, splits: Any, console: Console) -> No
     if isinstance(splits, AudioSplits):  # Chunks of audio differ in length: the mean over samples is more telling.
         bits = found["nll"] * valid.num_rows / valid.num_samples / math.log(2.0)
         console.print(f"Validation: [bold]{bits:.4f}[/] bits per sample, with the best weights.")
+        return
+    if model.dist.num_latents:
+        console.print(
+            f"Validation: a bound of [bold]{found['neg_elbo']:.3f}[/] nats, of which the latent takes {found['kl']:.3f}, with "
+            f"the best weights. {found['active_units']:.0f} of {model.dist.num_latents} entries of the latent are active."
+        )
         return
     estimate = ", an estimate of the mean over orders" if model.validation_draws else ""
     console.print(

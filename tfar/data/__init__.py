@@ -2,6 +2,7 @@
 
 from tfar.data.audio import AudioSplits, from_audio
 from tfar.data.audio_chunks import AudioChunks
+from tfar.data.dequantized import dequantize
 from tfar.data.files import from_files
 from tfar.data.load import load, names
 from tfar.data.mu_law import inverse_mu_law, mu_law
@@ -14,6 +15,7 @@ __all__ = [
     "AudioSplits",
     "DataSplits",
     "FileRows",
+    "dequantize",
     "from_audio",
     "from_files",
     "inverse_mu_law",

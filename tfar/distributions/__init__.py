@@ -2,20 +2,25 @@
 
 from tfar.distributions.autoregressive import Autoregressive
 from tfar.distributions.conv_nade import ConvNADE
+from tfar.distributions.darn import DARN
 from tfar.distributions.factorized import Factorized
 from tfar.distributions.gated_pixel_cnn import GatedPixelCNN
 from tfar.distributions.latent_variable import LatentVariable
 from tfar.distributions.made import MADE
+from tfar.distributions.multiscale_pixel_cnn import MultiscalePixelCNN
 from tfar.distributions.nade import NADE
 from tfar.distributions.orderless_nade import OrderlessNADE
 from tfar.distributions.pixel_cnn import PixelCNN
 from tfar.distributions.pixel_cnn_plus_plus import PixelCNNPlusPlus
 from tfar.distributions.pixel_rnn import DiagonalBiLSTM, RowLSTM
+from tfar.distributions.pixel_vae import PixelVAE
 from tfar.distributions.rnade import RNADE
+from tfar.distributions.spatial_lstm import SpatialLSTM
 from tfar.distributions.video_pixel_network import VideoPixelNetwork
 from tfar.distributions.wavenet import WaveNet
 
 __all__ = [
+    "DARN",
     "MADE",
     "NADE",
     "RNADE",
@@ -25,10 +30,13 @@ __all__ = [
     "Factorized",
     "GatedPixelCNN",
     "LatentVariable",
+    "MultiscalePixelCNN",
     "OrderlessNADE",
     "PixelCNN",
     "PixelCNNPlusPlus",
+    "PixelVAE",
     "RowLSTM",
+    "SpatialLSTM",
     "VideoPixelNetwork",
     "WaveNet",
 ]

@@ -92,29 +92,62 @@ class GatedPixelCNN(images.ImageAutoregressive):
         jit_compile: bool = True,
         name: str = "GatedPixelCNN",
     ) -> None:
-        head = Bernoulli() if head is None else check_head(head)
-        images.check_scalar_head(head)
-        shape = images.image_shape(event_shape)
-        channels, why = shape[2] if len(shape) == 3 else 1, "as it is split among the channels"
-        filters = images.check_features("filters", filters, channels, why)
-        outputs = (filters,) if output_filters is None else output_filters
-        first = images.kernel_size_pair("first_kernel_size", first_kernel_size)
-        if first[0] < 2:
-            raise ValueError(f"Expected `first_kernel_size` of height at least 2; received {first_kernel_size!r}.")
-        network = GatedPixelCNNNetwork(
-            event_shape=shape,
-            filters=filters,
-            params_size=head.params_size,
-            num_blocks=check_positive_int("num_blocks", num_blocks, lowest=0),
-            first_kernel_size=first,
-            kernel_size=images.kernel_size_pair("kernel_size", kernel_size),
-            output_filters=tuple(images.check_features("output_filters", n, channels, why) for n in outputs),
+        head, shape = Bernoulli() if head is None else check_head(head), images.image_shape(event_shape)
+        network = make_network(
+            shape,
+            filters,
+            head,
+            num_blocks=num_blocks,
+            first_kernel_size=first_kernel_size,
+            kernel_size=kernel_size,
+            output_filters=(filters,) if output_filters is None else output_filters,
+            seed=seed,
             dropout_rate=check_rate("dropout_rate", dropout_rate),
             conditional_shape=images.vectors_and_maps(conditional_shape, shape[:2]),
             condition_dropout=check_rate("condition_dropout", condition_dropout),
             kernel_initializer=kernel_initializer,
-            seed=check_positive_int("seed", seed, lowest=0),
             **class_inputs(head, one_hot_inputs),
         )
-        images.refuse_blind_sites(network)
         super().__init__(network, head, jit_compile=jit_compile, name=name)
+
+
+def make_network(
+    shape: tuple[int, ...],
+    filters: int,
+    head: Head,
+    *,
+    num_blocks: int,
+    first_kernel_size: int | Sequence[int],
+    kernel_size: int | Sequence[int],
+    output_filters: Sequence[int],
+    seed: int,
+    **others: Any,
+) -> GatedPixelCNNNetwork:
+    """Returns the network of a Gated PixelCNN.
+
+    Args:
+        shape: `(H, W)` or `(H, W, C)`.
+        filters, head, num_blocks, first_kernel_size, kernel_size, output_filters, seed: see `GatedPixelCNN`.
+        **others: further arguments of the network, which are checked.
+
+    Raises:
+        ValueError: If a size is out of range, or features cannot be split evenly among the channels.
+    """
+    images.check_scalar_head(head)
+    channels, why = shape[2] if len(shape) == 3 else 1, "as it is split among the channels"
+    first = images.kernel_size_pair("first_kernel_size", first_kernel_size)
+    if first[0] < 2:
+        raise ValueError(f"Expected `first_kernel_size` of height at least 2; received {first_kernel_size!r}.")
+    network = GatedPixelCNNNetwork(
+        event_shape=shape,
+        filters=images.check_features("filters", filters, channels, why),
+        params_size=head.params_size,
+        num_blocks=check_positive_int("num_blocks", num_blocks, lowest=0),
+        first_kernel_size=first,
+        kernel_size=images.kernel_size_pair("kernel_size", kernel_size),
+        output_filters=tuple(images.check_features("output_filters", n, channels, why) for n in output_filters),
+        seed=check_positive_int("seed", seed, lowest=0),
+        **others,
+    )
+    images.refuse_blind_sites(network)
+    return network

@@ -14,7 +14,7 @@ from tfar.networks.masked_raster import MaskedRasterNetwork
 
 
 class ImageAutoregressive(Autoregressive):
-    """Distribution over images whose pixels are decided in raster order."""
+    """Distribution over images, whose values are decided in an order of pixels and channels."""
 
     def receptive_field(self, row: int, column: int, channel: int = 0) -> NDArray[np.bool_]:
         """Returns which values of the image the parameters of one value depend on.

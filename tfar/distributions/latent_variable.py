@@ -5,6 +5,7 @@ from typing import Any, NoReturn
 import keras
 import tensorflow as tf
 
+from tfar import private
 from tfar.distributions.autoregressive import Autoregressive
 from tfar.distributions.base import Rows, without_autograph
 from tfar.distributions.model import Model
@@ -23,21 +24,27 @@ class LatentVariable(Model):
     training maximises `elbo`. A sample is a latent from the prior and an event given the latent.
 
     Args:
-        prior: distribution p(z) of the latent, without a condition.
+        prior: distribution p(z) of the latent, without a condition. It may be a `LatentVariable`: a hierarchy of latents, whose
+            bounds are those of all levels.
         encoder: distribution q(z | x) of the latent, whose condition is an event.
         decoder: distribution p(x | z) of events, whose condition is a latent.
         kl_weight: float, or a function of the training step such as `tfar.laws.LinearAnnealing`: the weight of the KL term in
             the training loss.
+        gradient_estimator: how gradients reach the encoder. "reparameterized" differentiates the draw of the latent.
+            "score_function" is unbiased for any encoder, with a large variance. "vimco", or `tfar.laws.VIMCO(num_samples)`,
+            trains the importance-weighted bound of several latents. "half" is the estimator of DARN for bits, and
+            "enumerate" is exact for latents of at most 12 bits. Default: "reparameterized" if the head of the encoder is
+            reparameterised, else "score_function".
         jit_compile: bool. Compile eager calls with XLA.
         name: str.
 
     Raises:
-        ValueError: If the shapes of events, latents and conditions do not fit.
+        ValueError: If the shapes of events, latents and conditions do not fit, or the estimator does not apply to the encoder.
 
     Example:
-        >>> prior = tfar.Factorized([2], tfar.heads.NormalMixture(1), trainable=False)
-        >>> network = keras.Sequential([keras.Input([4]), keras.layers.Dense(6)])
-        >>> encoder = tfar.Factorized([2], tfar.heads.NormalMixture(1), network=network, conditional_shape=[4])
+        >>> prior = tfar.Factorized([2], tfar.heads.Normal(), trainable=False)  # standard normals
+        >>> network = keras.Sequential([keras.Input([4]), keras.layers.Dense(4)])
+        >>> encoder = tfar.Factorized([2], tfar.heads.Normal(), network=network, conditional_shape=[4])
         >>> decoder = tfar.MADE([4], [8], conditional_shape=[2])
         >>> dist = tfar.LatentVariable(prior, encoder, decoder)
         >>> dist.elbo(dist.sample(3, seed=1), seed=2).shape
@@ -52,11 +59,12 @@ class LatentVariable(Model):
 
     def __init__(
         self,
-        prior: Autoregressive,
+        prior: "Autoregressive | LatentVariable",
         encoder: Autoregressive,
         decoder: Autoregressive,
         *,
         kl_weight: Any = 1.0,
+        gradient_estimator: Any = None,
         jit_compile: bool = True,
         name: str = "LatentVariable",
     ) -> None:
@@ -64,12 +72,11 @@ class LatentVariable(Model):
         if not callable(kl_weight) and (isinstance(kl_weight, bool) or not isinstance(kl_weight, int | float)):
             raise ValueError(f"Expected `kl_weight` to be a number or a function of the step; received {kl_weight!r}.")
         self.prior, self.encoder, self.decoder = prior, encoder, decoder
-        law = LatentVariableLaw(prior.law, encoder.law, decoder.law, kl_weight=kl_weight)
-        layers = {
-            f"{part}_{kind}": getattr(dist, kind)
-            for part, dist in (("prior", prior), ("encoder", encoder), ("decoder", decoder))
-            for kind in ("network", "head")
-        }
+        law = LatentVariableLaw(
+            prior.law, encoder.law, decoder.law, kl_weight=kl_weight, gradient_estimator=gradient_estimator
+        )
+        parts = {"prior": prior, "encoder": encoder, "decoder": decoder}
+        layers = {f"{part}_{name}": layer for part, dist in parts.items() for name, layer in dist.layers.items()}
         super().__init__(law, layers, tuple(decoder.event_shape.as_list()), None, jit_compile, name)
 
     @property
@@ -80,6 +87,11 @@ class LatentVariable(Model):
     def latent_shape(self) -> tf.TensorShape:
         """Shape of a latent."""
         return self.prior.event_shape
+
+    @property
+    def num_latents(self) -> int:
+        """Number of entries of the latents, of all levels."""
+        return self._law.num_latents
 
     def initialize(self, value: Any, conditional_input: Any = None) -> None:
         """Sets data-dependent initial weights of the decoder, given latents of the prior.
@@ -154,14 +166,97 @@ class LatentVariable(Model):
         """
         return self.encoder.given(self._checked_value(value))
 
+    @without_autograph
+    def decode(self, latent: Any) -> Autoregressive:
+        """Returns the distribution p(x | z) of events given latents: the decoder with the latents as its condition.
+
+        Args:
+            latent: numbers `[*batch, *latent_shape]`.
+
+        Returns:
+            A distribution with batch shape `[*batch]` over events, which has `log_prob`, `sample` and `complete`.
+
+        Raises:
+            ValueError: If the shape does not fit.
+        """
+        return self.decoder.given(latent)
+
+    @without_autograph
+    def evaluate(
+        self,
+        value: Any,
+        conditional_input: Any = None,
+        *,
+        observed: Any = None,
+        site_weight: Any = None,
+        seed: Any = 0,
+        num_samples: int = 0,
+    ) -> dict[str, tf.Tensor]:
+        """Returns the terms of the bound of each event in nats, with the KL weight 1 and without dropout.
+
+        Args:
+            value: numbers `[*lead, *event_shape]`.
+            conditional_input, observed, site_weight: None; present for a common signature of all models.
+            seed: seed as accepted by `tfar.random.as_seed`; determines the latents.
+            num_samples: int. Number of latents of an importance-weighted bound in addition, 0 for none.
+
+        Returns:
+            A dict of float32 `[*lead]`: `elbo`, and its terms `reconstruction`, -log p(x | z), and `kl`,
+            log q(z | x) - log p(z), so that elbo = -reconstruction - kl. With `num_samples` also `importance_log_prob`, and
+            `importance_standard_error`, the standard error of that estimate. `latent_mean` `[*lead, num_latents]` is the mean of
+            each entry of the latent given the event (and given the drawn entries before it, if the encoder is not factorised).
+
+        Raises:
+            ValueError: As `elbo` does.
+        """
+        given = self._flat_rows(value, conditional_input, observed, site_weight)
+        count = check_positive_int("num_samples", num_samples, lowest=0)
+        return self._call("evaluate", [given.x], given, seed=seed, count=given.count, num_samples=count)
+
     def _bound(self, name: str, value: Any, seed: Any, **arguments: Any) -> tf.Tensor:
         given = self._flat_rows(value)
         return self._call(name, [given.x], given, seed=seed, count=given.count, **arguments)
 
+    @without_autograph
+    def complete_approximately(
+        self, value: Any, observed: Any, num_samples: int | None = None, seed: Any = None, *, num_latents: int = 100
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Draws the unobserved sites given the observed ones by sampling-importance-resampling of the latent.
+
+        A latent is chosen among draws of the prior with the weights p(x_o | z) of the observed part x_o, and gives a
+        completion x'. The latent of the result is chosen among draws of the encoder given x', with the weights
+        p(x_o | z) p(z) / q(z | x'). The draws follow p(x | x_o) in the limit of many latents. An effective sample size near
+        1, of at most `num_latents`, says that one latent outweighs all others, so that the draws are far from that limit.
+
+        Args:
+            value: `[*lead, *event_shape]`. Values that are not observed are ignored.
+            observed: bools that broadcast to the shape of `value`: a pattern that the decoder allows, such as the first
+                sites in raster order.
+            num_samples: None for one completion, or the number of completions of each event.
+            seed: seed as accepted by `tfar.random.as_seed`.
+            num_latents: int. Number of latents among which each of the two is chosen.
+
+        Returns:
+            float32 `[*lead, *event_shape]`, or `[num_samples, *lead, *event_shape]`; and the effective sample size of the weights
+            of each completion, `[*lead]` or `[num_samples, *lead]`.
+
+        Raises:
+            ValueError: If a number is out of range, or the order of the decoder does not allow the pattern; the message
+                explains what to do.
+        """
+        count = check_positive_int("num_latents", num_latents)
+        value = self._checked_value(value)
+        if num_samples is not None:
+            value = tf.repeat(value[None], check_positive_int("num_samples", num_samples), axis=0)
+        given = super()._flat_rows(value, None, observed)
+        inputs = [given.x, given.observed]
+        with private.without_recording():
+            return self._call("complete_approximately", inputs, given, seed=seed, count=given.count, num_latents=count)
+
     def complete(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Is not possible exactly, because the distribution of the latent given a part of an event has no closed form.
 
-        Complete given a latent: `dist.decoder.complete(x, observed, conditional_input=z)`.
+        `complete_approximately(x, observed)` resamples the latent. `dist.decode(z).complete(x, observed)` is exact given z.
 
         Args:
             args, kwargs: not used.
@@ -171,7 +266,8 @@ class LatentVariable(Model):
         """
         raise NotImplementedError(
             f"{type(self).__name__} cannot complete events exactly, as the latent given a part of an event has no closed form. "
-            "Complete given a latent: `dist.decoder.complete(x, observed, conditional_input=z)`."
+            "`complete_approximately(x, observed)` draws by sampling-importance-resampling of the latent, and returns its "
+            "effective sample size. `dist.decode(z).complete(x, observed)` is exact given a latent z."
         )
 
     def log_prob(self, value: Any, name: str = "log_prob", **kwargs: Any) -> NoReturn:
@@ -195,7 +291,8 @@ class LatentVariable(Model):
 
 def _check_shapes(prior: Any, encoder: Any, decoder: Any) -> None:
     for name, part in (("prior", prior), ("encoder", encoder), ("decoder", decoder)):
-        if not isinstance(part, Autoregressive):
+        kinds = (Autoregressive, LatentVariable) if name == "prior" else (Autoregressive,)
+        if not isinstance(part, kinds):
             raise ValueError(f"Expected `{name}` to be a tfar.Autoregressive; received {type(part).__name__}.")
         if part.bound_condition is not None:
             raise ValueError(f"Expected `{name}` without a bound condition; received one on which `given` was called.")

@@ -27,6 +27,11 @@ class Model(Shell):
         return self._event_law.network.compiles_training
 
     @property
+    def num_latents(self) -> int:
+        """Number of entries of the latent variable, 0 without one."""
+        return 0
+
+    @property
     def initializes_with_all_rows(self) -> bool:
         """Whether `initialize` needs all training rows, as for the units of data, rather than only the first batch."""
         return self.head.awaits_data
@@ -111,8 +116,7 @@ class Model(Shell):
             seed: seed as accepted by `tfar.random.as_seed`, for models whose evaluation draws samples.
 
         Returns:
-            `{"nll": [B]}`, the exact negative log-probability, or with a latent variable `{"elbo": [B]}`, the bound with
-            the KL weight 1.
+            `{"nll": [B]}`, the exact negative log-probability. A `tfar.LatentVariable` returns the terms of its bound.
         """
         given = self._flat_rows(value, conditional_input, observed, site_weight)
         return self._call("evaluate", list(given[:4]), given, seed=seed, count=given.count)

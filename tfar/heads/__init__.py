@@ -5,7 +5,9 @@ from tfar.heads.bernoulli import Bernoulli
 from tfar.heads.categorical import Categorical
 from tfar.heads.conditional import Conditional
 from tfar.heads.discretized_logistics import DiscretizedLogisticMixture
+from tfar.heads.gaussian_scale_mixture import GaussianScaleMixture
 from tfar.heads.mixtures import LaplaceMixture, NormalMixture
+from tfar.heads.normal import Normal
 from tfar.heads.per_site import PerSite
 from tfar.heads.standardized import Standardized
 from tfar.heads.support import Support
@@ -15,8 +17,10 @@ __all__ = [
     "Categorical",
     "Conditional",
     "DiscretizedLogisticMixture",
+    "GaussianScaleMixture",
     "Head",
     "LaplaceMixture",
+    "Normal",
     "NormalMixture",
     "PerSite",
     "Standardized",

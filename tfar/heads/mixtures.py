@@ -114,7 +114,7 @@ class LocationScaleMixture(Head):
     def _joint_log_probs(self, params: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         """Returns log p(component, x), `[..., K]`."""
         logits, loc, scale = self.components(params)
-        z = _standardized(tf.expand_dims(x, -1), loc, scale)
+        z = standardized(tf.expand_dims(x, -1), loc, scale)
         return tf.nn.log_softmax(logits) + self._standard_log_prob(z) - tf.math.log(scale)
 
     def _sample(self, params: tf.Tensor, noise: tf.Tensor, site: Any) -> tf.Tensor:
@@ -126,7 +126,7 @@ class LocationScaleMixture(Head):
         logits, loc, scale = self.components(params)
         component = select_class(self._joint_log_probs(params, x), uniform[..., 0])
         selects = numerics.point_in(*numerics.class_interval(logits, component), uniform[..., 1])
-        z = sum_where(is_class(component, self.num_components), _standardized(tf.expand_dims(x, -1), loc, scale))
+        z = sum_where(is_class(component, self.num_components), standardized(tf.expand_dims(x, -1), loc, scale))
         return numerics.open_unit(tf.stack([selects, self._standard_cdf(z)], axis=-1))
 
     def _cdf(self, params: tf.Tensor, x: tf.Tensor, site: Any) -> tf.Tensor:
@@ -231,7 +231,7 @@ class LaplaceMixture(LocationScaleMixture):
         return tf.gather(loc, highest, batch_dims=loc.shape.rank - 1)
 
 
-def _standardized(x: tf.Tensor, loc: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
+def standardized(x: tf.Tensor, loc: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
     """Returns (x - loc) / scale, clipped to -LIMIT .. LIMIT.
 
     The difference is clipped before the division, because a gradient through an infinite quotient would be NaN.

@@ -2,6 +2,7 @@
 
 from tfar.laws.annealing import LinearAnnealing, LogisticAnnealing
 from tfar.laws.autoregressive import AutoregressiveLaw
+from tfar.laws.gradient_estimators import VIMCO
 from tfar.laws.latent_variable import LatentVariableLaw
 
-__all__ = ["AutoregressiveLaw", "LatentVariableLaw", "LinearAnnealing", "LogisticAnnealing"]
+__all__ = ["VIMCO", "AutoregressiveLaw", "LatentVariableLaw", "LinearAnnealing", "LogisticAnnealing"]

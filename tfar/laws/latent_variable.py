@@ -9,9 +9,10 @@ import tensorflow as tf
 from tfar import random
 from tfar.heads.numerics import logaddexp
 from tfar.laws.autoregressive import AutoregressiveLaw
+from tfar.laws.gradient_estimators import as_estimator
 from tfar.laws.latent_signatures import latent_signatures
+from tfar.laws.resampling import resampled
 from tfar.laws.signature import Signature
-from tfar.networks.inputs import row_seeds
 
 
 class LatentVariableLaw:
@@ -24,10 +25,14 @@ class LatentVariableLaw:
     and `importance_log_prob` are lower bounds of it in expectation.
 
     Args:
-        prior: the law p(z).
+        prior: the law p(z), which may have a latent variable itself: then the bounds are those of both levels.
         encoder: the law q(z | x), whose condition is an event.
         decoder: the law p(x | z), whose condition is a latent.
         kl_weight: float, or a function of the training step: the weight of log q(z | x) - log p(z) in the training loss.
+        gradient_estimator: what `training_loss` estimates its gradient with; see `as_estimator`.
+
+    Raises:
+        ValueError: If the estimator does not apply to the encoder.
     """
 
     options: dict[str, Any] = {}
@@ -36,13 +41,21 @@ class LatentVariableLaw:
 
     def __init__(
         self,
-        prior: AutoregressiveLaw,
+        prior: "AutoregressiveLaw | LatentVariableLaw",
         encoder: AutoregressiveLaw,
         decoder: AutoregressiveLaw,
         *,
         kl_weight: float | Callable[[Any], Any] = 1.0,
+        gradient_estimator: Any = None,
     ) -> None:
         self.prior, self.encoder, self.decoder, self.kl_weight = prior, encoder, decoder, kl_weight
+        self.gradient_estimator = as_estimator(gradient_estimator, self)
+
+    @property
+    def num_latents(self) -> int:
+        """Number of entries of the latents, of all levels."""
+        above = self.prior.num_latents if isinstance(self.prior, LatentVariableLaw) else 0
+        return math.prod(self.encoder.network.event_shape) + above
 
     def with_options(self) -> "LatentVariableLaw":
         """Returns the law itself, which has no options."""
@@ -58,7 +71,32 @@ class LatentVariableLaw:
     def elbo(self, seeds: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         """Returns a one-sample estimate of the evidence lower bound of each row in nats, `[B]`."""
         z = self.encode(seeds, x)
-        return self.decoder.log_prob(x, z) + self.prior.log_prob(z) - self.encoder.log_prob(z, x)
+        return self.decoder.log_prob(x, z) - self._divergence(seeds, z, x)
+
+    def _divergence(self, seeds: tf.Tensor, z: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+        """Returns `log q(z | x) - log p(z)`, `[B]`; a prior with a latent variable has its bound in place of log p(z)."""
+        if isinstance(self.prior, LatentVariableLaw):
+            log_prior = self.prior.elbo(_seeds_of_prior(seeds), z)
+        else:
+            log_prior = self.prior.log_prob(z)
+        return self.encoder.log_prob(z, x) - log_prior
+
+    def prior_loss(self, z: tf.Tensor, seed: tf.Tensor, step: Any = 0) -> tf.Tensor:
+        """Returns `-log p(z)` in the training loss, `[B]`: the training loss of a prior that has a latent variable."""
+        if isinstance(self.prior, LatentVariableLaw):
+            return self.prior.training_loss(z, None, _seeds_of_prior(seed[None])[0], step)
+        return -self.prior.log_prob(z)
+
+    def latent_moments(self, seeds: tf.Tensor, z: tf.Tensor, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns mean and standard deviation under q(z | x) of each entry of a latent, both `[B, *latent_shape]`.
+
+        An encoder that is not factorised gives the moments of an entry given the entries of `z` before it. `seeds` are
+        those with which `encode` drew `z`.
+        """
+        member = self.encoder.members.drawn(self.encoder.member_noise(seeds))
+        values = member.values(z)
+        conditional = member.head.distribution(member.params(z, x), member.sites(tf.shape(values)[1]))
+        return member.event(conditional.mean()), member.event(conditional.stddev())
 
     def importance_log_prob(self, seeds: tf.Tensor, x: tf.Tensor, num_samples: int) -> tf.Tensor:
         """Returns the importance-weighted bound of the log-probability of each row, `[B]`.
@@ -71,16 +109,33 @@ class LatentVariableLaw:
             Burda, Grosse and Salakhutdinov. Importance weighted autoencoders. ICLR 2016. https://arxiv.org/abs/1509.00519
         """
 
+        return self.importance_estimate(seeds, x, num_samples)[0]
+
+    def importance_estimate(self, seeds: tf.Tensor, x: tf.Tensor, num_samples: int) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns `importance_log_prob` and its standard error, both `[B]`; the error of one sample is NaN.
+
+        The error is that of the logarithm of a mean by the delta method, from the variance of the weights w_s:
+
+            error^2 = S / (S - 1) (sum_s w_s^2 / (sum_s w_s)^2 - 1 / S)
+        """
+
         def one(number: Any) -> tf.Tensor:
             return self.elbo(random.derived_seeds(seeds, number, random.Stream.IMPORTANCE), x)
 
-        _, total = tf.while_loop(
-            lambda s, _: s < num_samples,
-            lambda s, total: (s + 1, logaddexp(total, one(s))),
-            (tf.constant(1), one(0)),
+        def body(s: tf.Tensor, total: tf.Tensor, squares: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            log_weight = one(s)
+            return s + 1, logaddexp(total, log_weight), logaddexp(squares, 2.0 * log_weight)
+
+        first = one(0)
+        _, total, squares = tf.while_loop(
+            lambda s, *_: s < num_samples,
+            body,
+            (tf.constant(1), first, 2.0 * first),
             maximum_iterations=num_samples - 1,
         )
-        return total - math.log(num_samples)
+        excess = tf.maximum(tf.exp(squares - 2.0 * total) - 1.0 / num_samples, 0.0)
+        factor = num_samples / (num_samples - 1) if num_samples > 1 else math.nan
+        return total - math.log(num_samples), tf.sqrt(factor * excess)
 
     def training_loss(
         self,
@@ -95,8 +150,7 @@ class LatentVariableLaw:
 
             -log p(x | z) + kl_weight (log q(z | x) - log p(z)),    z ~ q(z | x)
 
-        Gradients of the encoder pass through the draw if its head is reparameterised. Otherwise a score-function term is added.
-        Its value is 0, and its gradient is the loss times the gradient of log q(z | x).
+        The gradient estimator determines how gradients reach the encoder, and with "vimco" the bound is that of several latents.
 
         Args:
             x, seed, step: as for `AutoregressiveLaw.training_loss`.
@@ -104,17 +158,11 @@ class LatentVariableLaw:
             observed: None, because unobserved values would have to be integrated out.
             site_weight: None, or weights as for the decoder.
         """
-        weight = self.kl_weight(step) if callable(self.kl_weight) else self.kl_weight
-        seeds = row_seeds(seed, tf.shape(x)[0])
-        z = self.encode(seeds, x)
-        if not self.encoder.head.reparameterized:
-            z = tf.stop_gradient(z)
-        log_q = self.encoder.log_prob(z, x)
-        loss = self.decoder.training_loss(x, z, seed, step, site_weight=site_weight)
-        loss += weight * (log_q - self.prior.log_prob(z))
-        if not self.encoder.head.reparameterized:
-            loss += tf.stop_gradient(loss) * (log_q - tf.stop_gradient(log_q))
-        return loss
+        return self.gradient_estimator(self, x, seed, step, site_weight)
+
+    def kl_weight_at(self, step: Any) -> Any:
+        """Returns the weight of the KL term in the training loss at a step, a float or float32 scalar."""
+        return self.kl_weight(step) if callable(self.kl_weight) else self.kl_weight
 
     def evaluate(
         self,
@@ -123,9 +171,21 @@ class LatentVariableLaw:
         conditional_input: Any = None,
         observed: tf.Tensor | None = None,
         site_weight: tf.Tensor | None = None,
+        num_samples: int = 0,
     ) -> dict[str, tf.Tensor]:
-        """Returns the metrics of each row, `{"elbo": [B]}`, in nats, with the KL weight 1 and without dropout."""
-        return {"elbo": self.elbo(seeds, x)}
+        """Returns the metrics of each row in nats, with the KL weight 1 and without dropout; see `tfar.LatentVariable`."""
+        z = self.encode(seeds, x)
+        reconstruction, divergence = -self.decoder.log_prob(x, z), self._divergence(seeds, z, x)
+        mean = self.latent_moments(seeds, z, x)[0]
+        mean = tf.reshape(mean, [tf.shape(x)[0], math.prod(mean.shape[1:])])
+        if isinstance(self.prior, LatentVariableLaw):
+            mean = tf.concat([mean, self.prior.evaluate(_seeds_of_prior(seeds), z)["latent_mean"]], axis=-1)
+        metrics = {"elbo": -reconstruction - divergence, "kl": divergence, "reconstruction": reconstruction}
+        metrics["latent_mean"] = mean
+        if num_samples:
+            bound, error = self.importance_estimate(seeds, x, num_samples)
+            metrics |= {"importance_log_prob": bound, "importance_standard_error": error}
+        return metrics
 
     # Exports ---------------------------------------------------------------------------------------------------------
 
@@ -139,12 +199,56 @@ class LatentVariableLaw:
         self, seeds: tf.Tensor, conditional_input: Any = None, length: Any = None, method: str = "ancestral"
     ) -> tf.Tensor:
         """Draws a latent from the prior and an event given the latent for each seed, `[B, *event_shape]`."""
+        return self.decoder.sample(seeds, self.draw_latent(seeds), length, method)
+
+    def draw_latent(self, seeds: tf.Tensor) -> tf.Tensor:
+        """Draws a latent from the prior for each seed, `[B, *latent_shape]`."""
+        if isinstance(self.prior, LatentVariableLaw):
+            return self.prior.sample(_seeds_of_prior(seeds))
         noise = self.prior.uniform_noise(seeds, stream=random.Stream.LATENT)
-        z = self.prior.sample_from_noise(noise, None, self.prior.member_noise(seeds))
-        return self.decoder.sample(seeds, z, length, method)
+        return self.prior.sample_from_noise(noise, None, self.prior.member_noise(seeds))
+
+    def complete_approximately(
+        self, seeds: tf.Tensor, x: tf.Tensor, observed: tf.Tensor, num_latents: int
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Draws the unobserved sites given the observed ones by sampling-importance-resampling of the latent.
+
+        A first latent is resampled from draws z_s of the prior with the weights p(x_o | z_s) of the observed part, and
+        gives a completion x'. The second is resampled from draws of the encoder given x', with the weights
+
+            p(x_o | z_s) p(z_s) / q(z_s | x'),    z_s ~ q(z | x')
+
+        and gives the result. Its distribution tends to p(x | x_o) as the number of latents grows.
+
+        Args:
+            seeds: int32 `[B, 2]`.
+            x: float32 `[B, *event_shape]`.
+            observed: bool `[B, N]`, a pattern that the decoder allows.
+            num_latents: int. Number of latents of each of the two steps.
+
+        Returns:
+            `[B, *event_shape]`, and the effective sample size of the second step, `[B]`.
+        """
+
+        def of_prior(own: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            z = self.draw_latent(own)
+            return z, self.decoder.log_prob(x, z, observed)
+
+        def of_encoder(own: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            z = self.encode(own, guess)
+            return z, self.decoder.log_prob(x, z, observed) - self._divergence(own, z, guess)
+
+        first, second = (random.derived_seeds(seeds, step, random.Stream.RESAMPLING) for step in (0, 1))
+        guess = self.decoder.complete(first, x, observed, resampled(first, of_prior, num_latents)[0])
+        z, effective_size = resampled(second, of_encoder, num_latents)
+        return self.decoder.complete(second, x, observed, z), effective_size
 
     def bad_row_marks(
         self, x: tf.Tensor, conditional_input: Any = None, observed: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """Returns `[B]`: NaN for rows outside the support, and 0 for other rows."""
-        return self.decoder.bad_row_marks(x)
+        """Returns `[B]`: NaN for rows with values outside the support or a pattern that the decoder does not allow, else 0."""
+        return self.decoder.bad_row_marks(x, observed=observed)
+
+
+def _seeds_of_prior(seeds: tf.Tensor) -> tf.Tensor:
+    return random.derived_seeds(seeds, 0, random.Stream.PRIOR)

@@ -7,6 +7,7 @@ most t + 1 passes, and for easy data a few passes suffice.
 Noise is `[B, num_sites, noise_size]` in raster order, regardless of the order in which the sites are decided.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from tfar.networks import AutoregressiveNetwork, schedule
 from tfar.networks.base import Weights
 from tfar.networks.conditions import State
 from tfar.networks.permutations import permuted, unpermuted
+from tfar.networks.phases import Phase, PhasedNetwork
 
 METHODS = ("ancestral", "fixed_point", "naive")
 
@@ -55,7 +57,10 @@ def ancestral(
     has_pass = type(network).prefill is not AutoregressiveNetwork.prefill
     walk.prefills = given is not None and has_pass and len(segments) == 1
     x, found = None, []
+    if isinstance(network, PhasedNetwork):
+        found, segments = walk.run_phases(network.phases, state), ()
     for segment in segments:
+        walk.enter(segment)
         values, x, state = walk.run(segment, x, state)
         found.append(values)
     values = found[0] if len(found) == 1 else tf.concat(found, axis=1)
@@ -81,13 +86,55 @@ class _Walk:
         self.given: tf.Tensor | None = None
         self.observed: tf.Tensor | None = None
         self.prefills = False
-        self._offset: Any = 0
+        self._steps: AutoregressiveNetwork | Phase = member.network
+        self._end: Any = 0
+
+    def run_phases(self, phases: Sequence[Phase], state: State) -> list[tf.Tensor]:
+        """Takes the steps of all phases but those whose sites are observed in every row.
+
+        Args:
+            phases: the phases of the network.
+            state: the state of the network before the first one.
+
+        Returns:
+            The values of each phase in the order of the steps, `[B, sites of the phase, *site_shape]`.
+        """
+        found = []
+        for phase in phases:
+            values = self._of_phase(phase, state)
+            by_step = tf.reshape(values, [-1, phase.num_steps, phase.group_size, *self.member.head.site_shape])
+            encoded = self.member.head.encode_inputs(by_step, self._sites)
+            state = phase.finish(state, encoded)
+            found.append(values)
+        return found
+
+    def _of_phase(self, phase: Phase, state: State) -> tf.Tensor:
+        """Returns the values of a phase; see `run_phases`."""
+        segment = schedule.Segment(0, phase.num_steps, phase.group_size)
+        self._steps = phase
+        self.enter(segment)
+
+        def values() -> tf.Tensor:
+            return self.run(segment, None, phase.start(state, self.weights))[0]
+
+        if self._observed is None:
+            return values()
+        return tf.cond(tf.reduce_all(self._observed), lambda: self._by_row(self._given), values)
+
+    def enter(self, segment: schedule.Segment) -> None:
+        """Selects the noise, the sites and what is observed of the segment that follows that of the previous call."""
+        first, count, size = segment.first, segment.num_steps, segment.group_size
+        self._offset, self._end = self._end, self._end + count * size
+        self._noise, self._sites = self._by_step(self.noise, count, size), self._sites_by_step(count, size)
+        self._given = None if self.given is None else self._by_step(self.given, count, size)
+        self._observed = None if self.observed is None else self._by_step(self.observed, count, size)
+        self._first, self._size = first, size
 
     def run(self, segment: schedule.Segment, x: tf.Tensor | None, state: State) -> tuple[tf.Tensor, tf.Tensor, State]:
         """Takes the steps of a segment.
 
         Args:
-            segment: the segment that follows that of the previous call.
+            segment: the segment of the last call of `enter`.
             x: None, or the values of the last step of the previous segment, `[B, G, *site_shape]`.
             state: the state after the previous segment.
 
@@ -96,25 +143,29 @@ class _Walk:
             and the state.
         """
         first, count, size = segment.first, segment.num_steps, segment.group_size
-        self._noise, self._sites = self._by_step(self.noise, count, size), self._sites_by_step(count, size)
-        self._given = None if self.given is None else self._by_step(self.given, count, size)
-        self._observed = None if self.observed is None else self._by_step(self.observed, count, size)
-        self._offset, self._first, self._size = self._offset + count * size, first, size
         batch_size = tf.shape(self.noise)[0]
         values = tf.zeros([count, batch_size, size, *self.member.head.site_shape])
         index: Any = tf.constant(first)
+        is_single = isinstance(count, int) and count == 1 and not self._steps.stages
+        # The first step cannot be part of the loop if the previous group has a different size.
+        is_apart = not self.prefills and (x is not None or is_single)
+        if x is None:
+            x = tf.zeros([batch_size, size, *self.member.head.site_shape])
         if self.prefills:
             index, x, values, state = self._prefilled(state)
-        elif x is None:
-            x = tf.zeros([batch_size, size, *self.member.head.site_shape])
-        else:  # The previous group has a different size, so the first step cannot be part of the loop.
+        elif is_apart:
             index, x, values, state = self._visit(index, x, values, state)
         loop = (index, x, values, state)
-        if not (isinstance(count, int) and count == 1 and first > 0):
-            loop = _in_stages(self.member.network, self.weights, self._visit, loop, first + count, count)
+        if not (is_apart and is_single):
+            loop = _in_stages(self._steps, self.weights, self._visit, loop, first + count, count)
         _, x, values, state = loop
+        return self._by_row(values), x, state
+
+    def _by_row(self, values: tf.Tensor) -> tf.Tensor:
+        """Reshapes values by step, `[steps, B, G, ...]`, to `[B, steps * G, ...]`."""
+        batch_size, count = tf.shape(self.noise)[0], tf.shape(values)[0]
         values = tf.transpose(values, [1, 0, *range(2, values.shape.rank)])
-        return tf.reshape(values, [batch_size, count * size, *self.member.head.site_shape]), x, state
+        return tf.reshape(values, [batch_size, count * self._size, *self.member.head.site_shape])
 
     def _by_step(self, values: tf.Tensor, count: Any, size: int) -> tf.Tensor:
         """Reshapes the values `[B, N, ...]` of a segment to `[steps, B, G, ...]`."""
@@ -145,7 +196,7 @@ class _Walk:
 
     def _visit(self, index: tf.Tensor, x: tf.Tensor, values: tf.Tensor, state: State) -> tuple:
         """Takes a step; maps the step number, the previous values, all values so far and the state to the next ones."""
-        params, state = self.member.network.step(state, index, x, self.weights)
+        params, state = self._steps.step(state, index, x, self.weights)
         number = index - self._first
         x = self.member.conditional.sample(params, self._noise[number], self._sites[number])
         if self._observed is not None and self._given is not None:
@@ -159,13 +210,13 @@ class _Walk:
 
 
 def _in_stages(
-    network: AutoregressiveNetwork, weights: Weights, visit: Any, loop_vars: tuple, end: Any, num_steps: Any
+    network: AutoregressiveNetwork | Phase, weights: Weights, visit: Any, loop_vars: tuple, end: Any, num_steps: Any
 ) -> tuple:
     """Loops over the steps up to `end`, in the nested stages of a network.
 
     Args:
-        network: the network.
-        weights: the result of its `step_weights`.
+        network: the network, or one of its phases.
+        weights: the result of `step_weights` of the network.
         visit: takes one step; maps `loop_vars` to `loop_vars`.
         loop_vars: number of the step, values of the previous step, all values so far, state.
         end: int or int32 scalar. The step after the last.

@@ -12,6 +12,7 @@ from tfar.layers.row_recurrence import RowRecurrence
 from tfar.layers.shifted_conv2d import ShiftedConv2D
 from tfar.layers.shifted_conv2d_transpose import ShiftedConv2DTranspose
 from tfar.layers.skew import Skew, Unskew
+from tfar.layers.spatial_recurrence import SpatialRecurrence
 from tfar.layers.standardization import Standardization
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "ShiftedConv2D",
     "ShiftedConv2DTranspose",
     "Skew",
+    "SpatialRecurrence",
     "Standardization",
     "Unskew",
 ]

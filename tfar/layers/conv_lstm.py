@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tfar.layers.causal import CausalLayer, Weights, as_float
 from tfar.layers.frame_conv2d import convolve, convolve_frames, pair, reach_around
-from tfar.layers.lstm_scan import cell
+from tfar.layers.lstm_scan import lstm
 
 
 @keras.saving.register_keras_serializable("tfar")
@@ -87,7 +87,7 @@ class ConvLSTM(CausalLayer, keras.layers.Layer):
     def _next(self, cache: tf.Tensor, sums: tf.Tensor, weights: Weights) -> tf.Tensor:
         """Returns the cache after a frame, of which `sums` are the contributions to the gates."""
         h, c = tf.unstack(cache, axis=1)
-        return tf.stack(cell(sums + convolve(h, weights["recurrent_kernel"]), c), axis=1)
+        return tf.stack(lstm(sums + convolve(h, weights["recurrent_kernel"]), [c]), axis=1)
 
     def compute_output_shape(self, input_shape: Sequence[Any]) -> tuple[Any, ...]:
         return (*input_shape[:-1], self.filters)

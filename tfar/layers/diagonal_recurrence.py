@@ -9,13 +9,12 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tfar.layers.causal import Weights, as_float
-from tfar.layers.lstm_scan import cell, lstm_scan
-from tfar.layers.recurrence import Recurrence
-from tfar.layers.skew import skewed, unskewed
+from tfar.layers.lstm_scan import lstm_scan
+from tfar.layers.pixel_recurrence import PixelRecurrence, above_and_left
 
 
 @keras.saving.register_keras_serializable("tfar")
-class DiagonalRecurrence(Recurrence):
+class DiagonalRecurrence(PixelRecurrence):
     """Passes the states of two LSTMs from the upper left and from the upper right corner of an image through all pixels:
 
         left[r, c]  = LSTM(x[r, c], left[r, c-1], left[r-1, c])
@@ -52,7 +51,6 @@ class DiagonalRecurrence(Recurrence):
     """
 
     num_directions = 2
-    offsets = (0, -1)  # In the column of a skewed image: the pixel to the left, and the pixel above.
 
     def __init__(self, filters: int, num_groups: int = 1, *, image_channels: int = 0, **kwargs: Any) -> None:
         super().__init__(filters, num_groups, **kwargs)
@@ -71,23 +69,12 @@ class DiagonalRecurrence(Recurrence):
         left, right = tf.unstack(tf.reshape(self._by_direction(inputs), [2, -1, height, width, 4 * self.filters]))
         if self.image_channels:
             right += tf.tensordot(tf.cast(image, right.dtype), tf.cast(self.image_kernel, right.dtype), 1)
-        columns = skewed(tf.concat([left, tf.reverse(right, [2])], axis=0))
-        columns = tf.reshape(tf.transpose(columns, [2, 0, 1, 3]), [height + width - 1, 2, -1, height, 4 * self.filters])
-        hidden = lstm_scan(
-            columns,
-            self._by_direction(tf.convert_to_tensor(self.kernel)),
-            self.initial_state,
-            self.offsets,
-            _has_begun(height, width),
-            self.num_groups,
-        )
-        hidden = tf.reshape(hidden, [height + width - 1, -1, height, self.filters])
-        left, right = tf.split(unskewed(tf.transpose(hidden, [1, 2, 0, 3])), 2, axis=0)
+        left, right = tf.unstack(self._scan(tf.stack([left, tf.reverse(right, [2])])))
         return tf.cast(left + self._shifted_down(tf.reverse(right, [2])), self.compute_dtype)
 
     def _shifted_down(self, right: tf.Tensor) -> tf.Tensor:
         """Moves all rows down by one; the first one becomes the initial state."""
-        first = tf.zeros_like(right[:, :1]) + as_float(self.initial_state)[1, 0]
+        first = tf.zeros_like(right[:, :1]) + self._initial[1, 0]
         return tf.concat([first, right[:, :-1]], axis=1)
 
     # In steps --------------------------------------------------------------------------------------------------------
@@ -99,28 +86,15 @@ class DiagonalRecurrence(Recurrence):
 
     def step_weights(self) -> Weights:
         weights = super().step_weights()
-        left = tf.split(weights["kernel"][0, : self.filters], self.num_groups, axis=-1)
-        weights["left"] = left[0] if self.num_groups == 1 else tf.stack(left)
         return {**weights, "image": as_float(self.image_kernel)} if self.image_channels else weights
-
-    def start(self, batch_size: int | tf.Tensor, spatial: Sequence[int] = ()) -> tf.Tensor:
-        """See `CausalLayer`. The cache holds the records of the pixel to the left and of the pixel itself."""
-        state = tf.reshape(as_float(self.initial_state)[0], [2, self.num_groups, self.group_size])
-        rest = tf.zeros([self.num_groups, self.record_size - 2 * self.group_size])
-        record = tf.concat([*tf.unstack(state), rest], axis=-1)
-        return tf.tile(record[None, None], [batch_size, 2, 1, 1])
 
     def step(
         self, cache: tf.Tensor | None, x: tf.Tensor, index: tf.Tensor, weights: Weights, part: tf.Tensor | None = None
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         size, group = self.group_size, index % self.num_groups
-        before, now = tf.unstack(cache, axis=1)
-        before = tf.where(tf.equal(group, 0), now, before)  # The first group of a pixel moves on to the pixel.
-        h = tf.reshape(before[..., :size], [-1, self.filters])
-        c = tf.gather(before, group, axis=1)[:, size : 2 * size]
-        kernel = weights["left"] if self.num_groups == 1 else tf.gather(weights["left"], group)
+        left, c, before, now = self._from_left(cache, group, weights)
         above, right = tf.split(part, [4 * size, size], axis=-1)
-        h, c = cell(x[:, : 4 * size] + above + tf.matmul(h, kernel), c)
+        h, c = self.cell.step(x[:, : 4 * size] + above + left, [c], 1)
         now = self._with_record(now, tf.concat([h, c, x[:, 4 * size :], right], axis=-1), group)
         return h + right, tf.stack([before, now], axis=1), tf.reshape(now, [-1, self.kept_channels])
 
@@ -165,7 +139,7 @@ class DiagonalRecurrence(Recurrence):
     # Dependences -----------------------------------------------------------------------------------------------------
 
     def reach(self, asked: NDArray[np.bool_], size: Sequence[int]) -> NDArray[np.bool_]:
-        return _above_and_left(asked) | self._right_reach(asked)
+        return above_and_left(asked) | self._right_reach(asked)
 
     def reach_above(self, asked: NDArray[np.bool_], size: Sequence[int]) -> NDArray[np.bool_]:
         """See `CausalLayer`. All channels of the second input contribute to all groups."""
@@ -174,31 +148,13 @@ class DiagonalRecurrence(Recurrence):
     @staticmethod
     def _right_reach(asked: NDArray[np.bool_]) -> NDArray[np.bool_]:
         shifted = np.concatenate([asked[:, 1:], np.zeros_like(asked[:, :1])], axis=1)
-        return _above_and_left(shifted[:, :, ::-1])[:, :, ::-1]
+        return above_and_left(shifted[:, :, ::-1])[:, :, ::-1]
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "image_channels": self.image_channels}
-
-
-def _has_begun(height: int, width: int) -> NDArray[np.bool_]:
-    """Returns which rows have begun in each column of a skewed image, `[H + W - 1, H]`."""
-    column, row = np.mgrid[: height + width - 1, :height]
-    return column >= row
 
 
 def _product(states: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """Multiplies the states `[L, B, W, h]` of each layer by its kernel `[L, h, 4 h]`."""
     flat = tf.reshape(states, [kernel.shape[0], -1, kernel.shape[1]])
     return tf.reshape(tf.matmul(flat, kernel), [kernel.shape[0], -1, states.shape[2], kernel.shape[2]])
-
-
-def _above_and_left(asked: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Returns the inputs of the left direction that outputs `[S, H, W, groups]` depend on.
-
-    Those of earlier pixels in all groups, and those of the own pixel in the same group.
-    """
-    needed = np.any(asked, axis=-1)[:, ::-1, ::-1]
-    needed = np.logical_or.accumulate(np.logical_or.accumulate(needed, axis=1), axis=2)[:, ::-1, ::-1]
-    below, right = np.zeros_like(needed), np.zeros_like(needed)
-    below[:, :-1], right[:, :, :-1] = needed[:, 1:], needed[:, :, 1:]
-    return asked | (below | right)[..., None]

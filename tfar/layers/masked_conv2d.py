@@ -168,6 +168,8 @@ class MaskedConv2D(CausalLayer, keras.layers.Conv2D):
         if self.window:
             flat = tf.reshape(cache, [-1, self.window * self.in_channels])
             offset = offset + tf.matmul(flat, of_group(weights["taps"]))
+        elif part is None:  # A 1x1 kernel of mask "A" and one group sees nothing.
+            offset = tf.broadcast_to(offset, [tf.shape(cache)[0], offset.shape[-1]])
         return offset if self.activation is None else self.activation(offset)
 
     def step(

@@ -9,7 +9,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tfar.layers.causal import Weights
-from tfar.layers.lstm_scan import cell, lstm_scan
+from tfar.layers.lstm_scan import lstm_scan
 from tfar.layers.recurrence import Recurrence
 
 
@@ -19,7 +19,7 @@ class RowRecurrence(Recurrence):
 
         sums[r] = x[r] + conv(h[r-1], kernel),    h[r], c[r] = cell(sums[r], c[r-1])
 
-    where `cell` is that of `tfar.layers.lstm_scan.cell`. States above the first row and beside a row are the learned
+    where `cell` is that of `tfar.layers.lstm_scan.lstm`. States above the first row and beside a row are the learned
     initial state. All pixels of a row are computed at once.
 
     Args:
@@ -55,7 +55,7 @@ class RowRecurrence(Recurrence):
         """Applies the layer."""
         rows = tf.transpose(tf.convert_to_tensor(inputs), [1, 0, 2, 3])[:, None]
         kernel = self._by_direction(tf.convert_to_tensor(self.kernel))
-        hidden = lstm_scan(rows, kernel, self.initial_state, self.offsets, num_groups=self.num_groups)
+        hidden = lstm_scan(rows, kernel, self._initial, self.offsets, num_groups=self.num_groups, cell=self.cell)
         return tf.cast(tf.transpose(hidden[:, 0], [1, 0, 2, 3]), self.compute_dtype)
 
     # In steps --------------------------------------------------------------------------------------------------------
@@ -73,7 +73,7 @@ class RowRecurrence(Recurrence):
         self, cache: tf.Tensor | None, x: tf.Tensor, index: tf.Tensor, weights: Weights, part: tf.Tensor | None = None
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         above, c = tf.split(part, [4 * self.group_size, self.group_size], axis=-1)
-        h, c = cell(x + above, c)
+        h, c = self.cell.step(x + above, [c], 1)
         record = tf.concat([h, c], axis=-1)
         if cache is None:
             return h, record, record

@@ -1,6 +1,7 @@
 """The network of Gated PixelCNN: a vertical and a horizontal stack of gated convolutions."""
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -15,6 +16,9 @@ from tfar.networks.gates import gate
 from tfar.networks.inputs import row_seeds
 from tfar.networks.masked_raster import MaskedRasterNetwork
 
+# Entry of the state with the features of the condition for the 1x1 convolutions before the parameters.
+OUTPUTS = "conditions_of_outputs"
+
 
 @keras.saving.register_keras_serializable("tfar")
 class GatedPixelCNNNetwork(MaskedRasterNetwork):
@@ -24,13 +28,16 @@ class GatedPixelCNNNetwork(MaskedRasterNetwork):
         a^h_l = conv_1xn(h_{l-1}) + U_l a^v_l + V^h_l c,        h_l = h_{l-1} + conv_1x1(gate(a^h_l))
         gate(a, b) = tanh(a) * sigmoid(b),                      params = out(relu(sum_l conv_1x1(gate(a^h_l))))
 
-    where c is a vector, or the value of a map at the pixel.
+    where c is a vector, or the value of a map at the pixel. A vector is projected once an event, to the features of all blocks.
 
     Args:
         event_shape: `[H, W]` or `[H, W, C]`.
         filters: int. Number of features of each stack; convolutions before the gates have twice as many.
         params_size: int. Parameters of a site.
         conditional_shape, condition_dropout: see `tfar.GatedPixelCNN`.
+        condition_network: None, or a built Keras layer from the condition to the vector or map that takes its place.
+        condition_outputs: bool. Whether vectors are also added, by a projection of their own, to the features of the 1x1
+            convolutions before the parameters.
         **kwargs: arguments of `MaskedRasterNetwork`.
 
     References:
@@ -46,10 +53,13 @@ class GatedPixelCNNNetwork(MaskedRasterNetwork):
         *,
         conditional_shape: Any = None,
         condition_dropout: float = 0.0,
+        condition_network: keras.layers.Layer | None = None,
+        condition_outputs: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(event_shape, filters, params_size, conditional_shape=conditional_shape, **kwargs)
-        self.condition_dropout = float(condition_dropout)
+        self.condition_dropout, self.condition_network = float(condition_dropout), condition_network
+        self.condition_outputs = bool(condition_outputs)
         blocks, width = range(self.num_blocks + 1), 2 * self.filters
         self.vertical = [self._vertical(block) for block in blocks]
         link = functools.partial(self._add, ShiftedConv2D, width, width, (1, 1), "down", use_bias=False)
@@ -60,6 +70,8 @@ class GatedPixelCNNNetwork(MaskedRasterNetwork):
         # The last block has no residual connection, because no block follows it.
         self.residual = [self._masked(f"residual_{block}", self.filters, self.filters) for block in blocks[:-1]]
         self._add_outputs(self.filters)
+        vectors = [name for name in self._parts if self._is_vector(name)] if condition_outputs else []
+        self.of_outputs = {name: self._output_conditions(name) for name in vectors}
 
     # Layers ----------------------------------------------------------------------------------------------------------
 
@@ -79,6 +91,13 @@ class GatedPixelCNNNetwork(MaskedRasterNetwork):
         inputs = self._parts[name][-1]
         return self._add(keras.layers.Dense, inputs, 4 * self.filters, use_bias=False, name=f"{name}_{block}")
 
+    def _output_conditions(self, name: str) -> list[Any]:
+        """Returns the layers that map a vector to features of the 1x1 convolutions before the parameters."""
+        dense = functools.partial(self._add, keras.layers.Dense, self._parts[name][-1], use_bias=False)
+        return [
+            dense(width, name=f"{name}_output_{number}") for number, width in enumerate(self.output_filters, start=1)
+        ]
+
     def _horizontal(self, block: int) -> Any:
         size, inputs = (self.kernel_size, self.filters) if block else (self.first_kernel_size, self._depth)
         mask_type = "B" if block else "A"
@@ -91,7 +110,9 @@ class GatedPixelCNNNetwork(MaskedRasterNetwork):
         for block, (vertical, link) in enumerate(zip(self.vertical, self.link, strict=True)):
             before, linked = run(vertical, features), None
             for name, layers in self.condition.items() if conditions else ():
-                of_vertical, of_horizontal = tf.split(layers[block](run.condition(conditions[name])), 2, axis=-1)
+                found = run.condition(conditions[name])
+                found = tf.split(found, len(layers), axis=-1)[block] if self._is_vector(name) else layers[block](found)
+                of_vertical, of_horizontal = tf.split(found, 2, axis=-1)
                 before = before + tf.cast(of_vertical, before.dtype)
                 linked = of_horizontal if linked is None else linked + of_horizontal
             linked = run(link, before) if linked is None else run(link, before) + tf.cast(linked, before.dtype)
@@ -108,17 +129,41 @@ class GatedPixelCNNNetwork(MaskedRasterNetwork):
             if block < self.num_blocks:
                 added = run(self.residual[block], gated)
                 features = added if block == 0 else features + added
-        return self._outputs(run, total)
+        return self._outputs(run, total, self._added(run, conditions))
+
+    def _outputs(self, run: Run, features: Any, added: Sequence[Any] = ()) -> Any:
+        """See the base class; adds features of the condition to those of the first convolutions."""
+        for number, layer in enumerate(self.outputs):
+            features = run(layer, run(tf.nn.relu, features))
+            if number < len(added):
+                features = features + tf.cast(added[number], features.dtype)
+        return features
+
+    def _added(self, run: Run, conditions: State) -> list[Any]:
+        if OUTPUTS not in conditions:
+            return []
+        return [run.condition(part) for part in tf.split(conditions[OUTPUTS], self.output_filters, axis=-1)]
 
     # Conditions ------------------------------------------------------------------------------------------------------
 
     @property
     def _parts(self) -> dict[str, tuple[int, ...]]:
         """Shapes of the parts of the condition: `(k,)` of a vector, `(H, W, k)` of a map."""
+        if self.condition_network is not None:
+            return named_shapes(tuple(self.condition_network.output_shape[1:]))
         return named_shapes(self.conditional_shape)
 
+    def _is_vector(self, name: str) -> bool:
+        return len(self._parts[name]) == 1
+
     def conditions(self, conditional_input: Any) -> State:
-        return named_inputs(conditional_input, self.conditional_shape)
+        if self.condition_network is not None:
+            conditional_input = self.condition_network(conditional_input)
+        parts = named_inputs(conditional_input, self.conditional_shape)
+        state = {n: _joined(self.condition[n], part) if self._is_vector(n) else part for n, part in parts.items()}
+        if self.of_outputs and self.output_filters:
+            state[OUTPUTS] = tf.add_n([_joined(layers, parts[name]) for name, layers in self.of_outputs.items()])
+        return state
 
     def training_pass(
         self, x: Any, conditional_input: Any, seed: tf.Tensor, observed: tf.Tensor | None = None
@@ -130,3 +175,8 @@ class GatedPixelCNNNetwork(MaskedRasterNetwork):
             keep = lambda part: part * tf.reshape(kept, [-1] + [1] * (part.shape.rank - 1))  # noqa: E731
             conditional_input = tf.nest.map_structure(keep, conditional_input)
         return super().training_pass(x, conditional_input, seed)
+
+
+def _joined(layers: Sequence[Any], part: tf.Tensor) -> tf.Tensor:
+    """Returns the outputs of layers for a vector, side by side, in float32."""
+    return tf.concat([tf.cast(layer(part), tf.float32) for layer in layers], axis=-1)

@@ -24,5 +24,5 @@ def multiplicative_unit(sums: tf.Tensor, h: tf.Tensor, group_size: int | None = 
     References:
         Kalchbrenner et al. Video pixel networks. ICML 2017, section 4.1 and figure 2.
     """
-    first, second, third, update = by_gate(sums, h.shape[-1] // (group_size or h.shape[-1]))
+    first, second, third, update = by_gate(sums, 4, h.shape[-1] // (group_size or h.shape[-1]))
     return sigmoid(first) * tf.tanh(sigmoid(second) * h + sigmoid(third) * tf.tanh(update))

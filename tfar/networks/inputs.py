@@ -13,15 +13,18 @@ from tfar import random
 class SiteEncoding:
     """Encodes the values of sites as `inputs_per_site` inputs of a network.
 
-    Values of more than two classes are scaled to -1 .. 1, or encoded as one-hot vectors. Other values are not changed.
+    Values of more than two classes, of which `low` is the lowest, are scaled to -1 .. 1, or encoded as one-hot vectors. Other
+    values are not changed.
 
     Example:
         >>> SiteEncoding((), num_classes=3)(tf.constant([0.0, 1.0, 2.0])).numpy().ravel()
         array([-1.,  0.,  1.], dtype=float32)
     """
 
-    def __init__(self, site_shape: tuple[int, ...], num_classes: int | None = None, one_hot: bool = False) -> None:
-        self.site_shape = tuple(site_shape)
+    def __init__(
+        self, site_shape: tuple[int, ...], num_classes: int | None = None, one_hot: bool = False, low: float = 0.0
+    ) -> None:
+        self.site_shape, self.low = tuple(site_shape), float(low)
         self.num_classes, self.one_hot = num_classes, bool(one_hot and num_classes)
         self.site_size = int(np.prod(self.site_shape, dtype=int))
         self.inputs_per_site = self.site_size * (num_classes if self.one_hot and num_classes else 1)
@@ -30,6 +33,7 @@ class SiteEncoding:
         """Returns the inputs `[..., inputs_per_site]` for values `[..., *site_shape]`."""
         lead = tf.shape(values)[: values.shape.rank - len(self.site_shape)]
         values = tf.reshape(values, tf.concat([lead, [self.site_size]], 0))
+        values = values - self.low if self.low else values
         if self.one_hot:
             is_class = tf.equal(tf.expand_dims(values, -1), tf.cast(tf.range(self.num_classes), values.dtype))
             return tf.reshape(tf.cast(is_class, values.dtype), tf.concat([lead, [self.inputs_per_site]], 0))
@@ -93,3 +97,10 @@ def push(values: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
     if values.shape[-1] == 1:
         return values * rows[..., 0, :]
     return tf.matmul(values, rows) if rows.shape.rank == 2 else tf.reduce_sum(values[..., None] * rows, axis=1)
+
+
+def add_columns(state: tf.Tensor, columns: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+    """Adds `values [B, G]` to the columns `[G]` or `[B, G]` of `state [B, N]`; a column may occur twice."""
+    columns = tf.broadcast_to(columns, tf.shape(values))
+    rows = tf.broadcast_to(tf.range(tf.shape(values)[0])[:, None], tf.shape(values))
+    return tf.tensor_scatter_nd_add(state, tf.stack([rows, columns], axis=-1), values)

@@ -12,7 +12,7 @@ from tfar.layers import MaskedDense
 from tfar.networks.base import AutoregressiveNetwork, Weights
 from tfar.networks.conditions import State, flatten_condition
 from tfar.networks.connectivity import Members
-from tfar.networks.inputs import SiteEncoding, float32_value, push
+from tfar.networks.inputs import SiteEncoding, add_columns, float32_value, push
 
 
 class MADESteps(AutoregressiveNetwork, abc.ABC):
@@ -134,7 +134,7 @@ class MADESteps(AutoregressiveNetwork, abc.ABC):
         if "order" in state:
             state["outputs"] += push(inputs, tf.gather(weights["push_direct"], columns))
         else:
-            state["inputs"] = _add(state["inputs"], columns, inputs)
+            state["inputs"] = add_columns(state["inputs"], columns, inputs)
         return state
 
     def _finish_units(self, layer: int, state: State, index: tf.Tensor, weights: Weights) -> State:
@@ -155,7 +155,7 @@ class MADESteps(AutoregressiveNetwork, abc.ABC):
             fresh = tf.concat([fresh, fresh], -1)
         new = tf.where(fresh, values, tf.zeros_like(values))
         if pulls:
-            state[f"hidden_{layer}"] = _add(state[f"hidden_{layer}"], columns, new)
+            state[f"hidden_{layer}"] = add_columns(state[f"hidden_{layer}"], columns, new)
         else:
             target = "outputs" if layer == len(self.hidden_units) else f"sums_{layer + 1}"
             state[target] += push(new, tf.gather(weights[f"push_{layer + 1}"], columns))
@@ -170,10 +170,3 @@ class MADESteps(AutoregressiveNetwork, abc.ABC):
 def _pull(values: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
     """Multiplies `values [B, N]` by columns `[G]` of a kernel whose transpose is `rows [M, N]`; returns `[B, G]`."""
     return tf.matmul(values, tf.gather(rows, columns), transpose_b=True)
-
-
-def _add(state: tf.Tensor, columns: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
-    """Adds `values [B, G]` to the columns `[G]` or `[B, G]` of `state [B, N]`; a column may occur twice."""
-    columns = tf.broadcast_to(columns, tf.shape(values))
-    rows = tf.broadcast_to(tf.range(tf.shape(values)[0])[:, None], tf.shape(values))
-    return tf.tensor_scatter_nd_add(state, tf.stack([rows, columns], axis=-1), values)

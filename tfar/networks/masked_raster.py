@@ -1,4 +1,4 @@
-"""Base class of raster networks of masked convolutions, whose sites are scalars."""
+"""Base class of raster networks of masked convolutions."""
 
 import abc
 from typing import Any
@@ -14,18 +14,20 @@ from tfar.networks.raster import RasterNetwork
 
 
 class MaskedRasterNetwork(RasterNetwork, abc.ABC):
-    """Raster network of masked convolutions that decides the channels of a pixel one after the other.
+    """Raster network of masked convolutions.
 
     Args:
         event_shape: `[H, W]` or `[H, W, C]`.
         filters: int. Number of features of a pixel.
         params_size: int. Parameters of a site.
+        site_shape: `()` if the channels of a pixel are decided one after the other, `(C,)` if they are decided together.
         num_blocks: int. Number of blocks.
         first_kernel_size: (height, width) of the first layer, which excludes the site itself.
         kernel_size: (height, width) of the blocks.
         output_filters: tuple of int. Numbers of features of the 1x1 convolutions before the parameters.
         num_classes: None, or the number of classes of a site, whose values are then scaled to -1 .. 1.
         one_hot: bool. Encode the classes of a site as one-hot inputs instead.
+        low: float. The lowest of the classes.
         **kwargs: arguments of `RasterNetwork`.
     """
 
@@ -35,19 +37,21 @@ class MaskedRasterNetwork(RasterNetwork, abc.ABC):
         filters: int,
         params_size: int = 1,
         *,
+        site_shape: tuple[int, ...] = (),
         num_blocks: int = 7,
         first_kernel_size: tuple[int, int] = (7, 7),
         kernel_size: tuple[int, int] = (3, 3),
         output_filters: tuple[int, ...] = (),
         num_classes: int | None = None,
         one_hot: bool = False,
+        low: float = 0.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(event_shape, (), params_size, **kwargs)
+        super().__init__(event_shape, site_shape, params_size, **kwargs)
         self.filters, self.num_blocks = int(filters), int(num_blocks)
         self.first_kernel_size = (first_kernel_size[0], first_kernel_size[1])
         self.kernel_size, self.output_filters = (kernel_size[0], kernel_size[1]), tuple(output_filters)
-        self._encoding = SiteEncoding((), num_classes, one_hot)
+        self._encoding = SiteEncoding(self.site_shape, num_classes, one_hot, low)
         self.num_classes, self.one_hot = num_classes, self._encoding.one_hot
         self._depth = self.num_groups * self._encoding.inputs_per_site
 

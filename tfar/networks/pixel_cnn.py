@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfar.layers.causal import Run
-from tfar.networks.conditions import State
+from tfar.networks.conditions import State, named_inputs
 from tfar.networks.masked_raster import MaskedRasterNetwork
 
 
@@ -21,6 +21,7 @@ class PixelCNNNetwork(MaskedRasterNetwork):
         filters: int. Number of features of a pixel between the blocks; a residual block has half as many inside.
         params_size: int. Parameters of a site.
         use_residual: bool. Use residual blocks; otherwise a block is a ReLU and a convolution.
+        conditional_shape: None, or `(filters,)` or `(H, W, filters)` of features that are added to h_0.
         **kwargs: arguments of `MaskedRasterNetwork`; see `tfar.PixelCNN`.
 
     References:
@@ -35,9 +36,10 @@ class PixelCNNNetwork(MaskedRasterNetwork):
         params_size: int = 1,
         *,
         use_residual: bool = True,
+        conditional_shape: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(event_shape, filters, params_size, **kwargs)
+        super().__init__(event_shape, filters, params_size, conditional_shape=conditional_shape, **kwargs)
         self.use_residual = bool(use_residual)
         self.first = self._masked("first", self._depth, self.filters, self.first_kernel_size, "A")
         self.blocks = [self._block(f"block_{number}") for number in range(1, self.num_blocks + 1)]
@@ -54,8 +56,13 @@ class PixelCNNNetwork(MaskedRasterNetwork):
             self._masked(f"{name}_out", half, self.filters),
         ]
 
+    def conditions(self, conditional_input: Any) -> State:
+        return named_inputs(conditional_input, self.conditional_shape)
+
     def flow(self, run: Run, image: Any, conditions: State) -> Any:
         features = run(self.first, image)
+        for part in conditions.values():
+            features = features + tf.cast(run.condition(part), features.dtype)
         for block in self.blocks:
             inside = features
             for layer in block:

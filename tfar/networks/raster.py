@@ -93,7 +93,8 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
     def build(self, input_shape: Any = None) -> None:
         """Creates all variables, whose shapes depend only on the configuration."""
         for layer in private.layers_of(self, recursive=False):
-            layer.build((None, None, None, layer.in_channels))
+            if not layer.built:
+                layer.build((None, None, None, layer.in_channels))
         self.built = True
 
     # In parallel -----------------------------------------------------------------------------------------------------

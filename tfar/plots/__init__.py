@@ -5,7 +5,7 @@ They require matplotlib: `pip install "tfar[plots]"`.
 
 from tfar.plots.audio import waveforms
 from tfar.plots.fields import receptive_field
-from tfar.plots.images import completions, image_grid, samples_over_training, surprise_map
+from tfar.plots.images import completions, image_grid, samples_over_training, scales, surprise_map
 from tfar.plots.videos import animation, video_grid
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "image_grid",
     "receptive_field",
     "samples_over_training",
+    "scales",
     "surprise_map",
     "video_grid",
     "waveforms",

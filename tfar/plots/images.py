@@ -155,6 +155,47 @@ def samples_over_training(
     return figures.finished(_labelled_rows(painted, list(rows), title, shades.shape[2:4]), path)
 
 
+def scales(
+    images: ArrayLike, num_scales: int, path: Path = None, title: str | None = None, limits: Limits = None
+) -> Any:
+    """Plots a row for each size of a picture that grows by doubling, as samples of `tfar.MultiscalePixelCNN` do.
+
+    The smallest picture is the subsample `images[:, ::2**num_scales, ::2**num_scales]`. All are shown at the same size.
+
+    Args:
+        images: array `[N, H, W]`, `[N, H, W, 1]` or `[N, H, W, 3]`.
+        num_scales: int. How many times the picture doubles its height and width.
+        path: path of the picture to save, or None.
+        title: str or None.
+        limits: as in `image_grid`.
+
+    Returns:
+        A matplotlib Figure.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+        ValueError: If the images have another shape, or the height or width is not a multiple of 2**num_scales.
+
+    Example:
+        >>> figure = scales(np.eye(8)[None], num_scales=2)
+        >>> [text.get_text() for text in figure.texts]
+        ['2 x 2', '4 x 4', '8 x 8']
+    """
+    array = figures.levels(figures.check_images("images", images), limits)
+    height, width = array.shape[1:3]
+    largest = 2 ** figures.check_int("num_scales", num_scales, 0)
+    if height % largest or width % largest:
+        raise ValueError(
+            f"Expected images whose height and width are multiples of 2**num_scales = {largest}; received {height} x {width}."
+        )
+    rows, labels = [], []
+    for stride in (2**scale for scale in range(num_scales, -1, -1)):
+        enlarged = np.repeat(np.repeat(array[:, ::stride, ::stride], stride, axis=1), stride, axis=2)
+        rows.append(figures.paint(enlarged))
+        labels.append(f"{height // stride} x {width // stride}")
+    return figures.finished(_labelled_rows(rows, labels, title, (height, width)), path)
+
+
 def _labelled_rows(rows: list[NDArray[Any]], labels: list[str], title: str | None, shape: tuple[int, ...]) -> Any:
     columns = len(rows[0])
     picture, step, _ = figures.mosaic(np.concatenate(rows), columns)

@@ -1,5 +1,6 @@
 """Check that the steps of a network give the same parameters as a pass."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from tfar.distributions import Autoregressive
 from tfar.laws.member import Member
 from tfar.networks import AutoregressiveNetwork
 from tfar.networks.permutations import permuted
+from tfar.networks.phases import Phase, PhasedNetwork
 from tfar.testing import support
 from tfar.testing.errors import CheckError
 
@@ -16,7 +18,7 @@ from tfar.testing.errors import CheckError
 def check_steps(
     dist: Autoregressive, conditional_input: Any = None, seed: int = 0, *, num_rows: int = 3, rtol: float = 1e-5
 ) -> None:
-    """Checks that `start`, `start_stage` and `step` give the same parameters as a pass, for each member.
+    """Checks that `start`, `start_stage` and `step` give the same parameters as a pass, for each member and phase.
 
     All members are evaluated in one batch. Networks for any order are also checked with a different order for each row,
     networks with streams with a different position for each row, and networks without stages after `prefill` of a
@@ -46,6 +48,9 @@ def check_steps(
         members.append(members[0].with_order(tf.constant(rows)))
     for member in members:
         walk = _Steps(member, x, condition, rtol)
+        if isinstance(dist.network, PhasedNetwork):
+            walk.check_phases(dist.network.phases)
+            continue
         walk.check_steps()
         walk.check_prefill()
         if dist.network.streams:
@@ -96,9 +101,12 @@ class _Steps:
 
     def x_previous(self, index: int) -> tf.Tensor:
         """Returns the values of the previous step, `[B, G, *site_shape]`; zeros for step 0."""
-        sites = self.group(max(index - 1, 0))
-        values = self.values[np.arange(self.num_rows)[:, None], sites]
+        values = self.of_step(max(index - 1, 0))
         return tf.constant(values if index else np.zeros_like(values))
+
+    def of_step(self, index: int) -> np.ndarray:
+        """Returns the values of a step, `[B, G, *site_shape]`."""
+        return self.values[np.arange(self.num_rows)[:, None], self.group(index)]
 
     def check_steps(self) -> None:
         """Compares all steps with the pass."""
@@ -107,6 +115,19 @@ class _Steps:
             state = start_stages(self.network, state, index, self.x_previous(index), self.weights)
             params, state = self.network.step(state, tf.constant(index), self.x_previous(index), self.weights)
             self.compare(params, np.full(self.num_rows, index), f"step {index}")
+
+    def check_phases(self, phases: Sequence[Phase]) -> None:
+        """Compares all steps of all phases with the pass."""
+        state, index = self.start(), 0
+        for phase in phases:
+            own, last = phase.start(state, self.weights), index + phase.num_steps
+            values = np.stack([self.of_step(number) for number in range(index, last)], axis=1)
+            for number in range(phase.num_steps):
+                x = tf.constant(values[:, number - 1] if number else np.zeros_like(values[:, 0]))
+                own = start_stages(phase, own, number, x, self.weights)
+                params, own = phase.step(own, tf.constant(number), x, self.weights)
+                self.compare(params, np.full(self.num_rows, index + number), f"step {index + number}")
+            state, index = phase.finish(state, tf.constant(values)), last
 
     def check_prefill(self) -> None:
         """Compares the step after `prefill` with the pass, for a few lengths."""
@@ -163,7 +184,7 @@ class _Steps:
             )
 
 
-def start_stages(network: AutoregressiveNetwork, state: Any, index: int, x_previous: Any, weights: Any) -> Any:
+def start_stages(network: AutoregressiveNetwork | Phase, state: Any, index: int, x_previous: Any, weights: Any) -> Any:
     """Begins the stages whose first step is `index`, from the outermost to the innermost."""
     for level, length in enumerate(network.stages):
         if index % length == 0:

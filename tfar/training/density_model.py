@@ -14,12 +14,24 @@ from tfar.training import forms
 from tfar.training.arguments import check_int, check_seed
 from tfar.training.batches import Batches, FollowEpoch
 from tfar.training.checks import DataCheck, LossCheck
+from tfar.training.latents import PosteriorCheck
 from tfar.training.run_folder import Run
-from tfar.training.steps import METRICS, Steps
+from tfar.training.steps import FALLING, Steps
 
-NEEDED = ("training_loss", "evaluate", "valid_rows", "check_rows", "awaits_data", "compiles_training", "layers")
+NEEDED = (
+    "training_loss",
+    "evaluate",
+    "valid_rows",
+    "check_rows",
+    "awaits_data",
+    "compiles_training",
+    "layers",
+    "num_latents",
+)
 # Rows of a stream that a distribution which awaits all rows is initialised with, at most.
 STREAMED_ROWS = 10_000
+# Training rows on which the terms of a bound are reported after every epoch without validation data.
+REPORTED_ROWS = 1000
 
 
 @keras.saving.register_keras_serializable("tfar")
@@ -31,8 +43,10 @@ class DensityModel(Steps):
     the first values: `tf.sequence_mask(lengths)`.
 
     `loss` is the training objective of the distribution. `evaluate` reports `nll` in nats per event and `bits_per_dim`, which
-    divides by the number of observed values of the row, or by the sum of their site weights; or `neg_elbo` of a model that has
-    a bound instead of a likelihood.
+    divides by the number of observed values of the row, or by the sum of their site weights. For a model with a latent variable,
+    it reports `neg_elbo`, the negative bound with the KL weight 1, its terms `reconstruction` and `kl`, and `active_units`, the
+    number of latent entries whose posterior mean varies between events; without validation data, `fit` reports these on the
+    first 1000 training rows. It warns if no unit is active, because the decoder then ignores the latent.
     With sample weights w, `fit` and `evaluate` report sum(w * loss) / sum(w); the gradient is that of sum(w * loss) divided
     by the number of rows, as in Keras.
 
@@ -65,6 +79,11 @@ class DensityModel(Steps):
             raise ValueError(f"Expected `dist` to be a distribution of tfar; received a {type(dist).__name__}.")
         self.dist = dist
         self.seed, self.validation_draws = check_seed(seed), check_int("validation_draws", validation_draws, 0)
+        if dist.num_latents and validation_draws:
+            raise ValueError(
+                "Expected `validation_draws=0` for a model with a latent variable, whose training objective weights the KL term "
+                f"and is no bound; received {validation_draws}."
+            )
         for name, layer in dist.layers.items():  # Keras finds the weights in attributes, and files have their names.
             setattr(self, name, layer)
         self._make_metrics()
@@ -175,6 +194,8 @@ class DensityModel(Steps):
         # Batches shuffle by themselves, and Keras warns if it is asked to shuffle a stream.
         shuffle = shuffle and batches is None and isinstance(data, keras.utils.PyDataset)
         before = [LossCheck(batches), *([FollowEpoch(batches)] if batches else [])]
+        if self.dist.num_latents:
+            before.append(PosteriorCheck(_first_rows(batches) if validation_data is None else None))
         callbacks = [*before, *_listed(callbacks)]
         with check.raising(), Run(self, callbacks, kwargs.get("initial_epoch", 0)) as run:
             return super().fit(
@@ -270,6 +291,13 @@ class DensityModel(Steps):
         return cls(**config)
 
 
+def _first_rows(batches: Any) -> Any:
+    """Returns the rows on which `fit` reports the terms of a bound; None for a stream, which may not be read twice."""
+    if not isinstance(batches, Batches):
+        return None
+    return keras.tree.map_structure(lambda array: array[:REPORTED_ROWS], batches.arrays)
+
+
 def _listed(callbacks: Any) -> Sequence[Any]:
     """The callbacks as a list, those of Keras that watch a metric told that lower is better."""
     if isinstance(callbacks, keras.callbacks.CallbackList):
@@ -279,7 +307,7 @@ def _listed(callbacks: Any) -> Sequence[Any]:
         # Keras derives the direction of the metrics of `compile` alone.
         if (
             getattr(callback, "mode", None) == "auto"
-            and str(getattr(callback, "monitor", "")).removeprefix("val_") in METRICS
+            and str(getattr(callback, "monitor", "")).removeprefix("val_") in FALLING
         ):
             callback.mode = "min"
     return listed

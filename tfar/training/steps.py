@@ -8,8 +8,12 @@ import tensorflow as tf
 
 from tfar import private
 from tfar.training import forms
+from tfar.training.latents import ActiveUnits
 
-METRICS = ("loss", "nll", "bits_per_dim", "neg_elbo")
+METRICS = ("loss", "nll", "bits_per_dim")
+# Of a model with a latent variable.
+LATENT_METRICS = ("loss", "neg_elbo", "reconstruction", "kl", "active_units")
+FALLING = {*METRICS, *LATENT_METRICS[:-1]}
 
 
 class Steps(keras.Model):
@@ -20,8 +24,11 @@ class Steps(keras.Model):
     validation_draws: int
 
     def _make_metrics(self) -> None:
-        self._means = [keras.metrics.Mean(name) for name in METRICS[1:]]
-        self._kind = "nll"
+        count = self.dist.num_latents
+        active = [ActiveUnits(count)] if count else []
+        self._names = LATENT_METRICS if count else METRICS
+        means = self._names[1 : len(self._names) - len(active)]
+        self._trackers = [*map(keras.metrics.Mean, means), *active]
 
     @private.message_first
     def __call__(self, *args: Any, **kwargs: Any) -> tf.Tensor:
@@ -29,7 +36,7 @@ class Steps(keras.Model):
 
     def call(self, inputs: Any, training: bool | None = None) -> tf.Tensor:
         """Returns `log_prob [B]` of a batch in any form of the data; a lower bound of it, of a model with a bound."""
-        return -self._scores(forms.unpack(inputs))[1]
+        return -self._loss_of(self._scores(forms.unpack(inputs)))
 
     def train_step(self, data: Any) -> dict[str, Any]:
         batch = forms.unpack(data)
@@ -63,40 +70,55 @@ class Steps(keras.Model):
 
     def test_step(self, data: Any) -> dict[str, Any]:
         batch = self._with_a_row(forms.unpack(data))
-        kind, losses = self._scores(batch, self.validation_draws)
-        self._kind = kind
+        scores = self._scores(batch, self.validation_draws)
+        losses = self._loss_of(scores)
         weight = tf.ones_like(losses) if batch.sample_weight is None else batch.sample_weight
-        losses = tf.where(tf.equal(weight, 0.0), tf.zeros_like(losses), losses)  # a row of weight zero may be NaN
-        reported = {"loss": (losses, weight), kind: (losses, weight)}
-        if kind == "nll":
+        reported = {"loss": (losses, weight)}
+        if self.dist.num_latents:
+            reported["neg_elbo"] = (losses, weight)
+            reported |= {name: (scores[name], weight) for name in ("reconstruction", "kl")}
+        else:
             dimensions = forms.observed_dimensions(batch, self.dist)
             bits = tf.math.divide_no_nan(losses, dimensions * math.log(2.0))
+            reported["nll"] = (losses, weight)
             reported["bits_per_dim"] = (bits, tf.where(dimensions > 0.0, weight, tf.zeros_like(weight)))
         for name, (values, weights) in reported.items():
+            values = tf.where(tf.equal(weights, 0.0), tf.zeros_like(values), values)  # a row of weight zero may be NaN
             self._metric(name).update_state(values, sample_weight=weights)
-        return {name: self._metric(name).result() for name in reported}
+        if self.dist.num_latents:
+            self._metric("active_units").update_state(scores["latent_mean"], sample_weight=weight)
+        return {name: self._metric(name).result() for name in self._names}
 
     def predict_step(self, data: Any) -> tf.Tensor:
         batch = forms.unpack(data)
-        return -self._scores(self._with_a_row(batch))[1][: tf.shape(batch.value)[0]]
+        return -self._loss_of(self._scores(self._with_a_row(batch)))[: tf.shape(batch.value)[0]]
 
-    def _scores(self, batch: forms.Batch, draws: int = 0) -> tuple[str, tf.Tensor]:
-        """What evaluation reports of each row, in nats, and under which name."""
+    def _scores(self, batch: forms.Batch, draws: int = 0) -> dict[str, tf.Tensor]:
+        """Returns what evaluation reports of each row, in nats."""
         if draws:
             seeds = [tf.constant([-1, draw]) for draw in range(draws)]  # No step of training has these seeds.
             losses = [
                 self.dist.training_loss(batch.value, batch.conditional_input, seed=seed, **batch.keywords)
                 for seed in seeds
             ]
-            return "nll", tf.add_n(losses) / draws
-        scores = self.dist.evaluate(batch.value, batch.conditional_input, **batch.keywords)
-        return ("nll", scores["nll"]) if "nll" in scores else ("neg_elbo", -scores["elbo"])
+            return {"nll": tf.add_n(losses) / draws}
+        # The rows of every batch have latents of their own: the seed counts the rows before them.
+        seed = {"seed": tf.stack([0, self._metric("active_units").num_rows])} if self.dist.num_latents else {}
+        return self.dist.evaluate(batch.value, batch.conditional_input, **batch.keywords, **seed)
+
+    @property
+    def score_name(self) -> str:
+        """Name of the metric that trainings are compared by: "nll", or "neg_elbo" with a latent variable."""
+        return "neg_elbo" if self.dist.num_latents else "nll"
+
+    def _loss_of(self, scores: dict[str, tf.Tensor]) -> tf.Tensor:
+        """Returns the negative log-probability of each row, or the negative bound with the KL weight 1."""
+        return -scores["elbo"] if self.dist.num_latents else scores["nll"]
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
         """The metrics that are reported. Keras sums them over replicas only if `test_step` returns exactly these."""
-        names = ("loss", "nll", "bits_per_dim") if self._kind == "nll" else ("loss", self._kind)
-        return [metric for metric in super().metrics if metric.name in names]
+        return [metric for metric in super().metrics if metric.name in self._names]
 
     def _metric(self, name: str) -> keras.metrics.Metric:
         return next(metric for metric in self.metrics if metric.name == name)

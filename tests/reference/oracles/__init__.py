@@ -8,10 +8,13 @@ from tests.reference.oracles.audio import WAVENET
 from tests.reference.oracles.images import (
     DIAGONAL_BILSTM,
     GATED_PIXEL_CNN,
+    MULTISCALE_PIXEL_CNN,
     PIXEL_CNN,
     PIXEL_CNN_PLUS_PLUS,
     ROW_LSTM,
+    SPATIAL_LSTM,
 )
+from tests.reference.oracles.latent import DARN_PART
 from tests.reference.oracles.orderless import CONV_NADE, ORDERLESS_NADE
 from tests.reference.oracles.others import FACTORIZED, OWN_NETWORK
 from tests.reference.oracles.parts import Oracle
@@ -20,10 +23,12 @@ from tests.reference.oracles.videos import VIDEO_PIXEL_NETWORK
 
 __all__ = [
     "CONV_NADE",
+    "DARN_PART",
     "DIAGONAL_BILSTM",
     "FACTORIZED",
     "GATED_PIXEL_CNN",
     "MADE",
+    "MULTISCALE_PIXEL_CNN",
     "NADE",
     "ORDERLESS_NADE",
     "OWN_NETWORK",
@@ -31,6 +36,7 @@ __all__ = [
     "PIXEL_CNN_PLUS_PLUS",
     "RNADE",
     "ROW_LSTM",
+    "SPATIAL_LSTM",
     "VIDEO_PIXEL_NETWORK",
     "WAVENET",
     "Oracle",

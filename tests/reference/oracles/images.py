@@ -1,12 +1,24 @@
-"""PixelCNN, Gated PixelCNN, Row LSTM, Diagonal BiLSTM and PixelCNN++."""
+"""PixelCNN, Gated PixelCNN, Row LSTM, Diagonal BiLSTM, spatial LSTM, PixelCNN++ and multiscale PixelCNN."""
 
 import functools
 from typing import Any
 
 import numpy as np
 
-from tests.reference import gated_pixel_cnn, logistics, pixel_cnn, pixel_cnn_plus_plus, pixel_rnn, receptive_fields
-from tests.reference.oracles.parts import Array, exact, features_of, inputs_of, sum_of_sites, weights_of
+import tfar
+from tests.reference import (
+    gated_pixel_cnn,
+    logistics,
+    made,
+    multiscale,
+    pixel_cnn,
+    pixel_cnn_plus_plus,
+    pixel_rnn,
+    receptive_fields,
+    scale_mixtures,
+    spatial_lstm,
+)
+from tests.reference.oracles.parts import Array, Oracle, exact, features_of, inputs_of, sum_of_sites, weights_of
 
 
 def _pair(size: Any) -> tuple[int, int]:
@@ -83,6 +95,64 @@ def _pixel_rnn_connectivity(dist: Any) -> Array:
 
 ROW_LSTM = exact(_pixel_rnn_log_prob, _pixel_rnn_connectivity)
 DIAGONAL_BILSTM = exact(_pixel_rnn_log_prob, _pixel_rnn_connectivity)
+
+# Spatial LSTM --------------------------------------------------------------------------------------------------------
+
+
+def _spatial_log_prob(dist: Any, x: Array, condition: Any) -> float:
+    """A head of features takes them as they are, at the location that the linear prediction gives."""
+    head, x, log_scale = dist.head, np.asarray(x, np.float64), 0.0
+    if isinstance(head, tfar.heads.Standardized):
+        loc, scale = (float(unit) for unit in (head.units.loc, head.units.scale))
+        head, x, log_scale = head.head, (x - loc) / scale, x.size * np.log(scale)
+    pixels, low, high = x.reshape(*x.shape[:2], -1), head.support().low, head.support().high
+    image = pixels if np.isinf(high) else 2.0 * (pixels - low) / (high - low) - 1.0
+    sites = 1 if head.site_shape else pixels.shape[-1]
+    image = image.reshape(*x.shape[:2], sites, -1)
+    image = np.concatenate([image, np.ones_like(image[..., :1])], axis=-1).reshape(*x.shape[:2], -1)
+    params = spatial_lstm.parameters(weights_of(dist.network), image, sites)
+    if isinstance(head, tfar.heads.GaussianScaleMixture):
+        weights, units = scale_mixtures.weights_of(head), dist.parameters["units"]
+        of_pixels = [
+            scale_mixtures.log_prob(weights, *np.split(params[place], [units]), pixels[place])
+            for place in np.ndindex(x.shape[:2])
+        ]
+        return sum(of_pixels) - log_scale
+    if isinstance(head, tfar.heads.DiscretizedLogisticMixture):
+        sizes = head.num_components, head.low, head.high
+        of_pixels = [logistics.pixel_prob(params[place], pixels[place], *sizes) for place in np.ndindex(x.shape[:2])]
+        return float(np.sum(np.log(of_pixels)))
+    return sum_of_sites(head, params, x.ravel())
+
+
+def _under_symmetries(dist: Any, image: Array) -> list[Array]:
+    """Returns an image and its mirror images, first from left to right; then the same of the transposed image."""
+    found = []
+    for x in (image, image.swapaxes(0, 1)):
+        found += [x, x[:, ::-1], x[::-1], x[::-1, ::-1]]
+    return found[: dist.parameters["num_symmetries"]]
+
+
+def _spatial_members(dist: Any, x: Array, condition: Any) -> list[float]:
+    return [_spatial_log_prob(dist, image, condition) for image in _under_symmetries(dist, x)]
+
+
+def _spatial_connectivity(dist: Any) -> Array:
+    """A member has the connectivity of the network, for the sites of its image."""
+    arguments, sites = dist.parameters, 1 if dist.head.site_shape else _colours(dist)
+    image, found = np.arange(dist.num_sites).reshape(*arguments["event_shape"][:2], sites), []
+    own = spatial_lstm.connectivity(_sets(dist, sites), arguments["neighbourhood"], arguments["num_layers"])
+    for transformed in _under_symmetries(dist, image):
+        found.append(np.zeros_like(own))
+        found[-1][np.ix_(transformed.ravel(), transformed.ravel())] = own
+    return np.stack(found)
+
+
+SPATIAL_LSTM = Oracle(
+    lambda dist, x, condition: made.ensemble(_spatial_members(dist, x, condition)),
+    _spatial_connectivity,
+    lambda dist, x, condition: -float(np.mean(_spatial_members(dist, x, condition))),
+)
 
 # PixelCNN++ ----------------------------------------------------------------------------------------------------------
 
@@ -169,3 +239,41 @@ def _plus_plus_connectivity(dist: Any) -> Array:
 
 
 PIXEL_CNN_PLUS_PLUS = exact(_plus_plus_log_prob, _plus_plus_connectivity)
+
+# Multiscale PixelCNN -------------------------------------------------------------------------------------------------
+
+
+def _num_scales(dist: Any) -> int:
+    arguments = dist.parameters
+    return int(np.log2(arguments["event_shape"][0] / _pair(arguments["base_size"])[0]))
+
+
+def _patch(dist: Any) -> tuple[int, int]:
+    return _pair(dist.parameters["patch_size"]) if dist.parameters["upscaling"] == "B" else (1, 1)
+
+
+def _multiscale_log_prob(dist: Any, x: Array, condition: Any) -> float:
+    head, shared = dist.head, dist.parameters["share_scales"]
+    joint = bool(head.site_shape)  # all channels of a pixel at once
+    image = 2.0 * (x.astype(float) - head.low) / (head.high - head.low) - 1.0 if joint else _image(dist, x)
+    colours = 1 if joint else _colours(dist)
+    where = (_num_scales(dist), _patch(dist), features_of(condition), colours, shared)
+    total, seen = 0.0, set()
+    for pixel, params in multiscale.parameters(weights_of(dist.network), image, *where):
+        seen.add(pixel)
+        if joint:
+            total += np.log(logistics.pixel_prob(params, x[pixel], head.num_components, head.low, head.high))
+        else:
+            total += sum_of_sites(head, params, np.ravel(x[pixel]))
+    assert len(seen) == np.prod(x.shape[:2])
+    return float(total)
+
+
+def _multiscale_connectivity(dist: Any) -> Array:
+    channels = 1 if dist.head.site_shape else _colours(dist)
+    shape = (*dist.parameters["event_shape"][:2], channels)
+    reach = 1 + 2 * dist.parameters["num_blocks"]
+    return multiscale.connectivity(shape, _num_scales(dist), reach, _patch(dist))[None]
+
+
+MULTISCALE_PIXEL_CNN = exact(_multiscale_log_prob, _multiscale_connectivity)
