@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import data, latent, machine, render, results, training
+from benchmarks import data, latent, machine, render, results, training, videos
 from benchmarks.cases import LikelihoodCase, load_cases, model_names
 
 QUICK_EVAL_ROWS = 20
@@ -132,7 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m benchmarks.likelihood", description=__doc__)
     parser.add_argument("model", choices=model_names())
-    names = sorted({**data.NOTES, **data.FOLDS, **data.SPEECH})
+    names = sorted({**data.NOTES, **data.FOLDS, **data.SPEECH, **videos.DIGITS})
     parser.add_argument("--data", nargs="+", choices=names, help="only these data sets")
     parser.add_argument("--case", nargs="+", help="only these cases, by name")
     parser.add_argument("--paper-width", action="store_true", help="the paper's own widths: hours")

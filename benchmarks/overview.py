@@ -20,6 +20,7 @@ DATA = {
     "grey_patches_32": "grey patches of 32 x 32",
     "speech_8_bit": "speech, 8 bits",
     "newsgroups20": "20 Newsgroups",
+    "wandering_mnist_2": "videos of two wandering digits",
 }
 NOT_MEASURED = "not measured"
 MODELS_HEADER = ("model", "paper", "test data", "negative log-likelihood, nats", "one sample, ms")
@@ -147,6 +148,13 @@ MODELS = (
         [("Larochelle and Lauly 2012", "https://papers.nips.cc/paper/4613-a-neural-autoregressive-topic-model")],
         "doc-nade-newsgroups",
         None,
+    ),
+    Model(
+        "VideoPixelNetwork",
+        "video-pixel-network",
+        [("Kalchbrenner et al. 2017", "https://arxiv.org/abs/1610.00527")],
+        "video-pixel-network-wandering-mnist",
+        "video-pixel-network-10x32x32",
     ),
     Model(
         "DARN", "darn", [("Gregor et al. 2014", "https://arxiv.org/abs/1310.8499")], "darn-mushrooms", "darn-784-200"

@@ -252,6 +252,20 @@ def draw_multiscale(folder: pathlib.Path) -> None:
     numbers(folder, "multiscale_pixel_cnn", panels)
 
 
+def draw_video(folder: pathlib.Path) -> None:
+    """The pixels of three frames that a pixel of the last one depends on."""
+    dist = tfar.VideoPixelNetwork(
+        [3, 15, 15], filters=2, num_encoder_blocks=0, num_decoder_blocks=2, first_kernel_size=3
+    )
+    site = 2 * 225 + 7 * 15 + 7
+    kinds = dist.network.influences([site])[0].astype(int)
+    kinds[site] = 2
+    figure, axes = new_figure(3)
+    for ax, title, frame in zip(axes, ("frame 1", "frame 2", "frame 3"), kinds.reshape(3, 15, 15), strict=True):
+        draw_cells(ax, frame, title)
+    save(figure, folder, "video_pixel_network")
+
+
 def draw_others(folder: pathlib.Path) -> None:
     """The models without a paper of their own in this table."""
     matrices(folder, "factorized", [("Factorized", tfar.Factorized([12]).network.influences())])
@@ -305,6 +319,7 @@ DRAWINGS = (
     draw_conv_nade,
     draw_pixel_cnns,
     draw_multiscale,
+    draw_video,
     draw_others,
 )
 

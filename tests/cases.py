@@ -220,6 +220,12 @@ def pixel_cnn_plus_plus(name: str, event_shape: Any = (3, 2, 1), levels: int = 3
     return Case(name, make, tuple(event_shape), levels, condition, oracles.PIXEL_CNN_PLUS_PLUS, main)
 
 
+def video_pixel_network(name: str, event_shape: Any = (3, 2, 2), **kwargs: Any) -> Case:
+    sizes = {"filters": 3, "num_encoder_blocks": 1, "num_decoder_blocks": 1, "lstm_filters": 3, "first_kernel_size": 3}
+    kwargs = {**sizes, "output_filters": [6], "scale": 0.5, **kwargs}
+    return case_of(tfar.VideoPixelNetwork, oracles.VIDEO_PIXEL_NETWORK, name, event_shape, **kwargs)
+
+
 def audio() -> tfar.heads.DiscretizedLogisticMixture:
     return tfar.heads.DiscretizedLogisticMixture(2, high=65535, num_channels=1)
 

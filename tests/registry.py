@@ -31,6 +31,7 @@ from tests.cases import (
     rnade,
     row_lstm,
     spatial_lstm,
+    video_pixel_network,
     wavenet,
 )
 from tests.cases import randomize as randomize
@@ -185,6 +186,17 @@ CASES = (
     spatial_lstm("logistics", (2, 1, 3), head=lambda: tfar.heads.DiscretizedLogisticMixture(2, high=3)),
     spatial_lstm("symmetries", (2, 2), num_symmetries=8, neighbourhood=3, head=tfar.heads.Bernoulli),
     spatial_lstm("colours-levels", (2, 1, 2), num_layers=2, head=categorical),
+    video_pixel_network(
+        "binary-conditional", (3, 1, 2), conditional_shape={"class": (2,), "action": (3, 2)}, main=True
+    ),
+    video_pixel_network("binary"),
+    video_pixel_network("dilations", (3, 2, 3), num_encoder_blocks=2, num_decoder_blocks=2, dilation_rates=[2, 1]),
+    video_pixel_network("actions", (4, 2, 1), conditional_shape=(4, 2), lstm_filters=5),
+    video_pixel_network("no-encoder-blocks", (3, 1, 3), num_encoder_blocks=0, conditional_shape=(2,)),
+    video_pixel_network("colours", (3, 2, 1, 2), filters=4, conditional_shape={"action": (3, 3)}),
+    video_pixel_network("colours-levels", (3, 1, 2, 3), head=categorical, filters=3),
+    video_pixel_network("wide-kernels", (3, 3, 2), kernel_size=[2, 4], first_kernel_size=[4, 3], output_filters=[]),
+    video_pixel_network("levels-scaled", (3, 1, 2), head=categorical, one_hot_inputs=False),
     wavenet("one-hot-conditional", conditional_shape={"speaker": (2,), "features": (3, 2)}, hop_length=2, main=True),
     wavenet("one-hot"),
     wavenet("one-hot-stacks", (5,), num_stacks=2),

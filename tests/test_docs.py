@@ -170,6 +170,9 @@ EXAMPLES = {
     "DocNADE": lambda: tfar.DocNADE(4, 4, max_length=4, jit_compile=False),
     "DocNADELanguageModel": lambda: tfar.DocNADELanguageModel(4, 4, max_length=4, jit_compile=False),
     "SpatialLSTM": lambda: tfar.SpatialLSTM([2, 2], 2, num_layers=1),
+    "VideoPixelNetwork": lambda: tfar.VideoPixelNetwork(
+        [2, 2, 2], 2, num_encoder_blocks=1, num_decoder_blocks=1, first_kernel_size=3
+    ),
     "Factorized": lambda: tfar.Factorized([4]),
 }
 

@@ -60,6 +60,7 @@ if TYPE_CHECKING or not _is_command():
         PixelVAE,
         RowLSTM,
         SpatialLSTM,
+        VideoPixelNetwork,
         WaveNet,
     )
     from tfar.training import load
@@ -86,6 +87,7 @@ __all__ = [
     "PixelVAE",
     "RowLSTM",
     "SpatialLSTM",
+    "VideoPixelNetwork",
     "WaveNet",
     "data",
     "distributions",

@@ -23,6 +23,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "diagonal_bilstm": {"filters": 4},
     "spatial_lstm": {"units": 4},
     "pixel_cnn_plus_plus": {"num_blocks": 1, "num_levels": 1, "filters": 4, "num_components": 2},
+    "video_pixel_network": {"filters": 2, "num_encoder_blocks": 1, "num_decoder_blocks": 1},
     "wavenet": {"filters": 4, "skip_filters": 4, "num_layers": 2, "num_stacks": 1},
 }
 REAL = ("rnade",)
@@ -30,6 +31,7 @@ REAL = ("rnade",)
 OWN_HEAD = {"pixel_cnn_plus_plus": "{0, 1}", "cf_nade": "whole numbers 1 .. 5", "implicit_cf_nade": "{0, 1}"}
 SHAPES = {
     "pixel_cnn_plus_plus": (4, 4, 1),
+    "video_pixel_network": (3, 4, 4),
     "cf_nade": (16,),
     "implicit_cf_nade": (16,),
     **dict.fromkeys(models.TEXTS, (None,)),

@@ -89,9 +89,10 @@ def test_outputs_have_the_names_of_the_columns(table_run: Path, table: Path, inv
 def test_takes_missing_is_what_the_law_allows(model: str, order: str, num_masks: int | None) -> None:
     arguments: dict[str, Any] = {
         "conv_nade": {"filters": [4], "kernel_sizes": [2]},
+        "video_pixel_network": {"filters": 2, "num_encoder_blocks": 1, "num_decoder_blocks": 1},
         "wavenet": {"num_layers": 2, "num_stacks": 1},
     }.get(model, {})
-    shape = models.event_shape(model, (4, 4))
+    shape = (3, 4, 4) if model == "video_pixel_network" else models.event_shape(model, (4, 4))
     head = tfar.heads.NormalMixture(2) if model == "rnade" else tfar.heads.Bernoulli()
     options = {
         "hidden_units": (4,) if "nade" in model or model == "made" else None,

@@ -138,7 +138,7 @@ def looks_below(h, outside, offsets):
 
 
 def sigmoid_content(sums, cells, num_groups=1):
-    o, f, i, g = (tf.sigmoid(gate) for gate in lstm_scan._by_gate(sums, 4, num_groups))
+    o, f, i, g = (tf.sigmoid(gate) for gate in lstm_scan.by_gate(sums, 4, num_groups))
     c = f * cells[0] + i * g
     return o * tf.tanh(c), c
 
@@ -181,7 +181,7 @@ FAULTS = {
     ),
     "gates are rows": (
         "influences",
-        lambda: mock.patch.object(lstm_scan, "_by_gate", split_by_rows(lstm_scan._by_gate)),
+        lambda: mock.patch.object(lstm_scan, "by_gate", split_by_rows(lstm_scan.by_gate)),
     ),
     "the skewed map is mirrored": (
         "log_prob",

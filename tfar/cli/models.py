@@ -20,6 +20,7 @@ MODELS = {
     "row_lstm": "RowLSTM",
     "diagonal_bilstm": "DiagonalBiLSTM",
     "spatial_lstm": "SpatialLSTM",
+    "video_pixel_network": "VideoPixelNetwork",
     "wavenet": "WaveNet",
     "darn": "DARN",
     "pixel_vae": "PixelVAE",

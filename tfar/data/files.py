@@ -35,6 +35,7 @@ def from_files(
     header: bool | None = None,
     delimiter: str = ",",
     missing: bool = False,
+    frames: int | None = None,
     condition: str | None = None,
     classes: Sequence[str] | None = None,
     scan: bool = True,
@@ -67,6 +68,8 @@ def from_files(
         delimiter: str. Delimiter of .csv files.
         missing: bool. True: an empty cell, a null or NaN is a value that is not observed, and NaN in the rows. Train on them
             with `observed=~np.isnan(rows)`. False: it is an error.
+        frames: int or None. Number of frames T of videos: each folder of .png files is a video, and its first T files, in the
+            order of their names, are a row `[T, H, W, C]`. None: each file is a row.
         condition: str or None. Class labels, whole numbers 0, 1, ..., that are read into `DataSplits.labels` and are no part of
             the rows: the name of a column; of an array of an .npz file, "y" for y_train and y_test; or "folder" for pictures,
             whose classes are the names of their folders.
@@ -76,8 +79,8 @@ def from_files(
         memory_limit: int. `DataSplits.arrays` returns None for splits of more bytes.
 
     Returns:
-        `DataSplits` with float32 rows. An .npz file is held in memory. Other files are streamed with about a megabyte of rows
-        in memory, or one row group of a .parquet file.
+        `DataSplits` with float32 rows. An .npz file of tables or of matrices is held in memory. Other files are streamed with
+        about a megabyte of rows in memory, or one row group of a .parquet file.
 
     Raises:
         FileNotFoundError: If no file has this path or matches the pattern.
@@ -102,6 +105,10 @@ def from_files(
         raise ValueError(
             f"head must be the name of a head, and head_config a dict or None; received {head!r} and {head_config!r}"
         )
+    if frames is not None:
+        check_count("frames", frames)
+        if condition is not None:
+            raise ValueError(f"condition={condition!r} labels single pictures: expected frames=None; received {frames}")
     if not scan and condition is not None:
         raise ValueError("condition=… reads labels in the scan: expected scan=True; received False")
     if not scan and head is None:
@@ -110,7 +117,9 @@ def from_files(
     dialect: dict[str, Any] = {"header": header, "delimiter": delimiter}
     columns = without_labels(paths[0], columns, condition, **dialect)
     key = rows_key(paths[0], key, condition)
-    readers = open_files(paths, columns=columns, key=key, cells="missing" if missing else "finite", **dialect)
+    readers = open_files(
+        paths, columns=columns, key=key, cells="missing" if missing else "finite", frames=frames, **dialect
+    )
     plans = _plan(readers, seed, *fractions)
     is_picture = paths[0].suffix.lower() == ".png"
     values, moments = Values(0.0, 255.0) if is_picture else Values(), Moments(plans["train"].event_shape)

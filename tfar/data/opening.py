@@ -9,7 +9,7 @@ import numpy as np
 
 from tfar.data.columns import Columns
 from tfar.data.csv_reader import CSVReader
-from tfar.data.pictures import PictureReader
+from tfar.data.pictures import FrameReader, PictureReader
 from tfar.data.readers import ArrayReader, Cells, ParquetReader, Reader, open_npy
 from tfar.data.splits import SPLIT_NAMES
 from tfar.data.stored import StoredArrayReader, open_stored
@@ -59,11 +59,12 @@ def open_files(
     header: bool | None,
     delimiter: str,
     cells: Cells = "finite",
+    frames: int | None = None,
 ) -> dict[str, list[Reader]]:
     """Opens files of one suffix, with the options of `from_files`.
 
-    `cells` says which cells are accepted. With "any", the arrays of an .npz file are read chunk by chunk in each pass; otherwise
-    they are read into memory.
+    `cells` says which cells are accepted. With "any", and if the rows have three axes or more, as images and videos have, the
+    arrays of an .npz file are read chunk by chunk in each pass; otherwise they are read into memory.
 
     Returns:
         The readers of each split that the files name, or of "all" if they name none.
@@ -74,6 +75,8 @@ def open_files(
     suffix = paths[0].suffix.lower()
     if key is not None and suffix != ".npz":
         raise ValueError(f"key={key!r} names an array of an .npz file; received {paths[0]}")
+    if frames is not None and suffix != ".png":
+        raise ValueError(f"frames={frames} is for videos in folders of .png files; received {paths[0]}")
     if suffix == ".npz":
         if len(paths) > 1:
             raise ValueError(f"expected one .npz file; received {len(paths)}, from {paths[0]} to {paths[-1]}")
@@ -87,7 +90,7 @@ def open_files(
     elif suffix == ".png":
         if columns is not None:
             raise ValueError(f"columns need a table; received pictures, such as {paths[0]}")
-        readers = {"all": [PictureReader(paths)]}
+        readers = {"all": [PictureReader(paths) if frames is None else FrameReader(paths, frames)]}
     else:
         readers = {"all": [ParquetReader(p, columns, cells=cells) for p in paths]}
     _check_alike([reader for group in readers.values() for reader in group])
@@ -125,14 +128,14 @@ def array_names(path: pathlib.Path) -> list[str]:
 
 def open_arrays(path: pathlib.Path, members: dict[str, str], columns: Columns, cells: Cells) -> dict[str, list[Reader]]:
     """Opens arrays of an .npz file, given their names by split."""
-    return {
-        split: [
-            open_stored(path, columns, k)
-            if cells == "any"
-            else ArrayReader(path / k, StoredArrayReader(path, member=k).load(), columns, cells=cells)
-        ]
-        for split, k in members.items()
-    }
+    return {split: [_open_array(path, k, columns, cells)] for split, k in members.items()}
+
+
+def _open_array(path: pathlib.Path, name: str, columns: Columns, cells: Cells) -> Reader:
+    stored = StoredArrayReader(path, columns, name, cells)
+    if cells == "any" or len(stored.event_shape) >= 3:
+        return open_stored(path, columns, name, cells)
+    return ArrayReader(path / name, StoredArrayReader(path, member=name).load(), columns, cells=cells)
 
 
 def split_arrays(present: list[str], key: str | None) -> dict[str, str]:

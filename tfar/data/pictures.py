@@ -1,4 +1,4 @@
-"""Reader of folders of PNG pictures of one size."""
+"""Readers of PNG pictures of one size: pictures, and videos whose frames are the pictures of a folder."""
 
 import pathlib
 from collections.abc import Iterator, Sequence
@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfar.data.readers import Cells, chunk_rows
+from tfar.data.sources import rebatch
 
 
 class PictureReader:
@@ -37,6 +38,36 @@ class PictureReader:
                 f"{path}: expected a picture of shape {self.event_shape}, as {self.path}; received {picture.shape}"
             )
         return picture
+
+
+class FrameReader:
+    """Reads videos `[T, H, W, C]`: the first T pictures of each folder, in the order of their names.
+
+    Args:
+        paths: the pictures of all folders.
+        num_frames: int, T.
+
+    Raises:
+        ValueError: If a folder has fewer pictures.
+    """
+
+    names: list[str] | None = None
+
+    def __init__(self, paths: Sequence[pathlib.Path], num_frames: int) -> None:
+        folders: dict[pathlib.Path, list[pathlib.Path]] = {}
+        for path in sorted(paths):
+            folders.setdefault(path.parent, []).append(path)
+        for folder, frames in folders.items():
+            if len(frames) < num_frames:
+                raise ValueError(f"{folder}: expected at least frames={num_frames} pictures; received {len(frames)}")
+        self.num_frames, self.path = num_frames, paths[0]
+        self._pictures = PictureReader([path for frames in folders.values() for path in frames[:num_frames]])
+        self.num_rows: int | None = len(folders)
+        self.event_shape: tuple[int, ...] = (num_frames, *self._pictures.event_shape)
+
+    def chunks(self, start: int = 0) -> Iterator[np.ndarray]:
+        for frames in rebatch(self._pictures.chunks(start * self.num_frames), self.num_frames):
+            yield frames[None]
 
 
 def _decoded(path: pathlib.Path) -> np.ndarray:

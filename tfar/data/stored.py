@@ -9,7 +9,7 @@ from typing import IO
 import numpy as np
 
 from tfar.data.columns import Columns
-from tfar.data.readers import NPY, ArrayReader, open_npy
+from tfar.data.readers import NPY, ArrayReader, Cells, open_npy
 from tfar.model_files import reading
 
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -19,10 +19,12 @@ class StoredArrayReader(ArrayReader):
     """Reads an array `[N, ...]` of a .npy file, or the array `member` of an .npz file, chunk by chunk in constant memory.
 
     It does not map the file into memory, because the pages of a mapped file count as memory of the process once they are
-    read. Values that are not finite are accepted.
+    read. By default, values that are not finite are accepted.
     """
 
-    def __init__(self, path: pathlib.Path, columns: Columns = None, member: str | None = None) -> None:
+    def __init__(
+        self, path: pathlib.Path, columns: Columns = None, member: str | None = None, cells: Cells = "any"
+    ) -> None:
         self.member = member
         self.file = path
         shown = path if member is None else path / member
@@ -30,7 +32,7 @@ class StoredArrayReader(ArrayReader):
         # The base class checks the shape and the type of an array; a broadcast scalar has both and takes no memory.
         with reading(shown, NPY):
             array = np.broadcast_to(np.zeros([], dtype), shape)
-        super().__init__(shown, array, columns, cells="any")
+        super().__init__(shown, array, columns, cells=cells)
 
     def _read_header(self, shown: pathlib.Path) -> tuple[tuple[int, ...], np.dtype]:
         with reading(shown, NPY), self._open() as file:
@@ -74,15 +76,17 @@ class StoredArrayReader(ArrayReader):
                 yield first, np.frombuffer(content, self.array.dtype).reshape([count, *self.array.shape[1:]])
 
 
-def open_stored(path: pathlib.Path, columns: Columns = None, member: str | None = None) -> ArrayReader:
+def open_stored(
+    path: pathlib.Path, columns: Columns = None, member: str | None = None, cells: Cells = "any"
+) -> ArrayReader:
     """Opens a .npy file, or one array of an .npz file, for passes in constant memory.
 
     The rows of an array in Fortran order are not contiguous in the file. Such an array is memory-mapped if it is a .npy file,
     and loaded as a whole if it is a member of an .npz file.
     """
-    reader = StoredArrayReader(path, columns, member)
+    reader = StoredArrayReader(path, columns, member, cells)
     if not reader.fortran_order or reader.array.size == 0:
         return reader
     if member is None:
-        return open_npy(path, columns, cells="any")
-    return ArrayReader(path / member, reader.load(), columns, cells="any")
+        return open_npy(path, columns, cells=cells)
+    return ArrayReader(path / member, reader.load(), columns, cells=cells)

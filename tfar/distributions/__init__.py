@@ -18,6 +18,7 @@ from tfar.distributions.pixel_rnn import DiagonalBiLSTM, RowLSTM
 from tfar.distributions.pixel_vae import PixelVAE
 from tfar.distributions.rnade import RNADE
 from tfar.distributions.spatial_lstm import SpatialLSTM
+from tfar.distributions.video_pixel_network import VideoPixelNetwork
 from tfar.distributions.wavenet import WaveNet
 
 __all__ = [
@@ -42,5 +43,6 @@ __all__ = [
     "PixelVAE",
     "RowLSTM",
     "SpatialLSTM",
+    "VideoPixelNetwork",
     "WaveNet",
 ]

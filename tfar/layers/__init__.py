@@ -1,7 +1,9 @@
 """Keras layers that respect an order of their inputs, and a layer that standardises inputs."""
 
 from tfar.layers.causal_conv1d import CausalConv1D, OneHotCausalConv1D
+from tfar.layers.conv_lstm import ConvLSTM
 from tfar.layers.diagonal_recurrence import DiagonalRecurrence
+from tfar.layers.frame_conv2d import FrameConv2D
 from tfar.layers.frame_upsampling import FrameUpsampling
 from tfar.layers.gated_residual import GatedResidualBlock
 from tfar.layers.masked_conv2d import MaskedConv2D
@@ -15,7 +17,9 @@ from tfar.layers.standardization import Standardization
 
 __all__ = [
     "CausalConv1D",
+    "ConvLSTM",
     "DiagonalRecurrence",
+    "FrameConv2D",
     "FrameUpsampling",
     "GatedResidualBlock",
     "MaskedConv2D",

@@ -99,6 +99,10 @@ class CausalLayer(abc.ABC):
         cache = self.push(cache, x, index)
         return self.read(cache, index, weights, part), cache, x
 
+    def fill(self, x: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+        """Returns the cache after the steps of positions 0 .. `length` - 1 of a whole event `x`, for `prefill`."""
+        raise NotImplementedError(f"{type(self).__name__} fills no cache from a whole event.")
+
     def read_rows(self, rows: tf.Tensor, index: tf.Tensor, weights: Weights) -> tf.Tensor:
         """Returns the contribution of the rows above plus the bias, for a whole row.
 

@@ -35,9 +35,9 @@ def lstm(sums: tf.Tensor, cells: Sequence[tf.Tensor], num_groups: int = 1) -> tu
     References:
         van den Oord, Kalchbrenner and Kavukcuoglu. Pixel recurrent neural networks. ICML 2016, equation 3.
     """
-    o, f, i, g = _by_gate(sums, 4, num_groups)
-    c = _sigmoid(f) * cells[0] + _sigmoid(i) * tf.tanh(g)
-    return _sigmoid(o) * tf.tanh(c), c
+    o, f, i, g = by_gate(sums, 4, num_groups)
+    c = sigmoid(f) * cells[0] + sigmoid(i) * tf.tanh(g)
+    return sigmoid(o) * tf.tanh(c), c
 
 
 def spatial_lstm(sums: tf.Tensor, cells: Sequence[tf.Tensor], num_groups: int = 1) -> tuple[tf.Tensor, tf.Tensor]:
@@ -50,10 +50,10 @@ def spatial_lstm(sums: tf.Tensor, cells: Sequence[tf.Tensor], num_groups: int = 
     References:
         Theis and Bethge. Generative image modeling using spatial LSTMs. NIPS 2015, section 2.1, equations 1 and 2.
     """
-    o, f, k, i, g = _by_gate(sums, 5, num_groups)
+    o, f, k, i, g = by_gate(sums, 5, num_groups)
     left, above = cells
-    c = _sigmoid(f) * left + _sigmoid(k) * above + _sigmoid(i) * tf.tanh(g)
-    return tf.tanh(_sigmoid(o) * c), c
+    c = sigmoid(f) * left + sigmoid(k) * above + sigmoid(i) * tf.tanh(g)
+    return tf.tanh(sigmoid(o) * c), c
 
 
 LSTM = Cell(lstm, num_gates=4, cell_offsets=(0,))
@@ -119,12 +119,12 @@ def _at_offsets(x: tf.Tensor, outside: tf.Tensor, offsets: Sequence[int]) -> lis
     return [padded[:, :, before + offset : before + offset + num_positions] for offset in offsets]
 
 
-def _sigmoid(x: tf.Tensor) -> tf.Tensor:
-    """XLA evaluates tanh faster than its sigmoid, which computes an exponential."""
+def sigmoid(x: tf.Tensor) -> tf.Tensor:
+    """Returns the sigmoid by tanh, which XLA evaluates faster than its sigmoid, an exponential."""
     return 0.5 * tf.tanh(0.5 * x) + 0.5
 
 
-def _by_gate(sums: tf.Tensor, num_gates: int, num_groups: int) -> list[tf.Tensor]:
+def by_gate(sums: tf.Tensor, num_gates: int, num_groups: int) -> list[tf.Tensor]:
     """Splits `[..., num_gates h]`, the gates of each group, into the gates of all groups, `[..., h]` each."""
     if num_groups == 1:
         return tf.split(sums, num_gates, axis=-1)

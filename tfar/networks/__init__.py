@@ -17,6 +17,7 @@ from tfar.networks.pixel_cnn import PixelCNNNetwork
 from tfar.networks.pixel_cnn_plus_plus import PixelCNNPlusPlusNetwork
 from tfar.networks.recurrent import DiagonalBiLSTMNetwork, RowLSTMNetwork
 from tfar.networks.spatial_lstm import SpatialFeaturesNetwork, SpatialLSTMNetwork
+from tfar.networks.video import VideoNetwork
 from tfar.networks.wavenet import WaveNetNetwork
 from tfar.networks.whole_pass import WholePassNetwork
 
@@ -42,6 +43,7 @@ __all__ = [
     "RowLSTMNetwork",
     "SpatialFeaturesNetwork",
     "SpatialLSTMNetwork",
+    "VideoNetwork",
     "WaveNetNetwork",
     "WholePassNetwork",
 ]

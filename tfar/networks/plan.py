@@ -49,6 +49,7 @@ class Trace(Run):
         self.nodes: list[Node] = []
         self.level = 0
         self.given: list[Node] = []
+        self.conditions: list[Node] = []
         self._taken = 0
 
     def __call__(self, layer: Any, *inputs: Node) -> Node:
@@ -60,6 +61,10 @@ class Trace(Run):
     def take(self) -> Node:
         self._taken += 1
         return self.given[self._taken - 1]
+
+    def condition(self, part: Any) -> Node:
+        self.conditions.append(Node(self, None, ()))
+        return self.conditions[-1]
 
     def below(self, contract: Any, expand: Any, x: Node, body: Callable[[Run, Any], Any]) -> Node:
         self.level += 1
@@ -76,6 +81,8 @@ class Plan:
         sizes: rows and columns of each level.
         given: channels of the features that `context` passes to `flow` at each level.
         num_groups: int. Groups of channels of a pixel that are decided one after the other, with a single level.
+
+    The names of the calls begin with `prefix`, which tells apart the plans of a network that has several.
     """
 
     def __init__(
@@ -84,12 +91,13 @@ class Plan:
         flow: Callable[[Run, Any], Any],
         size: Sequence[int],
         num_groups: int = 1,
+        prefix: str = "",
     ) -> None:
-        trace, self.num_groups = Trace(), num_groups
+        trace, self.num_groups, self._prefix = Trace(), num_groups, prefix
         self._image = Node(trace, None, ())
         context(trace, self._image)
         num_nodes = len(trace.nodes)
-        self._output, self._nodes = flow(trace, self._image), trace.nodes
+        self._output, self._nodes, self._conditions = flow(trace, self._image), trace.nodes, trace.conditions
         self.rows = self._calls("rows", trace.nodes[:num_nodes])
         self.pixels = self._calls("pixels", trace.nodes[num_nodes:])
         self._by_layer = {call.layer: call for call in (*self.rows, *self.pixels)}
@@ -102,7 +110,7 @@ class Plan:
         return [
             Call(
                 node.layer,
-                f"{name}_{i}",
+                f"{self._prefix}{name}_{i}",
                 node.inputs[0].level,
                 node.level,
                 node.inputs[0] is self._image,
@@ -134,9 +142,19 @@ class Plan:
 
     def reach(self, asked: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Returns the image values that sets of outputs `[S, H, W, groups]` depend on."""
+        return self._needed(asked).get(id(self._image), np.zeros_like(asked))
+
+    def reach_of_conditions(self, asked: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Returns the positions at which sets of outputs depend on a condition that is a map, `[S, H, W, groups]`."""
+        needed = self._needed(asked)
+        found = [needed[id(node)] for node in self._conditions if id(node) in needed]
+        return np.logical_or.reduce(found) if found else np.zeros_like(asked)
+
+    def _needed(self, asked: NDArray[np.bool_]) -> dict[int, NDArray[np.bool_]]:
+        """Returns the entries of the image and of the conditions that sets of outputs depend on, by the ids of their nodes."""
         needed = {id(self._output): asked}
         for node in reversed(self._nodes):
-            if id(node) not in needed or node is self._image:
+            if id(node) not in needed or not node.inputs:
                 continue
             asked = needed.pop(id(node))
             for number, x in enumerate(node.inputs):
@@ -145,4 +163,4 @@ class Plan:
                     reach = node.layer.reach_above if number else node.layer.reach
                     seen = reach(asked, self.sizes[x.level])
                 needed[id(x)] = needed[id(x)] | seen if id(x) in needed else seen
-        return needed.get(id(self._image), np.zeros_like(asked))
+        return needed

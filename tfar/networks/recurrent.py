@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfar.layers import DiagonalRecurrence, RowRecurrence
 from tfar.layers.causal import Run, Weights
-from tfar.networks.conditions import State, named_inputs, named_shapes
+from tfar.networks.conditions import State
 from tfar.networks.masked_raster import MaskedRasterNetwork
 
 
@@ -57,10 +57,7 @@ class RecurrentNetwork(MaskedRasterNetwork, abc.ABC):
         self.input_to_state = [self._input_to_state(f"input_to_state_{block}", width) for block in blocks]
         self.recurrence = [self._recurrence(f"recurrence_{block}", block) for block in blocks]
         self.block_output = [self._masked(f"block_output_{block}", self.filters, width) for block in blocks]
-        self.condition = {
-            name: self._add(keras.layers.Dense, shape[-1], self.num_blocks * self._num_gates, use_bias=False, name=name)
-            for name, shape in named_shapes(conditional_shape).items()
-        }
+        self._add_conditions(self._num_gates)
         self._add_outputs(width)
 
     # Layers ----------------------------------------------------------------------------------------------------------
@@ -98,19 +95,6 @@ class RecurrentNetwork(MaskedRasterNetwork, abc.ABC):
 
     def _run_recurrence(self, run: Run, block: int, gates: Any, image: Any) -> Any:
         return run(self.recurrence[block], gates)
-
-    # Conditions ------------------------------------------------------------------------------------------------------
-
-    def conditions(self, conditional_input: Any) -> State:
-        """See the base class. Returns the contribution of the condition to the gates of each block."""
-        total = None
-        for name, part in named_inputs(conditional_input, self.conditional_shape).items():
-            projected = tf.cast(self.condition[name](tf.cast(part, tf.float32)), tf.float32)
-            if total is not None and projected.shape.rank != total.shape.rank:
-                projected, total = (x if x.shape.rank == 4 else x[:, None, None] for x in (projected, total))
-            total = projected if total is None else total + projected
-        parts = [] if total is None else tf.split(total, self.num_blocks, axis=-1)
-        return {f"condition_{block}": part for block, part in enumerate(parts)}
 
 
 @keras.saving.register_keras_serializable("tfar")

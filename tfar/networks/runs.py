@@ -12,6 +12,7 @@ The class of `run` determines what a call computes:
     Trace       records the layer                                   `Plan`: names of caches, influences (tfar.networks.plan)
     Walk        layer.step(...), one position along an axis         `start_stage`: `context` for one row
     Pixels      layer.step(...), one pixel, plus what its row had   `step`: `flow` for one pixel
+    Filling     layer(x), and the caches after some positions       `prefill`
 
 When a row starts, all rows above are known. At that point `context` is evaluated for the whole row, and `read_rows`
 computes the contribution of the rows above to each layer of `flow`. The steps of the row add the contribution of the
@@ -30,7 +31,7 @@ pixels where level l has no position.
 
 The same classes support other networks. A network over a signal uses a `Walk` over samples, with layers that keep ring
 buffers. An LSTM over rows is a layer whose cache holds its state, or a layer of `flow` whose pixels keep their states for
-`read_rows`, as in Row LSTM and Diagonal BiLSTM. A network over videos adds an outer `Walk` over frames, whose result
+`read_rows`, as in Row LSTM and Diagonal BiLSTM. The network over videos adds an outer `Walk` over frames, whose result
 conditions the rows.
 """
 
@@ -40,7 +41,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfar.layers.causal import CausalLayer, Run, Weights
+from tfar.layers.causal import CausalLayer, Parallel, Run, Weights
 from tfar.networks.conditions import State
 from tfar.networks.plan import Call, Plan
 
@@ -172,6 +173,21 @@ class Pixels(Walk):
 
     def _is_due(self) -> tf.Tensor:
         return tf.logical_and(tf.equal(self.row % 2, 0), tf.equal(self.index % 2, 0))
+
+
+class Filling(Parallel):
+    """Evaluates an event whose first positions are known, and notes the caches after its first `length` positions."""
+
+    def __init__(self, plan: Plan, state: State, length: tf.Tensor) -> None:
+        super().__init__()
+        self.plan, self.length, self._state = plan, length, state
+        self.caches: State = {}
+
+    def __call__(self, layer: Any, *inputs: Any, **how: Any) -> Any:
+        name = self.plan.call(layer).name if isinstance(layer, CausalLayer) else None
+        if name in self._state:
+            self.caches[name] = tf.cast(layer.fill(inputs[0], self.length), tf.float32)
+        return super().__call__(layer, *inputs, **how)
 
 
 def step_weights(calls: Sequence[Call]) -> Weights:

@@ -16,7 +16,7 @@ from tfar.networks.conditions import State, named_inputs, named_shapes
 from tfar.networks.gates import gate
 from tfar.networks.inputs import initial_bias
 from tfar.networks.plan import Plan
-from tfar.networks.runs import Walk, by_call, step_weights
+from tfar.networks.runs import Filling, Walk, by_call, step_weights
 
 
 @keras.saving.register_keras_serializable("tfar")
@@ -282,22 +282,9 @@ class WaveNetNetwork(AutoregressiveNetwork):
 
     def prefill(self, state: State, x_prefix: tf.Tensor, length: tf.Tensor) -> State:
         """See the base class. Fills all ring buffers by one pass over the prefix."""
-        run = _Filling(self._plan, length)
+        run = Filling(self._plan, state, length)
         self._pass(run, x_prefix, state.get("condition"))
-        return {name: run.caches.get(name, value) for name, value in state.items()}
-
-
-class _Filling(Parallel):
-    """Evaluates a prefix and notes the caches after its first `length` steps."""
-
-    def __init__(self, plan: Plan, length: tf.Tensor) -> None:
-        super().__init__()
-        self.plan, self.length, self.caches = plan, length, State()
-
-    def __call__(self, layer: Any, *inputs: Any, **how: Any) -> Any:
-        if isinstance(layer, CausalConv1D) and layer.window > 1:
-            self.caches[self.plan.call(layer).name] = tf.cast(layer.fill(inputs[0], self.length), tf.float32)
-        return super().__call__(layer, *inputs, **how)
+        return {**state, **run.caches}
 
 
 def _concat(*parts: tf.Tensor) -> tf.Tensor:

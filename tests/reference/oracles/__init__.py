@@ -20,6 +20,7 @@ from tests.reference.oracles.others import FACTORIZED, OWN_NETWORK
 from tests.reference.oracles.parts import Oracle
 from tests.reference.oracles.perceptrons import MADE, NADE, RNADE
 from tests.reference.oracles.text import DOC_NADE, DOC_NADE_LANGUAGE_MODEL
+from tests.reference.oracles.videos import VIDEO_PIXEL_NETWORK
 
 __all__ = [
     "CF_NADE",
@@ -40,6 +41,7 @@ __all__ = [
     "RNADE",
     "ROW_LSTM",
     "SPATIAL_LSTM",
+    "VIDEO_PIXEL_NETWORK",
     "WAVENET",
     "Oracle",
 ]
