@@ -152,7 +152,7 @@ def test_an_ensemble_averages_the_probabilities_of_mirror_images():
 
 def graves(sums, cells, num_groups=1):
     """With the output gate outside the tanh, as in other LSTMs."""
-    o, f, k, i, g = (tf.sigmoid(gate) for gate in lstm_scan._by_gate(sums, 5, num_groups))
+    o, f, k, i, g = (tf.sigmoid(gate) for gate in lstm_scan.by_gate(sums, 5, num_groups))
     c = f * cells[0] + k * cells[1] + i * (2.0 * g - 1.0)
     return o * tf.tanh(c), c
 
