@@ -104,6 +104,7 @@ def test_training_scores_every_sample_after_its_receptive_field(speech_run: Path
     assert measured["val_nll"] * chunks.num_rows == pytest.approx(float(expected[0]), rel=1e-4)
 
 
+@pytest.mark.slow(ci=True)
 def test_recordings_are_scored_as_a_whole(
     speech_run: Path, speech: Path, invoke: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,6 +140,7 @@ def test_the_held_out_recordings_are_scored_by_default(
     assert len(scores(tmp_path / "scores.csv")) == 9, "other files are scored whole"
 
 
+@pytest.mark.slow(ci=True)
 def test_samples_are_arrays_sounds_and_pictures(speech_run: Path, invoke: Any, tmp_path: Path) -> None:
     draw = ("sample", speech_run, "--condition", "bob", "--seed", 3)
     said = invoke(*draw, "--num-samples", 2, "--out", tmp_path / "b.wav").output

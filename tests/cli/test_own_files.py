@@ -240,6 +240,7 @@ def test_a_resumed_run_needs_the_same_content(table_run: Path, table: Path) -> N
 # Labels and images ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow(ci=True)
 def test_a_keras_file_with_labels_as_the_condition(invoke: Any, tmp_path: Path) -> None:
     """The pixels are the label, so that the wrong label is costly."""
     labels = np.random.default_rng(0).integers(0, 2, 700)

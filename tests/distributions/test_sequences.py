@@ -180,6 +180,7 @@ def test_rows_of_different_lengths_train_as_each_length_does():
         np.testing.assert_allclose(padded_gradient, own_gradient, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow(ci=True)
 def test_fit_learns_from_padded_rows():
     """Rows alternate 1, 0, 1, 0 up to their length; what follows is noise that training must not see."""
     generator = np.random.default_rng(0)

@@ -79,6 +79,7 @@ def fitted(delay):
     return float(tf.reduce_mean(nll)) / 8 / np.log(2.0)
 
 
+@pytest.mark.slow(ci=True)
 def test_features_that_are_the_signal_leave_almost_no_bits():
     assert fitted(delay=0) < 0.02
     assert fitted(delay=1) > 0.8
