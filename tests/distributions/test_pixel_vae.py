@@ -123,6 +123,7 @@ def test_the_training_loss_of_two_levels_weights_both_terms():
     assert abs(early - np.mean(found["reconstruction"]) - 0.1 * np.mean(found["kl"])) < 5.0 * error
 
 
+@pytest.mark.slow(ci=True)
 def test_the_levels_draw_from_independent_noise():
     dist = make((6, 6), num_levels=2, map_channels=2, condition="upsample")
     seeds, drawn, right = tfar.random.row_seeds(1, 500), [], AutoregressiveLaw.uniform_noise

@@ -102,6 +102,7 @@ def test_the_effective_sample_size_is_that_of_the_weights():
     tfar.testing.samples.require_frequencies(counts, np.array([1, 2, 3]) / 6.0, 1e-4, "resampled")
 
 
+@pytest.mark.slow(ci=True)
 def test_what_cannot_be_completed_is_refused(gaussian):  # noqa: F811
     with pytest.raises(NotImplementedError, match="complete_approximately"):
         gaussian.complete(EVENTS, EVENTS)

@@ -64,12 +64,10 @@ class PixelVAE(LatentVariable):
             unknown or does not fit `num_levels`.
 
     Example:
-        >>> dist = tfar.PixelVAE([8, 8], 2, filters=8, num_blocks=1, encoder_filters=[8, 8])
-        >>> x = dist.sample(3, seed=1)
-        >>> dist.elbo(x, seed=2).shape, dist.encode(x).sample(seed=3).shape
-        (TensorShape([3]), TensorShape([3, 2]))
-        >>> dist.decode([[0.0, 0.0], [1.0, 0.0]]).sample(4, seed=1).shape  # four images of each latent
-        TensorShape([4, 2, 8, 8])
+        >>> dist = tfar.PixelVAE([4, 4], 2, filters=4, num_blocks=1, encoder_filters=[4])
+        >>> images = dist.decode([[0.0, 0.0], [1.0, 0.0]]).sample(4, seed=1)  # four of each latent
+        >>> images.shape, dist.elbo(images, seed=2).shape
+        (TensorShape([4, 2, 4, 4]), TensorShape([4, 2]))
 
     References:
         Gulrajani, Kumar, Ahmed, Taiga, Visin, Vazquez and Courville. PixelVAE: a latent variable model for natural images.
