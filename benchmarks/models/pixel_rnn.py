@@ -11,13 +11,14 @@ from benchmarks.cases import Contestant, LikelihoodCase, ModelCases, Settings, S
 from benchmarks.peers import torch_pixel_cnn, torch_pixel_rnn
 from benchmarks.ratios import ratio_to_fastest, ratio_within
 
-OURS, TORCH = "tfar", "PyTorch"
+OURS, TORCH, PIXEL_CNN = "tfar", "PyTorch", "tfar, PixelCNN of equal weights"
+NAIVE = "sample, naive"
 MNIST = (28, 28)
 
 # The paper's sizes for binary MNIST: one layer of h = 32 and seven of h = 16, then 32 features before the logit.
 ONE_LAYER, SEVEN_LAYERS, OUTPUT_FILTERS = (32,), (16,) * 7, 32
 QUICK = (4,)
-SAMPLE_TO_LOG_PROB = 3.0
+SAMPLE_TO_LOG_PROB, NAIVE_TO_SAMPLE = 3.0, 200.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,9 +58,19 @@ def build_model(settings: PixelRNNSettings, event_size: int, **arguments: Any) -
 
 
 def build_ours(hidden_units: tuple[int, ...], batch_size: int, *, diagonal: bool) -> Contestant:
-    """Our contestant, in the form of the paper, as the peer's."""
+    """Our contestant, in the form of the paper, as the peer's. One layer samples by whole passes too."""
     form = {"close_blind_spot": False} if diagonal else {}
-    return tfar_side.contestant(make_model(hidden_units, diagonal=diagonal, **form), MNIST[0] * MNIST[1], batch_size)
+    methods = ("ancestral", "naive") if len(hidden_units) == 1 else ("ancestral",)
+    dist = make_model(hidden_units, diagonal=diagonal, **form)
+    return tfar_side.contestant(dist, MNIST[0] * MNIST[1], batch_size, methods=methods)
+
+
+def build_pixel_cnn(filters: int, batch_size: int) -> Contestant:
+    """Our PixelCNN with about as many weights: what the recurrence costs."""
+    import tfar
+
+    dist = tfar.PixelCNN(MNIST, filters, output_filters=[OUTPUT_FILTERS])
+    return tfar_side.contestant(dist, MNIST[0] * MNIST[1], batch_size)
 
 
 def build_peer(hidden_units: tuple[int, ...], batch_size: int, *, diagonal: bool, sample: bool) -> Contestant:
@@ -81,11 +92,24 @@ def sample_target() -> Target:
     return Target(f"{OURS}: sample / log_prob", "<=", SAMPLE_TO_LOG_PROB, value)
 
 
+def naive_target() -> Target:
+    """Whole passes, one for each pixel, take at least so many times as long."""
+    value = functools.partial(ratio_within, ours=OURS, operation=NAIVE, unit="sample")
+    return Target(f"{OURS}: naive / sample", ">=", NAIVE_TO_SAMPLE, value)
+
+
 def speed_case(
-    name: str, hidden_units: tuple[int, ...], *, diagonal: bool, batch_size: int = 16, quick: bool = False
+    name: str,
+    hidden_units: tuple[int, ...],
+    *,
+    diagonal: bool,
+    pixel_cnn_filters: int,
+    batch_size: int = 16,
+    quick: bool = False,
 ) -> SpeedCase:
-    """One of the models beside the peer's, whose samples, a whole pass for each pixel, are left out."""
+    """One of the models beside a PixelCNN of equal weights and the peer's, whose samples by whole passes are left out."""
     ours = functools.partial(build_ours, hidden_units, batch_size, diagonal=diagonal)
+    pixel_cnn = functools.partial(build_pixel_cnn, pixel_cnn_filters, batch_size)
     peer = functools.partial(build_peer, hidden_units, batch_size, diagonal=diagonal, sample=False)
     settings = {
         "event_shape": list(MNIST),
@@ -96,7 +120,9 @@ def speed_case(
         "dtype": "float32",
     }
     targets = [] if quick else [no_slower_target("log_prob"), no_slower_target("train_step"), sample_target()]
-    return SpeedCase(name, settings, {OURS: ours, TORCH: peer}, targets, quick=quick)
+    if len(hidden_units) == 1 and not quick:
+        targets.append(naive_target())
+    return SpeedCase(name, settings, {OURS: ours, PIXEL_CNN: pixel_cnn, TORCH: peer}, targets, quick=quick)
 
 
 def likelihood_case(
@@ -125,10 +151,10 @@ def likelihood_case(
 
 CASES = ModelCases(
     speed=[
-        speed_case("diagonal-bilstm-1x32-batch-16", ONE_LAYER, diagonal=True),
-        speed_case("diagonal-bilstm-7x16-batch-16", SEVEN_LAYERS, diagonal=True),
-        speed_case("row-lstm-1x32-batch-16", ONE_LAYER, diagonal=False),
-        speed_case("diagonal-bilstm-quick", QUICK, diagonal=True, batch_size=4, quick=True),
+        speed_case("diagonal-bilstm-1x32-batch-16", ONE_LAYER, diagonal=True, pixel_cnn_filters=40),
+        speed_case("diagonal-bilstm-7x16-batch-16", SEVEN_LAYERS, diagonal=True, pixel_cnn_filters=51),
+        speed_case("row-lstm-1x32-batch-16", ONE_LAYER, diagonal=False, pixel_cnn_filters=42),
+        speed_case("diagonal-bilstm-quick", QUICK, diagonal=True, pixel_cnn_filters=4, batch_size=4, quick=True),
     ],
     likelihood=[
         likelihood_case("diagonal-bilstm-mnist", DIAGONAL, 80.75, 84.0, diagonal=True),
