@@ -73,7 +73,9 @@ def tables(folder: pathlib.Path = results.FOLDER) -> dict[str, str]:
         "epochs": _of_likelihood(
             render.epochs_table, [c for c in likelihood if c.event_shape and not c.paper_width], folder
         ),
-        "codecs": _of_likelihood(render.codecs_table, [case for case in likelihood if case.beside], folder),
+        "codecs": _of_likelihood(
+            render.codecs_table, [case for case in likelihood if case.beside and case.data != ratings.DATA], folder
+        ),
         "audio": _of_likelihood(
             audio_table.audio_table, [case for case in likelihood if case.data in data.SPEECH], folder
         ),

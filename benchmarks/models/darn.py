@@ -85,7 +85,7 @@ def likelihood_cases() -> list[LikelihoodCase]:
     for estimator, epochs in ESTIMATORS:
         settings = dataclasses.replace(VECTOR, gradient_estimator=estimator, max_epochs=epochs, patience=epochs)
         case = _case(f"mushrooms-{estimator.replace('_', '-')}-{epochs}-epochs", "mushrooms", settings, None, None)
-        cases.append(dataclasses.replace(case, title=f"{case.title}, {epochs} epochs"))
+        cases.append(dataclasses.replace(case, title=f"{case.title}, {estimator.replace('_', ' ')}, {epochs} epochs"))
     return cases
 
 
