@@ -249,7 +249,9 @@ def likelihood(model: Model, folder: pathlib.Path) -> list[str]:
     if case.unit != "nats":
         bits = f" {case.unit}"
     else:
-        bits = f" ({figures['bits_per_dim']:.2f} bits per dimension)" if case.beside and "bits_per_dim" in figures else ""
+        bits = (
+            f" ({figures['bits_per_dim']:.2f} bits per dimension)" if case.beside and "bits_per_dim" in figures else ""
+        )
     return [data, case.title, f"{nll:.2f} ± {figures['standard_error']:.2f}{rows}{bits}"]
 
 
