@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.cases import Contestant
 from benchmarks.peers.masks import random_bits
-from benchmarks.peers.torch_side import log_prob_call, torch_or_unavailable, train_step_call
+from benchmarks.peers.torch_side import contestant, torch_or_unavailable
 from benchmarks.timing import Call
 
 NUM_BATCHES = 10
@@ -23,14 +23,7 @@ def build(event_size: int, latent_units: int, batch_size: int, *, seed: int = 0)
     """
     network = make_network(event_size, latent_units, seed=seed)
     x = random_bits(NUM_BATCHES * batch_size, event_size, seed)
-    return Contestant(
-        operations={
-            "log_prob": {"eager": log_prob_call(functools.partial(losses, network), x[:batch_size])},
-            "sample": {"eager": sample_call(network, batch_size)},
-            "train_step": {"eager": train_step_call(network, functools.partial(losses, network), x, batch_size)},
-        },
-        parameters=sum(parameter.numel() for parameter in network.parameters()),
-    )
+    return contestant(network, losses, sample_call(network, batch_size), x, batch_size)
 
 
 def make_network(event_size: int, latent_units: int, *, seed: int = 0) -> Any:

@@ -6,7 +6,6 @@ softplus in place of the exponential, as in tfar, so that both compute the same 
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import Any
 
@@ -14,7 +13,7 @@ import numpy as np
 
 from benchmarks.cases import Contestant
 from benchmarks.peers.masks import random_reals
-from benchmarks.peers.torch_side import log_prob_call, torch_or_unavailable, train_step_call
+from benchmarks.peers.torch_side import contestant, torch_or_unavailable
 from benchmarks.timing import Call
 
 NUM_BATCHES = 10
@@ -29,14 +28,7 @@ def build(event_size: int, hidden_units: int, num_components: int, batch_size: i
     """
     network = make_network(event_size, hidden_units, num_components, seed=seed)
     x = random_reals(NUM_BATCHES * batch_size, event_size, seed)
-    return Contestant(
-        operations={
-            "log_prob": {"eager": log_prob_call(functools.partial(losses, network), x[:batch_size])},
-            "sample": {"eager": sample_call(network, batch_size)},
-            "train_step": {"eager": train_step_call(network, functools.partial(losses, network), x, batch_size)},
-        },
-        parameters=sum(parameter.numel() for parameter in network.parameters()),
-    )
+    return contestant(network, losses, sample_call(network, batch_size), x, batch_size)
 
 
 def make_network(event_size: int, hidden_units: int, num_components: int, *, seed: int = 0) -> Any:

@@ -1,7 +1,8 @@
-"""What the PyTorch peers share: the library itself, log-probabilities, and one update of Adam."""
+"""What the PyTorch peers share: the library itself, log-probabilities, one update of Adam, and a contestant of them."""
 
 from __future__ import annotations
 
+import functools
 import itertools
 import sys
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.cases import Unavailable
+from benchmarks.cases import Contestant, Unavailable
 from benchmarks.timing import Call
 
 
@@ -57,3 +58,26 @@ def train_step_call(network: Any, losses: Callable[[Any], Any], x: np.ndarray, b
         return loss.item()
 
     return step
+
+
+def contestant(
+    network: Any, losses: Callable[[Any, Any], Any], sample: Call, x: np.ndarray, batch_size: int
+) -> Contestant:
+    """Returns `log_prob`, `sample` and `train_step` of a network, as written.
+
+    Args:
+        network: a module of PyTorch.
+        losses: maps the network and rows to the negative log-probability, or a bound of it, of each row.
+        sample: draws a batch.
+        x: the rows of several batches.
+        batch_size: int.
+    """
+    of_rows = functools.partial(losses, network)
+    return Contestant(
+        operations={
+            "log_prob": {"eager": log_prob_call(of_rows, x[:batch_size])},
+            "sample": {"eager": sample},
+            "train_step": {"eager": train_step_call(network, of_rows, x, batch_size)},
+        },
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+    )

@@ -6,13 +6,12 @@ buffer by one and multiplies the taps by the kernel as one matrix.
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import numpy as np
 
 from benchmarks.cases import Contestant
-from benchmarks.peers.torch_side import log_prob_call, torch_or_unavailable, train_step_call
+from benchmarks.peers.torch_side import contestant, torch_or_unavailable
 from benchmarks.timing import Call
 
 NUM_BATCHES = 4
@@ -26,14 +25,7 @@ def random_levels(rows: int, length: int, levels: int, seed: int = 0) -> np.ndar
 def build(network: Any, length: int, batch_size: int, *, seed: int = 0) -> Contestant:
     """Returns `log_prob`, `train_step` and `sample` of a network, as written."""
     x = random_levels(NUM_BATCHES * batch_size, length, network.levels, seed)
-    return Contestant(
-        operations={
-            "log_prob": {"eager": log_prob_call(functools.partial(losses, network), x[:batch_size])},
-            "sample": {"eager": sample_call(network, batch_size, length)},
-            "train_step": {"eager": train_step_call(network, functools.partial(losses, network), x, batch_size)},
-        },
-        parameters=sum(parameter.numel() for parameter in network.parameters()),
-    )
+    return contestant(network, losses, sample_call(network, batch_size, length), x, batch_size)
 
 
 def make_network(

@@ -293,8 +293,8 @@ def _check_shapes(prior: Any, encoder: Any, decoder: Any) -> None:
     for name, part in (("prior", prior), ("encoder", encoder), ("decoder", decoder)):
         kinds = (Autoregressive, LatentVariable) if name == "prior" else (Autoregressive,)
         if not isinstance(part, kinds):
-            expected = " or ".join(f"tfar.{kind.__name__}" for kind in kinds)
-            raise ValueError(f"Expected `{name}` to be a {expected}; received {type(part).__name__}.")
+            names = " or ".join(f"tfar.{kind.__name__}" for kind in kinds)
+            raise ValueError(f"Expected `{name}` to be a {names}; received {type(part).__name__}.")
         if part.bound_condition is not None:
             raise ValueError(f"Expected `{name}` without a bound condition; received one on which `given` was called.")
     event, latent = tuple(decoder.event_shape.as_list()), tuple(prior.event_shape.as_list())
