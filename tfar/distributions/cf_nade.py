@@ -31,7 +31,7 @@ class CFNADE(Ratings):
     weight D / (D - i + 1). The expectation of the loss is the mean of -log p(r | m) over all orders.
 
     Rows may be users and items the items; or rows are items and an event holds the ratings of an item by all users (the
-    item-based model, which is more accurate and does not serve new users).
+    item-based model, which is more accurate in the paper and does not serve new users).
 
     Args:
         num_items: int. Number of items, the length of an event.
