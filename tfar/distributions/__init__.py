@@ -1,5 +1,6 @@
 """Distributions, which combine a network and a head as a `tfp.distributions.Distribution`."""
 
+from tfar.distributions.any_order_transformer import AnyOrderTransformer
 from tfar.distributions.autoregressive import Autoregressive
 from tfar.distributions.cf_nade import CFNADE, ImplicitCFNADE
 from tfar.distributions.conv_nade import ConvNADE
@@ -27,6 +28,7 @@ __all__ = [
     "MADE",
     "NADE",
     "RNADE",
+    "AnyOrderTransformer",
     "Autoregressive",
     "ConvNADE",
     "DiagonalBiLSTM",

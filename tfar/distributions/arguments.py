@@ -6,12 +6,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfar.heads import Categorical, Head
+from tfar.heads import Categorical, Head, PerSite
 from tfar.heads.base import check_head as check_head
 from tfar.heads.base import check_positive_int
-
-# Largest number of classes for which Categorical sites are one-hot encoded by default.
-ONE_HOT_CLASSES = 32
+from tfar.networks.columns import ONE_HOT_CLASSES
 
 
 def check_network(network: Any) -> keras.layers.Layer:
@@ -38,6 +36,20 @@ def class_inputs(head: Head, one_hot_inputs: bool | None) -> dict[str, Any]:
     if one_hot_inputs is None:
         one_hot_inputs = num_classes is not None and num_classes <= ONE_HOT_CLASSES
     return {"num_classes": num_classes, "one_hot": one_hot_inputs}
+
+
+def classes_of_sites(head: Head, num_sites: int) -> tuple[int | None, ...]:
+    """Returns for each site its number of classes if its head is Categorical, else None.
+
+    Raises:
+        ValueError: If the head has a separate head for each site, of another number of sites.
+    """
+    heads = head.heads if isinstance(head, PerSite) else (head,) * num_sites
+    if len(heads) != num_sites:
+        raise ValueError(
+            f"Expected a head for each of the {num_sites} sites; received a PerSite of {len(heads)} heads."
+        )
+    return tuple(own.num_classes if isinstance(own, Categorical) else None for own in heads)
 
 
 def shape_tuple(name: str, shape: Any, *, any_length: bool = False) -> tuple[Any, ...]:

@@ -1,5 +1,6 @@
 """Keras layers that respect an order of their inputs, and a layer that standardises inputs."""
 
+from tfar.layers.causal_attention import CausalAttention
 from tfar.layers.causal_conv1d import CausalConv1D, OneHotCausalConv1D
 from tfar.layers.conv_lstm import ConvLSTM
 from tfar.layers.diagonal_recurrence import DiagonalRecurrence
@@ -14,8 +15,10 @@ from tfar.layers.shifted_conv2d_transpose import ShiftedConv2DTranspose
 from tfar.layers.skew import Skew, Unskew
 from tfar.layers.spatial_recurrence import SpatialRecurrence
 from tfar.layers.standardization import Standardization
+from tfar.layers.transformer_block import TransformerBlock
 
 __all__ = [
+    "CausalAttention",
     "CausalConv1D",
     "ConvLSTM",
     "DiagonalRecurrence",
@@ -31,5 +34,6 @@ __all__ = [
     "Skew",
     "SpatialRecurrence",
     "Standardization",
+    "TransformerBlock",
     "Unskew",
 ]

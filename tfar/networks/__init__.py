@@ -1,5 +1,6 @@
 """Networks, which compute the parameters of each site from earlier sites only."""
 
+from tfar.networks.any_order_transformer import AnyOrderTransformerNetwork
 from tfar.networks.base import AutoregressiveNetwork
 from tfar.networks.cf_nade import CFNADENetwork, ImplicitCFNADENetwork
 from tfar.networks.conv_nade import ConvNADENetwork
@@ -22,6 +23,7 @@ from tfar.networks.wavenet import WaveNetNetwork
 from tfar.networks.whole_pass import WholePassNetwork
 
 __all__ = [
+    "AnyOrderTransformerNetwork",
     "AutoregressiveNetwork",
     "CFNADENetwork",
     "ConvNADENetwork",

@@ -13,12 +13,12 @@ from tfar import orders
 def permuted(values: tf.Tensor, order: NDArray[np.int32] | tf.Tensor | None) -> tf.Tensor:
     """Rearranges axis 1 of values `[B, N, ...]`: entry t of the result is entry `order[t]`.
 
-    The order is an int32 array `[N]` for all rows, or a tensor `[B, N]` with one order for each row.
+    The order is an int32 array or tensor `[N]` for all rows, or a tensor `[B, N]` with one order for each row.
     """
     if order is None:
         return values
     if not isinstance(order, np.ndarray):
-        return tf.gather(values, order, axis=1, batch_dims=1)
+        return tf.gather(values, order, axis=1, batch_dims=order.shape.rank - 1)
     if np.array_equal(order, np.arange(len(order))):
         return values
     return tf.gather(values, tf.constant(order), axis=1)
