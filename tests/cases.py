@@ -135,6 +135,12 @@ def orderless(name: str, event_shape: Any = (5,), **kwargs: Any) -> Case:
     return case_of(tfar.OrderlessNADE, oracles.ORDERLESS_NADE, name, event_shape, **kwargs)
 
 
+def any_order_transformer(name: str, event_shape: Any = (4,), **kwargs: Any) -> Case:
+    sizes = {"units": 6, "num_layers": 1, "num_heads": 2, "mlp_units": 5}
+    kwargs = {**sizes, "has_random_masks": "dropout_rate" in kwargs, **kwargs}
+    return case_of(tfar.AnyOrderTransformer, oracles.ANY_ORDER_TRANSFORMER, name, event_shape, **kwargs)
+
+
 def rnade(name: str, event_shape: Any = (2,), **kwargs: Any) -> Case:
     """In units that are not standard."""
     dims = int(np.prod(event_shape))

@@ -3,6 +3,7 @@
 import tfar
 from tests.cases import Case as Case
 from tests.cases import (
+    any_order_transformer,
     audio,
     categorical,
     cf_nade,
@@ -89,6 +90,18 @@ CASES = (
     orderless("categorical-scaled", event_shape=(4,), head=categorical, one_hot_inputs=False),
     orderless("normals", event_shape=(2,), head=normals, num_orders=2),
     orderless("laplaces", event_shape=(2,), head=laplaces),
+    any_order_transformer("bernoulli", num_layers=2, conditional_shape=(3,), order=[2, 0, 3, 1], main=True),
+    any_order_transformer("random-training-orders", training_orders="random"),
+    any_order_transformer("reverse", (5,), order="reverse", activation="tanh"),
+    any_order_transformer("event-2d", (2, 3), order="random", seed=3, num_heads=1),
+    any_order_transformer("key-dim", key_dim=2, num_layers=3),
+    any_order_transformer("dropout", dropout_rate=0.3, num_layers=2),
+    any_order_transformer("conditional-dict", conditional_shape={"speaker": (2,), "features": (2, 2)}),
+    any_order_transformer("one-site-conditional", (1,), conditional_shape=(2,)),
+    any_order_transformer("categorical-one-hot", head=categorical),
+    any_order_transformer("categorical-scaled", head=categorical, one_hot_inputs=False),
+    any_order_transformer("normals", (2,), head=normals),
+    any_order_transformer("laplaces", (3,), head=laplaces, training_orders="random", order="random"),
     rnade("normals", conditional_shape=(3,), order="random", main=True),
     rnade("laplaces", head=laplaces, order="reverse", scale_gradients=False),
     rnade("one-site", event_shape=(1,), scale_gradients=False),

@@ -20,9 +20,11 @@ from tests.reference.oracles.others import FACTORIZED, OWN_NETWORK
 from tests.reference.oracles.parts import Oracle
 from tests.reference.oracles.perceptrons import MADE, NADE, RNADE
 from tests.reference.oracles.text import DOC_NADE, DOC_NADE_LANGUAGE_MODEL
+from tests.reference.oracles.transformer import ANY_ORDER_TRANSFORMER
 from tests.reference.oracles.videos import VIDEO_PIXEL_NETWORK
 
 __all__ = [
+    "ANY_ORDER_TRANSFORMER",
     "CF_NADE",
     "CONV_NADE",
     "DARN_PART",
