@@ -78,6 +78,13 @@ MODELS = (
         "orderless-nade-mnist",
         "orderless-nade-784-500-500",
     ),
+    Model(
+        "AnyOrderTransformer",
+        "any-order-transformer",
+        [("Pannatier et al. 2024", "https://arxiv.org/abs/2404.09562")],
+        "any-order-transformer-mushrooms",
+        "any-order-transformer-100-4x64",
+    ),
     Model("ConvNADE", "conv-nade", [JMLR], "conv-nade-mnist", "conv-nade-28x28"),
     Model(
         "CFNADE",

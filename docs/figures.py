@@ -184,6 +184,18 @@ def draw_orderless_nade(folder: pathlib.Path) -> None:
     )
 
 
+def draw_any_order_transformer(folder: pathlib.Path) -> None:
+    """The order of the model, that of a completion, and a random one."""
+    network, known = tfar.AnyOrderTransformer([12], 8, num_layers=1, num_heads=2).network, [1, 4, 5, 9]
+    orders = {
+        "the order of the model": range(12),
+        "sites 1, 4, 5 and 9 are observed": [*known, *(site for site in range(12) if site not in known)],
+        "a random order": np.random.default_rng(0).permutation(12),
+    }
+    panels = [(title, network.influences(order=np.array(order))) for title, order in orders.items()]
+    matrices(folder, "any_order_transformer", panels)
+
+
 def draw_cf_nade(folder: pathlib.Path) -> None:
     """The natural order, and one that puts the rated items first."""
     network, rated = tfar.CFNADE(12, 16).network, [1, 4, 5, 9]
@@ -315,6 +327,7 @@ DRAWINGS = (
     draw_darn,
     draw_wavenet,
     draw_orderless_nade,
+    draw_any_order_transformer,
     draw_cf_nade,
     draw_conv_nade,
     draw_pixel_cnns,

@@ -157,6 +157,7 @@ EXAMPLES = {
     "NADE": lambda: tfar.NADE([4], 8),
     "RNADE": lambda: tfar.RNADE([4], 8),
     "OrderlessNADE": lambda: tfar.OrderlessNADE([4], [8]),
+    "AnyOrderTransformer": lambda: tfar.AnyOrderTransformer([4], 8, num_layers=1),
     "CFNADE": lambda: tfar.CFNADE(4, 8),
     "ImplicitCFNADE": lambda: tfar.ImplicitCFNADE(4, 8),
     "ConvNADE": lambda: tfar.ConvNADE([2, 2], filters=[4], kernel_sizes=[2], hidden_units=[4]),

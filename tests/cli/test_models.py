@@ -14,6 +14,7 @@ from tfar.cli import models, runs
 HEAD = tfar.heads.Bernoulli()
 SMALL: dict[str, dict[str, Any]] = {
     "conv_nade": {"filters": [4], "kernel_sizes": [2], "hidden_units": [8]},
+    "any_order_transformer": {"units": 4, "num_layers": 1, "num_heads": 2},
     "pixel_cnn": {"filters": 8, "num_blocks": 1},
     "gated_pixel_cnn": {"filters": 8, "num_blocks": 1},
     "multiscale_pixel_cnn": {"filters": 4, "num_blocks": 1},
@@ -127,7 +128,9 @@ def test_rnade_sees_standardised_rows_and_goes_on(invoke: Any, table: Path, tmp_
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ["nade", "orderless_nade", "conv_nade", "pixel_cnn", "gated_pixel_cnn", "darn"])
+@pytest.mark.parametrize(
+    "model", ["nade", "orderless_nade", "any_order_transformer", "conv_nade", "pixel_cnn", "gated_pixel_cnn", "darn"]
+)
 def test_runs_of_other_models_are_evaluated_sampled_and_resumed(model: str, invoke: Any, tmp_path: Path) -> None:
     out = tmp_path / "run"
     units = ["--hidden-units", "8"] if model.endswith("nade") else []

@@ -28,7 +28,8 @@ HELP = """Sample the missing values of rows, given their observed values.
 
 The order of the model must put the observed values first. A model with order "natural" can complete an image of which \
 the top is observed, and one with order "reverse" an image of which the bottom is observed. A model that was trained with \
---order random --num-masks fresh can complete any pattern, and so can orderless_nade, conv_nade and cf_nade.
+--order random --num-masks fresh can complete any pattern, and so can orderless_nade, conv_nade, \
+any_order_transformer and cf_nade.
 
 Without --observed, the values that are missing in the data are completed: empty cells of a table, or NaN in an array.
 

@@ -10,6 +10,7 @@ MODELS = {
     "nade": "NADE",
     "rnade": "RNADE",
     "orderless_nade": "OrderlessNADE",
+    "any_order_transformer": "AnyOrderTransformer",
     "conv_nade": "ConvNADE",
     "cf_nade": "CFNADE",
     "implicit_cf_nade": "ImplicitCFNADE",
@@ -41,13 +42,15 @@ SEQUENCES = ("wavenet",)
 TEXTS = ("doc_nade", "doc_nade_lm")
 # The models that standardise real values themselves.
 STANDARDISE = ("rnade",)
-# The models of all orders, which take missing values and whose log_prob needs a pass for each site.
+# The models of all orders whose log_prob needs a pass for each site.
 ORDERLESS = ("orderless_nade", "conv_nade", "cf_nade", "implicit_cf_nade")
+# The models of all orders, which take missing values.
+ANY_ORDER = (*ORDERLESS, "any_order_transformer")
 # The models whose first argument is a number of items. Ratings are the whole numbers from 1 on of the data.
 OF_ITEMS = ("cf_nade", "implicit_cf_nade")
 MISSING_HINT = (
-    "Models that take missing values: orderless_nade, conv_nade for images, cf_nade for ratings, and made with --order random "
-    "--num-masks fresh. For the others, fill the cells or leave out the rows"
+    "Models that take missing values: orderless_nade, conv_nade for images, any_order_transformer, cf_nade for ratings, and made "
+    "with --order random --num-masks fresh. For the others, fill the cells or leave out the rows"
 )
 # Command line options that only some models take, with the value that means "not set".
 OPTIONS: dict[str, Any] = {"hidden_units": None, "order": "natural", "num_masks": 1}
@@ -128,7 +131,7 @@ def takes_head(model: str) -> bool:
 
 def takes_missing(model: str, order: str, num_masks: int | None) -> bool:
     """Whether a model takes rows of which any values are missing: it serves any order."""
-    return model in ORDERLESS or (model == "made" and order == "random" and num_masks is None)
+    return model in ANY_ORDER or (model == "made" and order == "random" and num_masks is None)
 
 
 def _of_options(model: str, options: Mapping[str, Any], known: Mapping[str, inspect.Parameter]) -> dict[str, Any]:

@@ -29,7 +29,7 @@ killed. One process at a time can train in a folder.
 
 The rows of a file are split into training, validation and test rows. The head is chosen by the values: real values are \
 standardised. Empty cells are values that are not observed, for the models of any order: orderless_nade, conv_nade, \
-and made with --order random --num-masks fresh.
+any_order_transformer, and made with --order random --num-masks fresh.
 
 [bold]Examples[/]
 

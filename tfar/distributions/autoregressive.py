@@ -300,7 +300,7 @@ class Autoregressive(Sequences):
                 return self._clone()
             raise ValueError(
                 "Expected the order that the network was made for, because its weights serve no other; for any order train "
-                f"OrderlessNADE, or MADE with order='random' and num_masks=None. Received {order!r}."
+                f"OrderlessNADE or AnyOrderTransformer, or MADE with order='random' and num_masks=None. Received {order!r}."
             )
         return self._clone(_law=self._law.with_options(orders=resolved[None], fixed_order=True))
 
@@ -318,8 +318,8 @@ class Autoregressive(Sequences):
         network = self.network
         if not network.any_order or network.num_members > 1:
             raise ValueError(
-                "Expected a model of all orders whose members differ in their orders alone, as OrderlessNADE and ConvNADE; "
-                f"{type(self).__name__} has masks or weights for its own orders."
+                "Expected a model of all orders whose members differ in their orders alone, as OrderlessNADE and "
+                f"AnyOrderTransformer; {type(self).__name__} has masks or weights for its own orders."
             )
         resolved = site_orders.members(orders, self._fixed_num_sites(), getattr(network, "seed", 0))
         return self._clone(_law=self._law.with_options(orders=resolved, fixed_order=False))

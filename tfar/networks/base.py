@@ -69,8 +69,8 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
     _num_added: int = 0
     compiles_training: bool = True
     any_order_hint: str = (
-        "Make the model with an `order` that puts them first, or use a model for any order: OrderlessNADE, or MADE with "
-        "order='random' and num_masks=None."
+        "Make the model with an `order` that puts them first, or use a model for any order: OrderlessNADE, AnyOrderTransformer, "
+        "or MADE with order='random' and num_masks=None."
     )
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:

@@ -61,15 +61,14 @@ def heads_of(dist: Any) -> Sequence[Any]:
 
 def _inputs(dist: Any, x: Array) -> Array:
     """The inputs of each site, `[N, I]`: a vector of classes, or a number, with zeros up to the longest."""
-    one_hot, heads = dist.parameters["one_hot_inputs"] is not False, heads_of(dist)
-    has_classes = [isinstance(head, tfar.heads.Categorical) for head in heads]
-    sizes = [head.num_classes if one_hot and classes else 1 for head, classes in zip(heads, has_classes, strict=True)]
-    inputs = np.zeros([len(heads), max(sizes)])
-    for site, (head, value) in enumerate(zip(heads, x, strict=True)):
-        if has_classes[site] and one_hot:
+    limit = {None: 32, True: 1000, False: 0}[dist.parameters["one_hot_inputs"]]
+    counts = [getattr(head, "num_classes", 0) for head in heads_of(dist)]
+    inputs = np.zeros([len(x), max([1, *(count for count in counts if count <= limit)])])
+    for site, (count, value) in enumerate(zip(counts, x, strict=True)):
+        if 0 < count <= limit:
             inputs[site, int(value)] = 1.0
         else:
-            inputs[site, 0] = 2.0 * value / (head.num_classes - 1) - 1.0 if has_classes[site] else value
+            inputs[site, 0] = 2.0 * value / (count - 1) - 1.0 if count else value
     return inputs
 
 
