@@ -8,6 +8,7 @@ By default:
 - PixelCNN: convolutions, whose steps come in stages.
 
 In turns before a change lands: MADE (products with masked kernels), OrderlessNADE (passes in chunks along an order of each row),
+the any-order transformer (caches of all steps, products of four axes, a prefix in one pass),
 PixelCNN++ (stages at two resolutions, normalised weights, layers in lists), Diagonal BiLSTM (loops in passes and in stages),
 spatial LSTM (a head whose weights are trained), multiscale PixelCNN (phases of steps, sites decided together), the Video Pixel
 Network (nested stages, a network within a network, dilations), and a Keras network without steps. The other models are made of
@@ -29,6 +30,7 @@ IN_CI = tuple(
     for name in (
         "MADE-bernoulli",
         "OrderlessNADE-bernoulli",
+        "AnyOrderTransformer-bernoulli",
         "PixelCNNPlusPlus-one-level",
         "DiagonalBiLSTM-binary-conditional",
         "SpatialLSTM-real",

@@ -18,7 +18,15 @@ from tfar import networks
 from tfar.heads import Bernoulli, Categorical, LaplaceMixture, NormalMixture
 from tfar.laws import AutoregressiveLaw, samplers
 from tfar.laws.ensemble import Ensemble
-from tfar.networks import MADENetwork, NADENetwork, OrderlessNADENetwork, orderless
+from tfar.layers import CausalAttention
+from tfar.networks import (
+    AnyOrderTransformerNetwork,
+    MADENetwork,
+    NADENetwork,
+    OrderlessNADENetwork,
+    any_order_transformer,
+    orderless,
+)
 
 Change = Callable[[Any], Callable[..., Any]]
 
@@ -145,6 +153,27 @@ def declares(wrong: Callable[[np.ndarray], np.ndarray]) -> Any:
     return change(MADENetwork, "influences", planted)
 
 
+def seeing(x: tf.Tensor, offset: int) -> tf.Tensor:
+    """A causal mask that is off by a number of steps; each step sees itself, or at the beginning the first one."""
+    steps = np.arange(x.shape[1])
+    return tf.constant(steps <= np.maximum(steps + offset, 0)[:, None])
+
+
+def rolled(name: str) -> Change:
+    """Weights of the sites that belong to other sites."""
+    return lambda right: lambda self: {**right(self), name: tf.roll(right(self)[name], 1, 0)}
+
+
+def reads_first(right: Any) -> Any:
+    def step(self: Any, cache: Any, x: tf.Tensor, index: tf.Tensor) -> Any:
+        query, key, value = tf.split(x, 3, axis=-1)
+        return right(self, cache, tf.concat([query, 0.0 * key, 0.0 * value], -1), index)[0], right(
+            self, cache, x, index
+        )[1]
+
+    return step
+
+
 class Both:
     """Two faults at once."""
 
@@ -161,7 +190,7 @@ class Both:
 
 
 INFLUENCES = models.test_influences_equal_the_connectivity_of_the_case
-BITS, MASKS = "MADE-bernoulli", "MADE-masks-3-random-orders"
+BITS, MASKS, TRANSFORMER = "MADE-bernoulli", "MADE-masks-3-random-orders", "AnyOrderTransformer-bernoulli"
 FAULTS: dict[str, tuple[Callable[[Facts], None], str, Callable[[], Any]]] = {
     # Dependences
     "a leak": (INFLUENCES, BITS, lambda: params(lambda p, x: p + 0.1 * x[..., None])),
@@ -356,6 +385,57 @@ FAULTS: dict[str, tuple[Callable[[Facts], None], str, Callable[[], Any]]] = {
         "OrderlessNADE-bernoulli",
         lambda: change(
             OrderlessNADENetwork, "_first_activations", lambda right: lambda *a: tf.stop_gradient(right(*a))
+        ),
+    ),
+    # Attention
+    "attention that sees the next step": (
+        INFLUENCES,
+        TRANSFORMER,
+        lambda: change(
+            CausalAttention, "call", lambda right: lambda self, x, attention_mask: right(self, x, seeing(x, 1))
+        ),
+    ),
+    "attention without the last step": (
+        models.test_log_prob_equals_the_paper,
+        TRANSFORMER,
+        lambda: change(
+            CausalAttention, "call", lambda right: lambda self, x, attention_mask: right(self, x, seeing(x, -1))
+        ),
+    ),
+    "an embedding of the site beside": (
+        models.test_log_prob_equals_the_paper,
+        TRANSFORMER,
+        lambda: change(AnyOrderTransformerNetwork, "step_weights", rolled("previous")),
+    ),
+    "a prediction of the site beside": (
+        models.test_log_prob_equals_the_paper,
+        TRANSFORMER,
+        lambda: change(AnyOrderTransformerNetwork, "step_weights", rolled("sites")),
+    ),
+    "a cache that is read before it is written": (
+        models.test_steps_and_prefill_equal_the_pass,
+        TRANSFORMER,
+        lambda: change(CausalAttention, "step", reads_first),
+    ),
+    "a prefix whose caches are filled a step late": (
+        models.test_steps_and_prefill_equal_the_pass,
+        TRANSFORMER,
+        lambda: change(
+            CausalAttention, "fill", lambda right: lambda self, x: [tf.roll(part, 1, 2) for part in right(self, x)]
+        ),
+    ),
+    "an order in place of its inverse": (
+        models.test_log_prob_equals_the_paper,
+        TRANSFORMER,
+        lambda: change(any_order_transformer, "_inverse", lambda right: lambda order: order),
+    ),
+    "training in one order alone": (
+        models.test_training_loss_has_its_expectation,
+        TRANSFORMER,
+        lambda: change(
+            any_order_transformer,
+            "draw_orders",
+            lambda right: lambda kind, seeds, order, *a: tf.tile(order[None], [tf.shape(seeds)[0], 1]),
         ),
     ),
 }
