@@ -15,7 +15,7 @@ from tfar.distributions.arguments import (
 from tfar.distributions.autoregressive import Autoregressive
 from tfar.heads import Bernoulli, Head
 from tfar.heads.base import check_positive_int
-from tfar.networks import AnyOrderTransformerNetwork, schedule
+from tfar.networks import AnyOrderTransformerNetwork
 from tfar.networks.training_orders import TRAINING_ORDERS
 
 
@@ -118,7 +118,7 @@ class AnyOrderTransformer(Autoregressive):
             activation=activation,
             dropout_rate=check_rate("dropout_rate", dropout_rate),
             conditional_shape=checked_conditional_shape(conditional_shape),
-            num_classes=classes_of_sites(head, schedule.num_sites(event_shape, head.site_shape)),
+            num_classes=classes_of_sites(head, event_shape),
             one_hot=one_hot_inputs,
             initial_params=head.initial_params(),
             kernel_initializer=kernel_initializer,

@@ -9,6 +9,7 @@ import numpy as np
 from tfar.heads import Categorical, Head, PerSite
 from tfar.heads.base import check_head as check_head
 from tfar.heads.base import check_positive_int
+from tfar.networks import schedule
 from tfar.networks.columns import ONE_HOT_CLASSES
 
 
@@ -38,12 +39,13 @@ def class_inputs(head: Head, one_hot_inputs: bool | None) -> dict[str, Any]:
     return {"num_classes": num_classes, "one_hot": one_hot_inputs}
 
 
-def classes_of_sites(head: Head, num_sites: int) -> tuple[int | None, ...]:
-    """Returns for each site its number of classes if its head is Categorical, else None.
+def classes_of_sites(head: Head, event_shape: tuple[int, ...]) -> tuple[int | None, ...]:
+    """Returns for each site of an event its number of classes if its head is Categorical, else None.
 
     Raises:
         ValueError: If the head has a separate head for each site, of another number of sites.
     """
+    num_sites: Any = schedule.num_sites(event_shape, head.site_shape)
     heads = head.heads if isinstance(head, PerSite) else (head,) * num_sites
     if len(heads) != num_sites:
         raise ValueError(
