@@ -178,6 +178,8 @@ def test_dropout_acts_in_training_alone() -> None:
     without = make().training_loss(x, seed=1)
     assert np.abs(dist.training_loss(x, seed=1) - without).max() > 0.1
     np.testing.assert_array_equal(dist.log_prob(x), make().log_prob(x))
+    loss = tf.function(lambda x: dist.training_loss(x, seed=1), input_signature=[tf.TensorSpec([None, 4])])
+    np.testing.assert_allclose(loss(x), dist.training_loss(x, seed=1), rtol=1e-5)
 
 
 # Arguments -----------------------------------------------------------------------------------------------------------

@@ -73,17 +73,17 @@ class CausalAttention(keras.layers.Layer):
         """
         queries, keys, values = (self._by_head(part) for part in tf.split(x, 3, axis=-1))
         if attention_mask is None:
-            places = tf.range(tf.shape(x)[1] if x.shape[1] is None else x.shape[1])
+            places = tf.range(_length(x))
             attention_mask = tf.expand_dims(places, 0) <= tf.expand_dims(places, 1)
         elif attention_mask.shape.rank == 3:
             attention_mask = tf.expand_dims(attention_mask, 1)
         found = tf.transpose(_attend(queries, keys, values, attention_mask), [0, 2, 1, 3])
-        return tf.reshape(found, [tf.shape(x)[0], -1, x.shape[-1] // 3])
+        return tf.reshape(found, [tf.shape(x)[0], _length(x), x.shape[-1] // 3])
 
     def _by_head(self, x: tf.Tensor) -> tf.Tensor:
         """Splits the channels of `[B, T, C]` by head: `[B, num_heads, T, K]`."""
         width = x.shape[-1] // self.num_heads
-        shape = [tf.shape(x)[0], -1 if x.shape[1] is None else x.shape[1], self.num_heads, width]
+        shape = [tf.shape(x)[0], _length(x), self.num_heads, width]
         return tf.transpose(tf.reshape(x, shape), [0, 2, 1, 3])
 
     def compute_output_shape(self, input_shape: Sequence[Any], attention_mask: Any = None) -> tuple[Any, ...]:
@@ -133,6 +133,11 @@ class CausalAttention(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_heads": self.num_heads}
+
+
+def _length(x: tf.Tensor) -> Any:
+    """Returns the number of positions of `[B, T, C]`, as an int if it is fixed."""
+    return tf.shape(x)[1] if x.shape[1] is None else x.shape[1]
 
 
 def _attend(queries: tf.Tensor, keys: tf.Tensor, values: tf.Tensor, seen: tf.Tensor) -> tf.Tensor:

@@ -214,6 +214,7 @@ class AnyOrderTransformerNetwork(AutoregressiveNetwork):
         if follows is not None:
             known = tf.gather(known, follows, axis=1, batch_dims=1)
         tokens = known + tf.gather(weights["sites"], order)
+        tokens.set_shape([None, self.num_sites, self.units])  # A drawn order has no static shape.
         return tokens if condition is None else tokens + tf.expand_dims(condition, 1)
 
     # In steps --------------------------------------------------------------------------------------------------------
