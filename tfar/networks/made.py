@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tfar import masks, orders, random
 from tfar.layers import MaskedDense
 from tfar.networks.base import TrainingPass
+from tfar.networks.bounds import largest_sum
 from tfar.networks.conditions import condition_size, flatten_condition
 from tfar.networks.connectivity import Connectivity, ConnectivityDraw, Members
 from tfar.networks.inputs import SiteEncoding, dropped, initial_bias
@@ -104,6 +105,25 @@ class MADENetwork(MADESteps):
         positions = own if order is None else orders.positions(np.asarray(order))
         hidden = [degrees[member] for degrees in self._members.hidden]
         return masks.influences(positions + 1, hidden, sites, direct_connections=self.direct_connections)
+
+    def largest_sums(self) -> dict[str, NDArray[np.float64]]:
+        """See the base class. Of the one-hot inputs of a site, only one is not zero."""
+        if self.num_members > 1 or self.any_order:
+            raise ValueError(f"Expected one mask (num_masks=1); received num_masks={self.num_masks}.")
+        if self.num_classes and self.num_classes > 2 and not self.one_hot:
+            raise ValueError(
+                "Expected bits or one-hot inputs (one_hot_inputs=True); received classes scaled to -1 .. 1."
+            )
+        per_site, found = self._encode.inputs_per_site, {}
+        values = largest = np.ones(self.num_sites)
+        for i, layer in enumerate(self.hidden_layers):
+            extra = [self.condition_layers[i].kernel] if self.condition_layers else []
+            size, highest = largest_sum(values, layer, extra, 1 if i else per_site)
+            found[layer.name], values = size, np.asarray(self.activation(tf.constant(highest, tf.float32)), np.float64)
+        size, _ = largest_sum(values, self.output_layer, [], 1 if self.hidden_layers else per_site)
+        if self.direct_layer is not None:
+            size = size + largest_sum(largest, self.direct_layer, [], per_site)[0]
+        return {**found, self.output_layer.name: size}
 
     @property
     def _kernels_in_step_order(self) -> bool:
