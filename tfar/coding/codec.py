@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from tfar.coding import models
 from tfar.coding.archive import Archive, Chunk, crc_of
+from tfar.coding.steps import step_order
 from tfar.heads.base import check_positive_int
 from tfar.optional import require
 
@@ -45,11 +46,12 @@ def compress(dist: Any, x: Any, *, conditional_input: Any = None, chunk_rows: in
         True
     """
     require("constriction", "coding")
+    order, num_values = step_order(dist), models.num_values(dist)
     x, sizes = np.asarray(x, np.float32), tuple(dist.event_shape)
     if x.shape[1:] != sizes:
         raise ValueError(f"Expected `x` of shape [N, {', '.join(map(str, sizes))}]; received {list(x.shape)}.")
     if chunk_rows is None:
-        chunk_rows = max(1, min(MAX_ROWS, MAX_PROBS // (dist.num_sites * models.num_values(dist))))
+        chunk_rows = max(1, min(MAX_ROWS, MAX_PROBS // (order.size * num_values)))
     chunk_rows = max(1, min(check_positive_int("chunk_rows", chunk_rows), len(x)))
     model = models.CodingModel(dist, chunk_rows)
     condition = models.checked_condition(dist, conditional_input, len(x), model.exact)
