@@ -79,10 +79,10 @@ def test_damage_to_the_header_or_index_is_found(stored):
     for place in range(HEADER + 5 * ENTRY + CHECK):
         bad = bytearray(blob)
         bad[place] ^= 1 << place % 8
-        with pytest.raises(ValueError, match="Expected (bytes that|an archive of version 1|an intact header)"):
+        with pytest.raises(ValueError, match=r"Expected (bytes that|an archive of version 1|an intact header)"):
             Archive.from_bytes(bytes(bad))
     for bad in (b"", blob[:50], blob[:-1], blob + b"\0", b"x" * 200):
-        with pytest.raises(ValueError, match="Expected (bytes|an intact header|[0-9]+ bytes)"):
+        with pytest.raises(ValueError, match=r"Expected (bytes|an intact header|[0-9]+ bytes)"):
             Archive.from_bytes(bad)
 
 
@@ -115,7 +115,7 @@ def test_another_model_is_refused(frozen, stored):
     other.network.output_layer.bias.assign_add(np.full(6, 2.0**-16, np.float32))
     with pytest.raises(ValueError, match="received one with other weights"):
         tfar.coding.decompress(other, blob)
-    with pytest.raises(ValueError, match="Expected a model frozen with bits=8.* received a model that is not frozen"):
+    with pytest.raises(ValueError, match=r"Expected a model frozen with bits=8.* received a model that is not frozen"):
         tfar.coding.decompress(make("deep"), blob)
     with pytest.raises(ValueError, match="received a model frozen with bits=7"):
         tfar.coding.decompress(tfar.coding.freeze(make("deep"), 7), blob)
@@ -127,7 +127,7 @@ def test_a_model_of_equal_weights_with_other_masks_is_refused(frozen, stored):
     other = tfar.coding.freeze(other)
     for own, variable in zip(other.network.variables, frozen.network.variables, strict=True):
         own.assign(variable)
-    with pytest.raises(ValueError, match="it computes others here. Its masks differ"):
+    with pytest.raises(ValueError, match=r"it computes others here. Its masks differ"):
         tfar.coding.decompress(other, blob)
 
 

@@ -40,5 +40,5 @@ def test_it_is_restored_from_its_configuration():
 
 @pytest.mark.parametrize("arguments", [(-1,), (1.5,), (24,), (True,), (4, 0.0), (4, 2.0**20)])
 def test_arguments_out_of_range_are_refused(arguments):
-    with pytest.raises(ValueError, match="Expected `(bits|max_value)`"):
+    with pytest.raises(ValueError, match=r"Expected `(bits|max_value)`"):
         RoundedReLU(*arguments)

@@ -55,7 +55,7 @@ def params(dist: Any, event: np.ndarray, condition: Any = None) -> tuple[list[in
         bias = whole(layer.bias, one * one)
         others = [masked(layer, layer.connectivity_kernel)] if layer.use_connectivity_kernel else []
         for other in others:
-            bias = [b + one * sum(column) for b, column in zip(bias, zip(*whole(other, one)), strict=True)]
+            bias = [b + one * sum(column) for b, column in zip(bias, zip(*whole(other, one), strict=True), strict=True)]
         if condition is not None:
             rows = whole(network.condition_layers[number].kernel, one)
             bias = [
@@ -70,7 +70,7 @@ def params(dist: Any, event: np.ndarray, condition: Any = None) -> tuple[list[in
     bias = whole(layer.bias, one * one)
     if layer.use_connectivity_kernel:
         extra = whole(masked(layer, layer.connectivity_kernel), one)
-        bias = [b + one * sum(column) for b, column in zip(bias, zip(*extra), strict=True)]
+        bias = [b + one * sum(column) for b, column in zip(bias, zip(*extra, strict=True), strict=True)]
     outputs, found[layer.name] = sums(hidden, whole(masked(layer, layer.full_kernel), one), bias)
     if network.direct_layer is not None:
         direct = network.direct_layer
