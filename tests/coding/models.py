@@ -11,6 +11,10 @@ CASES: dict[str, Any] = {
     "deep": lambda: tfar.MADE([2, 3], [12, 9], order="random", degrees="random", seed=1),
     "connectivity": lambda: tfar.MADE([5], [8], connectivity_weights=True, direct_connections=False, seed=2),
     "classes": lambda: tfar.MADE([4], [10], head=tfar.heads.Categorical(3), order="reverse", seed=3),
+    "pixels": lambda: tfar.PixelCNN([2, 3], 4, num_blocks=2, first_kernel_size=3, seed=6),
+    "colours": lambda: tfar.PixelCNN(
+        [2, 2, 2], 4, num_blocks=1, first_kernel_size=3, head=tfar.heads.Categorical(3), use_residual=False, seed=7
+    ),
     "condition": lambda: tfar.MADE([5], [8], conditional_shape=[3], seed=4),
 }
 

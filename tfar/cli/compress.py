@@ -19,7 +19,7 @@ HELP = """Compress rows without loss by the probabilities that a model gives the
 The weights of the model are rounded first (see --bits), such that every machine computes the same probabilities. \
 [bold]tfar decompress[/] needs the same model. It is checked: another model is an error.
 
-Models that can be compressed with: made of one mask with the activation relu, of bits or of up to 32 classes. With \
+Models that can be compressed with: made of one mask and pixel_cnn, of bits or of up to 32 classes. With \
 --no-freeze also others of whole numbers; the file can then be read only on the same machine with the same versions.
 
 [bold]Examples[/]

@@ -26,8 +26,9 @@ def freeze(dist: Any, bits: int = 8, max_activation: float | None = None) -> Any
     logarithms, their last bits depend on the machine. `tfar.coding.compress` uses the parameters alone.
 
     Args:
-        dist: a model of a network of sums and ReLU: `tfar.MADE` of one mask with `activation="relu"` (or a frozen model).
-            Its head is Bernoulli or Categorical, and its inputs are bits or one-hot classes.
+        dist: a model of a network of sums and ReLU: `tfar.MADE` of one mask or `tfar.PixelCNN`, with `activation="relu"` (or a
+            frozen model). Its head is Bernoulli or Categorical, and its inputs are bits or one-hot classes. A deep network
+            needs `max_activation`, because the bound on its sums grows with every layer.
         bits: int from 1 to 11. Binary digits of the weights and of the values of hidden units after the point.
         max_activation: float, or None. Larger values of hidden units are cut to it, which bounds the sums of the next
             layer. It changes the model where a unit exceeds it.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tfar import masks, orders, random
 from tfar.layers import MaskedDense
 from tfar.networks.base import TrainingPass
-from tfar.networks.bounds import largest_sum
+from tfar.networks.bounds import check_bits, sums_of
 from tfar.networks.conditions import condition_size, flatten_condition
 from tfar.networks.connectivity import Connectivity, ConnectivityDraw, Members
 from tfar.networks.inputs import SiteEncoding, dropped, initial_bias
@@ -110,20 +110,17 @@ class MADENetwork(MADESteps):
         """See the base class. Of the one-hot inputs of a site, only one is not zero."""
         if self.num_members > 1 or self.any_order:
             raise ValueError(f"Expected one mask (num_masks=1); received num_masks={self.num_masks}.")
-        if self.num_classes and self.num_classes > 2 and not self.one_hot:
-            raise ValueError(
-                "Expected bits or one-hot inputs (one_hot_inputs=True); received classes scaled to -1 .. 1."
-            )
-        per_site, found = self._encode.inputs_per_site, {}
-        values = largest = np.ones(self.num_sites)
+        check_bits(self._encode)
+        inputs, per_site = np.ones(self.num_sites), self._encode.inputs_per_site
+        values, group_size, found = inputs, per_site, {}
         for i, layer in enumerate(self.hidden_layers):
-            extra = [self.condition_layers[i].kernel] if self.condition_layers else []
-            size, highest = largest_sum(values, layer, extra, 1 if i else per_site)
-            found[layer.name], values = size, np.asarray(self.activation(tf.constant(highest, tf.float32)), np.float64)
-        size, _ = largest_sum(values, self.output_layer, [], 1 if self.hidden_layers else per_site)
+            others = [np.asarray(self.condition_layers[i].kernel)] if self.condition_layers else []
+            sums = sums_of(values, layer, others, group_size)
+            found[layer.name], values, group_size = sums.size, sums.activated(self.activation), 1
+        sums = sums_of(values, self.output_layer, group_size=group_size)
         if self.direct_layer is not None:
-            size = size + largest_sum(largest, self.direct_layer, [], per_site)[0]
-        return {**found, self.output_layer.name: size}
+            sums = sums.plus(sums_of(inputs, self.direct_layer, group_size=per_site))
+        return {**found, self.output_layer.name: sums.size}
 
     @property
     def _kernels_in_step_order(self) -> bool:
