@@ -13,7 +13,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 
-from benchmarks import audio_table, data, machine, overview, ranking, ratings, ratings_table, render, results
+from benchmarks import audio_table, coding, data, machine, overview, ranking, ratings, ratings_table, render, results
 from benchmarks.cases import LikelihoodCase, load_cases, model_names
 from benchmarks.imputation import CASE as IMPUTATION_CASE
 from benchmarks.serving import CASE as SERVING_CASE
@@ -44,6 +44,7 @@ HEADINGS = {
     "memory": "## Memory",
     "memory-of-images": "## Memory of a training step",
     "serving": "## Serving",
+    "coding": "## Sizes beside other coders",
     **{f"likelihood-of-{model.slug}": "## Likelihood" for model in overview.MODELS},
     **{f"speed-of-{model.slug}": "## Cost" for model in overview.MODELS if model.speed},
 }
@@ -90,6 +91,7 @@ def tables(folder: pathlib.Path = results.FOLDER) -> dict[str, str]:
         ),
         "memory": render.memory_table(STEP_CASES, memory),
         "memory-of-images": render.memory_table(*zip(*images, strict=True)),
+        "coding": coding.table(coding.CASES, [results.find("coding", case.name, folder) for case in coding.CASES]),
         "serving": render.serving_table(results.find("serving", SERVING_CASE, folder)),
     }
 

@@ -24,6 +24,7 @@ def _is_command() -> bool:
 # Everybody else gets everything at once: Keras finds the classes of a saved model only if they have been imported.
 if TYPE_CHECKING or not _is_command():
     from tfar import (
+        coding,
         data,
         distributions,
         heads,
@@ -91,6 +92,7 @@ __all__ = [
     "SpatialLSTM",
     "VideoPixelNetwork",
     "WaveNet",
+    "coding",
     "data",
     "distributions",
     "heads",

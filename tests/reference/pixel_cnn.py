@@ -3,7 +3,7 @@
 van den Oord, Kalchbrenner and Kavukcuoglu. Pixel recurrent neural networks. ICML 2016, sections 3.3 and 3.4, table 1.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,7 +53,13 @@ def relu(features: Array) -> Array:
     return np.maximum(features, 0.0)
 
 
-def parameters(layers: Mapping[str, Layer], inputs: Array, num_colours: int, added: Array | float = 0.0) -> Array:
+def parameters(
+    layers: Mapping[str, Layer],
+    inputs: Array,
+    num_colours: int,
+    added: Array | float = 0.0,
+    relu: Callable[[Array], Array] = relu,
+) -> Array:
     """Parameters `[H, W, C P]` of inputs `[H, W, C I]` (table 1, figure 5): residual blocks, or none without "block_1_in".
 
     `added` holds features that are added to those of the first convolution.

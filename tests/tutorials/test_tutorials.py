@@ -18,6 +18,7 @@ SMALL = {
     "pixel_cnn_on_digits": {"FILTERS": 4, "EPOCHS": 1},
     "serving_end_to_end": {"HIDDEN_UNITS": [32], "EPOCHS": 1},
     "speech_with_wavenet": {"NUM_PHRASES": 8, "FILTERS": 4, "NUM_LAYERS": 4, "EPOCHS": 1, "SECONDS": 0.8},
+    "an_archive_of_digits": {"HIDDEN_UNITS": [32], "EPOCHS": 1},
     "forecasts_with_wavenet": {"FILTERS": 2, "EPOCHS": 1, "SEEDS": 1, "DRAWS": 10, "ORIGINS": 2},
 }
 NUMBER = r"(-?\d+\.\d+)"
@@ -43,6 +44,13 @@ CLAIMS = {
     "speech_with_wavenet": [
         (rf"after epoch 3: {NUMBER}", lambda bits: bits < 5),
         (r"(\d+)% of \d+ test recordings have the right speaker", lambda right: right > 90),
+    ],
+    "an_archive_of_digits": [
+        (rf"test: {NUMBER} nats, frozen {NUMBER} nats", lambda model, frozen: abs(frozen - model) < 0.1),
+        (
+            r"(\d+) bytes of bits, xz (\d+) bytes, archive (\d+) bytes",
+            lambda raw, xz, ours: ours < 0.8 * xz < 0.8 * raw,
+        ),
     ],
     "forecasts_with_wavenet": [
         (

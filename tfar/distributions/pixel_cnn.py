@@ -40,6 +40,7 @@ class PixelCNN(images.ImageAutoregressive):
             `filters`.
         one_hot_inputs: bool or None. Whether to encode the levels of a Categorical value as one-hot inputs; otherwise
             the value is scaled to -1 .. 1. None means True for up to 32 levels.
+        activation: activation function before the convolutions of the blocks and outputs. Default: "relu".
         kernel_initializer: initializer of all kernels, each with its own seed.
         seed: int. Determines the initial weights.
         jit_compile: bool. Compile eager calls with XLA.
@@ -79,6 +80,7 @@ class PixelCNN(images.ImageAutoregressive):
         use_residual: bool = True,
         output_filters: Sequence[int] | None = None,
         one_hot_inputs: bool | None = None,
+        activation: Any = "relu",
         kernel_initializer: Any = "glorot_uniform",
         seed: int = 0,
         jit_compile: bool = True,
@@ -100,6 +102,7 @@ class PixelCNN(images.ImageAutoregressive):
             kernel_size=images.kernel_size_pair("kernel_size", kernel_size),
             use_residual=use_residual,
             output_filters=tuple(images.check_features("output_filters", n, channels, why) for n in outputs),
+            activation=activation,
             kernel_initializer=kernel_initializer,
             seed=check_positive_int("seed", seed, lowest=0),
             **class_inputs(head, one_hot_inputs),

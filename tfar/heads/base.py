@@ -122,6 +122,17 @@ class Head(Formulas, keras.layers.Layer):
         self._all_values()
         return self._probs(self._checked(params), site)
 
+    def class_logits(self, params: Any, site: Any = None) -> tf.Tensor:
+        """Returns the logits `[..., num_values]` of the values of a discrete site, whose softmax are their probabilities.
+
+        They are parameters or 0, without any computation: if the parameters are exact, so are the logits.
+
+        Raises:
+            NotImplementedError: If the head computes its probabilities in another way.
+            ValueError: If a shape does not fit.
+        """
+        return self._class_logits(self._checked(params), site)
+
     # Draws -----------------------------------------------------------------------------------------------------------
 
     def sample(self, params: Any, noise: Any, site: Any = None) -> tf.Tensor:

@@ -55,3 +55,6 @@ class Bernoulli(Head):
 
     def _probs(self, params: tf.Tensor, site: Any) -> tf.Tensor:
         return tf.sigmoid(tf.concat([-params, params], axis=-1))
+
+    def _class_logits(self, params: tf.Tensor, site: Any) -> tf.Tensor:
+        return tf.concat([tf.zeros_like(params), params], axis=-1)

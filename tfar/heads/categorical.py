@@ -64,5 +64,8 @@ class Categorical(Head):
     def _probs(self, params: tf.Tensor, site: Any) -> tf.Tensor:
         return tf.nn.softmax(params)
 
+    def _class_logits(self, params: tf.Tensor, site: Any) -> tf.Tensor:
+        return params
+
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_classes": self.num_classes}

@@ -62,6 +62,9 @@ class Formulas(abc.ABC):
     def _probs(self, params: tf.Tensor, site: Any) -> tf.Tensor:
         self._lacks("`probs`")
 
+    def _class_logits(self, params: tf.Tensor, site: Any) -> tf.Tensor:
+        self._lacks("`class_logits`")
+
     def _mean_variance(self, params: tf.Tensor, site: Any) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns mean and variance, both `[..., *site_shape]`."""
         values, probs, rank = self._all_values(), self._probs(params, site), len(self.site_shape)

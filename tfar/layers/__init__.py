@@ -9,6 +9,7 @@ from tfar.layers.frame_upsampling import FrameUpsampling
 from tfar.layers.gated_residual import GatedResidualBlock
 from tfar.layers.masked_conv2d import MaskedConv2D
 from tfar.layers.masked_dense import MaskedDense
+from tfar.layers.rounded_relu import RoundedReLU
 from tfar.layers.row_recurrence import RowRecurrence
 from tfar.layers.shifted_conv2d import ShiftedConv2D
 from tfar.layers.shifted_conv2d_transpose import ShiftedConv2DTranspose
@@ -28,6 +29,7 @@ __all__ = [
     "MaskedConv2D",
     "MaskedDense",
     "OneHotCausalConv1D",
+    "RoundedReLU",
     "RowRecurrence",
     "ShiftedConv2D",
     "ShiftedConv2DTranspose",

@@ -90,6 +90,11 @@ class MaskedDense(keras.layers.Dense):
         """The masked weights W * M, `[inputs, units]`."""
         return self._masked(self.full_kernel, None, None)
 
+    @property
+    def masked_connectivity(self) -> Any:
+        """The masked weights U * M, `[inputs, units]`; None without them."""
+        return None if self.connectivity_kernel is None else self._masked(self.connectivity_kernel, None, None)
+
     def _masked(self, weights: Any, in_degrees: Any, out_degrees: Any) -> tf.Tensor:
         """Masks weights by the given degrees; None selects the degrees of the layer."""
         in_degrees = self.in_degrees if in_degrees is None else in_degrees

@@ -247,6 +247,22 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
         own = steps if sites is None else steps[np.asarray(sites, int)]
         return steps[None, :] < own[:, None]
 
+    def largest_sums(self) -> dict[str, NDArray[np.float64]]:
+        """Returns a bound on the absolute value of every sum that a unit computes, in any order of its terms.
+
+        It holds for all events whose inputs are in [0, 1], as those of bits and of one-hot classes are, and for all conditional
+        inputs in [0, 1].
+
+        Returns:
+            float64 `[units]` for each layer, by its name.
+
+        Raises:
+            ValueError: If the network has no such bound, because of its layers or of its inputs.
+        """
+        raise ValueError(
+            f"Expected a network of sums and ReLU, such as that of MADE; {type(self).__name__} gives no bound on its sums."
+        )
+
     # In steps --------------------------------------------------------------------------------------------------------
 
     def step_weights(self) -> Weights:

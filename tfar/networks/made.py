@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tfar import masks, orders, random
 from tfar.layers import MaskedDense
 from tfar.networks.base import TrainingPass
+from tfar.networks.bounds import check_bits, sums_of
 from tfar.networks.conditions import condition_size, flatten_condition
 from tfar.networks.connectivity import Connectivity, ConnectivityDraw, Members
 from tfar.networks.inputs import SiteEncoding, dropped, initial_bias
@@ -104,6 +105,22 @@ class MADENetwork(MADESteps):
         positions = own if order is None else orders.positions(np.asarray(order))
         hidden = [degrees[member] for degrees in self._members.hidden]
         return masks.influences(positions + 1, hidden, sites, direct_connections=self.direct_connections)
+
+    def largest_sums(self) -> dict[str, NDArray[np.float64]]:
+        """See the base class. Of the one-hot inputs of a site, only one is not zero."""
+        if self.num_members > 1 or self.any_order:
+            raise ValueError(f"Expected one mask (num_masks=1); received num_masks={self.num_masks}.")
+        check_bits(self._encode)
+        inputs, per_site = np.ones(self.num_sites), self._encode.inputs_per_site
+        values, group_size, found = inputs, per_site, {}
+        for i, layer in enumerate(self.hidden_layers):
+            others = [np.asarray(self.condition_layers[i].kernel)] if self.condition_layers else []
+            sums = sums_of(values, layer, others, group_size)
+            found[layer.name], values, group_size = sums.size, sums.activated(self.activation), 1
+        sums = sums_of(values, self.output_layer, group_size=group_size)
+        if self.direct_layer is not None:
+            sums = sums.plus(sums_of(inputs, self.direct_layer, group_size=per_site))
+        return {**found, self.output_layer.name: sums.size}
 
     @property
     def _kernels_in_step_order(self) -> bool:

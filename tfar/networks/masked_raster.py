@@ -28,6 +28,7 @@ class MaskedRasterNetwork(RasterNetwork, abc.ABC):
         num_classes: None, or the number of classes of a site, whose values are then scaled to -1 .. 1.
         one_hot: bool. Encode the classes of a site as one-hot inputs instead.
         low: float. The lowest of the classes.
+        activation: activation function before the convolutions of the outputs, and of PixelCNN's blocks.
         **kwargs: arguments of `RasterNetwork`.
     """
 
@@ -45,6 +46,7 @@ class MaskedRasterNetwork(RasterNetwork, abc.ABC):
         num_classes: int | None = None,
         one_hot: bool = False,
         low: float = 0.0,
+        activation: Any = "relu",
         **kwargs: Any,
     ) -> None:
         super().__init__(event_shape, site_shape, params_size, **kwargs)
@@ -53,6 +55,7 @@ class MaskedRasterNetwork(RasterNetwork, abc.ABC):
         self.kernel_size, self.output_filters = (kernel_size[0], kernel_size[1]), tuple(output_filters)
         self._encoding = SiteEncoding(self.site_shape, num_classes, one_hot, low)
         self.num_classes, self.one_hot = num_classes, self._encoding.one_hot
+        self.activation = keras.activations.get(activation)
         self._depth = self.num_groups * self._encoding.inputs_per_site
 
     def _masked(
@@ -95,9 +98,9 @@ class MaskedRasterNetwork(RasterNetwork, abc.ABC):
         self.outputs.append(self._masked("params", inputs, self.num_groups * self.params_size))
 
     def _outputs(self, run: Run, features: Any) -> Any:
-        """Maps features to parameters; a ReLU precedes every convolution, including the first."""
+        """Maps features to parameters; the activation precedes every convolution, including the first."""
         for layer in self.outputs:
-            features = run(layer, run(tf.nn.relu, features))
+            features = run(layer, run(self.activation, features))
         return features
 
     def encode(self, values: tf.Tensor) -> tf.Tensor:

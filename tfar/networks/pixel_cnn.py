@@ -3,10 +3,13 @@
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from tfar.layers.causal import Run
-from tfar.networks.conditions import State, named_inputs
+from tfar.networks.bounds import check_bits, sums_of
+from tfar.networks.conditions import State, named_inputs, named_shapes
 from tfar.networks.masked_raster import MaskedRasterNetwork
 
 
@@ -59,6 +62,25 @@ class PixelCNNNetwork(MaskedRasterNetwork):
     def conditions(self, conditional_input: Any) -> State:
         return named_inputs(conditional_input, self.conditional_shape)
 
+    def largest_sums(self) -> dict[str, NDArray[np.float64]]:
+        """See the base class. The features of all pixels have the same bounds, which zeros outside the image respect."""
+        check_bits(self._encoding)
+        per_site = self._encoding.inputs_per_site
+        features = sums_of(np.ones(self.num_groups), self.first, group_size=per_site)
+        features = features.plus_constant(float(len(named_shapes(self.conditional_shape))))
+        found = {self.first.name: features.size}
+        for block in self.blocks:
+            inside = features
+            for layer in block:
+                inside = sums_of(inside.activated(self.activation), layer)
+                found[layer.name] = inside.size
+            features = features.plus(inside) if self.use_residual else inside
+            found[block[-1].name] = features.size
+        for layer in self.outputs:
+            features = sums_of(features.activated(self.activation), layer)
+            found[layer.name] = features.size
+        return found
+
     def flow(self, run: Run, image: Any, conditions: State) -> Any:
         features = run(self.first, image)
         for part in conditions.values():
@@ -66,6 +88,6 @@ class PixelCNNNetwork(MaskedRasterNetwork):
         for block in self.blocks:
             inside = features
             for layer in block:
-                inside = run(layer, run(tf.nn.relu, inside))
+                inside = run(layer, run(self.activation, inside))
             features = features + inside if self.use_residual else inside
         return self._outputs(run, features)
