@@ -13,7 +13,9 @@ from tfar.layers.shifted_conv2d import ShiftedConv2D
 from tfar.layers.shifted_conv2d_transpose import ShiftedConv2DTranspose
 from tfar.layers.skew import Skew, Unskew
 from tfar.layers.spatial_recurrence import SpatialRecurrence
+from tfar.layers.stacked_lstm import StackedLSTM
 from tfar.layers.standardization import Standardization
+from tfar.layers.word_lstm import WordLSTM
 
 __all__ = [
     "CausalConv1D",
@@ -30,6 +32,8 @@ __all__ = [
     "ShiftedConv2DTranspose",
     "Skew",
     "SpatialRecurrence",
+    "StackedLSTM",
     "Standardization",
     "Unskew",
+    "WordLSTM",
 ]
