@@ -263,6 +263,23 @@ def doc_nade_lm(name: str, num_words: int = 4, **kwargs: Any) -> Case:
     return documents(tfar.DocNADELanguageModel, name, num_words, **{"context_size": 3, "embedding_size": 3, **kwargs})
 
 
+def recurrent_lm(name: str, num_words: int = 4, **kwargs: Any) -> Case:
+    """Over texts of `num_words` words; with `max_length=None` the model is copied with this length."""
+    kwargs = {"vocabulary_size": 3, "max_length": num_words, "units": 3, "embedding_dim": 2, **kwargs}
+    main, condition = kwargs.pop("main", False), kwargs.get("conditional_shape")
+
+    def make() -> Any:
+        dist = randomize(tfar.RecurrentLanguageModel(**kwargs), scale=1.0)
+        return dist.with_length(num_words) if kwargs["max_length"] is None else dist
+
+    how = {
+        "ends": kwargs.get("length") != "given",
+        "has_random_masks": "dropout_rate" in kwargs or "word_dropout_rate" in kwargs,
+    }
+    kind, words = f"RecurrentLanguageModel-{name}", kwargs["vocabulary_size"]
+    return Case(kind, make, (num_words,), words, condition, oracles.RECURRENT_LANGUAGE_MODEL, main, **how)
+
+
 def factorized(name: str, event_shape: Any = (3,), **kwargs: Any) -> Case:
     """With a dense layer where there is a condition."""
     dense = "conditional_shape" in kwargs

@@ -43,17 +43,13 @@ def inputs_of(layer):
     return rng.integers(0, WORDS, (ROWS, LENGTH)), code, z
 
 
-def states_of(layer, code):
-    """The states of the layers of one row, from its code."""
-    parts = np.split(code.astype(np.float64), 2 * layer.num_layers)
-    return list(zip(parts[: layer.num_layers], parts[layer.num_layers :], strict=True))
-
-
 def expected(layer, words, code, z):
     rows = [None] * ROWS if z is None else z.astype(np.float64)
     weights = weights_of(layer)
     found = zip(words, code, rows, strict=True)
-    return np.stack([lstm.features(weights, row, states_of(layer, own), given) for row, own, given in found])
+    return np.stack(
+        [lstm.features(weights, row, lstm.states_of(own, layer.num_layers), given) for row, own, given in found]
+    )
 
 
 def test_the_pass_equals_the_loops(layer):

@@ -53,6 +53,12 @@ def code(states: States) -> Array:
     return np.concatenate([h for h, _ in states] + [c for _, c in states])
 
 
+def states_of(code: Array, num_layers: int) -> States:
+    """The states of a code; the inverse of `code`."""
+    parts = np.split(code, 2 * num_layers)
+    return list(zip(parts[:num_layers], parts[num_layers:], strict=True))
+
+
 def read_words(
     weights: Weights, words: Sequence[int], states: States, z: Array | None = None, prefix: str = "lstm/"
 ) -> States:

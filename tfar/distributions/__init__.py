@@ -16,6 +16,7 @@ from tfar.distributions.pixel_cnn import PixelCNN
 from tfar.distributions.pixel_cnn_plus_plus import PixelCNNPlusPlus
 from tfar.distributions.pixel_rnn import DiagonalBiLSTM, RowLSTM
 from tfar.distributions.pixel_vae import PixelVAE
+from tfar.distributions.recurrent_language_model import RecurrentLanguageModel
 from tfar.distributions.rnade import RNADE
 from tfar.distributions.spatial_lstm import SpatialLSTM
 from tfar.distributions.video_pixel_network import VideoPixelNetwork
@@ -41,6 +42,7 @@ __all__ = [
     "PixelCNN",
     "PixelCNNPlusPlus",
     "PixelVAE",
+    "RecurrentLanguageModel",
     "RowLSTM",
     "SpatialLSTM",
     "VideoPixelNetwork",

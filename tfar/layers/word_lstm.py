@@ -179,23 +179,31 @@ class WordLSTM(keras.layers.Layer):
             Features, float32 `[B, T, F]`, and the state after the step of the last known position, which has read the words
             before that position.
         """
-        vectors = self._vectors(words, seeds)
-        vectors = tf.concat([tf.zeros_like(vectors[:, :1]), vectors[:, :-1]], axis=1)
+        vectors = self._before(self._vectors(words, seeds))
         how = {"conditional_input": conditional_input, "known": known, "seeds": seeds}
         hidden, state = self.lstm.read(vectors, initial_state, **how)
         return self._features(hidden), state
 
-    def encode(self, words: Any, known: Any = None, conditional_input: Any = None, seeds: Any = None) -> State:
+    def encode(
+        self,
+        words: Any,
+        known: Any = None,
+        conditional_input: Any = None,
+        *,
+        initial_state: State | None = None,
+        seeds: Any = None,
+    ) -> State:
         """Returns the state of each row after its last known word, whatever stands at positions that are not known.
 
         Args:
-            words, conditional_input, seeds: as in `read`.
+            words, conditional_input, initial_state: as in `read`.
             known: None if all words are known, or bool `[B, T]`, such as `tf.sequence_mask(lengths)`.
+            seeds: as in `read`, but no word is dropped.
         """
         how = {"conditional_input": conditional_input, "known": known, "seeds": seeds}
-        return self.lstm.read(self._vectors(words, seeds), **how)[1]
+        return self.lstm.read(self._vectors(words), initial_state, **how)[1]
 
-    def _vectors(self, words: Any, seeds: Any) -> tf.Tensor:
+    def _vectors(self, words: Any, seeds: Any = None) -> tf.Tensor:
         if not self.built:
             self.build()
         vectors = tf.gather(as_float(self.embeddings), tf.cast(words, tf.int32))
@@ -203,6 +211,10 @@ class WordLSTM(keras.layers.Layer):
             return vectors
         keys = random.uniform(seeds, tf.shape(words)[1], random.Stream.WORD_DROPOUT, self.stream)
         return tf.where(keys[..., None] < self.word_dropout_rate, tf.zeros_like(vectors), vectors)
+
+    def _before(self, vectors: tf.Tensor) -> tf.Tensor:
+        """Returns the vectors of the words before each position; before the first one is a vector of zeros."""
+        return tf.concat([tf.zeros_like(vectors[:, :1]), vectors[:, :-1]], axis=1)
 
     def _features(self, hidden: tf.Tensor) -> tf.Tensor:
         return hidden if self.output_size is None else tf.matmul(hidden, as_float(self.projection))
@@ -249,8 +261,7 @@ class WordLSTM(keras.layers.Layer):
             words: int32 `[B, T]`. Step t reads the word of position t - 1.
             length: int32 scalar or `[B]`.
         """
-        vectors = tf.gather(as_float(self.embeddings), words)
-        vectors = tf.concat([tf.zeros_like(vectors[:, :1]), vectors[:, :-1]], axis=1)
+        vectors = self._before(self._vectors(words))
         known = tf.range(tf.shape(words)[1]) < tf.reshape(tf.cast(length, tf.int32), [-1, 1])
         known = tf.broadcast_to(known, tf.shape(words))
         _, new = self.lstm.read(vectors, state, known=known, given=state.get("given"))

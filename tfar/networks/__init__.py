@@ -16,6 +16,7 @@ from tfar.networks.phases import Phase, PhasedNetwork
 from tfar.networks.pixel_cnn import PixelCNNNetwork
 from tfar.networks.pixel_cnn_plus_plus import PixelCNNPlusPlusNetwork
 from tfar.networks.recurrent import DiagonalBiLSTMNetwork, RowLSTMNetwork
+from tfar.networks.recurrent_text import RecurrentTextNetwork
 from tfar.networks.spatial_lstm import SpatialFeaturesNetwork, SpatialLSTMNetwork
 from tfar.networks.video import VideoNetwork
 from tfar.networks.wavenet import WaveNetNetwork
@@ -40,6 +41,7 @@ __all__ = [
     "PhasedNetwork",
     "PixelCNNNetwork",
     "PixelCNNPlusPlusNetwork",
+    "RecurrentTextNetwork",
     "RowLSTMNetwork",
     "SpatialFeaturesNetwork",
     "SpatialLSTMNetwork",

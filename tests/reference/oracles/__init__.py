@@ -19,7 +19,7 @@ from tests.reference.oracles.orderless import CF_NADE, CONV_NADE, ORDERLESS_NADE
 from tests.reference.oracles.others import FACTORIZED, OWN_NETWORK
 from tests.reference.oracles.parts import Oracle
 from tests.reference.oracles.perceptrons import MADE, NADE, RNADE
-from tests.reference.oracles.text import DOC_NADE, DOC_NADE_LANGUAGE_MODEL
+from tests.reference.oracles.text import DOC_NADE, DOC_NADE_LANGUAGE_MODEL, RECURRENT_LANGUAGE_MODEL
 from tests.reference.oracles.videos import VIDEO_PIXEL_NETWORK
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "OWN_NETWORK",
     "PIXEL_CNN",
     "PIXEL_CNN_PLUS_PLUS",
+    "RECURRENT_LANGUAGE_MODEL",
     "RNADE",
     "ROW_LSTM",
     "SPATIAL_LSTM",
