@@ -18,6 +18,7 @@ from tfar.distributions.pixel_rnn import DiagonalBiLSTM, RowLSTM
 from tfar.distributions.pixel_vae import PixelVAE
 from tfar.distributions.recurrent_language_model import RecurrentLanguageModel
 from tfar.distributions.rnade import RNADE
+from tfar.distributions.sequence_autoencoder import SequenceAutoencoder
 from tfar.distributions.spatial_lstm import SpatialLSTM
 from tfar.distributions.video_pixel_network import VideoPixelNetwork
 from tfar.distributions.wavenet import WaveNet
@@ -44,6 +45,7 @@ __all__ = [
     "PixelVAE",
     "RecurrentLanguageModel",
     "RowLSTM",
+    "SequenceAutoencoder",
     "SpatialLSTM",
     "VideoPixelNetwork",
     "WaveNet",

@@ -8,6 +8,7 @@ from tfar.distributions.arguments import check_rate, checked_conditional_shape
 from tfar.distributions.text import Text, check_length, document_shape, word_head
 from tfar.heads import Absorbing, Head
 from tfar.heads.base import check_positive_int
+from tfar.layers import TextEncoder
 from tfar.networks import RecurrentTextNetwork
 
 
@@ -106,6 +107,20 @@ class RecurrentLanguageModel(Text):
         if tie_embeddings:
             tie_to_words(head, network, tree)
         super().__init__(network, head, jit_compile=jit_compile, name=name)
+
+    def pretrained_encoder(self) -> TextEncoder:
+        """Returns a Keras layer with a copy of the weights of a model without a condition, for a classifier of texts.
+
+        Its output is the last hidden state of a text, `[B, units]`.
+
+        Raises:
+            ValueError: If the model has a condition, which a classifier does not have.
+        """
+        if self.conditional_shape is not None:
+            raise ValueError(
+                f"Expected a model without a condition; this one has one of shape {self.conditional_shape}."
+            )
+        return TextEncoder.of(self.network.reader, self.network.ends)
 
 
 def tie_to_words(head: Head, network: RecurrentTextNetwork, tree: Any) -> None:

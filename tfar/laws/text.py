@@ -31,7 +31,7 @@ class TextLaw(AutoregressiveLaw):
             conditional_input: the conditional input of the network.
         """
         x, valid = self._clean(x, conditional_input, observed)
-        words = self.network.words(x)
+        words = self._words(x)
         known = tf.logical_and(self._symbols(x, observed), self.network.before_padding(words))
         return nan_unless(valid, self.network.encode(words, known, conditional_input))
 
@@ -47,8 +47,12 @@ class TextLaw(AutoregressiveLaw):
 
     def _symbols(self, x: tf.Tensor, observed: tf.Tensor | None) -> tf.Tensor:
         """Returns the observed words and ends of documents, without what follows an end, bool `[B, N]`."""
-        symbols = self.network.before_end(self.network.words(x))
+        symbols = self.network.before_end(self._words(x))
         return symbols if observed is None else tf.logical_and(symbols, observed)
+
+    def _words(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns the words of documents by site, int32 `[B, N]`."""
+        return self.network.words(self.member(0).values(x))
 
     @reads_weights_once
     def order_averaged_log_prob(

@@ -15,6 +15,7 @@ from tfar.layers.skew import Skew, Unskew
 from tfar.layers.spatial_recurrence import SpatialRecurrence
 from tfar.layers.stacked_lstm import StackedLSTM
 from tfar.layers.standardization import Standardization
+from tfar.layers.text_encoder import TextEncoder
 from tfar.layers.word_lstm import WordLSTM
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "SpatialRecurrence",
     "StackedLSTM",
     "Standardization",
+    "TextEncoder",
     "Unskew",
     "WordLSTM",
 ]

@@ -17,6 +17,7 @@ from tfar.networks.pixel_cnn import PixelCNNNetwork
 from tfar.networks.pixel_cnn_plus_plus import PixelCNNPlusPlusNetwork
 from tfar.networks.recurrent import DiagonalBiLSTMNetwork, RowLSTMNetwork
 from tfar.networks.recurrent_text import RecurrentTextNetwork
+from tfar.networks.sequence_autoencoder import SequenceAutoencoderNetwork
 from tfar.networks.spatial_lstm import SpatialFeaturesNetwork, SpatialLSTMNetwork
 from tfar.networks.video import VideoNetwork
 from tfar.networks.wavenet import WaveNetNetwork
@@ -43,6 +44,7 @@ __all__ = [
     "PixelCNNPlusPlusNetwork",
     "RecurrentTextNetwork",
     "RowLSTMNetwork",
+    "SequenceAutoencoderNetwork",
     "SpatialFeaturesNetwork",
     "SpatialLSTMNetwork",
     "VideoNetwork",

@@ -19,7 +19,12 @@ from tests.reference.oracles.orderless import CF_NADE, CONV_NADE, ORDERLESS_NADE
 from tests.reference.oracles.others import FACTORIZED, OWN_NETWORK
 from tests.reference.oracles.parts import Oracle
 from tests.reference.oracles.perceptrons import MADE, NADE, RNADE
-from tests.reference.oracles.text import DOC_NADE, DOC_NADE_LANGUAGE_MODEL, RECURRENT_LANGUAGE_MODEL
+from tests.reference.oracles.text import (
+    DOC_NADE,
+    DOC_NADE_LANGUAGE_MODEL,
+    RECURRENT_LANGUAGE_MODEL,
+    SEQUENCE_AUTOENCODER,
+)
 from tests.reference.oracles.videos import VIDEO_PIXEL_NETWORK
 
 __all__ = [
@@ -41,6 +46,7 @@ __all__ = [
     "RECURRENT_LANGUAGE_MODEL",
     "RNADE",
     "ROW_LSTM",
+    "SEQUENCE_AUTOENCODER",
     "SPATIAL_LSTM",
     "VIDEO_PIXEL_NETWORK",
     "WAVENET",

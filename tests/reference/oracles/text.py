@@ -65,6 +65,19 @@ def _language_model(dist: Any, x: Array, condition: Any) -> float:
     return recurrent_log_prob(dist, np.asarray(x, int).tolist(), states, z)
 
 
+def before_end(words: Array) -> list[int]:
+    """The words before the first 0."""
+    words = np.asarray(words, int).tolist()
+    return words[: words.index(0)] if 0 in words else words
+
+
+def _autoencoder(dist: Any, x: Array, condition: Any) -> float:
+    weights = part_of(dist, "reader" if dist.parameters.get("tie_encoder", True) else "encoder")
+    states = lstm.read_words(weights, before_end(condition), lstm.zeros(weights, "lstm/"))
+    return recurrent_log_prob(dist, np.asarray(x, int).tolist(), states)
+
+
 DOC_NADE = Oracle(_log_prob, _connectivity, _mean_loss)
 DOC_NADE_LANGUAGE_MODEL = exact(_log_prob, _connectivity)
 RECURRENT_LANGUAGE_MODEL = exact(_language_model, _connectivity)
+SEQUENCE_AUTOENCODER = exact(_autoencoder, _connectivity)
