@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfar.layers.ends import before_end
 from tfar.layers.word_lstm import WordLSTM
 
 
@@ -83,7 +84,7 @@ class TextEncoder(keras.layers.Layer):
         """
         words = tf.cast(words, tf.int32)
         if self.ends:
-            before = tf.equal(tf.cumsum(tf.cast(tf.equal(words, 0), tf.int32), axis=1), 0)
+            before = tf.logical_and(before_end(tf.equal(words, 0)), words > 0)
             mask = before if mask is None else tf.logical_and(before, mask)
         return self.reader.encode(words, mask)["h"][:, -self.reader.units :]
 
