@@ -50,7 +50,7 @@ class TextEncoder(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.ends = bool(ends)
+        self.ends, self.supports_masking = bool(ends), True
         self.reader = WordLSTM(
             vocabulary_size, units, embedding_dim, num_layers, seed=seed, dtype=self.dtype_policy, name="reader"
         )
@@ -74,6 +74,9 @@ class TextEncoder(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: Sequence[Any]) -> tuple[Any, ...]:
         return (input_shape[0], self.reader.units)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
+        """Returns None: the output has no axis of words."""
 
     def call(self, words: Any, mask: Any = None) -> tf.Tensor:
         """Returns the last hidden states, float32 `[B, units]`.
