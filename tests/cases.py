@@ -30,6 +30,7 @@ class Case:
         has_random_masks: bool. Whether training draws masks or drops units, so that the expected loss is not enumerated.
         has_true_loss_gradient: bool. Whether the gradient of the training loss is not scaled on purpose.
         ends: bool. Whether the value 0 ends an event.
+        condition_values: number of values of a condition of whole numbers, or None if they are real numbers.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Case:
     has_true_loss_gradient: bool = True
     lowest: int = 0
     ends: bool = False
+    condition_values: int | None = None
 
     def values(self, num_rows: int, seed: int = 0) -> np.ndarray:
         """Random events, `[num_rows, *event_shape]`."""
@@ -51,12 +53,18 @@ class Case:
         if self.support is None:
             return generator.normal(size=shape).astype(np.float32)
         drawn = generator.integers(self.lowest, self.lowest + self.support, size=shape).astype(np.float32)
-        return drawn * np.cumprod(drawn > 0, axis=1) if self.ends else drawn
+        if self.ends:  # A row of an event of rows ends by 0, and a row without other values ends the event.
+            drawn *= np.cumprod(drawn > 0, axis=-1)
+        if self.ends and len(self.event_shape) == 2:
+            drawn *= np.cumprod(drawn[:, :, :1] > 0, axis=1)
+        return drawn
 
     def condition(self, num_rows: int, seed: int = 0) -> Any:
         """Random conditions, `[num_rows, *conditional_shape]`, a dict of them, or None."""
         generator = np.random.default_rng([seed, 8])
         shape = self.conditional_shape
+        if self.condition_values is not None:
+            return generator.integers(self.condition_values, size=(num_rows, *shape)).astype(np.float32)
         if isinstance(shape, dict):
             return {key: generator.normal(size=(num_rows, *s)).astype(np.float32) for key, s in shape.items()}
         return None if shape is None else generator.normal(size=(num_rows, *shape)).astype(np.float32)
@@ -267,6 +275,49 @@ def doc_nade(name: str, num_words: int = 4, **kwargs: Any) -> Case:
 
 def doc_nade_lm(name: str, num_words: int = 4, **kwargs: Any) -> Case:
     return documents(tfar.DocNADELanguageModel, name, num_words, **{"context_size": 3, "embedding_size": 3, **kwargs})
+
+
+def recurrent_lm(name: str, num_words: int = 4, **kwargs: Any) -> Case:
+    """Over texts of `num_words` words; with `max_length=None` the model is copied with this length."""
+    kwargs = {"vocabulary_size": 3, "max_length": num_words, "units": 3, "embedding_dim": 2, **kwargs}
+    main, condition = kwargs.pop("main", False), kwargs.get("conditional_shape")
+
+    def make() -> Any:
+        dist = randomize(tfar.RecurrentLanguageModel(**kwargs), scale=1.0)
+        return dist.with_length(num_words) if kwargs["max_length"] is None else dist
+
+    how = {
+        "ends": kwargs.get("length") != "given",
+        "has_random_masks": "dropout_rate" in kwargs or "word_dropout_rate" in kwargs,
+    }
+    kind, words = f"RecurrentLanguageModel-{name}", kwargs["vocabulary_size"]
+    return Case(kind, make, (num_words,), words, condition, oracles.RECURRENT_LANGUAGE_MODEL, main, **how)
+
+
+def sequence_autoencoder(name: str, num_words: int = 3, **kwargs: Any) -> Case:
+    kwargs = {"vocabulary_size": 3, "max_length": num_words, "units": 3, "embedding_dim": 2, **kwargs}
+    main = kwargs.pop("main", False)
+
+    def make() -> Any:
+        dist = randomize(tfar.SequenceAutoencoder(**kwargs), scale=1.0)
+        return dist.with_length(num_words) if kwargs["max_length"] is None else dist
+
+    how = {"ends": True, "condition_values": kwargs["vocabulary_size"], "has_random_masks": "dropout_rate" in kwargs}
+    kind, words = f"SequenceAutoencoder-{name}", kwargs["vocabulary_size"]
+    return Case(kind, make, (num_words,), words, (num_words,), oracles.SEQUENCE_AUTOENCODER, main, **how)
+
+
+def hierarchical_autoencoder(name: str, event_shape: Any = (2, 2), **kwargs: Any) -> Case:
+    kwargs = {"vocabulary_size": 3, "units": 3, "embedding_dim": 2, **kwargs}
+    main = kwargs.pop("main", False)
+
+    def make() -> Any:
+        sizes = dict(zip(("max_sentences", "max_words"), event_shape, strict=True))
+        return randomize(tfar.HierarchicalAutoencoder(**sizes, **kwargs), scale=1.0)
+
+    how = {"ends": True, "condition_values": kwargs["vocabulary_size"], "has_random_masks": "dropout_rate" in kwargs}
+    kind, words = f"HierarchicalAutoencoder-{name}", kwargs["vocabulary_size"]
+    return Case(kind, make, event_shape, words, event_shape, oracles.HIERARCHICAL_AUTOENCODER, main, **how)
 
 
 def factorized(name: str, event_shape: Any = (3,), **kwargs: Any) -> Case:

@@ -47,6 +47,7 @@ class Stream(enum.IntEnum):
     IMPORTANCE = 10  # Seeds of the importance samples of a row.
     RESAMPLING = 11  # Which of several proposals is chosen, and the seeds of the steps that choose.
     PRIOR = 12  # Seeds of a prior that has a latent variable itself.
+    WORD_DROPOUT = 13  # Dropped words; a part for each layer.
     INITIAL_WEIGHTS = 100
     FIXED_ORDERS = 101  # Orders that a model keeps.
     SHUFFLING = 102  # The order of training rows; a part for each epoch.

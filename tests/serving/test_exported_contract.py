@@ -44,6 +44,20 @@ DISTRIBUTIONS = {
     "fixed-length": lambda: autoregressive(SequenceNetwork()).with_length(4),
     "bags": lambda: randomize(tfar.DocNADE(6, [4, 3], max_length=5, jit_compile=False)),
     "texts": lambda: randomize(tfar.DocNADELanguageModel(6, 4, context_size=3, jit_compile=False)),
+    "recurrent-texts": lambda: randomize(
+        tfar.RecurrentLanguageModel(
+            6, None, 4, embedding_dim=3, tie_embeddings=True, conditional_shape=(2,), jit_compile=False
+        )
+    ),
+    "sequence-autoencoder": lambda: randomize(
+        tfar.SequenceAutoencoder(6, 4, 4, embedding_dim=3, num_layers=2, tie_encoder=False, jit_compile=False)
+    ),
+    "sequence-autoencoder-of-any-length": lambda: randomize(
+        tfar.SequenceAutoencoder(6, None, 4, embedding_dim=3, tree="balanced", jit_compile=False)
+    ),
+    "hierarchical-autoencoder": lambda: randomize(
+        tfar.HierarchicalAutoencoder(5, 3, 2, 4, embedding_dim=3, jit_compile=False)
+    ),
     "binary-latents": latent_models.binary,
     "ratings": lambda: randomize(
         tfar.CFNADE(6, [5, 4], num_ratings=3, rank=3, conditional_shape=(2,), num_orders=2, jit_compile=False)
@@ -117,6 +131,8 @@ def test_every_signature_gives_what_the_live_distribution_gives(exported, runtim
 EXPECTED = {
     "documents": {"log_prob", "encode", "perplexity", "start", "step", "step_chunk", "prefill"},
     "bags": {"log_prob", "encode", "perplexity", "sample"},
+    "recurrent-texts": {"log_prob", "encode", "perplexity", "start", "step", "step_chunk", "prefill"},
+    "sequence-autoencoder": {"log_prob", "encode", "perplexity", "reconstruction_log_prob", "sample", "complete"},
     "sequence": {"log_prob", "complete", "sample_from_noise", "start", "step", "step_chunk", "prefill"},
     "normal-latents": {"elbo", "importance_log_prob", "encode", "decode_log_prob", "sample"},
 }

@@ -8,6 +8,7 @@ from tfar.distributions.darn import DARN
 from tfar.distributions.doc_nade import DocNADE, DocNADELanguageModel
 from tfar.distributions.factorized import Factorized
 from tfar.distributions.gated_pixel_cnn import GatedPixelCNN
+from tfar.distributions.hierarchical_autoencoder import HierarchicalAutoencoder
 from tfar.distributions.latent_variable import LatentVariable
 from tfar.distributions.made import MADE
 from tfar.distributions.multiscale_pixel_cnn import MultiscalePixelCNN
@@ -17,7 +18,9 @@ from tfar.distributions.pixel_cnn import PixelCNN
 from tfar.distributions.pixel_cnn_plus_plus import PixelCNNPlusPlus
 from tfar.distributions.pixel_rnn import DiagonalBiLSTM, RowLSTM
 from tfar.distributions.pixel_vae import PixelVAE
+from tfar.distributions.recurrent_language_model import RecurrentLanguageModel
 from tfar.distributions.rnade import RNADE
+from tfar.distributions.sequence_autoencoder import SequenceAutoencoder
 from tfar.distributions.spatial_lstm import SpatialLSTM
 from tfar.distributions.video_pixel_network import VideoPixelNetwork
 from tfar.distributions.wavenet import WaveNet
@@ -36,6 +39,7 @@ __all__ = [
     "DocNADELanguageModel",
     "Factorized",
     "GatedPixelCNN",
+    "HierarchicalAutoencoder",
     "ImplicitCFNADE",
     "LatentVariable",
     "MultiscalePixelCNN",
@@ -43,7 +47,9 @@ __all__ = [
     "PixelCNN",
     "PixelCNNPlusPlus",
     "PixelVAE",
+    "RecurrentLanguageModel",
     "RowLSTM",
+    "SequenceAutoencoder",
     "SpatialLSTM",
     "VideoPixelNetwork",
     "WaveNet",

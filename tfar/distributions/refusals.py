@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfar.laws import AutoregressiveLaw
+from tfar.laws.bad_rows import served_conditions
 
 
 def refuse_bad_rows(
@@ -34,10 +35,21 @@ def refuse_bad_rows(
         if bad.any():
             row = first_row + int(np.argwhere(bad)[0][0])
             raise ValueError(f"Expected finite numbers in `conditional_input`; received another in row {row}.")
+    _refuse_conditions(law.network.num_condition_values, conditional_input, first_row)
     if observed is not None:
         _refuse_patterns(law, observed, first_row)
     if x is not None:
         _refuse_values(law, x, observed, first_row)
+
+
+def _refuse_conditions(num_values: int | None, conditional_input: Any, first_row: int) -> None:
+    """Raises ValueError for a condition of other numbers than 0 .. `num_values` - 1; None stands for real numbers."""
+    valid = None if num_values is None else served_conditions(conditional_input, num_values)
+    if num_values is not None and valid is not None and not np.asarray(valid).all():
+        row = first_row + int(np.argmin(np.asarray(valid)))
+        raise ValueError(
+            f"Expected whole numbers from 0 to {num_values - 1} in `conditional_input`; received others in row {row}."
+        )
 
 
 def _refuse_values(law: AutoregressiveLaw, x: tf.Tensor, observed: tf.Tensor | None, first_row: int) -> None:

@@ -19,18 +19,21 @@ class Text(Autoregressive):
     law_type = TextLaw
 
     @without_autograph
-    def encode(self, value: Any, *, observed: Any = None) -> tf.Tensor:
-        """Returns the vector of each document, from all its words, whatever their order.
+    def encode(self, value: Any, *, observed: Any = None, conditional_input: Any = None) -> tf.Tensor:
+        """Returns the vector of each document, from all its words before the end.
 
-        Documents on the same topic have vectors with a small angle between them, so that a search finds them.
+        Of a topic model, it does not depend on the order of the words, and documents on the same topic have vectors with a
+        small angle between them, so that a search finds them. Of a recurrent model, it is the state after the last word: the
+        hidden states and then the cell states of all layers.
 
         Args:
             value: words `[*lead, *event_shape]`.
             observed: None, or bools that broadcast to the shape of `value`: the first words of each document, such as
                 `tf.sequence_mask(lengths)`.
+            conditional_input: `[*batch, *conditional_shape]`, if the model has a condition and none is bound.
 
         Returns:
-            float32 `[*lead, hidden_units]`.
+            float32 `[*lead, F]`.
 
         Raises:
             ValueError: If a shape does not fit; in eager mode also if a value is not a word or not the first ones are observed.
@@ -40,11 +43,11 @@ class Text(Autoregressive):
             >>> dist.encode([[3, 1, 4, 1], [5, 9, 2, 0]], observed=[[True] * 4, [True] * 3 + [False]]).shape
             TensorShape([2, 16])
         """
-        given = self._flat_rows(value, None, observed)
-        return self._call("encode", [given.x, given.observed], given)
+        given = self._flat_rows(value, conditional_input, observed)
+        return self._call("encode", [given.x, given.observed, given.condition], given)
 
     @without_autograph
-    def perplexity(self, value: Any, *, observed: Any = None) -> tf.Tensor:
+    def perplexity(self, value: Any, *, observed: Any = None, conditional_input: Any = None) -> tf.Tensor:
         """Returns the perplexity of a word of each document, `exp(-log_prob / number of words)`.
 
         The end of a document, if the model has one, counts as a word unless the document fills the event. A document without
@@ -52,7 +55,7 @@ class Text(Autoregressive):
         perplexity is `exp(-sum(log_prob) / sum(number of words))`.
 
         Args:
-            value, observed: as in `encode`.
+            value, observed, conditional_input: as in `encode`.
 
         Returns:
             float32 `[*lead]`.
@@ -64,8 +67,8 @@ class Text(Autoregressive):
             >>> round(float(tfar.DocNADE(1000, hidden_units=16).perplexity([3, 1, 4, 1])), 0)
             1000.0
         """
-        given = self._flat_rows(value, None, observed)
-        return self._call("perplexity", [given.x, given.observed], given)
+        given = self._flat_rows(value, conditional_input, observed)
+        return self._call("perplexity", [given.x, given.observed, given.condition], given)
 
 
 def check_length(length: Any) -> bool:
@@ -80,10 +83,12 @@ def document_shape(max_length: Any) -> tuple[int | None]:
     return (None if max_length is None else check_positive_int("max_length", max_length),)
 
 
-def word_head(vocabulary_size: int, units: int, tree: Any, counts: Any, seed: int, ends: bool) -> Head:
-    """Makes the head of a word from the arguments of a model."""
+def word_head(
+    vocabulary_size: int, units: int, tree: Any, counts: Any, seed: int, ends: bool, row_length: int | None = None
+) -> Head:
+    """Makes the head of a word from the arguments of a model; `row_length` is that of `tfar.heads.Absorbing`."""
     if tree is None:
         head: Head = DenseSoftmax(vocabulary_size, units, counts=counts, seed=seed)
     else:
         head = TreeSoftmax(vocabulary_size, units, tree=tree, counts=counts, seed=seed)
-    return Absorbing(head) if ends else head
+    return Absorbing(head, row_length) if ends else head

@@ -43,6 +43,20 @@ class HiddenHead(Head, abc.ABC):
             raise ValueError(f"Expected `num_classes` to be at most 2**24; received {num_classes}.")
         self.units, self.seed = check_positive_int("units", units), check_positive_int("seed", seed, lowest=0)
         self.counts = None if counts is None else _checked_counts(counts, self.num_classes)
+        self._tied_kernel: Callable[[], Any] | None = None
+
+    def tie_kernel(self, kernel: Callable[[], Any]) -> None:
+        """Makes the head use the kernel of another layer in place of its own, as for input and output vectors of words.
+
+        Args:
+            kernel: returns a variable `[num_logits, units]`, which the other layer owns.
+
+        Raises:
+            ValueError: If the head has been built.
+        """
+        if self.built:
+            raise ValueError("Expected a head without weights; this one has been built with a kernel of its own.")
+        self._tied_kernel = kernel
 
     @property
     def params_size(self) -> int:
@@ -64,8 +78,9 @@ class HiddenHead(Head, abc.ABC):
         """Creates the kernel and the bias."""
         bias = "zeros" if self.counts is None else keras.initializers.Constant(self.initial_bias())
         shared = {"dtype": "float32", "autocast": False}
-        kernel = keras.initializers.GlorotUniform(self.seed)
-        self.kernel = self.add_weight(shape=(self.num_logits, self.units), initializer=kernel, name="kernel", **shared)
+        if self._tied_kernel is None:
+            kernel = keras.initializers.GlorotUniform(self.seed)
+            self.kernel = self.add_weight((self.num_logits, self.units), initializer=kernel, name="kernel", **shared)
         self.bias = self.add_weight(shape=(self.num_logits,), initializer=bias, name="bias", **shared)
         self.built = True
 
@@ -74,7 +89,8 @@ class HiddenHead(Head, abc.ABC):
 
     @property
     def _output_layer(self) -> tuple[tf.Tensor, tf.Tensor]:
-        return as_float(self.kernel), as_float(self.bias)
+        kernel = self.kernel if self._tied_kernel is None else self._tied_kernel()
+        return as_float(kernel), as_float(self.bias)
 
     def _logits(self, params: tf.Tensor) -> tf.Tensor:
         """Returns the logits `[..., num_logits]`."""

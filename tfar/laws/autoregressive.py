@@ -8,7 +8,7 @@ import tensorflow as tf
 from tfar import random
 from tfar.laws import samplers
 from tfar.laws.autoregressive_signatures import autoregressive_signatures
-from tfar.laws.bad_rows import finite_rows, nan_unless
+from tfar.laws.bad_rows import nan_unless, served_conditions
 from tfar.laws.members import Members
 from tfar.laws.signature import Signature
 from tfar.laws.streaming import Streaming
@@ -273,12 +273,13 @@ class AutoregressiveLaw(Streaming, Members):
         return member.event(tf.where(keep, values, tf.zeros_like(values))), rows
 
     def _served_rows(self, conditional_input: Any, sites: tf.Tensor) -> tf.Tensor | None:
-        """Returns which rows have a finite condition for all steps of `sites [B, N, ...]`, bool `[B]`; None for all.
+        """Returns which rows have a valid condition for all steps of `sites [B, N, ...]`, bool `[B]`; None for all.
 
         Raises:
             ValueError: If the number of steps is known, and the condition is for fewer.
         """
-        covered, finite = self.network.covered_steps(conditional_input), finite_rows(conditional_input)
+        covered = self.network.covered_steps(conditional_input)
+        finite = served_conditions(conditional_input, self.network.num_condition_values)
         if covered is None or finite is None:
             return finite
         num_steps = self.member(0).num_steps(tf.shape(sites)[1] if sites.shape[1] is None else sites.shape[1])

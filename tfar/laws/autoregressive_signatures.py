@@ -155,7 +155,9 @@ class Examples:
         self.rows, self.scale = functools.cache(self._rows), functools.cache(self._scale)
 
     def _rows(self, seed: int) -> dict[str, NDArray]:
-        condition = example_condition(self.dist.conditional_shape, ROWS, seed, self.length)
+        condition = example_condition(
+            self.dist.conditional_shape, ROWS, seed, self.length, self.dist.network.num_condition_values
+        )
         seeds = random.row_seeds(seed, ROWS)
         return {
             # These draws must not use `seeds`, because a completion would then draw the same missing values again.

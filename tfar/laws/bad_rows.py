@@ -19,6 +19,20 @@ def finite_rows(conditional_input: Any) -> tf.Tensor | None:
     return functools.reduce(tf.logical_and, parts)
 
 
+def served_conditions(conditional_input: Any, num_values: int | None) -> tf.Tensor | None:
+    """Returns whether each row of a condition is finite and, if `num_values` is an int K, consists of 0 .. K - 1."""
+    finite = finite_rows(conditional_input)
+    if finite is None or num_values is None:
+        return finite
+    parts = [
+        rows_where(
+            tf.logical_and(tf.equal(part, tf.floor(part)), tf.logical_and(part >= 0.0, part < float(num_values)))
+        )
+        for part in tf.nest.flatten(conditional_input)
+    ]
+    return functools.reduce(tf.logical_and, parts, finite)
+
+
 def nan_unless(valid: tf.Tensor | None, values: tf.Tensor) -> tf.Tensor:
     """Replaces invalid rows of `values [B, ...]` by NaN, given bool `valid [B]`; None means that all rows are valid."""
     if valid is None:

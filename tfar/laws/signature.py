@@ -204,15 +204,19 @@ def unnamed_condition(given: Mapping[str, Any], shape: Any) -> Any:
     return given.get("conditional_input")
 
 
-def example_condition(shape: Any, num_rows: int, seed: int, length: Any = None) -> Any:
+def example_condition(shape: Any, num_rows: int, seed: int, length: Any = None, num_values: int | None = None) -> Any:
     """Draws a conditional input of normal numbers, float32 `[num_rows, ...]`, or None if there is no condition.
 
-    `length` is the size of axes whose size is not fixed.
+    `length` is the size of axes whose size is not fixed. With `num_values` K, the numbers are whole and from 0 to K - 1.
     """
     rng = random.numpy_generator(seed, random.Stream.EXAMPLES)
+
+    def draw(sizes: list[int]) -> NDArray:
+        drawn = rng.normal(size=sizes) if num_values is None else rng.integers(num_values, size=sizes)
+        return drawn.astype(np.float32)
+
     drawn = {
-        name: rng.normal(size=[num_rows, *[size or length for size in s.shape[1:]]]).astype(np.float32)
-        for name, s in condition_specs(shape).items()
+        name: draw([num_rows, *[size or length for size in s.shape[1:]]]) for name, s in condition_specs(shape).items()
     }
     return unnamed_condition(drawn, shape)
 

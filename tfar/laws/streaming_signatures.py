@@ -125,7 +125,9 @@ class _Examples:
 
     def _drawn(self, seed: int, length: int = LENGTH) -> tuple[Any, Any, Any]:
         """Returns a condition, sequences and the log-probabilities of their entries `[B, T]`."""
-        condition = example_condition(self.dist.conditional_shape, ROWS, seed, length)
+        condition = example_condition(
+            self.dist.conditional_shape, ROWS, seed, length, self.dist.network.num_condition_values
+        )
         if condition is None:
             value = self.dist.sample(ROWS, seed=seed, length=length)
         else:

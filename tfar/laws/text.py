@@ -22,22 +22,23 @@ class TextLaw(AutoregressiveLaw):
     """
 
     @reads_weights_once
-    def encode(self, x: tf.Tensor, observed: tf.Tensor | None = None) -> tf.Tensor:
-        """Returns the vector of each document, `[B, F]`, from all its words before the end.
+    def encode(self, x: tf.Tensor, observed: tf.Tensor | None = None, conditional_input: Any = None) -> tf.Tensor:
+        """Returns the vector of each document, `[B, code_size]`, from all its words before the end.
 
         Args:
             x: float32 `[B, N]`.
             observed: None, or bool `[B, N]`, a prefix of each row.
+            conditional_input: the conditional input of the network.
         """
-        x, valid = self._clean(x, None, observed)
-        words, known = self.network.words(x), self._symbols(x, observed)
-        if self.network.ends:
-            known = tf.logical_and(known, words > 0)
-        return nan_unless(valid, self.network.encode(words, known))
+        x, valid = self._clean(x, conditional_input, observed)
+        words = self._words(x)
+        known = tf.logical_and(self._symbols(x, observed), self.network.before_padding(words))
+        return nan_unless(valid, self.network.encode(words, known, conditional_input))
 
-    def perplexity(self, x: tf.Tensor, observed: tf.Tensor | None = None) -> tf.Tensor:
+    def perplexity(self, x: tf.Tensor, observed: tf.Tensor | None = None, conditional_input: Any = None) -> tf.Tensor:
         """Returns `exp(-log_prob / n)` of each document, `[B]`, with n as in `num_symbols`; 1 for an empty document."""
-        mean = tf.math.divide_no_nan(self.log_prob(x, None, observed), self.num_symbols(x, observed))
+        log_prob = self.log_prob(x, conditional_input, observed)
+        mean = tf.math.divide_no_nan(log_prob, self.num_symbols(x, observed))
         return tf.exp(-mean)
 
     def num_symbols(self, x: tf.Tensor, observed: tf.Tensor | None = None) -> tf.Tensor:
@@ -46,8 +47,12 @@ class TextLaw(AutoregressiveLaw):
 
     def _symbols(self, x: tf.Tensor, observed: tf.Tensor | None) -> tf.Tensor:
         """Returns the observed words and ends of documents, without what follows an end, bool `[B, N]`."""
-        symbols = self.network.before_end(self.network.words(x))
+        symbols = self.network.before_end(self._words(x))
         return symbols if observed is None else tf.logical_and(symbols, observed)
+
+    def _words(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns the words of documents by site, int32 `[B, N]`."""
+        return self.network.words(self.member(0).values(x))
 
     @reads_weights_once
     def order_averaged_log_prob(

@@ -11,12 +11,16 @@ from tfar.layers.masked_conv2d import MaskedConv2D
 from tfar.layers.masked_dense import MaskedDense
 from tfar.layers.rounded_relu import RoundedReLU
 from tfar.layers.row_recurrence import RowRecurrence
+from tfar.layers.sentence_attention import SentenceAttention
 from tfar.layers.shifted_conv2d import ShiftedConv2D
 from tfar.layers.shifted_conv2d_transpose import ShiftedConv2DTranspose
 from tfar.layers.skew import Skew, Unskew
 from tfar.layers.spatial_recurrence import SpatialRecurrence
+from tfar.layers.stacked_lstm import StackedLSTM
 from tfar.layers.standardization import Standardization
+from tfar.layers.text_encoder import TextEncoder
 from tfar.layers.transformer_block import TransformerBlock
+from tfar.layers.word_lstm import WordLSTM
 
 __all__ = [
     "CausalAttention",
@@ -31,11 +35,15 @@ __all__ = [
     "OneHotCausalConv1D",
     "RoundedReLU",
     "RowRecurrence",
+    "SentenceAttention",
     "ShiftedConv2D",
     "ShiftedConv2DTranspose",
     "Skew",
     "SpatialRecurrence",
+    "StackedLSTM",
     "Standardization",
+    "TextEncoder",
     "TransformerBlock",
     "Unskew",
+    "WordLSTM",
 ]

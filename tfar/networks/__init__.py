@@ -8,6 +8,7 @@ from tfar.networks.darn import DARNNetwork
 from tfar.networks.doc_nade import DocNADENetwork
 from tfar.networks.factorized import FactorizedNetwork
 from tfar.networks.gated_pixel_cnn import GatedPixelCNNNetwork
+from tfar.networks.hierarchical_autoencoder import HierarchicalAutoencoderNetwork
 from tfar.networks.made import MADENetwork
 from tfar.networks.multiscale_pixel_cnn import MultiscalePixelCNNNetwork
 from tfar.networks.nade import NADENetwork
@@ -17,6 +18,8 @@ from tfar.networks.phases import Phase, PhasedNetwork
 from tfar.networks.pixel_cnn import PixelCNNNetwork
 from tfar.networks.pixel_cnn_plus_plus import PixelCNNPlusPlusNetwork
 from tfar.networks.recurrent import DiagonalBiLSTMNetwork, RowLSTMNetwork
+from tfar.networks.recurrent_text import RecurrentTextNetwork
+from tfar.networks.sequence_autoencoder import SequenceAutoencoderNetwork
 from tfar.networks.spatial_lstm import SpatialFeaturesNetwork, SpatialLSTMNetwork
 from tfar.networks.video import VideoNetwork
 from tfar.networks.wavenet import WaveNetNetwork
@@ -32,6 +35,7 @@ __all__ = [
     "DocNADENetwork",
     "FactorizedNetwork",
     "GatedPixelCNNNetwork",
+    "HierarchicalAutoencoderNetwork",
     "ImplicitCFNADENetwork",
     "MADENetwork",
     "MultiscalePixelCNNNetwork",
@@ -42,7 +46,9 @@ __all__ = [
     "PhasedNetwork",
     "PixelCNNNetwork",
     "PixelCNNPlusPlusNetwork",
+    "RecurrentTextNetwork",
     "RowLSTMNetwork",
+    "SequenceAutoencoderNetwork",
     "SpatialFeaturesNetwork",
     "SpatialLSTMNetwork",
     "VideoNetwork",

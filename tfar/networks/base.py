@@ -55,6 +55,8 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
         any_order_hint: str. Part of an error message: what the user can do if the observed sites do not come first in
             the order.
         streams: bool. Whether `step` accepts an index for each row, so that rows of a batch may be at different positions.
+        num_condition_values: int, K, if a conditional input consists of whole numbers 0 .. K - 1, such as words; None for
+            real numbers.
         compiles_training: bool. Whether XLA makes a training step on a CPU faster; convolutions are faster without it.
     """
 
@@ -66,6 +68,7 @@ class AutoregressiveNetwork(keras.layers.Layer, abc.ABC):
     stages: tuple[int, ...] = ()
     any_order: bool = False
     streams: bool = False
+    num_condition_values: int | None = None
     _num_added: int = 0
     compiles_training: bool = True
     any_order_hint: str = (

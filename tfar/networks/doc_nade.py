@@ -124,15 +124,13 @@ class DocNADENetwork(WordNetwork):
             observed: None, or bool `[B, N]`, a prefix of each row.
         """
         words, length = self.words(x), tf.shape(x)[1]
-        moves = self.before_end(words)
-        if self.ends:
-            moves = tf.logical_and(moves, words > 0)
+        moves = self.before_padding(words)
         if observed is not None:
             moves = tf.logical_and(moves, observed)
         keys = random.uniform(seeds, length, random.Stream.ORDER)
         return tf.argsort(tf.where(moves, keys, 1.0 + tf.range(length, dtype=tf.float32)), axis=1)
 
-    def encode(self, words: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
+    def encode(self, words: tf.Tensor, known: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
         """See the base class. The hidden units after all known words, without the n-gram network."""
         activations = self._sum_of(words, known) + float32_value(self.bias)
         return tf.cast(self._hidden(tf.cast(activations, self.compute_dtype)), tf.float32)
@@ -180,9 +178,7 @@ class DocNADENetwork(WordNetwork):
         length = tf.broadcast_to(tf.reshape(length, [-1]), [tf.shape(words)[0]])
         known = tf.range(tf.shape(words)[1]) < length[:, None] - 1
         filled = {**state, "sum": state["sum"] + self._sum_of(words, known)}
-        if self.ends:
-            closed = tf.reduce_any(tf.logical_and(tf.equal(words, 0), known), axis=1)
-            filled["open"] = tf.where(closed, tf.zeros_like(state["open"]), state["open"])
+        filled |= self._prefilled_open(state, words, length)
         if "context" in state and self.context is not None and self.context_words is not None:
             filled["context"] = tf.cast(self.context.fill(self.context_words(words), length), tf.float32)
         return filled

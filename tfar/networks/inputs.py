@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from tfar import random
+from tfar.layers.initializers import seeded_initializer as seeded_initializer
 
 
 class SiteEncoding:
@@ -40,14 +40,6 @@ class SiteEncoding:
         if self.num_classes and self.num_classes > 2:
             return values * (2.0 / (self.num_classes - 1)) - 1.0
         return values
-
-
-def seeded_initializer(initializer: keras.initializers.Initializer, seed: int, salt: int) -> Any:
-    """Returns a copy of an initializer whose seed, if it has one, is a function of `seed` and `salt`."""
-    config = initializer.get_config()
-    if "seed" in config:
-        config["seed"] = int(random.numpy_generator(seed, random.Stream.INITIAL_WEIGHTS, salt).integers(2**31))
-    return type(initializer).from_config(config)
 
 
 def initial_bias(initial_params: Sequence[float] | None, num_sites: int) -> Any:

@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tfar.layers.first_derivatives import once
+
 # Largest number of sites in a block. The work within a block grows with the square of the number of sites, and each
 # block adds the overhead of a loop iteration.
 BLOCK = 14
@@ -104,23 +106,13 @@ def _scan(
     @tf.custom_gradient
     def scan(x: tf.Tensor, kernel: tf.Tensor, first: tf.Tensor, *rest: tf.Tensor) -> tuple[tf.Tensor, Callable]:
         def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            return _once(*_backward(x, kernel, last, upstream, act, *rest))
+            return once(_backward(x, kernel, last, upstream, act, *rest), "NADE")
 
         start = (first, tf.zeros_like(first)) if compensated else (first,)
         outputs, last = _forward(x, kernel, start, act, *rest)
         return outputs, gradient
 
     return scan(x, kernel, first, output_kernel, *([] if scale is None else [scale]))
-
-
-@tf.custom_gradient
-def _once(*gradients: tf.Tensor) -> tuple[tuple[tf.Tensor, ...], Callable]:
-    """Makes second derivatives an error, because they would treat the last activations as constants and be wrong."""
-
-    def refuse(*_: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        raise NotImplementedError("Expected first derivatives of NADE; received a request for second derivatives.")
-
-    return gradients, refuse
 
 
 def _forward(

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfar.layers.ends import before_end
 from tfar.networks.base import AutoregressiveNetwork
 from tfar.networks.conditions import State
 
@@ -47,9 +48,14 @@ class WordNetwork(AutoregressiveNetwork, abc.ABC):
         self.params_size = self.num_features + 1 + self.ends
         self.kernel_initializer, self.seed = keras.initializers.get(kernel_initializer), int(seed)
 
+    @property
+    def code_size(self) -> int:
+        """Size of the vector that `encode` returns."""
+        return self.num_features
+
     @abc.abstractmethod
-    def encode(self, words: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
-        """Returns a vector `[B, num_features]` of the known words, bool `[B, N]`, of documents `[B, N]`."""
+    def encode(self, words: tf.Tensor, known: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
+        """Returns a vector `[B, code_size]` of the known words, bool `[B, N]`, of documents `[B, N]`."""
 
     def words(self, values: tf.Tensor) -> tf.Tensor:
         """Returns values as int32 words; a value that is no word, whose row becomes NaN, is replaced by one."""
@@ -59,7 +65,11 @@ class WordNetwork(AutoregressiveNetwork, abc.ABC):
         """Returns which words `[B, N]` have no end before them, bool; the end itself has none."""
         if not self.ends:
             return tf.ones_like(words, tf.bool)
-        return tf.equal(tf.cumsum(tf.cast(tf.equal(words, 0), tf.int32), axis=1, exclusive=True), 0)
+        return before_end(tf.equal(words, 0))
+
+    def before_padding(self, words: tf.Tensor) -> tf.Tensor:
+        """Returns which words `[B, N]` come before the end, bool; the end itself does not."""
+        return tf.logical_and(self.before_end(words), words > 0) if self.ends else self.before_end(words)
 
     def _params(self, features: tf.Tensor, is_open: tf.Tensor) -> tf.Tensor:
         """Returns parameters of features `[..., F]`; `is_open [...]` is False after the end of a document."""
@@ -80,6 +90,14 @@ class WordNetwork(AutoregressiveNetwork, abc.ABC):
             return {}
         closes = tf.logical_and(tf.equal(words, 0), is_given)
         return {"open": tf.where(closes, tf.zeros_like(state["open"]), state["open"])}
+
+    def _prefilled_open(self, state: State, words: tf.Tensor, length: tf.Tensor) -> State:
+        """Closes the documents that end before the last of the first `length [B]` words `[B, N]`; see `prefill`."""
+        if not self.ends:
+            return {}
+        read = tf.range(tf.shape(words)[1]) < length[:, None] - 1
+        closed = tf.reduce_any(tf.logical_and(tf.equal(words, 0), read), axis=1)
+        return {"open": tf.where(closed, tf.zeros_like(state["open"]), state["open"])}
 
 
 def earlier_sum(values: tf.Tensor) -> tf.Tensor:

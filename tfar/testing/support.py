@@ -80,7 +80,10 @@ def condition_rows(dist: Autoregressive, conditional_input: Any, num_rows: int, 
         length: Any = dist.event_shape[0] if len(dist.event_shape) else None
 
         def draw(shape: tuple[Any, ...]) -> NDArray[np.float64]:
-            return generator.uniform(0.5, 1.5, size=(num_rows, *[length if size is None else size for size in shape]))
+            sizes = (num_rows, *[length if size is None else size for size in shape])
+            if dist.network.num_condition_values is not None:
+                return generator.integers(dist.network.num_condition_values, size=sizes).astype(np.float64)
+            return generator.uniform(0.5, 1.5, size=sizes)
 
         drawn = {name: draw(s) for name, s in shape.items()} if isinstance(shape, dict) else draw(shape)
         return condition(drawn, shape)

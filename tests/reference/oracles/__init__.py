@@ -19,7 +19,13 @@ from tests.reference.oracles.orderless import CF_NADE, CONV_NADE, ORDERLESS_NADE
 from tests.reference.oracles.others import FACTORIZED, OWN_NETWORK
 from tests.reference.oracles.parts import Oracle
 from tests.reference.oracles.perceptrons import MADE, NADE, RNADE
-from tests.reference.oracles.text import DOC_NADE, DOC_NADE_LANGUAGE_MODEL
+from tests.reference.oracles.text import (
+    DOC_NADE,
+    DOC_NADE_LANGUAGE_MODEL,
+    HIERARCHICAL_AUTOENCODER,
+    RECURRENT_LANGUAGE_MODEL,
+    SEQUENCE_AUTOENCODER,
+)
 from tests.reference.oracles.transformer import ANY_ORDER_TRANSFORMER
 from tests.reference.oracles.videos import VIDEO_PIXEL_NETWORK
 
@@ -33,6 +39,7 @@ __all__ = [
     "DOC_NADE_LANGUAGE_MODEL",
     "FACTORIZED",
     "GATED_PIXEL_CNN",
+    "HIERARCHICAL_AUTOENCODER",
     "MADE",
     "MULTISCALE_PIXEL_CNN",
     "NADE",
@@ -40,8 +47,10 @@ __all__ = [
     "OWN_NETWORK",
     "PIXEL_CNN",
     "PIXEL_CNN_PLUS_PLUS",
+    "RECURRENT_LANGUAGE_MODEL",
     "RNADE",
     "ROW_LSTM",
+    "SEQUENCE_AUTOENCODER",
     "SPATIAL_LSTM",
     "VIDEO_PIXEL_NETWORK",
     "WAVENET",
