@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 import tfar
+from tests.parameters import few_by_default
 from tests.registry import randomize
 from tfar import heads, testing
 from tfar.heads.tempered import Tempered
@@ -134,7 +135,7 @@ MODELS = {
 }
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", few_by_default(MODELS, count=1, in_ci=3))
 def test_a_model_is_normalised_and_its_samples_follow_it(name):
     dist = MODELS[name]()
     testing.check_normalized(dist)
@@ -142,7 +143,7 @@ def test_a_model_is_normalised_and_its_samples_follow_it(name):
     testing.check_samplers_agree(dist, num_samples=50, seed=4)
 
 
-@pytest.mark.parametrize("name", ["orders", "any order"])
+@pytest.mark.parametrize("name", few_by_default(["orders", "any order"], in_ci=1))
 def test_an_event_of_members_that_cannot_draw_it_has_shares(name):
     dist, events = MODELS[name](), np.float32(list(itertools.product(range(4), repeat=3)))
     log_prob, shares = np.asarray(dist.log_prob(events)), np.asarray(dist.site_log_probs(events))
@@ -159,6 +160,7 @@ def test_a_member_that_cannot_draw_a_row_is_not_selected():
         assert (chosen.numpy() == expected).all()
 
 
+@pytest.mark.slow(ci=True)
 def test_a_copy_survives_configuration_files_and_copies(tmp_path):
     dist = small(conditional_shape=[2]).with_temperature(0.9).with_top_k(3).with_top_p(0.8)
     assert "top_k=3 top_p=0.8" in repr(dist)

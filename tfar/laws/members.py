@@ -129,6 +129,11 @@ class Members:
         """Whether any sites may be observed, because the network takes any order."""
         return self.network.any_order and not self.fixed_order
 
+    @property
+    def allows_shorter(self) -> bool:
+        """Whether the first sites of an event are an event themselves, so that rows of different lengths are padded."""
+        return self.network.num_sites is None
+
     def members_given(self, observed: tf.Tensor | None) -> Ensemble:
         """Returns the members with the observed sites of each row moved to the front, if the network takes any order."""
         if observed is None or not self.allows_any_pattern:
