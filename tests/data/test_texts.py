@@ -171,6 +171,9 @@ def test_opened_texts_begin_at_any_batch_and_leave_nothing_out(tmp_path):
     assert ended[0].tolist() == [[2, 3, 0], [0, 0, 0], [3, 3, 3], [2, 1, 4], [4, 0, 0]]
     whole = [*open_texts(tmp_path / "0.txt", vocabulary, ends=True).batches()]
     assert whole[0].shape == (2, 16) and whole[0][0].tolist() == [2, 3] + [0] * 14
+    (tmp_path / "full.txt").write_text("cat " * 16)
+    shapes = [next(open_texts(tmp_path / "full.txt", vocabulary, ends=e).batches()).shape for e in (False, True)]
+    assert shapes == [(1, 16), (1, 32)]
 
 
 def test_other_texts_have_another_identity(tmp_path):
