@@ -157,7 +157,7 @@ MODELS = (
         "doc-nade",
         [("Larochelle and Lauly 2012", "https://papers.nips.cc/paper/4613-a-neural-autoregressive-topic-model")],
         "doc-nade-newsgroups",
-        None,
+        "doc-nade-2000-50",
     ),
     Model(
         "RecurrentLanguageModel",

@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmarks import tfar_side
 from benchmarks.cases import Contestant, LikelihoodCase, ModelCases, Settings, SpeedCase, Target
+from benchmarks.peers import least_squares
 from benchmarks.ratios import ratio_to_fastest, ratio_within
 
 OURS, DIAGONAL = "tfar", "tfar, DiagonalBiLSTM"
@@ -96,10 +97,19 @@ def speed_case(
 
 
 def likelihood_case(name: str, title: str, settings: Settings, build: Any, target: float | None) -> LikelihoodCase:
-    """A model on grey patches of photographs."""
-    quick = {"batch_size": 50}
+    """A model on grey patches of photographs; the least-squares coder stands beside the one with a target."""
     return LikelihoodCase(
-        name, title, "grey_patches_32", settings, build, None, "", target, event_shape=PATCH, quick=quick
+        name,
+        title,
+        "grey_patches_32",
+        settings,
+        build,
+        None,
+        "",
+        target,
+        event_shape=PATCH,
+        quick={"batch_size": 50},
+        beside=None if target is None else least_squares.beside,
     )
 
 

@@ -38,11 +38,13 @@ def factors(positive: np.ndarray, model: str, alpha: float = 1.0, **arguments: A
     try:
         import implicit
         from scipy import sparse
+        from threadpoolctl import threadpool_limits
     except ImportError as error:
         raise Unavailable("implicit is not installed (pip install implicit)") from error
     makers = {"als": implicit.als.AlternatingLeastSquares, "bpr": implicit.bpr.BayesianPersonalizedRanking}
-    trained = makers[model](random_state=0, **arguments)
-    trained.fit(sparse.csr_matrix(positive.astype(np.float32) * alpha), show_progress=False)
+    with threadpool_limits(1, "blas"):  # It has threads of its own.
+        trained = makers[model](random_state=0, **arguments)
+        trained.fit(sparse.csr_matrix(positive.astype(np.float32) * alpha), show_progress=False)
     return np.asarray(trained.user_factors) @ np.asarray(trained.item_factors).T
 
 

@@ -43,3 +43,8 @@ def random_ratings(rows: int, num_items: int, num_rated: int, num_ratings: int, 
     generator = np.random.default_rng(seed)
     rated = generator.random((rows, num_items)).argsort(axis=1) < num_rated
     return (generator.integers(1, num_ratings + 1, size=rated.shape) * rated).astype(np.float32)
+
+
+def random_words(rows: int, num_words: int, vocabulary_size: int, seed: int) -> np.ndarray:
+    """Words of documents `[rows, num_words]` float32, all equally frequent."""
+    return np.random.default_rng(seed).integers(vocabulary_size, size=[rows, num_words]).astype(np.float32)

@@ -12,13 +12,14 @@ from benchmarks.peers import (
     codecs,
     tfp_made,
     torch_darn,
+    torch_doc_nade,
     torch_made,
     torch_nade,
     torch_rnade,
 )
-from benchmarks.peers.masks import made_masks, random_bits, random_reals
+from benchmarks.peers.masks import made_masks, random_bits, random_reals, random_words
 from benchmarks.peers.torch_side import log_prob_call, torch_or_unavailable, train_step_call
-from tests.reference import darn, rnade
+from tests.reference import darn, doc_nade, rnade
 
 EVENT_SIZE, HIDDEN, BATCH = 12, (16, 20), 7
 
@@ -264,3 +265,38 @@ def test_torch_darn_equals_the_loops_of_the_paper():
         entropy = -sum(q * np.log(q) + (1 - q) * np.log(1 - q) for q in probs)
         expected = -darn.log_prob(decoder, row, bits) - darn.log_prob(prior, bits, None) - entropy
         np.testing.assert_allclose(loss, expected, rtol=1e-5)
+
+
+def test_torch_doc_nade_equals_the_loops_of_the_paper():
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    network, x = torch_doc_nade.make_network(6, 3, seed=1), random_words(4, 5, 6, seed=1)
+    for value in network.values():
+        torch.nn.init.normal_(value)
+    found = torch_doc_nade.losses(network, torch.from_numpy(x)).detach().numpy()
+    weights = {name: value.detach().numpy().astype(np.float64) for name, value in network.items()}
+    score = doc_nade.softmax_log_prob(weights["u"], weights["b"])
+    own = {"words/embeddings": weights["w"], "bias": weights["c"]}
+    expected = [-doc_nade.log_prob(own, row.astype(int).tolist(), score, ends=False) for row in x]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_torch_doc_nade_draws_the_words_of_its_probabilities():
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    torch.manual_seed(0)
+    network = torch_doc_nade.make_network(3, 2, seed=1)
+    for value in network.values():
+        torch.nn.init.normal_(value)
+    events = np.float32([[i, j] for i in range(3) for j in range(3)])
+    probs = np.exp(-torch_doc_nade.losses(network, torch.from_numpy(events)).detach().numpy())
+    assert probs.sum() == pytest.approx(1.0, abs=1e-5)
+    drawn = torch_doc_nade.sample(network, 20_000, 2).astype(int)
+    shares = np.bincount(drawn[:, 0] * 3 + drawn[:, 1], minlength=9) / 20_000
+    np.testing.assert_allclose(shares, probs, atol=0.02)
+
+
+def test_doc_nade_and_its_peer_are_of_one_size():
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    cases = importlib.import_module("benchmarks.models.doc_nade")
+    ours, torch = cases.build_ours(9, 4, 2, 3), torch_doc_nade.build(9, 4, 2, 3)
+    assert ours.parameters == torch.parameters == 2 * 9 * 4 + 4 + 9
+    assert set(torch.operations) == {"log_prob", "sample", "train_step"}

@@ -94,6 +94,46 @@ def test_frequencies_of_a_film_are_its_ratings_and_five_of_all():
     np.testing.assert_allclose(found.probs[1], [1 / 3, 0, 0, 0, 2 / 3])
 
 
+# Other libraries ---------------------------------------------------------------------------------------------------------
+
+
+def of_tastes(num_users=40, num_items=20):
+    """Every rating of two groups of users, who give 5 to the films of their group and 1 to the others."""
+    users, items = (part.ravel() for part in np.indices([num_users, num_items]))
+    return Ratings(users, items, np.where(users % 2 == items % 2, 5, 1))
+
+
+@pytest.mark.parametrize(
+    "name", ["Surprise BaselineOnly", "Surprise KNNBaseline", "Surprise SVD", "Gaussian around SVD"]
+)
+def test_surprise_forecasts_every_held_out_rating(name):
+    pytest.importorskip("surprise", reason="scikit-surprise is not installed")
+    train, test = ratings.split(of_tastes(), seed=3)
+    method = surprise_side.methods()[name]
+    found = method(train, test)
+    errors = found.means - test.ratings
+    assert found.means.shape == test.ratings.shape and (found.means >= 1.0).all() and (found.means <= 5.0).all()
+    # The biases of users and films say nothing about these ratings; neighbours and factors find the groups.
+    rmse = math.sqrt(np.mean(errors**2))
+    assert rmse > 1.9 if name == "Surprise BaselineOnly" else rmse < 0.5, rmse
+    if found.probs is not None:
+        np.testing.assert_allclose(found.probs.sum(axis=1), 1.0)
+        assert (found.probs.argmax(axis=1) + 1 == test.ratings).mean() > 0.95
+    permuted = method(train, test._replace(ratings=6 - test.ratings))
+    np.testing.assert_array_equal(permuted.means, found.means)
+
+
+@pytest.mark.parametrize("name", ["ALS", "BPR"])
+def test_implicit_recommends_what_the_group_of_a_user_likes(name):
+    pytest.importorskip("implicit", reason="implicit is not installed")
+    likes = np.indices([60, 30]).sum(axis=0) % 2 == 0
+    positive = likes & (np.random.default_rng(0).random(likes.shape) < 0.7)
+    settings = {"ALS": {"factors": 4, "regularization": 1.0}, "BPR": {"factors": 8, "iterations": 100}}[name]
+    scores = implicit_lists.factors(positive, name.lower(), **settings)
+    best = ranking.best(scores, positive)[:, :3]
+    assert np.take_along_axis(likes, best, axis=1).mean() > 0.95
+
+
 # Metrics -----------------------------------------------------------------------------------------------------------------
 
 RANKED, RELEVANT = [9, 2, 5, 7, 1], [2, 7, 8]

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import tfar
-from tfar.data import DocumentBatches, Vocabulary, from_texts
+from tfar.data import DocumentBatches, Vocabulary, from_texts, open_texts
 from tfar.data.hashing import split_of_rows
 from tfar.data.texts import read_texts
 
@@ -150,3 +150,37 @@ def test_a_model_learns_from_batches_of_all_lengths():
     nearest = np.argmax(vectors @ vectors.T - 2.0 * np.eye(len(vectors)), axis=1)
     own = topics[data.rows(0)]
     assert (own[nearest] == own).mean() > 0.9
+
+
+# Files of any size ---------------------------------------------------------------------------------------------------
+
+
+def test_opened_texts_begin_at_any_batch_and_leave_nothing_out(tmp_path):
+    lines = ["the cat", "", "cat " * 20, "the dog sat", "sat"]
+    for number, part in enumerate((lines[:2], lines[2:])):
+        (tmp_path / f"{number}.txt").write_text("".join(f"{line}\n" for line in part))
+    vocabulary = Vocabulary(["the", "cat", "sat"])
+    rows = open_texts(tmp_path / "*.txt", vocabulary, batch_size=2)
+    padded = [*rows.batches()]
+    assert [batch.shape for batch in padded] == [(2, 16), (2, 32), (1, 16)]
+    found = [row[~np.isnan(row)].tolist() for batch in padded for row in batch]
+    assert found == [[2, 3], [], [3] * 20, [2, 1, 4], [4]]
+    np.testing.assert_array_equal(np.concatenate([*rows.batches(1)][1:]), padded[2])
+    assert [*rows.batches(3)] == []
+    ended = [*open_texts(tmp_path / "*.txt", vocabulary, batch_size=5, max_length=3, ends=True).batches()]
+    assert ended[0].tolist() == [[2, 3, 0], [0, 0, 0], [3, 3, 3], [2, 1, 4], [4, 0, 0]]
+    whole = [*open_texts(tmp_path / "0.txt", vocabulary, ends=True).batches()]
+    assert whole[0].shape == (2, 16) and whole[0][0].tolist() == [2, 3] + [0] * 14
+    (tmp_path / "full.txt").write_text("cat " * 16)
+    shapes = [next(open_texts(tmp_path / "full.txt", vocabulary, ends=e).batches()).shape for e in (False, True)]
+    assert shapes == [(1, 16), (1, 32)]
+
+
+def test_other_texts_have_another_identity(tmp_path):
+    (tmp_path / "a.txt").write_text("cat\n")
+    first = open_texts(tmp_path / "a.txt", Vocabulary(["cat"]), max_length=3)
+    for how in ({"max_length": 4}, {"max_length": 3, "ends": True}, {"max_length": 3, "batch_size": 7}):
+        assert open_texts(tmp_path / "a.txt", Vocabulary(["cat"]), **how).identity != first.identity
+    for how in ({"batch_size": 0}, {"max_length": 0}):
+        with pytest.raises(ValueError, match="must be an integer of at least 1"):
+            open_texts(tmp_path / "a.txt", Vocabulary(["cat"]), **how)

@@ -84,6 +84,22 @@ def test_a_word_after_the_end_is_refused_and_is_nan_in_a_graph():
         model.fit(x, verbose=0)
 
 
+@IN_CI
+@pytest.mark.parametrize("make", [given, ending])
+def test_the_vector_of_a_bag_is_that_of_its_words(make):
+    dist = make()
+    words = np.float32([[2, 1, 2], [1, 1, 0], [2, 0, 0]])
+    lengths = [3, 2, 1]
+    observed = None if dist.network.ends else np.arange(3) < np.array(lengths)[:, None]
+    counts = np.stack([np.bincount(row[:n].astype(int), minlength=3) for row, n in zip(words, lengths, strict=True)])
+    np.testing.assert_allclose(dist.encode_bag(counts), dist.encode(words, observed=observed), rtol=1e-5)
+    for wrong in ([0, 1.5, 0], [0, -1, 2], [0, np.inf, 0], [0, np.nan, 1]):
+        with pytest.raises(ValueError, match="Expected `counts` to be whole numbers of at least 0"):
+            dist.encode_bag(wrong)
+    found = dist.law.encode_bag(tf.constant([[0.0, 0.5, 0.0], [0.0, 1.0, 0.0]]))
+    assert np.isnan(found).all(axis=1).tolist() == [True, False]
+
+
 def bags(num_words):
     return [
         np.bincount(np.array(c, int), minlength=3) for c in itertools.combinations_with_replacement(range(3), num_words)

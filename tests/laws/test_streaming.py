@@ -24,6 +24,7 @@ CASES = {
     "normals": lambda: sequence(tfar.heads.NormalMixture(2)),
     "channels": lambda: sequence(channels=2, conditional_size=3),
     "tempered": lambda: sequence().with_temperature(0.3),
+    "truncated": lambda: sequence(tfar.heads.Categorical(5)).with_top_k(3).with_top_p(0.9),
 }
 
 

@@ -34,6 +34,9 @@ DISTRIBUTIONS = {
         tfar.heads.Categorical(5), conditional_shape={"speaker": (2,), "features": (None, 2)}, hop_length=1
     ),
     "documents": lambda: randomize(tfar.DocNADE(6, 4, tree="balanced", length="eos", jit_compile=False)),
+    "truncated-documents": lambda: (
+        randomize(tfar.DocNADE(6, 4, tree="balanced", length="eos", jit_compile=False)).with_top_k(4).with_top_p(0.9)
+    ),
     "normal-latents": latent_models.gaussian,
     "wavenet-frames": lambda: wavenet(
         tfar.heads.NormalMixture(2), conditional_shape=(None, 2), hop_length=2, upsampling="learned"

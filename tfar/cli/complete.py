@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from tfar.cli import masks, models, outputs, rows, runs
+from tfar.cli import masks, models, outputs, rows, runs, texts
 from tfar.cli.errors import reports_errors
 from tfar.cli.options import (
     DATA_HELP,
@@ -23,6 +23,7 @@ from tfar.cli.options import (
 )
 from tfar.cli.printing import make_console, shown
 from tfar.cli.quiet import load_tensorflow
+from tfar.cli.trained_on import TrainedOn
 
 HELP = """Sample the missing values of rows, given their observed values.
 
@@ -30,6 +31,9 @@ The order of the model must put the observed values first. A model with order "n
 the top is observed, and one with order "reverse" an image of which the bottom is observed. A model that was trained with \
 --order random --num-masks fresh can complete any pattern, and so can orderless_nade, conv_nade, \
 any_order_transformer and cf_nade.
+
+A model of texts continues them: each text of the data is a beginning. A .txt file holds the completions of a text below each \
+other.
 
 Without --observed, the values that are missing in the data are completed: empty cells of a table, or NaN in an array.
 
@@ -42,6 +46,8 @@ tfar complete runs/any_order --data photos.npy --observed left --out completed.n
 tfar complete runs/wine --data with_empty_cells.csv --out completed.csv
 
 tfar complete runs/wine --data partial.csv --observed observed.npy --out completed.csv
+
+tfar complete runs/articles --data beginnings.txt --length 30 --num-samples 3 --out completed.txt
 """
 
 
@@ -49,7 +55,7 @@ tfar complete runs/wine --data partial.csv --observed observed.npy --out complet
 def complete(
     run_or_model: RunOrModel,
     data: Annotated[str, typer.Option("--data", help=DATA_HELP)],
-    out: Annotated[Path, typer.Option("--out", help="Output file: .npy, .csv or, for images, .png.")],
+    out: Annotated[Path, typer.Option("--out", help="Output file: .npy, .csv, for images .png, for texts .txt.")],
     observed: Annotated[
         str | None,
         typer.Option(
@@ -64,6 +70,10 @@ def complete(
         int | None,
         typer.Option("--rows", min=1, help="Complete only the first rows. Default: all rows, or 10 for a .png file."),
     ] = None,
+    length: Annotated[
+        int | None,
+        typer.Option("--length", min=1, help="Number of words of a completed text, of a model of texts of any length."),
+    ] = None,
     split: Annotated[str | None, typer.Option("--split", help=SPLIT_HELP)] = None,
     seed: Seed = 0,
     data_dir: DataDir = None,
@@ -71,14 +81,28 @@ def complete(
     """Samples the values that are not observed."""
     console = make_console()
     runs.find(run_or_model)
-    outputs.check_out(out, (".npy", ".csv", ".png"))
+    outputs.check_out(out, (".npy", ".csv", ".png", ".txt"))
     load_tensorflow()
-    dist = runs.load_dist(run_or_model)
-    event_shape, trained = rows.fixed_shape(dist), runs.trained_on(run_or_model)
+    dist, trained = runs.load_dist(run_or_model), runs.trained_on(run_or_model)
+    reading = rows.Reading(parse_columns(columns), key, header)
+    if trained.text is not None:
+        rows.check_no_options(reading, observed, "texts")
+        if split is not None:
+            raise ValueError(f"--split: expected a table or images; received texts and {split}")
+        outputs.check_out(out, (".npy", ".txt"))
+        beginnings = texts.beginnings(data, data_dir, trained, dist, length, num_rows)
+        with console.status(f"Completing {len(beginnings[0])} texts"):
+            drawn = np.asarray(dist.complete(*beginnings, num_samples=num_samples, seed=seed))
+        _write_texts(out, drawn, trained)
+        console.print(f"Wrote {num_samples} completion(s) of {drawn.shape[1]} texts to [bold]{shown(out)}[/].")
+        return
+    if length is not None:
+        raise ValueError(f"--length: expected a model of texts; received {type(dist).__name__}")
+    event_shape = rows.fixed_shape(dist)
+    outputs.check_out(out, (".npy", ".csv", ".png"))
     outputs.check_out(out, (out.suffix,), event_shape)
     mask = np.ones(event_shape, bool) if observed is None else masks.observed_mask(observed, event_shape)
     count = num_rows or (10 if out.suffix == ".png" else None)
-    reading = rows.Reading(parse_columns(columns), key, header)
     found = _first(rows.read_rows(data, event_shape, split, data_dir, 100, trained, reading).batches, count)
     mask = masks.mask_of_rows(mask, 0, found.value.shape) & ~np.isnan(found.value)
     if mask.all():
@@ -109,6 +133,14 @@ def _completed(dist: Any, batch: rows.Batch, mask: np.ndarray, num_samples: int,
     except ValueError as error:
         hint = f" An empty cell is not observed. {models.MISSING_HINT}." if np.isnan(batch.value).any() else ""
         raise ValueError(f"{error}{hint}") from error
+
+
+def _write_texts(out: Path, drawn: np.ndarray, trained: TrainedOn) -> None:
+    """Writes completions `[num_samples, N, words]`. In a .txt file those of a text are below each other."""
+    if out.suffix == ".txt":
+        texts.write(out, np.swapaxes(drawn, 0, 1).reshape([-1, drawn.shape[-1]]), trained)
+    else:
+        outputs.write_array(out, drawn[0] if len(drawn) == 1 else drawn, discrete=True)
 
 
 def _write(out: Path, values: np.ndarray, mask: np.ndarray, drawn: np.ndarray, dist: Any, columns: Any) -> None:

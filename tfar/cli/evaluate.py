@@ -102,16 +102,12 @@ def evaluate(
     summary = Summary(noun)
     with bar(console) as progress:
         if trained.text is not None:
-            if observed is not None or reading != rows.Reading():
-                raise ValueError("--observed, --columns, --key, --header: expected a table or images; received texts")
+            rows.check_no_options(reading, observed, "texts")
             documents, split, is_held_out = texts.open_like(data, split, data_dir, trained)
             scored = texts.scores(dist, documents, split, batch_size or BATCH_SIZE)
             lines = _text_lines(scored, summary, progress)
         elif trained.audio is not None:
-            if observed is not None or reading != rows.Reading():
-                raise ValueError(
-                    "--observed, --columns, --key, --header: expected a table or images; received audio files"
-                )
+            rows.check_no_options(reading, observed, "audio files")
             recordings, split, is_held_out = audio.open_like(data, split, data_dir, trained)
             lines = _recording_lines(dist, audio.scored_chunks(dist, recordings, split, batch_size), summary, progress)
         else:

@@ -2,7 +2,7 @@
 
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 MODELS = {
@@ -67,6 +67,7 @@ OF_THE_DATA = (
     "vocabulary_size",
     "max_sentences",
     "max_words",
+    "counts",
     "head",
     "high",
     "low",
@@ -83,6 +84,7 @@ def make(
     options: Mapping[str, Any],
     arguments: Mapping[str, Any],
     num_classes: int | None = None,
+    counts: Sequence[int] | None = None,
 ) -> Any:
     """Makes the distribution that a run trains.
 
@@ -94,6 +96,7 @@ def make(
         options: values of the options in `OPTIONS`. An option that is not set is left to the model.
         arguments: other arguments of the constructor, by name.
         num_classes: int or None. Number of classes of the labels that are the condition.
+        counts: ints or None. How often each word of the vocabulary occurs in the training texts.
 
     Raises:
         ValueError: If the model has no such option or argument, or does not accept its value.
@@ -110,7 +113,8 @@ def make(
     values = {**given, **_of_options(model, options, known), **_checked(model, arguments, known)}
     try:
         if model in TEXTS:
-            return constructor(head.support().num_values, **values)
+            known_counts = {"counts": counts} if "counts" in known else {}
+            return constructor(head.support().num_values, **known_counts, **values)
         if model in SENTENCES:
             return constructor(_num_words(model, head), *_sizes_of_documents(model, event_shape), **values)
         if "head" in known:

@@ -106,6 +106,12 @@ def fixed_shape(dist: Any) -> tuple[int, ...]:
     return shape
 
 
+def check_no_options(reading: Reading, observed: str | None, what: str) -> None:
+    """Raises ValueError if an option of tables and images is given for other data, such as texts."""
+    if observed is not None or reading != Reading():
+        raise ValueError(f"--observed, --columns, --key, --header: expected a table or images; received {what}")
+
+
 def is_training_data(data: str, data_dir: Path | None, trained: TrainedOn, reading: Reading) -> bool:
     """Whether files have the content of those that the model was trained on, under whatever name, and are read alike."""
     if trained.files is None or fingerprint(data, data_dir) != trained.files["sha256"]:

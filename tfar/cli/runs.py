@@ -96,7 +96,9 @@ def build(config: dict[str, Any]) -> Any:
     shape = tuple(config["data"]["event_shape"])
     condition = config["data"]["condition"]
     classes = None if condition is None else condition["num_classes"]
-    dist = models.make(settings.model, shape, head, settings.seed, settings.options(), settings.arguments, classes)
+    counts = (config["data"]["text"] or {}).get("counts")
+    given = (settings.options(), settings.arguments, classes, counts)
+    dist = models.make(settings.model, shape, head, settings.seed, *given)
     draws = models.VALIDATION_DRAWS if settings.model in models.ORDERLESS else 0
     model = tfar.training.DensityModel(dist, seed=settings.seed, validation_draws=draws)
     averages = {} if settings.ema is None else {"use_ema": True, "ema_momentum": settings.ema}

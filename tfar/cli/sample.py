@@ -29,6 +29,8 @@ tfar sample runs/articles --length 30 --num-samples 5 --out samples.txt
 
 tfar sample runs/digits --temperature 0.8 --out sharper.png
 
+tfar sample runs/articles --top-k 40 --top-p 0.9 --length 30 --out likely.txt
+
 tfar sample runs/speakers --condition ann --length 32000 --num-samples 1 --out ann.wav
 """
 
@@ -64,6 +66,19 @@ def sample(
         float,
         typer.Option("--temperature", help="Temperature of every conditional. Lower values give less diverse samples."),
     ] = 1.0,
+    top_k: Annotated[
+        int | None,
+        typer.Option(
+            "--top-k", help="Draw every value from so many most probable classes. Applies after --temperature."
+        ),
+    ] = None,
+    top_p: Annotated[
+        float,
+        typer.Option(
+            "--top-p",
+            help="Draw every value from the most probable classes with this share of the probability. Applies after --top-k.",
+        ),
+    ] = 1.0,
 ) -> None:
     """Draws samples from a model."""
     console = make_console()
@@ -71,10 +86,7 @@ def sample(
     outputs.check_out(out, (".npy", ".csv", ".png", ".txt", *outputs.SOUNDS))
     load_tensorflow()
     dist, trained = runs.load_dist(run_or_model), runs.trained_on(run_or_model)
-    if temperature != 1.0:
-        if dist.num_latents:
-            raise ValueError(f"--temperature: {type(dist).__name__} has a latent variable, and so no temperature")
-        dist = dist.with_temperature(temperature)
+    dist = _sharpened(dist, temperature, top_k, top_p)
     if condition is not None:
         dist = dist.given(trained.one_hot(condition))
     elif trained.condition is not None:
@@ -95,6 +107,22 @@ def sample(
         samples = np.asarray(dist.sample(number, seed=seed, method=method, length=length))
     written = ", ".join(map(str, _write(out, samples, dist, trained)))
     console.print(f"Wrote {number} {noun} of shape {samples.shape[1:]} to [bold]{shown(written)}[/].")
+
+
+def _sharpened(dist: Any, temperature: float, top_k: int | None, top_p: float) -> Any:
+    """Returns the copy whose conditionals are those of the options."""
+    changes = {"temperature": (temperature, 1.0), "top_k": (top_k, None), "top_p": (top_p, 1.0)}
+    for name, (value, default) in changes.items():
+        if value == default:
+            continue
+        option = f"--{name.replace('_', '-')}"
+        if dist.num_latents:
+            raise ValueError(f"{option}: {type(dist).__name__} has a latent variable, and so no such option")
+        try:
+            dist = getattr(dist, f"with_{name}")(value)
+        except ValueError as error:
+            raise ValueError(f"{option}: {error}") from error
+    return dist
 
 
 def _write(out: Path, samples: np.ndarray, dist: Any, trained: TrainedOn) -> list[Path]:

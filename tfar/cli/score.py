@@ -1,20 +1,22 @@
 """`tfar score`: computes the log_prob of each row of files that may be larger than memory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
+from tfar.cli import texts
 from tfar.cli.errors import reports_errors
 from tfar.cli.models import MISSING_HINT
 from tfar.cli.options import Columns, Export, Header, Key, parse_columns
 from tfar.cli.printing import make_console, shown
 from tfar.cli.quiet import load_tensorflow, silenced
+from tfar.cli.rows import Reading, check_no_options
 from tfar.cli.trained_on import TrainedOn
 from tfar.exports import DESCRIPTION, find_export
-from tfar.model_files import reading
+from tfar.model_files import reading as reading_file
 
 HELP = """Score files of any size with an exported SavedModel: the log_prob of each row, in nats, in constant memory.
 
@@ -26,6 +28,8 @@ An empty cell, or NaN in an array, is a value that is not observed, if the model
 score is the log_prob of the others. For other models the log_prob of such a row is NaN, and so is that of a row with \
 values outside the support.
 
+A row of a model of texts is a text; one longer than the texts of the model is cut.
+
 OUT is a .csv or .parquet table with the columns row (counted from 0) and log_prob, or a .npy array. It appears under its \
 name when it is complete.
 
@@ -35,6 +39,8 @@ tfar score exported/digits rows.npy --out scores.npy
 
 tfar score exported/wine/3 bottles.csv --out scores.csv --columns ph,alcohol
 
+tfar score exported/articles articles.csv --out scores.csv
+
 tfar score exported/logs "logs/*.parquet" --out scores.parquet
 """
 
@@ -43,7 +49,12 @@ tfar score exported/logs "logs/*.parquet" --out scores.parquet
 def score(
     export: Export,
     data: Annotated[
-        str, typer.Argument(metavar="DATA", help="A .npy, .npz, .csv or .parquet file, or a quoted pattern.")
+        str,
+        typer.Argument(
+            metavar="DATA",
+            help="A .npy, .npz, .csv or .parquet file, or a quoted pattern. Of a model of texts, a .txt, .tsv, .csv or .parquet "
+            "file with the column of the training.",
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", help="Output file: .csv, .npy or .parquet.")],
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Number of rows scored at once.")] = 1000,
@@ -54,7 +65,7 @@ def score(
     """Scores files of any size with an exported model."""
     console = make_console()
     found = find_export(export)
-    with reading(found.path / DESCRIPTION, "what an export writes"):
+    with reading_file(found.path / DESCRIPTION, "what an export writes"):
         trained = TrainedOn.from_json(found.description.get("data", {}))
         condition = sorted({*found.description["signatures"]["log_prob"]["inputs"]} - {"value"})
     if condition and trained.condition is None:
@@ -64,20 +75,12 @@ def score(
         )
     load_tensorflow()
     from tfar import serving
-    from tfar.data import open_rows
-    from tfar.data.columns import matched
-    from tfar.data.opening import find_files
 
-    chosen: Any = parse_columns(columns)
-    if chosen is None and trained.columns is not None:
-        chosen = matched(find_files(data), trained.columns, header=header)
-    labels: dict[str, Any] = {"condition": trained.label, "classes": trained.classes}
-    rows = open_rows(data, batch_size=batch_size, columns=chosen, key=key, header=header, **labels)
-    scored = rows if trained.condition is None else Conditioned(rows, trained.condition["num_classes"])
+    rows, scored = _opened(data, found.description, trained, Reading(parse_columns(columns), key, header), batch_size)
     if out.exists() and any(out.samefile(path) for path in rows.paths):
         raise ValueError(f"expected --out to be a new file; {out} is one of the files to score")
     try:
-        with Bar(console, rows.expected_rows) as bar, silenced():
+        with Bar(console, getattr(rows, "expected_rows", 0)) as bar, silenced():
             done = serving.score(found.path, scored, out, progress=bar.update)
     except KeyboardInterrupt:
         console.print("The scores so far are kept. Run the same command again to continue.")
@@ -85,6 +88,26 @@ def score(
     console.print(summary(done))
     if done.num_nan and not found.description.get("any_pattern", False):
         console.print(f"{MISSING_HINT}.")
+
+
+def _opened(
+    data: str, description: Mapping[str, Any], trained: TrainedOn, reading: Reading, batch_size: int
+) -> tuple[Any, Any]:
+    """Opens the files, and returns them and their batches as the model takes them."""
+    if trained.text is not None:
+        check_no_options(reading, None, "texts")
+        rows: Any = texts.open_rows(data, description, trained, batch_size)
+        return rows, rows
+    from tfar.data import open_rows
+    from tfar.data.columns import matched
+    from tfar.data.opening import find_files
+
+    chosen: Any = reading.columns
+    if chosen is None and trained.columns is not None:
+        chosen = matched(find_files(data), trained.columns, header=reading.header)
+    labels: dict[str, Any] = {"condition": trained.label, "classes": trained.classes}
+    rows = open_rows(data, batch_size=batch_size, columns=chosen, key=reading.key, header=reading.header, **labels)
+    return rows, rows if trained.condition is None else Conditioned(rows, trained.condition["num_classes"])
 
 
 class Conditioned:

@@ -1,7 +1,8 @@
 """Texts in the commands: how a run reads them, its vocabulary, and the scores of documents."""
 
+import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,17 @@ def load(settings: Any) -> tuple[Any, TrainedOn]:
     path, column = located(str(settings.data), settings.data_dir), _column(settings.columns)
     splits = from_texts(path, column=column, max_words=settings.max_words or MAX_WORDS, **SPLIT)
     files = {"sha256": _fingerprint(path), **SPLIT}
-    return splits, TrainedOn(files=files, text={"vocabulary": splits.vocabulary.as_json(), "column": column})
+    text = {"vocabulary": splits.vocabulary.as_json(), "column": column, "counts": _counts(splits, settings)}
+    return splits, TrainedOn(files=files, text=text)
+
+
+def _counts(splits: Any, settings: Any) -> list[int]:
+    """Returns how often each word occurs in the training texts, and word 0, the end, if texts of the model have one."""
+    counts = splits.counts
+    if settings.arguments.get("length") == "eos":
+        ends = {"max_length": settings.arguments.get("max_length"), "ends": True}
+        counts[0] = splits.batches("train", **ends).num_ends
+    return counts.tolist()
 
 
 def _column(columns: Sequence[str | int] | None) -> str | int | None:
@@ -94,6 +105,62 @@ def scores(dist: Any, splits: Any, split: str, batch_size: int) -> Iterator[tupl
         log_prob = -np.asarray(dist.evaluate(**batch)["nll"], np.float64)
         observed = batch.get("observed", None if dist.network.ends else np.ones_like(batch["value"], bool))
         yield log_prob, int(np.sum(dist.law.num_symbols(batch["value"], observed)))
+
+
+def open_rows(data: str, description: Mapping[str, Any], trained: TrainedOn, batch_size: int) -> Any:
+    """Opens texts of any number for an exported model, whose `tfar.json` has this description."""
+    from tfar.data import Vocabulary, open_texts
+
+    text = trained.text or {}
+    return open_texts(
+        data,
+        Vocabulary.from_json(text["vocabulary"]),
+        batch_size=batch_size,
+        column=text["column"],
+        max_length=description["event_shape"][0],
+        ends=not description["shorter"],
+    )
+
+
+def beginnings(
+    data: str, data_dir: Path | None, trained: TrainedOn, dist: Any, length: int | None, count: int | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Reads texts as the beginnings of documents.
+
+    Args:
+        data: str. Path of files of texts.
+        data_dir: folder that `data` is relative to, or None.
+        trained: what the model knows of its data.
+        dist: the distribution.
+        length: number of words of the completed documents; None for the size of the event.
+        count: number of texts, or None for all.
+
+    Returns:
+        The words, float32 `[N, length]`, and which of them are given, bool.
+
+    Raises:
+        ValueError: If a length is missing or another than that of the event, or a text has more words.
+    """
+    from tfar.data import Vocabulary, open_texts
+
+    text, limit = trained.text or {}, dist.event_shape[0]
+    if length is None and limit is None:
+        raise ValueError("expected --length, the number of words of a completion of a model of texts of any length")
+    if None not in (length, limit) and length != limit:
+        raise ValueError(f"--length: expected {limit}, the number of words of a text of the model; received {length}")
+    size = int(length or limit)
+    vocabulary = Vocabulary.from_json(text["vocabulary"])
+    rows = open_texts(located(data, data_dir), vocabulary, column=text["column"])
+    lines = list(itertools.islice(rows.texts(), count))
+    if not lines:
+        raise ValueError(f"{data}: expected texts; received none")
+    documents = vocabulary.encode(lines)
+    value, known = np.zeros([len(documents), size], np.float32), np.zeros([len(documents), size], bool)
+    for row, document in enumerate(documents):
+        if len(document) > size:
+            raise ValueError(f"{data}: expected at most {size} words; received {len(document)} in text {row}")
+        value[row, : len(document)], known[row, : len(document)] = document, True
+    return value, known
 
 
 def write(path: Path, samples: np.ndarray, trained: TrainedOn) -> None:

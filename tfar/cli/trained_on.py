@@ -21,7 +21,8 @@ class TrainedOn:
         files: sha256 of the files, their split (seed, valid_fraction, test_fraction), and how they are read (columns, key,
             header); None for a named data set.
         audio: of a model of audio files: sample_rate, levels (of mu-law, or None for samples of 16 bits) and channel; else None.
-        text: of a model of texts: vocabulary (see `tfar.data.Vocabulary.as_json`) and column; else None.
+        text: of a model of texts: vocabulary (see `tfar.data.Vocabulary.as_json`), column, and counts of the words in the
+            training texts; else None.
     """
 
     columns: Sequence[str] | None = None

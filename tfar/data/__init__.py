@@ -10,6 +10,7 @@ from tfar.data.recordings import signal_of, write_audio
 from tfar.data.rows import FileRows, open_rows
 from tfar.data.splits import DataSplits
 from tfar.data.text_batches import DocumentBatches
+from tfar.data.text_rows import TextRows, open_texts
 from tfar.data.texts import TextSplits, from_texts
 from tfar.data.vocabulary import Vocabulary
 
@@ -19,6 +20,7 @@ __all__ = [
     "DataSplits",
     "DocumentBatches",
     "FileRows",
+    "TextRows",
     "TextSplits",
     "Vocabulary",
     "dequantize",
@@ -30,6 +32,7 @@ __all__ = [
     "mu_law",
     "names",
     "open_rows",
+    "open_texts",
     "signal_of",
     "write_audio",
 ]

@@ -11,16 +11,15 @@ from tfar import private, random
 from tfar.distributions import rows
 from tfar.distributions.arguments import check_head, check_network
 from tfar.distributions.base import without_autograph
-from tfar.distributions.sequences import Sequences
+from tfar.distributions.sharpened import Sharpened
 from tfar.heads import Head
 from tfar.heads.base import check_positive_int
-from tfar.heads.tempered import check_temperature
 from tfar.laws import AutoregressiveLaw
 from tfar.networks import AutoregressiveNetwork, FactorizedNetwork, WholePassNetwork
 
 
 @keras.saving.register_keras_serializable("tfar")
-class Autoregressive(Sequences):
+class Autoregressive(Sharpened):
     """Distribution of events whose sites are decided step by step by a network.
 
         log p(x) = sum_i log p(x_i | sites of earlier steps)
@@ -101,11 +100,6 @@ class Autoregressive(Sequences):
     def num_members(self) -> int:
         """Number of members (orders or masks) over which `log_prob` averages probabilities."""
         return self._law.num_members
-
-    @property
-    def temperature(self) -> float:
-        """The temperature of the conditionals: 1 unless `with_temperature` changed it."""
-        return 1.0 if self._law.temperature is None else float(self._law.temperature)
 
     @without_autograph
     def initialize(self, value: Any, conditional_input: Any = None) -> None:
@@ -328,27 +322,6 @@ class Autoregressive(Sequences):
         if self.num_sites is None:
             raise ValueError("Expected a distribution over events of a fixed length; fix it with `with_length`.")
         return self.num_sites
-
-    def with_temperature(self, temperature: float) -> Self:
-        """Returns a copy that shares the weights and has tempered conditionals.
-
-        The copy is a different distribution: sharper for temperatures below 1, flatter above. Its `sample`, `log_prob`
-        and `complete` all refer to that distribution. The product of tempered conditionals is not a power of the
-        model's density.
-
-        Args:
-            temperature: float, T > 0; 1 leaves the conditionals unchanged.
-
-        Raises:
-            ValueError: If the temperature is not a positive number, or the head does not define it.
-
-        Example:
-            >>> hot = tfar.MADE([2], [4]).with_temperature(1e6)  # hot sites are uniform
-            >>> round(float(hot.log_prob([1.0, 0.0])), 4)
-            -1.3863
-        """
-        temperature = check_temperature(temperature, self.head)
-        return self._clone(_law=self._law.with_options(temperature=None if temperature == 1.0 else temperature))
 
 
 def _first_pass(network: WholePassNetwork | FactorizedNetwork) -> None:

@@ -13,6 +13,7 @@ from tfar.distributions.base import without_autograph
 from tfar.distributions.text import Text, check_length, document_shape, word_head
 from tfar.heads.base import check_positive_int
 from tfar.laws.bad_rows import nan_unless
+from tfar.laws.bags import BagLaw
 from tfar.networks import DocNADENetwork
 
 
@@ -72,6 +73,8 @@ class DocNADE(Text):
         predicts every word from those before it, which has the same expectation and a smaller variance. The authors' code
         averages the logarithms over orders; the mean of the probabilities is at least as large, and normalised.
     """
+
+    law_type = BagLaw
 
     def __init__(
         self,
@@ -153,22 +156,46 @@ class DocNADE(Text):
             >>> round(float(tf.reduce_sum(tf.exp(dist.bag_log_prob(bags, num_orders=100)))), 2)
             1.0
         """
-        size = self.network.vocabulary_size
-        counts = rows.check_trailing(rows.as_float(counts, "counts"), (size,), "counts")
-        lead = rows.lead_shape([(counts, 1)])
-        counts = rows.flatten([(counts, 1)], lead)[0]
+        counts, valid, lead = self._flat_bags(counts)
         total, limit = tf.reduce_sum(counts, axis=1), self.event_shape[0]
-        valid = tf.reduce_all(tf.logical_and(counts >= 0.0, tf.equal(counts, tf.floor(counts))), axis=1)
-        if self.network.ends:
-            valid = tf.logical_and(valid, tf.equal(counts[:, 0], 0.0))
-        if limit is not None:
-            valid = tf.logical_and(valid, total <= float(limit))
-        self._refuse_bags(valid, counts)
         x, known = _words_of_bags(counts, limit, self.network.ends)
         observed = None if self.network.ends else known
         log_prob = self.order_averaged_log_prob(x, num_orders, seed, observed=observed)
         orders = tf.math.lgamma(total + 1.0) - tf.reduce_sum(tf.math.lgamma(counts + 1.0), axis=1)
         return rows.unflatten(nan_unless(valid, log_prob + orders), lead)
+
+    @without_autograph
+    def encode_bag(self, counts: Any) -> tf.Tensor:
+        """Returns the vector of documents from the number of times that each word occurs.
+
+        It is `encode` of their words, whose order does not matter.
+
+        Args:
+            counts: whole numbers `[*lead, vocabulary_size]`. With `length="eos"` that of word 0 is 0.
+
+        Returns:
+            float32 `[*lead, hidden_units]`. In a graph, NaN for a row of other numbers.
+
+        Raises:
+            ValueError: If the shape does not fit; in eager mode also if the counts are other numbers.
+
+        Example:
+            >>> dist = tfar.DocNADE(6, hidden_units=16)
+            >>> same = dist.encode_bag([0, 2, 0, 1, 0, 0]) - dist.encode([3, 1, 1])
+            >>> bool(tf.reduce_max(tf.abs(same)) < 1e-6)
+            True
+        """
+        counts, _, lead = self._flat_bags(counts)
+        return rows.unflatten(self._run("encode_bag", [counts]), lead)
+
+    def _flat_bags(self, counts: Any) -> tuple[tf.Tensor, tf.Tensor, Any]:
+        """Returns counts as rows `[B, vocabulary_size]`, which of them are those of a document, and the leading axes."""
+        counts = rows.check_trailing(rows.as_float(counts, "counts"), (self.network.vocabulary_size,), "counts")
+        lead = rows.lead_shape([(counts, 1)])
+        counts = rows.flatten([(counts, 1)], lead)[0]
+        valid = self.law.are_bags(counts)
+        self._refuse_bags(valid, counts)
+        return counts, valid, lead
 
     def _refuse_bags(self, valid: tf.Tensor, counts: tf.Tensor) -> None:
         if not tf.executing_eagerly() or bool(tf.reduce_all(valid)):

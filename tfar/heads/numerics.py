@@ -46,8 +46,9 @@ def logsumexp(x: tf.Tensor) -> tf.Tensor:
 
 
 def logaddexp(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
-    """Computes log(exp(x) + exp(y)) for finite x and y."""
-    return tf.maximum(x, y) + tf.math.log(1.0 + tf.exp(-tf.abs(x - y)))
+    """Computes log(exp(x) + exp(y)) for x and y below inf; -inf if both are -inf."""
+    gap = tf.where(tf.equal(x, y), tf.zeros_like(x - y), tf.abs(x - y))
+    return tf.maximum(x, y) + tf.math.log(1.0 + tf.exp(-gap))
 
 
 def sum_where(condition: tf.Tensor, values: tf.Tensor) -> tf.Tensor:

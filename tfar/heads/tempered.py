@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfar.heads.base import Head
-from tfar.heads.support import Support
+from tfar.heads.wrapper import Wrapper
 
 
 def _at_temperature(name: str) -> Callable[..., Any]:
@@ -19,7 +19,7 @@ def _at_temperature(name: str) -> Callable[..., Any]:
     return method
 
 
-class Tempered(Head):
+class Tempered(Wrapper):
     """The conditionals of a head at a temperature: sharper below 1, flatter above.
 
         log p(x) = log q(x; tempered(params, T)),    q the density of the head
@@ -30,29 +30,8 @@ class Tempered(Head):
     """
 
     def __init__(self, head: Head, temperature: Any, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.head, self.temperature = head, temperature
-        self.site_shape, self.noise_size, self.num_sites = head.site_shape, head.noise_size, head.num_sites
-        self.discrete = head.discrete
-
-    def build(self, input_shape: Any = None) -> None:
-        """Creates the weights of the inner head."""
-        if not self.head.built:
-            self.head.build()
-        self.built = True
-
-    @property
-    def params_size(self) -> int:
-        return self.head.params_size
-
-    def support(self, site: int | None = None) -> Support:
-        return self.head.support(site)
-
-    def encode_inputs(self, x: Any, site: Any = None) -> tf.Tensor:
-        return self.head.encode_inputs(x, site)
-
-    def _in_support(self, x: tf.Tensor, site: Any) -> tf.Tensor:
-        return self.head._in_support(x, site)
+        super().__init__(head, **kwargs)
+        self.temperature = temperature
 
     _log_prob = _at_temperature("_log_prob")
     _training_log_prob = _at_temperature("_training_log_prob")

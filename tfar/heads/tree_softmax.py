@@ -135,5 +135,6 @@ class TreeSoftmax(HiddenHead):
 
 def _logits_at(params: tf.Tensor, nodes: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
     """Returns the logits of nodes `[..., M]` for params `[..., units + 1]`."""
-    table = tf.concat([kernel, bias[:, None]], axis=1)
-    return tf.reduce_sum(tf.gather(table, nodes) * tf.expand_dims(params, -2), axis=-1)
+    features, scale = params[..., :-1], params[..., -1:]
+    products = tf.reduce_sum(tf.gather(kernel, nodes) * tf.expand_dims(features, -2), axis=-1)
+    return products + scale * tf.gather(bias, nodes)

@@ -51,6 +51,8 @@ class Ensemble:
         different orders condition a site on different sites. The contribution is then the mean of the members'
         log-probabilities of the site, weighted by the posterior probabilities of the members given the row, plus an
         equal share of the remainder of the log-probability.
+
+        Of a row that no member can draw, the contributions of sites after an impossible one, in a shared order, are 0.
         """
         if self.num_members == 1:
             return self.member(0).site_log_probs(*given)
@@ -60,7 +62,8 @@ class Ensemble:
         prefixes = self.log_mean_exp(
             lambda member: tf.cumsum(tf.gather(member.site_log_probs(*given), order, axis=1), axis=1)
         )
-        shares = prefixes - tf.concat([tf.zeros_like(prefixes[:, :1]), prefixes[:, :-1]], axis=1)
+        before = tf.concat([tf.zeros_like(prefixes[:, :1]), prefixes[:, :-1]], axis=1)
+        shares = tf.where(tf.equal(before, -float("inf")), tf.zeros_like(prefixes), prefixes - before)
         return tf.gather(shares, inverted(order), axis=1)
 
     def _weighted_shares(self, *given: Any) -> tf.Tensor:
@@ -68,13 +71,14 @@ class Ensemble:
             log_probs = self.member(k).site_log_probs(*given)
             log_prob = tf.reduce_sum(log_probs, axis=-1)
             new_total = logaddexp(total, log_prob)
-            weight = tf.exp(log_prob - new_total)[:, None]
-            return k + 1, new_total, average * (1.0 - weight) + log_probs * weight
+            weight = _share(log_prob, new_total, k)[:, None]
+            return k + 1, new_total, _times(average, 1.0 - weight) + _times(log_probs, weight)
 
         first, count = self.member(0).site_log_probs(*given), self.num_members
         start = (tf.constant(1), tf.reduce_sum(first, axis=-1), first)
         _, total, average = tf.while_loop(lambda k, *_: k < count, body, start, maximum_iterations=count - 1)
-        rest = total - math.log(count) - tf.reduce_sum(average, axis=-1)
+        possible = total > -float("inf")
+        rest = tf.where(possible, total - math.log(count) - tf.reduce_sum(average, axis=-1), tf.zeros_like(total))
         return average + rest[:, None] / tf.cast(tf.shape(average)[1], tf.float32)
 
     def drawn(self, noise: tf.Tensor | None) -> Member:
@@ -97,7 +101,7 @@ class Ensemble:
         def body(k: tf.Tensor, total: tf.Tensor, chosen: tf.Tensor, rest: tf.Tensor) -> tuple:
             log_prob = score(self.member(k))
             total = logaddexp(total, log_prob)
-            share = tf.exp(log_prob - total)
+            share = _share(log_prob, total, k)
             is_taken = rest < share
             # The rescaled noise is again uniform and decides between this member and the next ones.
             rest = tf.where(is_taken, rest / share, (rest - share) / tf.maximum(1.0 - share, 1e-30))
@@ -106,3 +110,14 @@ class Ensemble:
         count = self.num_members
         start = (tf.constant(1), score(self.member(tf.constant(0))), tf.zeros(tf.shape(noise), tf.int32), noise)
         return tf.while_loop(lambda k, *_: k < count, body, start, maximum_iterations=count - 1)[2]
+
+
+def _share(log_prob: tf.Tensor, total: tf.Tensor, k: tf.Tensor) -> tf.Tensor:
+    """Returns the share `[B]` of member k in the probability of the members up to k; an equal one if it is 0."""
+    possible = total > -float("inf")
+    return tf.where(possible, tf.exp(log_prob - total), 1.0 / tf.cast(k + 1, tf.float32))
+
+
+def _times(log_probs: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
+    """Returns the product, 0 where the weight is 0 and the log-probability -inf."""
+    return tf.where(weight > 0.0, log_probs * weight, tf.zeros_like(log_probs))

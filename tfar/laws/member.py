@@ -7,7 +7,6 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tfar.heads import Head
-from tfar.heads.tempered import Tempered
 from tfar.networks import AutoregressiveNetwork
 from tfar.networks.permutations import inverted
 from tfar.networks.schedule import Segment, segments
@@ -22,20 +21,23 @@ class Member:
         member: None for the only member of a network; else an int or int32 scalar, or for draws int32 `[B]`, one member
             per row.
         order: None for the order of the network's member; else int32 `[N]`, or for draws and passes `[B, N]`.
-        temperature: None, or a float or scalar tensor: the temperature of the conditionals.
+        conditional: the head of the conditionals, such as `head` at another temperature. Default: `head`.
     """
 
     def __init__(
-        self, network: AutoregressiveNetwork, head: Head, member: Any = None, order: Any = None, temperature: Any = None
+        self,
+        network: AutoregressiveNetwork,
+        head: Head,
+        member: Any = None,
+        order: Any = None,
+        conditional: Head | None = None,
     ) -> None:
         self.network, self.head, self.member, self.order = network, head, member, order
-        self.conditional = head if temperature is None else Tempered(head, temperature)
+        self.conditional = head if conditional is None else conditional
 
     def with_order(self, order: Any) -> "Member":
         """Returns the same member in another order."""
-        other = Member(self.network, self.head, self.member, order)
-        other.conditional = self.conditional
-        return other
+        return Member(self.network, self.head, self.member, order, self.conditional)
 
     # Conditionals ----------------------------------------------------------------------------------------------------
 

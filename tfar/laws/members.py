@@ -1,4 +1,4 @@
-"""The members of an autoregressive law: their orders, their temperature, and the patterns of observed sites they allow."""
+"""The members of an autoregressive law: their orders, their conditionals, and the patterns of observed sites they allow."""
 
 from typing import Any, Self
 
@@ -6,6 +6,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfar.heads import Head
+from tfar.heads.tempered import Tempered
+from tfar.heads.truncated import Truncated
 from tfar.laws.ensemble import Ensemble
 from tfar.laws.member import Member
 from tfar.networks import AutoregressiveNetwork
@@ -23,6 +25,9 @@ class Members:
         fixed_order: bool. Whether the law uses only the single order in `orders`, in which observed sites must come
             first. If False, a network for any order moves the observed sites to the front.
         temperature: None, or a float or scalar tensor: the temperature of the conditionals.
+        top_k: None, or an int: each conditional is restricted to so many most probable classes, after the temperature.
+        top_p: None, or a float or scalar tensor: each conditional is restricted to the most probable classes with this share
+            of the probability, after `top_k`.
     """
 
     def __init__(
@@ -33,9 +38,12 @@ class Members:
         orders: Any = None,
         fixed_order: bool = False,
         temperature: Any = None,
+        top_k: int | None = None,
+        top_p: Any = None,
     ) -> None:
         self.network, self.head = network, head
-        self.orders, self.fixed_order, self.temperature = orders, fixed_order, temperature
+        self.orders, self.fixed_order = orders, fixed_order
+        self.temperature, self.top_k, self.top_p = temperature, top_k, top_p
         self._default_orders = orders
 
     # Options ---------------------------------------------------------------------------------------------------------
@@ -48,12 +56,14 @@ class Members:
             options["orders"] = tf.convert_to_tensor(self.orders, tf.int32)
         if self.temperature is not None:
             options["temperature"] = tf.convert_to_tensor(self.temperature, tf.float32)
+        if self.top_p is not None:
+            options["top_p"] = tf.convert_to_tensor(self.top_p, tf.float32)
         return options
 
     @property
     def static_options(self) -> dict[str, Any]:
         """The options that are not tensors."""
-        return {"fixed_order": self.fixed_order}
+        return {"fixed_order": self.fixed_order, "top_k": self.top_k}
 
     @property
     def config(self) -> dict[str, Any]:
@@ -64,6 +74,10 @@ class Members:
             config["fixed_order"] = self.fixed_order
         if self.temperature is not None:
             config["temperature"] = float(self.temperature)
+        if self.top_k is not None:
+            config["top_k"] = self.top_k
+        if self.top_p is not None:
+            config["top_p"] = float(self.top_p)
         return config
 
     def from_config(self, config: dict[str, Any]) -> Self:
@@ -76,6 +90,7 @@ class Members:
     def with_options(self, **options: Any) -> Self:
         """Returns a law with the same network and head and other options."""
         own = {"orders": self.orders, "fixed_order": self.fixed_order, "temperature": self.temperature}
+        own.update(top_k=self.top_k, top_p=self.top_p)
         law = type(self)(self.network, self.head, **{**own, **options})
         law._default_orders = self._default_orders
         return law
@@ -95,7 +110,12 @@ class Members:
             orders = tf.convert_to_tensor(self.orders)
             order = orders[0] if orders.shape[0] == 1 else tf.gather(orders, k)
         own = k if self.network.num_members > 1 else None
-        return Member(self.network, self.head, own, order, self.temperature)
+        return Member(self.network, self.head, own, order, self._conditional())
+
+    def _conditional(self) -> Head:
+        """Returns the head of the conditionals: at the temperature, then of the first classes."""
+        head = self.head if self.temperature is None else Tempered(self.head, self.temperature)
+        return head if self.top_k is None and self.top_p is None else Truncated(head, self.top_k, self.top_p)
 
     @property
     def members(self) -> Ensemble:
@@ -108,6 +128,11 @@ class Members:
     def allows_any_pattern(self) -> bool:
         """Whether any sites may be observed, because the network takes any order."""
         return self.network.any_order and not self.fixed_order
+
+    @property
+    def allows_shorter(self) -> bool:
+        """Whether the first sites of an event are an event themselves, so that rows of different lengths are padded."""
+        return self.network.num_sites is None
 
     def members_given(self, observed: tf.Tensor | None) -> Ensemble:
         """Returns the members with the observed sites of each row moved to the front, if the network takes any order."""

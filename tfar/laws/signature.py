@@ -167,6 +167,7 @@ MEANINGS = {
     "seed": "two 32-bit integers for each row; equal seeds and conditions give equal draws",
     "noise": "uniform numbers for each site, in raster order; numbers outside of [0, 1] give NaN",
     "member_noise": "a uniform number for each row, which selects the member of the ensemble",
+    "counts": "how often each word occurs; other numbers give NaN",
     "latent": "the latent",
     "index": "number of the entry of the sequence in each row, from 0",
     "previous": "the entry before; ignored at index 0",

@@ -21,6 +21,11 @@ class TextLaw(AutoregressiveLaw):
     Its arguments are those of `Members`.
     """
 
+    @property
+    def allows_shorter(self) -> bool:
+        """Whether the first words of a document are a document: unless word 0 ends it."""
+        return not self.network.ends
+
     @reads_weights_once
     def encode(self, x: tf.Tensor, observed: tf.Tensor | None = None, conditional_input: Any = None) -> tf.Tensor:
         """Returns the vector of each document, `[B, code_size]`, from all its words before the end.

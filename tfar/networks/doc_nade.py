@@ -132,8 +132,15 @@ class DocNADENetwork(WordNetwork):
 
     def encode(self, words: tf.Tensor, known: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
         """See the base class. The hidden units after all known words, without the n-gram network."""
-        activations = self._sum_of(words, known) + float32_value(self.bias)
-        return tf.cast(self._hidden(tf.cast(activations, self.compute_dtype)), tf.float32)
+        return self._vector(self._sum_of(words, known))
+
+    def encode_bag(self, counts: tf.Tensor) -> tf.Tensor:
+        """Returns the vector `[B, num_features]` of documents with these numbers of words, float32 `[B, vocabulary_size]`."""
+        return self._vector(tf.matmul(counts, float32_value(self.word_layer.embeddings)))
+
+    def _vector(self, sums: tf.Tensor) -> tf.Tensor:
+        activations = tf.cast(sums + float32_value(self.bias), self.compute_dtype)
+        return tf.cast(self._hidden(activations), tf.float32)
 
     def _sum_of(self, words: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
         vectors = tf.cast(self.word_layer(words), tf.float32)

@@ -1,5 +1,6 @@
 """Calls the signature `log_prob` of an exported SavedModel."""
 
+import math
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -19,8 +20,8 @@ class SavedLogProb:
 
     Args:
         path: the folder.
-        missing: bool. Whether NaN is a value that is not observed: the score is that of the other values of the row. Otherwise
-            the score of such a row is NaN.
+        missing: bool. Whether NaN is a value that is not observed: the score is that of the other values of the row, or NaN if
+            the model does not allow this pattern. Otherwise the score of such a row is NaN.
 
     Raises:
         ValueError: If TensorFlow cannot load it, or it has no such signature.
@@ -46,11 +47,11 @@ class SavedLogProb:
         self._signature = signatures[SIGNATURE]
         self._observed = signatures.get(OBSERVED) if missing else None
         specs = self._signature.structured_input_signature[1]
-        self.shapes: dict[str, tuple[int, ...]] = {name: tuple(specs[name].shape[1:]) for name in sorted(specs)}
+        self.shapes: dict[str, tuple[int | None, ...]] = {name: tuple(specs[name].shape[1:]) for name in sorted(specs)}
 
     @property
-    def event_shape(self) -> tuple[int, ...]:
-        """The shape of one row."""
+    def event_shape(self) -> tuple[int | None, ...]:
+        """The shape of one row; None for an axis of any size."""
         return self.shapes["value"]
 
     def __call__(self, batch: Any) -> NDArray[np.float32]:
@@ -90,9 +91,13 @@ def _named(batch: Any) -> dict[str, Any]:
     return {**rest, **named_condition(batch.get("conditional_input"))}
 
 
-def _shaped(name: str, values: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
+def _shaped(name: str, values: Any, shape: tuple[int | None, ...]) -> NDArray[np.float32]:
     with np.errstate(over="ignore", invalid="ignore"):
         array = np.asarray(values, np.float32)
-    if array.ndim == 0 or (array.shape[1:] != shape and int(np.prod(array.shape[1:])) != int(np.prod(shape))):
+    expected = shape
+    if array.ndim == 1 + len(shape):  # An axis of any size has that of the rows.
+        expected = tuple(own if size is None else size for size, own in zip(shape, array.shape[1:], strict=True))
+    sizes = [size for size in expected if size is not None]
+    if array.ndim == 0 or len(sizes) < len(shape) or math.prod(array.shape[1:]) != math.prod(sizes):
         raise ValueError(f"expected {name} with rows of shape {shape}, as the model takes; received {array.shape[1:]}")
-    return array.reshape([len(array), *shape])
+    return array.reshape([len(array), *sizes])

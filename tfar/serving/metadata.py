@@ -32,6 +32,7 @@ def describe(
         },
         "data": dict(data or {}),
         "any_pattern": getattr(dist.law, "allows_any_pattern", False),
+        "shorter": getattr(dist.law, "allows_shorter", False),
         "num_weights": sum(int(np.prod(v.shape)) for v in dist.variables),
         "configuration": keras.saving.serialize_keras_object(dist)["config"],
         "signatures": {name: _signature(part) for name, part in signatures.items()},

@@ -61,14 +61,15 @@ def score(
     existing file.
 
     The score of a row is NaN if its values are outside of the support or not finite; other rows are not affected. A value that
-    is NaN is not observed if the model takes any pattern of observed values, and the score is that of the others; for other
-    models the score is NaN.
+    is NaN is not observed if the model takes any pattern of observed values, and the score is that of the others. Rows of a model
+    of events of any length, such as documents, are padded with NaN, and the score is that of the values before. For other models
+    the score is NaN.
 
     Args:
         export: folder of an exported SavedModel: of all versions, which means the newest one, or of one version.
-        data: `tfar.data.open_rows(...)`, or a `tf.data.Dataset` of batches: arrays `[B, *event_shape]`, or dicts of
-            `value` and `conditional_input` for a conditional model. To resume, a dataset must yield the same batches
-            again; only its element_spec and cardinality are checked.
+        data: `tfar.data.open_rows(...)`, `tfar.data.open_texts(...)`, or a `tf.data.Dataset` of batches: arrays
+            `[B, *event_shape]`, or dicts of `value` and `conditional_input` for a conditional model. To resume, a dataset
+            must yield the same batches again; only its element_spec and cardinality are checked.
         out: `.csv` (columns row and log_prob), `.npy` (float32 `[N]`) or `.parquet` (columns row and log_prob).
         progress: called with the number of rows scored so far, in a resumed run first with the number of resumed rows.
 
@@ -93,7 +94,8 @@ def score(
     found = find_export(export)
     rows = _Dataset(data) if isinstance(data, tf.data.Dataset) else data
     identity = {"model": found.checksums(), "data": rows.identity}
-    log_prob = SavedLogProb(found.path, missing=found.description.get("any_pattern", False))
+    missing = any(found.description.get(name, False) for name in ("any_pattern", "shorter"))
+    log_prob = SavedLogProb(found.path, missing=missing)
     with PartialScores(out, identity) as done:
         resumed = done.rows
         _score(log_prob, rows.batches(done.batches), done, progress)
