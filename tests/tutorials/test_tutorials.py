@@ -19,6 +19,7 @@ SMALL = {
     "serving_end_to_end": {"HIDDEN_UNITS": [32], "EPOCHS": 1},
     "speech_with_wavenet": {"NUM_PHRASES": 8, "FILTERS": 4, "NUM_LAYERS": 4, "EPOCHS": 1, "SECONDS": 0.8},
     "forecasts_with_wavenet": {"FILTERS": 2, "EPOCHS": 1, "SEEDS": 1, "DRAWS": 10, "ORIGINS": 2},
+    "super_resolution_with_several_draws": {"NUM_TRAIN": 100, "FILTERS": 4, "EPOCHS": 1, "NUM_TEST": 20},
 }
 NUMBER = r"(-?\d+\.\d+)"
 # What the text of a tutorial says about its results: numbers in the outputs, and what is true of them.
@@ -50,6 +51,13 @@ CLAIMS = {
             lambda ours, naive, arima: ours < 0.9 * naive and abs(ours - arima) < 0.05,
         ),
         (r"WaveNet .* (\d+)%", lambda inside: inside < 80),
+    ],
+    "super_resolution_with_several_draws": [
+        (rf"CNN {NUMBER} nats\ntest: independent pixels {NUMBER}", lambda grown, alone: grown < alone / 2),
+        (r"(\d+) steps\n", lambda steps: steps == 55),
+        (rf"{NUMBER} nats a.*\n14.* {NUMBER} nats a.*\n28.* {NUMBER} nats a", lambda base, x2, x4: base > x2 > x4),
+        (rf"14 x 14: {NUMBER} nats are left open(?s:.*)7 x 7: {NUMBER}", lambda more, fewer: more < fewer),
+        (rf"repeated {NUMBER}%, one draw {NUMBER}%, mean.* {NUMBER}%", lambda same, one, mean: mean < one < same),
     ],
 }
 
