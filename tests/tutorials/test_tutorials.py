@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tests.test_docs import load
+from tests.test_docs import DOCS, load
 
 FOLDER = pathlib.Path(__file__).parents[2] / "tutorials"
 PATHS = sorted(FOLDER.glob("*.ipynb"))
@@ -20,6 +20,7 @@ SMALL = {
     "speech_with_wavenet": {"NUM_PHRASES": 8, "FILTERS": 4, "NUM_LAYERS": 4, "EPOCHS": 1, "SECONDS": 0.8},
     "forecasts_with_wavenet": {"FILTERS": 2, "EPOCHS": 1, "SEEDS": 1, "DRAWS": 10, "ORIGINS": 2},
     "super_resolution_with_several_draws": {"NUM_TRAIN": 100, "FILTERS": 4, "EPOCHS": 1, "NUM_TEST": 20},
+    "a_video_continued": {"NUM_TRAIN": 32, "FILTERS": 2, "EPOCHS": 1, "NUM_TEST": 8},
 }
 NUMBER = r"(-?\d+\.\d+)"
 # What the text of a tutorial says about its results: numbers in the outputs, and what is true of them.
@@ -51,6 +52,16 @@ CLAIMS = {
             lambda ours, naive, arima: ours < 0.9 * naive and abs(ours - arima) < 0.05,
         ),
         (r"WaveNet .* (\d+)%", lambda inside: inside < 80),
+    ],
+    "a_video_continued": [
+        (
+            rf"after epoch 4: {NUMBER} nats.*\neach pixel from the .* before: {NUMBER}\n",
+            lambda network, persistence: network < persistence / 2,
+        ),
+        (
+            rf"frame 1: +{NUMBER} nats\nframe 2: +{NUMBER} nats\nframe 3: +{NUMBER} nats",
+            lambda first, second, third: first > second > third,
+        ),
     ],
     "super_resolution_with_several_draws": [
         (rf"CNN {NUMBER} nats\ntest: independent pixels {NUMBER}", lambda grown, alone: grown < alone / 2),
@@ -143,6 +154,16 @@ def test_faults_of_stored_outputs_are_found():
     assert faults(notebook("saved in /tmp/abc/made")) == ["/tmp/abc/made"]
     assert len(faults(notebook("UserWarning: no"))) == len(faults(notebook("x", "stderr"))) == 1
     assert faults(notebook("x", count=None)) == ["cells ran as [None]"]
+
+
+def test_the_pictures_of_the_pages_are_those_of_the_tutorials():
+    nbformat = pytest.importorskip("nbformat", reason="docs/notebooks.py imports it; it is in tfar[dev]")
+    notebooks, stored = load("notebooks"), {}
+    for path in PATHS:
+        stored |= notebooks.pictures(nbformat.read(path, as_version=4))
+    assert stored == {path.stem: path.read_bytes() for path in notebooks.PICTURES.glob("*.png")}
+    pages = "".join(path.read_text(encoding="utf-8") for path in DOCS.rglob("*.md"))
+    assert [name for name in stored if f"pictures/{name}.png" not in pages] == []
 
 
 def test_untrue_claims_are_found():
