@@ -21,6 +21,7 @@ SMALL = {
     "forecasts_with_wavenet": {"FILTERS": 2, "EPOCHS": 1, "SEEDS": 1, "DRAWS": 10, "ORIGINS": 2},
     "super_resolution_with_several_draws": {"NUM_TRAIN": 100, "FILTERS": 4, "EPOCHS": 1, "NUM_TEST": 20},
     "a_video_continued": {"NUM_TRAIN": 32, "FILTERS": 2, "EPOCHS": 1, "NUM_TEST": 8},
+    "a_landscape_from_a_spatial_lstm": {"PATCH": 10, "UNITS": 4, "STEPS": 4, "SIZE": 16},
 }
 NUMBER = r"(-?\d+\.\d+)"
 # What the text of a tutorial says about its results: numbers in the outputs, and what is true of them.
@@ -52,6 +53,12 @@ CLAIMS = {
             lambda ours, naive, arima: ours < 0.9 * naive and abs(ours - arima) < 0.05,
         ),
         (r"WaveNet .* (\d+)%", lambda inside: inside < 80),
+    ],
+    "a_landscape_from_a_spatial_lstm": [
+        (
+            rf"neighbourhood alone {NUMBER} bits a pixel, SpatialLSTM {NUMBER} bits",
+            lambda near, far: near - 0.2 < far < near,
+        )
     ],
     "a_video_continued": [
         (
