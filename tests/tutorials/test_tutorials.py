@@ -145,7 +145,7 @@ def test_the_stored_outputs_are_those_of_a_full_run(path):
 def test_a_setting_that_a_tutorial_does_not_have_is_refused(tmp_path):
     pytest.importorskip("nbclient", reason="docs/notebooks.py imports it; it is in tfar[dev]")
     with pytest.raises(ValueError, match=r"'EPOCHS'.*received \['STEPS'\]"):
-        load("notebooks").run(PATHS[0], tmp_path, {"STEPS": 1})
+        load("notebooks").run(FOLDER / "first_steps_with_made.ipynb", tmp_path, {"STEPS": 1})
 
 
 def test_the_tutorials_are_there():
