@@ -1,5 +1,9 @@
-"""Runs the tutorials and stores their outputs in them: `python docs/notebooks.py [NOTEBOOKS]`."""
+"""Runs the tutorials and stores their outputs in them: `python docs/notebooks.py [NOTEBOOKS]`.
 
+The picture of a cell with the tag `picture:NAME` is also written to `docs/pictures/NAME.png`, for the pages that show it.
+"""
+
+import base64
 import pathlib
 import re
 import sys
@@ -10,6 +14,8 @@ import nbformat
 from nbclient import NotebookClient
 
 FOLDER = pathlib.Path(__file__).parents[1] / "tutorials"
+PICTURES = pathlib.Path(__file__).parent / "pictures"
+PICTURE_TAG = "picture:"
 # Seconds of a cell: the longest trains for about half an hour on a slow machine.
 TIMEOUT = 3600
 # What TensorFlow's and LiteRT's C++ code print when they are loaded, whatever the level of the log is.
@@ -43,17 +49,31 @@ def _replace_settings(notebook: Any, settings: dict[str, Any]) -> None:
     cell.source += "".join(f"\n{name} = {value!r}" for name, value in settings.items())
 
 
+def pictures(notebook: Any) -> dict[str, bytes]:
+    """Returns the contents of the PNG files of the cells with a tag `picture:NAME`, by name."""
+    found = {}
+    for cell in notebook.cells:
+        for tag in cell.metadata.get("tags", []):
+            if tag.startswith(PICTURE_TAG):
+                (data,) = [output.data["image/png"] for output in cell.outputs if "image/png" in output.get("data", {})]
+                found[tag.removeprefix(PICTURE_TAG)] = base64.b64decode(data)
+    return found
+
+
 def _is_start_up(output: Any) -> bool:
     """Whether an output has only messages of `START_UP`."""
     return output.get("name") == "stderr" and START_UP.sub("", output.text) == ""
 
 
 def main(paths: list[pathlib.Path]) -> None:
-    """Runs the notebooks one after the other and replaces them."""
+    """Runs the notebooks one after the other, and replaces them and their pictures."""
     for path in paths or sorted(FOLDER.glob("*.ipynb")):
         with tempfile.TemporaryDirectory() as folder:
             notebook = run(path, pathlib.Path(folder))
         nbformat.write(notebook, path)
+        for name, content in pictures(notebook).items():
+            PICTURES.mkdir(exist_ok=True)
+            (PICTURES / f"{name}.png").write_bytes(content)
         print(path.name)
 
 

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tests.test_docs import load
+from tests.test_docs import DOCS, load
 
 FOLDER = pathlib.Path(__file__).parents[2] / "tutorials"
 PATHS = sorted(FOLDER.glob("*.ipynb"))
@@ -20,6 +20,9 @@ SMALL = {
     "speech_with_wavenet": {"NUM_PHRASES": 8, "FILTERS": 4, "NUM_LAYERS": 4, "EPOCHS": 1, "SECONDS": 0.8},
     "an_archive_of_digits": {"HIDDEN_UNITS": [32], "EPOCHS": 1},
     "forecasts_with_wavenet": {"FILTERS": 2, "EPOCHS": 1, "SEEDS": 1, "DRAWS": 10, "ORIGINS": 2},
+    "super_resolution_with_several_draws": {"NUM_TRAIN": 100, "FILTERS": 4, "EPOCHS": 1, "NUM_TEST": 20},
+    "a_video_continued": {"NUM_TRAIN": 32, "FILTERS": 2, "EPOCHS": 1, "NUM_TEST": 8},
+    "a_landscape_from_a_spatial_lstm": {"PATCH": 10, "UNITS": 4, "STEPS": 4, "SIZE": 16},
 }
 NUMBER = r"(-?\d+\.\d+)"
 # What the text of a tutorial says about its results: numbers in the outputs, and what is true of them.
@@ -58,6 +61,29 @@ CLAIMS = {
             lambda ours, naive, arima: ours < 0.9 * naive and abs(ours - arima) < 0.05,
         ),
         (r"WaveNet .* (\d+)%", lambda inside: inside < 80),
+    ],
+    "a_landscape_from_a_spatial_lstm": [
+        (
+            rf"neighbourhood alone {NUMBER} bits a pixel, SpatialLSTM {NUMBER} bits",
+            lambda near, far: near - 0.2 < far < near,
+        )
+    ],
+    "a_video_continued": [
+        (
+            rf"after epoch 4: {NUMBER} nats.*\neach pixel from the .* before: {NUMBER}\n",
+            lambda network, persistence: network < persistence / 2,
+        ),
+        (
+            rf"frame 1: +{NUMBER} nats\nframe 2: +{NUMBER} nats\nframe 3: +{NUMBER} nats",
+            lambda first, second, third: first > second > third,
+        ),
+    ],
+    "super_resolution_with_several_draws": [
+        (rf"CNN {NUMBER} nats\ntest: independent pixels {NUMBER}", lambda grown, alone: grown < alone / 2),
+        (r"(\d+) steps\n", lambda steps: steps == 55),
+        (rf"{NUMBER} nats a.*\n14.* {NUMBER} nats a.*\n28.* {NUMBER} nats a", lambda base, x2, x4: base > x2 > x4),
+        (rf"14 x 14: {NUMBER} nats are left open(?s:.*)7 x 7: {NUMBER}", lambda more, fewer: more < fewer),
+        (rf"repeated {NUMBER}%, one draw {NUMBER}%, mean.* {NUMBER}%", lambda same, one, mean: mean < one < same),
     ],
 }
 
@@ -127,7 +153,7 @@ def test_the_stored_outputs_are_those_of_a_full_run(path):
 def test_a_setting_that_a_tutorial_does_not_have_is_refused(tmp_path):
     pytest.importorskip("nbclient", reason="docs/notebooks.py imports it; it is in tfar[dev]")
     with pytest.raises(ValueError, match=r"'EPOCHS'.*received \['STEPS'\]"):
-        load("notebooks").run(PATHS[0], tmp_path, {"STEPS": 1})
+        load("notebooks").run(FOLDER / "first_steps_with_made.ipynb", tmp_path, {"STEPS": 1})
 
 
 def test_the_tutorials_are_there():
@@ -143,6 +169,16 @@ def test_faults_of_stored_outputs_are_found():
     assert faults(notebook("saved in /tmp/abc/made")) == ["/tmp/abc/made"]
     assert len(faults(notebook("UserWarning: no"))) == len(faults(notebook("x", "stderr"))) == 1
     assert faults(notebook("x", count=None)) == ["cells ran as [None]"]
+
+
+def test_the_pictures_of_the_pages_are_those_of_the_tutorials():
+    nbformat = pytest.importorskip("nbformat", reason="docs/notebooks.py imports it; it is in tfar[dev]")
+    notebooks, stored = load("notebooks"), {}
+    for path in PATHS:
+        stored |= notebooks.pictures(nbformat.read(path, as_version=4))
+    assert stored == {path.stem: path.read_bytes() for path in notebooks.PICTURES.glob("*.png")}
+    pages = "".join(path.read_text(encoding="utf-8") for path in DOCS.rglob("*.md"))
+    assert [name for name in stored if f"pictures/{name}.png" not in pages] == []
 
 
 def test_untrue_claims_are_found():
