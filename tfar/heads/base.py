@@ -44,6 +44,11 @@ class Head(Formulas, keras.layers.Layer):
         return False
 
     @property
+    def mixed(self) -> bool:
+        """Whether some values of a site have a mass and others a density, as with `Atoms` over a continuous head."""
+        return False
+
+    @property
     @abc.abstractmethod
     def params_size(self) -> int:
         """Length of a parameter vector."""

@@ -63,6 +63,10 @@ class PerSite(Head):
     def params_size(self) -> int:
         return self._params_size
 
+    @property
+    def mixed(self) -> bool:
+        return any(part.mixed for part in self._parts)
+
     def build(self, input_shape: Any = None) -> None:
         """Creates the weights of all heads."""
         for part in self._parts:

@@ -58,6 +58,11 @@ class Standardized(Head):
             raise ValueError(
                 f"Expected a head of continuous values; {type(head).__name__} is discrete and has no units."
             )
+        if head.mixed:
+            raise ValueError(
+                f"Expected a head whose values all have a density; some values of {type(head).__name__} have a mass, which does "
+                "not depend on units. Standardise the head inside instead: Atoms(values, Standardized(head))."
+            )
         if scale_gradients and not isinstance(head, LocationScaleMixture):
             raise ValueError(
                 f"Expected a NormalMixture or a LaplaceMixture with `scale_gradients`; received {type(head).__name__}."
