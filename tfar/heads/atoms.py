@@ -108,6 +108,9 @@ class Atoms(Head):
         code = sum_where(is_atom, tf.zeros_like(x)[..., None] + self.codes)
         return tf.where(tf.reduce_any(is_atom, axis=-1), code, rest)
 
+    def input_levels(self, site: int) -> tuple[float, ...]:
+        return (*self.codes, *self.head.input_levels(site))
+
     # Atoms and the rest ----------------------------------------------------------------------------------------------
 
     def _is_atom(self, x: tf.Tensor) -> tf.Tensor:

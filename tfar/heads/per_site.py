@@ -74,6 +74,13 @@ class PerSite(Head):
                 part.build()
         self.built = True
 
+    def initial_site_params(self) -> list[list[float]]:
+        own = [head.initial_params() or [] for head in self.heads]
+        return [[*params, *[0.0] * (self.params_size - len(params))] for params in own]
+
+    def input_levels(self, site: int) -> tuple[float, ...]:
+        return self._parts[self._part_of_site[int(site)]].input_levels(site)
+
     @property
     def awaits_data(self) -> bool:
         return any(part.awaits_data for part in self._parts)

@@ -107,6 +107,12 @@ class Standardized(Head):
     def initial_params(self) -> list[float] | None:
         return self.head.initial_params()
 
+    def initial_site_params(self) -> list[list[float]] | None:
+        return self.head.initial_site_params()
+
+    def input_levels(self, site: int) -> tuple[float, ...]:
+        return self.head.input_levels(site)
+
     @property
     def awaits_data(self) -> bool:
         return self.units.awaits_data
