@@ -35,6 +35,7 @@ if TYPE_CHECKING or not _is_command():
         plots,
         random,
         serving,
+        tables,
         testing,
         training,
     )
@@ -101,6 +102,7 @@ __all__ = [
     "plots",
     "random",
     "serving",
+    "tables",
     "testing",
     "training",
 ]
