@@ -64,6 +64,7 @@ if TYPE_CHECKING or not _is_command():
         VideoPixelNetwork,
         WaveNet,
     )
+    from tfar.tables import TableModel
     from tfar.training import load
 
 __all__ = [
@@ -88,6 +89,7 @@ __all__ = [
     "PixelVAE",
     "RowLSTM",
     "SpatialLSTM",
+    "TableModel",
     "VideoPixelNetwork",
     "WaveNet",
     "data",
@@ -114,6 +116,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name == "load":
         return importlib.import_module("tfar.training").load
+    if name == "TableModel":
+        return importlib.import_module("tfar.tables").TableModel
     if name[0].isupper():
         return getattr(importlib.import_module("tfar.distributions"), name)
     return importlib.import_module(f"tfar.{name}")

@@ -3,7 +3,9 @@
 from tfar.tables.classes import CategoricalColumn, ConstantColumn, OrdinalColumn
 from tfar.tables.column import Column
 from tfar.tables.datetimes import DatetimeColumn
+from tfar.tables.model import TableModel
 from tfar.tables.numbers import CountColumn, RealColumn
+from tfar.tables.queries import Estimate
 from tfar.tables.schema import Encoded, Schema
 
 __all__ = [
@@ -13,7 +15,9 @@ __all__ = [
     "CountColumn",
     "DatetimeColumn",
     "Encoded",
+    "Estimate",
     "OrdinalColumn",
     "RealColumn",
     "Schema",
+    "TableModel",
 ]

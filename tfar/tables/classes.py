@@ -122,7 +122,7 @@ class _Digits(Restriction):
 
     def allowed(self, number: int, earlier: Floats) -> Classes:
         if number == 0:
-            return Classes(self._allowed.any(axis=1))
+            return Classes(np.asarray(self._allowed.any(axis=1)))
         return Classes(self._allowed[earlier[:, 0].astype(int)])
 
 

@@ -168,5 +168,5 @@ class _Between(Restriction):
         if number == 0:
             return Interval(max(first, lowest), last)
         day = np.asarray(earlier[:, 0], np.float64)
-        low = np.where(day == first, self._low - first * DAY, 0.0)
-        return Interval(low, np.where(day == last, self._high - last * DAY, math.inf))
+        lower = np.where(day == first, self._low - first * DAY, 0.0)
+        return Interval(lower, np.where(day == last, self._high - last * DAY, math.inf))

@@ -163,9 +163,9 @@ class RealColumn(NumberColumn):
         if not (np.abs(values) < -MISSING / 2).all():
             far = numbers[np.abs(values) >= -MISSING / 2][0]
             raise self.refuse(f"numbers within 5e8 scales of {self.loc:.6g}; the scale is {self.scale:.6g}", f"{far!r}")
-        has_density = present & ~np.isin(values, np.float32(self.atoms))
+        has_density = present & ~np.isin(values, np.array(self.atoms, np.float32))
         values = np.where(present, values, np.float32(MISSING if self.missing else 0.0))
-        return Cells(values[:, None], present | self.missing, has_density * math.log(self.scale))
+        return Cells(values[:, None], present | self.missing, np.where(has_density, math.log(self.scale), 0.0))
 
     def decode(self, values: NDArray[Any]) -> Any:
         return numbers_series(self.decode_numbers(values[:, 0]), self.dtype)
@@ -174,7 +174,7 @@ class RealColumn(NumberColumn):
         """Returns the numbers of values `[rows]`, NaN for missing cells and the exact number for atoms."""
         values = np.asarray(values, np.float32)
         numbers = self.loc + self.scale * values.astype(np.float64)
-        for z, atom in zip(np.float32(self.atoms), self._atoms, strict=True):
+        for z, atom in zip(np.array(self.atoms, np.float32), self._atoms, strict=True):
             numbers = np.where(values == z, atom, numbers)
         return np.where(values <= MISSING / 2, math.nan, numbers)
 
