@@ -39,7 +39,8 @@ ALLOWED = {
         top: DENSITIES | {"files", "forks", "model_files", "moments", "numbered", "optional", "exports", "version"}
         for top in TOPS
     },
-    "cli": DENSITIES | TOPS | {"files", "model_files", "numbered", "optional", "exports", "version"},
+    "tables": DENSITIES | SHARED | {"training", "serving"},
+    "cli": DENSITIES | TOPS | {"tables"} | {"files", "model_files", "numbered", "optional", "exports", "version"},
 }
 
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING or not _is_command():
         plots,
         random,
         serving,
+        tables,
         testing,
         training,
     )
@@ -68,6 +69,7 @@ if TYPE_CHECKING or not _is_command():
         VideoPixelNetwork,
         WaveNet,
     )
+    from tfar.tables import TableModel
     from tfar.training import load
 
 __all__ = [
@@ -96,6 +98,7 @@ __all__ = [
     "RowLSTM",
     "SequenceAutoencoder",
     "SpatialLSTM",
+    "TableModel",
     "VideoPixelNetwork",
     "WaveNet",
     "coding",
@@ -111,6 +114,7 @@ __all__ = [
     "plots",
     "random",
     "serving",
+    "tables",
     "testing",
     "training",
 ]
@@ -122,6 +126,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name == "load":
         return importlib.import_module("tfar.training").load
+    if name == "TableModel":
+        return importlib.import_module("tfar.tables").TableModel
     if name[0].isupper():
         return getattr(importlib.import_module("tfar.distributions"), name)
     return importlib.import_module(f"tfar.{name}")

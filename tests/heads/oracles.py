@@ -117,6 +117,38 @@ def logistic(low: int, high: int, components: int) -> Callable[[Array, int], Fin
     )
 
 
+def count(low: int, components: int, loc: float, scale: float, highest: int) -> Callable[[Array, int], Finite]:
+    """Masses up to `highest`, beyond which there is almost nothing; the interval of `low` begins at minus infinity."""
+
+    def make(params: Array, site: int) -> Finite:
+        logits, locations, raw = np.split(np.asarray(params, np.float64), 3)
+        probs = np.zeros(highest - low + 1)
+        for weight, location, raw_scale in zip(softmax(logits), locations, raw, strict=True):
+            m, s = loc + scale * location, 0.1 + scale * logistics.softplus(raw_scale)
+            for i, x in enumerate(range(low, highest + 1)):
+                above, below = (x + 0.5 - m) / s, (x - 0.5 - m) / s if i else -np.inf
+                if below > 0.0:  # the same mass seen from the other side, where the difference keeps its digits
+                    above, below = -below, -above
+                probs[i] += weight * (logistics.logistic(above) - logistics.logistic(below))
+        return Finite(probs, low)
+
+    return make
+
+
+def with_atoms(values: list[int], rest: Callable[[Array, int], Finite]) -> Callable[[Array, int], Finite]:
+    """Adds the masses of atoms to a distribution over whole numbers; the first one may lie below all others."""
+
+    def make(params: Array, site: int) -> Finite:
+        weights, inner = softmax(params[: len(values) + 1]), rest(params[len(values) + 1 :], site)
+        low = min(inner.low, *values)
+        probs = np.concatenate([np.zeros(inner.low - low), weights[-1] * inner.probs])
+        for value, weight in zip(values, weights, strict=False):
+            probs[value - low] += weight
+        return Finite(probs, low)
+
+    return make
+
+
 def mixture(component: Any, min_scale: float, loc: Any = 0.0, scale: Any = 1.0) -> Callable[[Array, int], Mixture]:
     """Mixture with units, a number or one for each site."""
 
@@ -224,6 +256,11 @@ CASES = {
     "categorical": Case(lambda: heads.Categorical(5), categorical),
     "ordinal": Case(lambda: heads.Ordinal(5, lowest=-1), ordinal),
     "logistics": Case(lambda: heads.DiscretizedLogisticMixture(2, -1, 6, 1), logistic(-1, 6, 2)),
+    "count": Case(lambda: heads.Count(3, -1, 8.0, 4.0), count(-1, 3, 8.0, 4.0, 400)),
+    "inflated-count": Case(
+        lambda: heads.Atoms([0, 5], heads.Count(2, None, 1.0, 0.7)),
+        with_atoms([0, 5], count(-100, 2, 1.0, 0.7, 100)),
+    ),
     "normals": Case(lambda: heads.NormalMixture(3), mixture(stats.norm, 1e-4)),
     "normal": Case(lambda: heads.NormalMixture(1, min_scale=0.5), mixture(stats.norm, 0.5)),
     "bounded-normal": Case(lambda: heads.Normal(max_log_scale=2.0), bounded_normal(2.0)),

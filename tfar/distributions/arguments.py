@@ -32,7 +32,7 @@ def check_rate(name: str, rate: Any) -> float:
 
 
 def class_inputs(head: Head, one_hot_inputs: bool | None) -> dict[str, Any]:
-    """Returns the arguments `num_classes` and `one_hot` of a network for the sites of a head."""
+    """Returns the arguments `num_classes` and `one_hot` of a network for sites that share an encoding."""
     num_classes = head.num_classes if isinstance(head, Categorical) else None
     if one_hot_inputs is None:
         one_hot_inputs = num_classes is not None and num_classes <= ONE_HOT_CLASSES
@@ -52,6 +52,22 @@ def classes_of_sites(head: Head, event_shape: tuple[int, ...]) -> tuple[int | No
             f"Expected a head for each of the {num_sites} sites; received a PerSite of {len(heads)} heads."
         )
     return tuple(own.num_classes if isinstance(own, Categorical) else None for own in heads)
+
+
+def site_inputs(head: Head, one_hot_inputs: bool | None) -> dict[str, Any]:
+    """Returns the arguments of a network of which each site may have an encoding of its own.
+
+    These are `num_classes`, `one_hot`, `site_levels` and `initial_params`.
+    """
+    levels = None
+    if head.num_sites is not None and not head.site_shape and one_hot_inputs is not False:
+        levels = [list(head.input_levels(site)) for site in range(head.num_sites)]
+    initial = head.initial_site_params()
+    return {
+        **class_inputs(head, one_hot_inputs),
+        "site_levels": levels if levels is not None and any(levels) else None,
+        "initial_params": head.initial_params() if initial is None else initial,
+    }
 
 
 def shape_tuple(name: str, shape: Any, *, any_length: bool = False) -> tuple[Any, ...]:

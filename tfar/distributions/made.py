@@ -10,8 +10,8 @@ from tfar.distributions.arguments import (
     check_head,
     check_rate,
     checked_conditional_shape,
-    class_inputs,
     shape_tuple,
+    site_inputs,
 )
 from tfar.distributions.autoregressive import Autoregressive
 from tfar.heads import Bernoulli, Head
@@ -47,7 +47,8 @@ class MADE(Autoregressive):
         dropout_rate: float in [0, 1). Rate at which training drops hidden units. Default: 0.
         conditional_shape: shape of the conditional input of one row, a dict of shapes, or None.
         one_hot_inputs: bool. Encode the classes of a Categorical site as one-hot inputs. Otherwise its value is scaled to
-            -1 .. 1. Default: True up to 32 classes.
+            -1 .. 1. Default: True up to 32 classes. With a head for each site (`PerSite`), classes up to 128 and atoms have
+            inputs of their own, unless it is False.
         kernel_initializer: initializer of all kernels, each with its own seed.
         seed: int. Seed of the initial weights, the orders and the masks.
         jit_compile: bool. Compile eager calls with XLA.
@@ -110,7 +111,6 @@ class MADE(Autoregressive):
             conditional_shape=checked_conditional_shape(conditional_shape),
             kernel_initializer=kernel_initializer,
             seed=check_positive_int("seed", seed, lowest=0),
-            initial_params=head.initial_params(),
-            **class_inputs(head, one_hot_inputs),
+            **site_inputs(head, one_hot_inputs),
         )
         super().__init__(network, head, jit_compile=jit_compile, name=name)

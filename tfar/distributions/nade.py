@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from tfar import orders
-from tfar.distributions.arguments import check_head, checked_conditional_shape, class_inputs, shape_tuple
+from tfar.distributions.arguments import check_head, checked_conditional_shape, shape_tuple, site_inputs
 from tfar.distributions.autoregressive import Autoregressive
 from tfar.heads import Bernoulli, Head
 from tfar.heads.base import check_positive_int
@@ -40,7 +40,8 @@ class NADE(Autoregressive):
         conditional_shape: shape of the conditional input of one row, a dict of shapes, or None. A dense layer adds it to the
             activations of all sites.
         one_hot_inputs: bool. Encode the classes of a Categorical site as one-hot inputs. Otherwise its value is scaled to
-            -1 .. 1. Default: True up to 32 classes.
+            -1 .. 1. Default: True up to 32 classes. With a head for each site (`PerSite`), classes up to 128 and atoms have
+            inputs of their own, unless it is False.
         kernel_initializer: initializer of all kernels, each with its own seed.
         seed: int. Seed of the initial weights and of a random order.
         jit_compile: bool. Compile eager calls with XLA.
@@ -94,7 +95,6 @@ class NADE(Autoregressive):
             conditional_shape=checked_conditional_shape(conditional_shape),
             kernel_initializer=kernel_initializer,
             seed=check_positive_int("seed", seed, lowest=0),
-            initial_params=head.initial_params(),
-            **class_inputs(head, one_hot_inputs),
+            **site_inputs(head, one_hot_inputs),
         )
         super().__init__(network, head, jit_compile=jit_compile, name=name)

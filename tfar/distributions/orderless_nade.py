@@ -9,8 +9,8 @@ from tfar.distributions.arguments import (
     check_head,
     check_rate,
     checked_conditional_shape,
-    class_inputs,
     shape_tuple,
+    site_inputs,
 )
 from tfar.distributions.autoregressive import Autoregressive
 from tfar.heads import Bernoulli, Head
@@ -49,7 +49,8 @@ class OrderlessNADE(Autoregressive):
         conditional_shape: shape of the conditional input of one row, a dict of shapes, or None. A dense layer adds it to the
             activations of the first hidden layer.
         one_hot_inputs: bool or None. Whether to encode the classes of a Categorical site as one-hot inputs; otherwise
-            the value is scaled to -1 .. 1. None means True for up to 32 classes.
+            the value is scaled to -1 .. 1. None means True for up to 32 classes. With a head for each site (`PerSite`), classes
+            up to 128 and atoms have inputs of their own, unless it is False.
         kernel_initializer: initializer of all kernels, each with its own seed.
         seed: int. Determines the initial weights and the orders.
         jit_compile: bool. Compile eager calls with XLA.
@@ -105,8 +106,7 @@ class OrderlessNADE(Autoregressive):
             conditional_shape=checked_conditional_shape(conditional_shape),
             kernel_initializer=kernel_initializer,
             seed=check_positive_int("seed", seed, lowest=0),
-            initial_params=head.initial_params(),
-            **class_inputs(head, one_hot_inputs),
+            **site_inputs(head, one_hot_inputs),
         )
         members = check_positive_int("num_orders", num_orders) if orders is None else orders
         super().__init__(network, head, orders=members, jit_compile=jit_compile, name=name)

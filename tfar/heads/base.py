@@ -13,6 +13,8 @@ from tfar.heads.formulas import Formulas
 
 # float32 represents all whole numbers up to this one exactly.
 MAX_WHOLE = 2**24
+# Largest number of classes of a site that have inputs of their own in a network whose sites differ.
+MAX_LEVELS = 128
 
 
 class Head(Formulas, keras.layers.Layer):
@@ -41,6 +43,11 @@ class Head(Formulas, keras.layers.Layer):
     @property
     def reparameterized(self) -> bool:
         """Whether `sample` is differentiable in the parameters and gives unbiased gradients of expectations."""
+        return False
+
+    @property
+    def mixed(self) -> bool:
+        """Whether some values of a site have a mass and others a density, as with `Atoms` over a continuous head."""
         return False
 
     @property
@@ -210,6 +217,14 @@ class Head(Formulas, keras.layers.Layer):
     def initial_params(self) -> list[float] | None:
         """Returns parameters for the initial bias of an output layer, or None to start from zeros."""
         return None
+
+    def initial_site_params(self) -> list[list[float]] | None:
+        """Returns `initial_params` of each site if the sites differ, or None if `initial_params` serves all sites."""
+        return None
+
+    def input_levels(self, site: int) -> tuple[float, ...]:
+        """Returns the values of `encode_inputs` for which a network has inputs of their own, if its sites may differ."""
+        return ()
 
     @property
     def awaits_data(self) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfar.heads.base import MAX_WHOLE, Head, check_positive_int
+from tfar.heads.base import MAX_LEVELS, MAX_WHOLE, Head, check_positive_int
 from tfar.heads.numerics import class_interval, is_class, open_unit, point_in, select_class, sum_where
 from tfar.heads.support import Support
 
@@ -43,6 +43,9 @@ class Categorical(Head):
 
     def support(self, site: int | None = None) -> Support:
         return Support(0.0, self.num_classes - 1.0, discrete=True)
+
+    def input_levels(self, site: int) -> tuple[float, ...]:
+        return tuple(map(float, range(self.num_classes))) if self.num_classes <= MAX_LEVELS else ()
 
     def _tempered(self, params: tf.Tensor, temperature: Any, site: Any) -> tf.Tensor:
         return params / temperature

@@ -157,18 +157,10 @@ class DiscretizedLogisticMixture(Head):
         return values * (0.5 * self._top)
 
     def _log_mass(self, lowest: tf.Tensor, highest: tf.Tensor, loc: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
-        """Returns log(F(a) - F(b)), without cancellation, for the levels lowest .. highest with edges b and a.
-
-        F(a) - F(b) = F(a) F(-b) (1 - exp(b - a))
-        """
+        """Returns log(F(a) - F(b)) for the levels lowest .. highest with edges b and a."""
         above, below = (highest + 0.5 - loc) / scale, (lowest - 0.5 - loc) / scale
-        at_top, at_bottom = highest >= self._top, lowest <= 0.0
-        zeros = tf.zeros_like(above)
-        log_above = tf.where(at_top, zeros, -softplus(-above))
-        log_below = tf.where(at_bottom, zeros, -softplus(below))
-        inside = tf.logical_not(tf.logical_or(at_top, at_bottom))
-        log_width = tf.math.log(numerics.one_minus_exp((highest - lowest + 1.0) / scale))
-        return log_above + log_below + tf.where(inside, log_width, zeros)
+        width = (highest - lowest + 1.0) / scale
+        return numerics.logistic_log_mass(below, above, width, lowest <= 0.0, highest >= self._top)
 
     def _sample(self, params: tf.Tensor, noise: tf.Tensor, site: Any) -> tf.Tensor:
         parts = self.components(params)

@@ -175,6 +175,25 @@ def laplace_quantile(p: tf.Tensor) -> tf.Tensor:
     return tf.where(p < 0.5, tf.math.log(2.0 * p), -tf.math.log(2.0 * (1.0 - p)))
 
 
+def logistic_log_mass(
+    below: tf.Tensor, above: tf.Tensor, width: tf.Tensor, open_below: tf.Tensor, open_above: tf.Tensor
+) -> tf.Tensor:
+    """Returns log(F(above) - F(below)) of the standard logistic distribution, without cancellation.
+
+    F(a) - F(b) = F(a) F(-b) (1 - exp(b - a))
+
+    Args:
+        below, above: float tensors, the ends b and a.
+        width: float tensor, a - b with all its digits.
+        open_below, open_above: bool tensors. Whether the interval begins at minus infinity, or ends at infinity.
+    """
+    zeros = tf.zeros_like(above)
+    log_above = tf.where(open_above, zeros, -softplus(-above))
+    log_below = tf.where(open_below, zeros, -softplus(below))
+    inside = tf.logical_not(tf.logical_or(open_above, open_below))
+    return log_above + log_below + tf.where(inside, tf.math.log(one_minus_exp(width)), zeros)
+
+
 def one_minus_exp(d: tf.Tensor) -> tf.Tensor:
     """Computes 1 - exp(-d) for d >= 0 without cancellation."""
     t = tf.tanh(0.5 * d)

@@ -89,6 +89,9 @@ class Ordinal(Head):
         up_to = np.triu(np.ones([self.num_classes, self.num_classes], np.float32))
         return tf.tensordot(params, up_to, 1)
 
+    def input_levels(self, site: int) -> tuple[float, ...]:
+        return tuple(self.lowest + level for level in self._softmax.input_levels(site))
+
     def _tempered(self, params: tf.Tensor, temperature: Any, site: Any) -> tf.Tensor:
         return params / temperature
 

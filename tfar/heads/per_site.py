@@ -63,12 +63,23 @@ class PerSite(Head):
     def params_size(self) -> int:
         return self._params_size
 
+    @property
+    def mixed(self) -> bool:
+        return any(part.mixed for part in self._parts)
+
     def build(self, input_shape: Any = None) -> None:
         """Creates the weights of all heads."""
         for part in self._parts:
             if not part.built:
                 part.build()
         self.built = True
+
+    def initial_site_params(self) -> list[list[float]]:
+        own = [head.initial_params() or [] for head in self.heads]
+        return [[*params, *[0.0] * (self.params_size - len(params))] for params in own]
+
+    def input_levels(self, site: int) -> tuple[float, ...]:
+        return self._parts[self._part_of_site[int(site)]].input_levels(site)
 
     @property
     def awaits_data(self) -> bool:

@@ -58,6 +58,11 @@ class Standardized(Head):
             raise ValueError(
                 f"Expected a head of continuous values; {type(head).__name__} is discrete and has no units."
             )
+        if head.mixed:
+            raise ValueError(
+                f"Expected a head whose values all have a density; some values of {type(head).__name__} have a mass, which does "
+                "not depend on units. Standardise the head inside instead: Atoms(values, Standardized(head))."
+            )
         if scale_gradients and not isinstance(head, LocationScaleMixture):
             raise ValueError(
                 f"Expected a NormalMixture or a LaplaceMixture with `scale_gradients`; received {type(head).__name__}."
@@ -101,6 +106,12 @@ class Standardized(Head):
 
     def initial_params(self) -> list[float] | None:
         return self.head.initial_params()
+
+    def initial_site_params(self) -> list[list[float]] | None:
+        return self.head.initial_site_params()
+
+    def input_levels(self, site: int) -> tuple[float, ...]:
+        return self.head.input_levels(site)
 
     @property
     def awaits_data(self) -> bool:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from tfar import random
 from tfar.layers.initializers import seeded_initializer as seeded_initializer
@@ -29,8 +30,8 @@ class SiteEncoding:
         self.site_size = int(np.prod(self.site_shape, dtype=int))
         self.inputs_per_site = self.site_size * (num_classes if self.one_hot and num_classes else 1)
 
-    def __call__(self, values: tf.Tensor) -> tf.Tensor:
-        """Returns the inputs `[..., inputs_per_site]` for values `[..., *site_shape]`."""
+    def __call__(self, values: tf.Tensor, site: Any = None) -> tf.Tensor:
+        """Returns the inputs `[..., inputs_per_site]` for values `[..., *site_shape]`, the same for every site."""
         lead = tf.shape(values)[: values.shape.rank - len(self.site_shape)]
         values = tf.reshape(values, tf.concat([lead, [self.site_size]], 0))
         values = values - self.low if self.low else values
@@ -42,15 +43,68 @@ class SiteEncoding:
         return values
 
 
-def initial_bias(initial_params: Sequence[float] | None, num_sites: int) -> Any:
+class LevelEncoding(SiteEncoding):
+    """Encodes the values of sites that differ, such as the columns of a table.
+
+    Some values of a site, its levels, have an input of their own, which is 1 at that value and else 0. The first input of
+    a site is the value itself, or 0 at a level.
+
+    Args:
+        levels: the levels of each site, distinct floats; empty for a site without any.
+
+    Example:
+        >>> encode = LevelEncoding([[0.0, 1.0], []])
+        >>> encode(tf.constant([[1.0, 0.7]])).numpy()
+        array([[[0. , 0. , 1. ],
+                [0.7, 0. , 0. ]]], dtype=float32)
+    """
+
+    def __init__(self, levels: Sequence[Sequence[float]]) -> None:
+        super().__init__(())
+        most = max(len(of_site) for of_site in levels)
+        self._levels = np.full([len(levels), most], np.finfo(np.float32).min, np.float32)  # no value is that low
+        for own, of_site in zip(self._levels, levels, strict=True):
+            own[: len(of_site)] = of_site
+        self.inputs_per_site = 1 + most
+
+    def __call__(self, values: tf.Tensor, site: Any = None) -> tf.Tensor:
+        """Returns the inputs `[..., inputs_per_site]` for values `[...]`.
+
+        Args:
+            values: float tensor `[...]`.
+            site: int array or tensor that broadcasts to `[...]`: the raster index of the site of each value. None means that
+                the last axis holds all sites in raster order.
+        """
+        levels = tf.constant(self._levels, values.dtype)
+        levels = levels if site is None else tf.gather(levels, site)
+        is_level = tf.equal(tf.expand_dims(values, -1), levels)
+        other = tf.where(tf.reduce_any(is_level, axis=-1), tf.zeros_like(values), values)
+        return tf.concat([tf.expand_dims(other, -1), tf.cast(is_level, values.dtype)], axis=-1)
+
+
+def site_encoding(
+    site_shape: tuple[int, ...],
+    num_classes: int | None = None,
+    one_hot: bool = False,
+    levels: Sequence[Sequence[float]] | None = None,
+) -> SiteEncoding:
+    """Returns the encoding of sites: by the levels of each site if there are any, else the same for all sites."""
+    return SiteEncoding(site_shape, num_classes, one_hot) if levels is None else LevelEncoding(levels)
+
+
+def initial_bias(initial_params: Any, num_sites: int, order: NDArray[np.int32] | None = None) -> Any:
     """Returns the initialiser of the bias of the parameters of all sites: zeros, or `initial_params` for every site.
+
+    `initial_params` may also be a list for each site, which `order` puts in the order in which the bias holds the sites.
 
     Components of a mixture must differ initially: at a site without inputs, equal components stay equal because their gradients
     are equal.
     """
     if initial_params is None:
         return "zeros"
-    values = np.tile(np.asarray(initial_params, np.float32), num_sites)
+    values = np.asarray(initial_params, np.float32)
+    values = np.tile(values, [num_sites, 1]) if values.ndim == 1 else values
+    values = np.ravel(values if order is None else values[order])
     return lambda shape, dtype=None: tf.constant(values, dtype)
 
 

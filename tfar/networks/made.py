@@ -14,7 +14,7 @@ from tfar.networks.base import TrainingPass
 from tfar.networks.bounds import check_bits, sums_of
 from tfar.networks.conditions import condition_size, flatten_condition
 from tfar.networks.connectivity import Connectivity, ConnectivityDraw, Members
-from tfar.networks.inputs import SiteEncoding, dropped, initial_bias
+from tfar.networks.inputs import dropped, initial_bias, site_encoding
 from tfar.networks.made_steps import MADESteps
 from tfar.networks.permutations import inverted, observed_first, permuted, unpermuted
 
@@ -37,7 +37,9 @@ class MADENetwork(MADESteps):
         site_shape: shape of the value of one site.
         num_classes: None, or the number of classes of a site. Its values are then scaled to -1 .. 1.
         one_hot: bool. Encode the classes of a site as one-hot inputs instead.
-        initial_params: None, or `params_size` numbers: the parameters of every site before training.
+        site_levels: None, or the values of each site that have an input of their own; see `LevelEncoding`.
+        initial_params: None, or `params_size` numbers: the parameters of every site before training; or such a list for each
+            site.
         order, num_masks, num_eval_masks, degrees, direct_connections, connectivity_weights, activation, dropout_rate,
         conditional_shape, kernel_initializer, seed: see `tfar.MADE`.
 
@@ -64,7 +66,8 @@ class MADENetwork(MADESteps):
         conditional_shape: Any = None,
         num_classes: int | None = None,
         one_hot: bool = False,
-        initial_params: Sequence[float] | None = None,
+        site_levels: Sequence[Sequence[float]] | None = None,
+        initial_params: Sequence[Any] | None = None,
         kernel_initializer: Any = "glorot_uniform",
         seed: int = 0,
         **kwargs: Any,
@@ -74,7 +77,7 @@ class MADENetwork(MADESteps):
         self.order, self.num_masks, self.num_eval_masks = order, num_masks, num_eval_masks
         self.degrees, self.direct_connections = degrees, direct_connections
         self.connectivity_weights, self.seed = connectivity_weights, seed
-        self._encode = SiteEncoding(site_shape, num_classes, one_hot)
+        self._encode = site_encoding(site_shape, num_classes, one_hot, site_levels)
         self.num_classes, self.one_hot = num_classes, self._encode.one_hot
         self.initial_params = initial_params
         self.activation, self.dropout_rate = keras.activations.get(activation), float(dropout_rate)
@@ -155,7 +158,8 @@ class MADENetwork(MADESteps):
             if self.conditional_shape is not None:
                 self.condition_layers.append(self._dense(f"condition_{i + 1}", units, 3 * i + 11, use_bias=False))
             previous = degrees
-        bias = initial_bias(self.initial_params, self.num_sites)
+        order = self.orders[0] if self._kernels_in_step_order else None
+        bias = initial_bias(self.initial_params, self.num_sites, order)
         self.output_layer = self._masked("output", previous, outputs, 9, strict=True, bias_initializer=bias)
         if self.direct_connections:
             self.direct_layer = self._masked("direct", inputs, outputs, 8, strict=True, use_bias=False)
@@ -214,9 +218,10 @@ class MADENetwork(MADESteps):
             )
         sites = self._sites(x)
         if self._kernels_in_step_order:
-            params = self._forward(permuted(sites, self.orders[0]), conditional_input, None, seed)
+            inputs = permuted(self._encode(sites), self.orders[0])
+            params = self._forward(inputs, conditional_input, None, seed)
             return unpermuted(params, self.orders[0])
-        return self._forward(sites, conditional_input, self._connectivity(member, order, seed), seed)
+        return self._forward(self._encode(sites), conditional_input, self._connectivity(member, order, seed), seed)
 
     def params_given(self, x: tf.Tensor, known: tf.Tensor, conditional_input: Any = None) -> tf.Tensor:
         """See the base class. The known sites keep their order, and all other sites share the next position."""
@@ -224,14 +229,13 @@ class MADENetwork(MADESteps):
         steps = inverted(observed_first(inverted(connectivity.positions), known))
         num_known = tf.reduce_sum(tf.cast(known, tf.int32), axis=1, keepdims=True)
         connectivity = connectivity._replace(positions=tf.minimum(steps, num_known))
-        sites = self._sites(x)
-        return self._forward(sites, conditional_input, connectivity, seed=None)
+        return self._forward(self._encode(self._sites(x)), conditional_input, connectivity, seed=None)
 
     def _forward(
-        self, sites: tf.Tensor, conditional_input: Any, connectivity: Connectivity | None, seed: tf.Tensor | None
+        self, encoded: tf.Tensor, conditional_input: Any, connectivity: Connectivity | None, seed: tf.Tensor | None
     ) -> tf.Tensor:
         """Computes all parameters with a connectivity; None selects that of the layers. Dropout needs a seed."""
-        hidden = inputs = tf.reshape(self._encode(sites), [-1, self.num_sites * self._encode.inputs_per_site])
+        hidden = inputs = tf.reshape(encoded, [-1, self.num_sites * self._encode.inputs_per_site])
         degrees = self._degrees(connectivity)
         for i, layer in enumerate(self.hidden_layers):
             hidden = layer(hidden, degrees[i], degrees[i + 1])

@@ -124,7 +124,8 @@ class MADESteps(AutoregressiveNetwork, abc.ABC):
         """Adds the site of the previous step to the sums of the first layer and to the inputs of the direct layer."""
         started = tf.cast(index > 0, tf.float32)
         site = self._slot(state, tf.maximum(index - 1, 0))
-        inputs = self._encode(tf.cast(x_previous[:, 0], tf.float32)) * started
+        of_slot = tf.gather(tf.constant(self.orders[0]), site) if self._kernels_in_step_order else site
+        inputs = self._encode(tf.cast(x_previous[:, 0], tf.float32), of_slot) * started
         columns = tf.expand_dims(site, -1) * self._encode.inputs_per_site + tf.range(self._encode.inputs_per_site)
         state["sums_1"] += push(inputs, tf.gather(weights["push_1"], columns))
         if self.connectivity_weights:

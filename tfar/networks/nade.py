@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tfar import orders as site_orders
 from tfar.networks.base import AutoregressiveNetwork, Weights
 from tfar.networks.conditions import State, condition_size, flatten_condition
-from tfar.networks.inputs import SiteEncoding, float32_value, initial_bias, outputs_of, push
+from tfar.networks.inputs import float32_value, initial_bias, outputs_of, push, site_encoding
 from tfar.networks.nade_scan import ACTIVATIONS, nade_scan
 from tfar.networks.permutations import permuted, unpermuted
 
@@ -33,7 +33,9 @@ class NADENetwork(AutoregressiveNetwork):
         one_hot: bool. Encode the classes of a site as one-hot inputs instead.
         scaled_activations: bool. Learn a scale rho_t of the activations for each site, as in RNADE: `h(rho_t a_t)`.
         compensated: bool. Use compensated summation, which real values need; see `tfar.networks.nade_scan.nade_scan`.
-        initial_params: None, or `params_size` numbers: the parameters of every site before training.
+        site_levels: None, or the values of each site that have an input of their own; see `LevelEncoding`.
+        initial_params: None, or `params_size` numbers: the parameters of every site before training; or such a list for each
+            site.
         order, activation, learned_first_state, conditional_shape, kernel_initializer, seed: see `tfar.NADE`.
 
     Raises:
@@ -62,7 +64,8 @@ class NADENetwork(AutoregressiveNetwork):
         one_hot: bool = False,
         scaled_activations: bool = False,
         compensated: bool = False,
-        initial_params: Sequence[float] | None = None,
+        site_levels: Sequence[Sequence[float]] | None = None,
+        initial_params: Sequence[Any] | None = None,
         kernel_initializer: Any = "glorot_uniform",
         seed: int = 0,
         **kwargs: Any,
@@ -75,7 +78,7 @@ class NADENetwork(AutoregressiveNetwork):
         self.learned_first_state, self.seed = bool(learned_first_state), seed
         self.scaled_activations, self.compensated = bool(scaled_activations), bool(compensated)
         self.initial_params = initial_params
-        self._encode = SiteEncoding(site_shape, num_classes, one_hot)
+        self._encode = site_encoding(site_shape, num_classes, one_hot, site_levels)
         self.num_classes, self.one_hot = num_classes, self._encode.one_hot
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.step_of_site = site_orders.positions(site_orders.resolve(order, self.num_sites, seed))[None]
@@ -89,7 +92,9 @@ class NADENetwork(AutoregressiveNetwork):
         self.kernel = self._weight("kernel", (inputs, self.hidden_units), self._seeded(0))
         self.bias = self._weight("bias", (self.hidden_units,))
         self.output_kernel = self._weight("output_kernel", (outputs, self.hidden_units), self._seeded(1))
-        self.output_bias = self._weight("output_bias", (outputs,), initial_bias(self.initial_params, self.num_sites))
+        self.output_bias = self._weight(
+            "output_bias", (outputs,), initial_bias(self.initial_params, self.num_sites, self.orders[0])
+        )
         self.first_state = self._weight("first_state", (self.hidden_units,)) if self.learned_first_state else None
         scales = (self.num_sites,) if self.scaled_activations else None
         self.activation_scale = None if scales is None else self._weight("activation_scale", scales, "ones")
@@ -106,11 +111,11 @@ class NADENetwork(AutoregressiveNetwork):
         self, x: Any, conditional_input: Any = None, member: Any = 0, order: Any = None, training: Any = None
     ) -> tf.Tensor:
         """See the base class. The result is float32 also under mixed precision, because it sums over many sites."""
-        sites = permuted(self._sites(x), self.orders[0])
+        inputs = permuted(self._encode(self._sites(x)), self.orders[0])
         kernel, output_kernel = self._kernels()
-        first = self._condition(conditional_input, tf.shape(sites)[0])
+        first = self._condition(conditional_input, tf.shape(inputs)[0])
         scale = None if self.activation_scale is None else float32_value(self.activation_scale)
-        inputs, start = self._encode(sites), first + float32_value(self.bias)
+        start = first + float32_value(self.bias)
         params = nade_scan(inputs, kernel, start, output_kernel, self.activation, scale, self.compensated)
         if self.first_state is not None:
             hidden = self._hidden(first + float32_value(self.first_state), None if scale is None else scale[0])
@@ -158,7 +163,8 @@ class NADENetwork(AutoregressiveNetwork):
     ) -> tuple[tf.Tensor, State]:
         weights = self.step_weights() if weights is None else weights
         kernel = tf.gather(weights["kernel"], tf.maximum(index - 1, 0))
-        inputs = self._encode(tf.cast(x_previous[:, 0], tf.float32)) * tf.cast(index > 0, tf.float32)
+        previous = tf.gather(tf.constant(self.orders[0]), tf.maximum(index - 1, 0))
+        inputs = self._encode(tf.cast(x_previous[:, 0], tf.float32), previous) * tf.cast(index > 0, tf.float32)
         state = {**state, "activations": state["activations"] + push(inputs, kernel)}
         seen = tf.where(index > 0, state["activations"], state.get("first", state["activations"]))
         scale = weights.get("activation_scale")

@@ -9,12 +9,12 @@ import tensorflow as tf
 from tfar.networks.base import Weights
 from tfar.networks.conditions import State, condition_size, flatten_condition
 from tfar.networks.inputs import (
-    SiteEncoding,
     dropped,
     float32_value,
     initial_bias,
     outputs_of,
     push,
+    site_encoding,
 )
 from tfar.networks.orderless import Carry, ChunkFunction, OrderlessNetwork
 
@@ -34,7 +34,9 @@ class OrderlessNADENetwork(OrderlessNetwork):
         site_shape: shape of the value of one site.
         num_classes: None, or the number of classes of a site, whose values are then scaled to -1 .. 1.
         one_hot: bool. Encode the classes of a site as one-hot inputs instead.
-        initial_params: None, or `params_size` numbers: the parameters of every site before training.
+        site_levels: None, or the values of each site that have an input of their own; see `LevelEncoding`.
+        initial_params: None, or `params_size` numbers: the parameters of every site before training; or such a list for each
+            site.
         activation, dropout_rate, conditional_shape, kernel_initializer, seed: see `tfar.OrderlessNADE`.
 
     References:
@@ -54,14 +56,15 @@ class OrderlessNADENetwork(OrderlessNetwork):
         conditional_shape: Any = None,
         num_classes: int | None = None,
         one_hot: bool = False,
-        initial_params: Sequence[float] | None = None,
+        site_levels: Sequence[Sequence[float]] | None = None,
+        initial_params: Sequence[Any] | None = None,
         kernel_initializer: Any = "glorot_uniform",
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(event_shape, site_shape, conditional_shape, seed=seed, **kwargs)
         self.hidden_units, self.params_size = tuple(hidden_units), int(params_size)
-        self._encode = SiteEncoding(site_shape, num_classes, one_hot)
+        self._encode = site_encoding(site_shape, num_classes, one_hot, site_levels)
         self.num_classes, self.one_hot = num_classes, self._encode.one_hot
         self.activation, self.dropout_rate = keras.activations.get(activation), float(dropout_rate)
         self.initial_params = initial_params
@@ -164,7 +167,9 @@ class OrderlessNADENetwork(OrderlessNetwork):
     ) -> tuple[tf.Tensor, State]:
         weights = self.step_weights() if weights is None else weights
         site, previous = self._site_of_step(state, index), self._site_of_step(state, tf.maximum(index - 1, 0))
-        added = push(self._encode(tf.cast(x_previous[:, 0], tf.float32)), tf.gather(weights["inputs"], previous))
+        added = push(
+            self._encode(tf.cast(x_previous[:, 0], tf.float32), previous), tf.gather(weights["inputs"], previous)
+        )
         added += tf.gather(weights["mask"], previous)
         state = {**state, "activations": state["activations"] + added * tf.cast(index > 0, tf.float32)}
         hidden = tf.cast(self._deep(state["activations"]), tf.float32)

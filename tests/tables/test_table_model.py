@@ -1,0 +1,285 @@
+"""Models of small tables against enumeration: scores, conditionals, completions, surprises and probabilities of conditions."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+import tfar
+from tests.registry import randomize
+from tests.tables.frames import messy, small
+from tfar import tables
+
+FRAME = small()
+TOP = 120  # beyond it there is almost nothing
+# All rows: "?" is a category that the schema has not seen.
+ROWS = pd.DataFrame(list(itertools.product("?xyz", ["?", "no", "yes"], range(TOP))), columns=["a", "b", "n"])
+NETWORKS = ["made", "orderless"]
+EACH = pytest.mark.parametrize("network", NETWORKS)
+
+
+def randomized(schema, network, **kwargs):
+    model = tfar.TableModel(schema, network, hidden_units=[8], num_components=2, jit_compile=False, **kwargs)
+    randomize(model.dist)
+    return model
+
+
+@pytest.fixture(scope="module")
+def models():
+    schema = tables.Schema.infer(FRAME)
+    return {network: randomized(schema, network) for network in NETWORKS}
+
+
+@pytest.fixture(scope="module")
+def probs(models):
+    """The probability of each of `ROWS`, by `log_prob`, float64 `[4, 3, TOP]`."""
+    return {name: np.exp(model.log_prob(ROWS)).to_numpy().reshape(4, 3, TOP) for name, model in models.items()}
+
+
+@EACH
+def test_probabilities_of_all_rows_sum_to_one(probs, network):
+    assert probs[network].sum() == pytest.approx(1.0, abs=1e-4)
+    assert probs[network].std() > 1e-4
+
+
+@EACH
+def test_surprises_before_sum_to_log_prob_and_are_conditionals(models, probs, network):
+    model, p = models[network], probs[network]
+    found = model.explain(ROWS)
+    np.testing.assert_allclose(-found.sum(axis=1), model.log_prob(ROWS), rtol=1e-4, atol=1e-4)
+    first, pair = p.sum((1, 2)), p.sum(2)
+    i, j, k = np.array(list(np.ndindex(p.shape))).T
+    np.testing.assert_allclose(found["a"], -np.log(first[i]), atol=2e-3)
+    np.testing.assert_allclose(found["b"], -np.log(pair[i, j] / first[i]), atol=2e-3)
+    rows = p[i, j, k] > 1e-7
+    np.testing.assert_allclose(found["n"][rows], -np.log(p / pair[..., None])[i, j, k][rows], atol=2e-3)
+
+
+def test_surprises_given_others_are_those_of_an_order_that_ends_with_the_column(models):
+    """Beside enumeration of the joint distribution in that order, of which the last conditional is the same."""
+    model = models["orderless"]
+    found = model.explain(ROWS, given="others")
+    for name, order in (("a", [1, 2, 0]), ("b", [0, 2, 1]), ("n", [0, 1, 2])):
+        dist = model.dist.with_order(order)
+        p = np.exp(np.float64(dist.log_prob(model.schema.encode(ROWS).values))).reshape(4, 3, TOP)
+        axis = "abn".index(name)
+        rows = p.ravel() > 1e-7
+        expected = -np.log(p / p.sum(axis, keepdims=True)).ravel()
+        np.testing.assert_allclose(found[name][rows], expected[rows], atol=2e-3)
+    with pytest.raises(ValueError, match="Use network='orderless'"):
+        models["made"].explain(ROWS[:3], given="others")
+
+
+@EACH
+@pytest.mark.parametrize(
+    ("where", "select"),
+    [
+        ({"a": ["x", "z"]}, (np.s_[[1, 3]], np.s_[:], np.s_[:])),
+        ({"a": "y", "b": ["yes"]}, (np.s_[[2]], np.s_[[2]], np.s_[:])),
+        ({"a": ["x", "y"], "n": (1, 3)}, (np.s_[1:3], np.s_[:], np.s_[1:4])),
+        ({"n": (None, 2)}, (np.s_[:], np.s_[:], np.s_[:3])),
+        ({"n": 4}, (np.s_[:], np.s_[:], np.s_[4:5])),
+    ],
+)
+def test_probabilities_of_conditions_are_those_of_enumeration(models, probs, network, where, select):
+    """All are exact, as the columns before the last one have few values."""
+    if network == "orderless":  # the columns with conditions come first
+        order = [i for i, name in enumerate("abn") if name in where]
+        order += [i for i in range(3) if i not in order]
+        dist = models[network].dist.with_order(order)
+        p = np.exp(np.float64(dist.log_prob(models[network].schema.encode(ROWS).values))).reshape(4, 3, TOP)
+    else:
+        p = probs[network]
+    expected = p[select[0]][:, select[1]][:, :, select[2]].sum()
+    found = models[network].prob(where)
+    assert found.standard_error == 0.0 and found.value == pytest.approx(expected, abs=1e-4)
+
+
+def test_drawn_probabilities_are_unbiased_with_the_stated_error():
+    """Columns in an order in which a count comes before others, so that nothing is enumerated."""
+    schema = tables.Schema.infer(FRAME[["n", "a", "b"]])
+    model = randomized(schema, "made")
+    p = np.exp(model.log_prob(ROWS)).to_numpy().reshape(4, 3, TOP)
+    for where, expected in (
+        ({"n": (1, 3), "b": "yes"}, p[:, 2, 1:4].sum()),
+        ({"a": ["x", "y"]}, p[1:3].sum()),
+        ({"n": (2, None), "a": "z", "b": "no"}, p[3, 1, 2:].sum()),
+    ):
+        found = [model.prob(where, num_samples=1000, seed=seed) for seed in range(3)]
+        assert found[0] == model.prob(where, num_samples=1000, seed=0)
+        for value, error in found:
+            assert 0.0 < error < 0.05 and abs(value - expected) < 5.0 * error
+        # A wrong weight would show in the mean of many estimates.
+        many = model.prob(where, num_samples=40_000, seed=9)
+        assert abs(many.value - expected) < 4.5 * many.standard_error < 0.02
+
+
+def test_completions_follow_the_exact_conditional(models):
+    model = models["orderless"]
+    given = pd.DataFrame({"a": [None], "b": ["yes"], "n": [2]})
+    p = np.exp(np.float64(model.dist.with_order([1, 2, 0]).log_prob(model.schema.encode(ROWS).values)))
+    p = p.reshape(4, 3, TOP)[:, 2, 2]
+    drawn = model.complete(given, num_samples=4000, seed=1)
+    assert drawn.index.names == ["draw", None] and (drawn["b"] == "yes").all() and (drawn["n"] == 2).all()
+    counts = [drawn["a"].isna().sum(), *((drawn["a"] == value).sum() for value in "xyz")]
+    assert stats.chisquare(counts, 4000 * p / p.sum()).pvalue > 1e-4
+    pd.testing.assert_frame_equal(model.complete(given, seed=1).loc[[0]], drawn.loc[0])
+    table = model.conditionals(given, ["a"])["a"]
+    np.testing.assert_allclose(table.to_numpy()[0], (p / p.sum())[[1, 2, 3, 0]], atol=1e-4)
+    n = model.conditionals(given.assign(a="x"), ["n"])["n"]
+    q = np.exp(np.float64(model.dist.log_prob(model.schema.encode(ROWS).values))).reshape(4, 3, TOP)[1, 2]
+    np.testing.assert_allclose(n["mean"], (q * np.arange(TOP)).sum() / q.sum(), rtol=1e-2)
+    np.testing.assert_allclose(n["quantile_0.5"], np.searchsorted(np.cumsum(q / q.sum()), 0.5))
+
+
+def test_log_prob_of_a_partly_missing_row_is_that_of_its_other_cells(models):
+    model = models["orderless"]
+    p = np.exp(np.float64(model.dist.with_order([2, 0, 1]).log_prob(model.schema.encode(ROWS).values)))
+    p = p.reshape(4, 3, TOP).sum((0, 1))
+    rows = pd.DataFrame({"a": [None] * 4, "b": [None] * 4, "n": range(4)})
+    np.testing.assert_allclose(np.exp(model.log_prob(rows)), p[:4], atol=1e-4)
+    with pytest.raises(ValueError, match="missing in a, b. Use network='orderless', or missing='value'"):
+        models["made"].log_prob(rows)
+    last = models["made"].log_prob(pd.DataFrame({"a": ["x"], "b": ["no"], "n": [None]}))
+    full = models["made"].log_prob(ROWS)[(ROWS["a"] == "x") & (ROWS["b"] == "no")]
+    np.testing.assert_allclose(last, np.log(np.exp(full).sum()), atol=1e-4)
+
+
+def test_an_unseen_category_has_a_probability(models):
+    found = models["made"].log_prob(pd.DataFrame({"a": ["new"], "b": ["no"], "n": [1]}))
+    expected = models["made"].log_prob(ROWS)[(ROWS["a"] == "?") & (ROWS["b"] == "no") & (ROWS["n"] == 1)]
+    assert np.isfinite(found).all() and found.to_numpy() == expected.to_numpy()
+
+
+@EACH
+def test_a_missing_cell_as_a_value_is_part_of_the_distribution(network):
+    frame = FRAME.assign(n=FRAME["n"].mask(FRAME["a"] == "x"), b=FRAME["b"].mask(FRAME["a"] == "y"))
+    model = randomized(tables.Schema.infer(frame, missing="value"), network)
+    rows = pd.DataFrame(
+        list(itertools.product("?xyz", ["?", "no", "yes", None], [None, *range(TOP)])), columns=["a", "b", "n"]
+    )
+    p = np.exp(model.log_prob(rows)).to_numpy().reshape(4, 4, TOP + 1)
+    assert p.sum() == pytest.approx(1.0, abs=1e-4) and p[:, 3].sum() > 1e-3 and p[:, :, 0].sum() > 1e-3
+    if network == "made":
+        assert model.prob({"b": None}).value == pytest.approx(p[:, 3].sum(), abs=1e-4)
+        assert model.prob({"n": None}).value == pytest.approx(p[..., 0].sum(), abs=1e-4)
+        assert model.prob({"n": (None, 2)}).value == pytest.approx(p[..., 1:4].sum(), abs=1e-4)
+        of_n = model.conditionals(pd.DataFrame({"a": ["x"], "b": ["no"], "n": [7]}), ["n"])["n"]
+        q = p[1, 1, 1:]
+        np.testing.assert_allclose(of_n["missing"], p[1, 1, 0] / p[1, 1].sum(), atol=1e-4)
+        np.testing.assert_allclose(of_n["mean"], (q * np.arange(TOP)).sum() / q.sum(), rtol=1e-2)
+    draws = model.sample(500, seed=1)
+    assert draws["n"].isna().any() and draws["b"].isna().any()
+    assert model.complete(frame[:50], seed=1).isna().equals(frame[:50].isna())
+
+
+def test_digits_are_one_column():
+    frame = pd.DataFrame({"k": [f"v{i}" for i in range(11)] * 3, "n": [0, 1, 2] * 11})
+    model = randomized(tables.Schema.infer(frame, max_classes=6), "orderless")
+    assert model.schema["k"].digits == (4, 3)
+    rows = pd.DataFrame({"k": ["?", *model.schema["k"].categories], "n": [1] * 12})
+    first = np.exp(
+        model.dist.with_order([0, 1, 2]).site_log_probs(model.schema.encode(rows).values).numpy()[:, :2].sum(1)
+    )
+    assert first.sum() == pytest.approx(1.0, abs=1e-5)
+    found = model.prob({"k": ["v3", "v7", "v10"]})
+    places = [1 + model.schema["k"].categories.index(value) for value in ("v3", "v7", "v10")]
+    assert found.standard_error == 0.0 and found.value == pytest.approx(first[places].sum(), abs=1e-6)
+    of_k = model.conditionals(rows[:1], ["k"])["k"]
+    dist = model.dist.with_order([2, 0, 1])
+    shares = np.exp(np.float64(dist.site_log_probs(model.schema.encode(rows).values))[:, :2].sum(1))
+    np.testing.assert_allclose(of_k.to_numpy()[0], [*shares[1:], shares[0]], atol=1e-5)
+    surprise = model.explain(rows, given="others")["k"]
+    np.testing.assert_allclose(surprise, -np.log(shares), atol=1e-4)
+
+
+# Units, files and errors ------------------------------------------------------------------------------------------------
+
+
+def test_densities_are_in_the_units_of_the_data():
+    """The density of a real column integrates to 1 over the data, beside the mass of its atom."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": np.where(rng.uniform(size=500) < 0.5, 1000.0, rng.normal(5000.0, 300.0, 500))})
+    model = randomized(tables.Schema.infer(frame), "made")
+    grid = np.linspace(-20_000.0, 30_000.0, 40_001) + 0.01
+    density = np.exp(model.log_prob(pd.DataFrame({"x": grid}))).to_numpy()
+    mass = np.exp(model.log_prob(pd.DataFrame({"x": [1000.0]}))).to_numpy()[0]
+    assert np.trapezoid(density, grid) + mass == pytest.approx(1.0, abs=1e-3) and 0.01 < mass < 0.99
+    assert model.base_measure == {"x": "counting at the atoms and Lebesgue elsewhere"}
+    within = np.trapezoid(density[(grid >= 4000) & (grid <= 5500)], grid[(grid >= 4000) & (grid <= 5500)])
+    found = model.prob({"x": (4000, 5500)})
+    assert found.value == pytest.approx(within, abs=1e-3) and found.standard_error == 0.0
+    assert model.prob({"x": 1000.0}).value == pytest.approx(mass, rel=1e-4)
+    table = model.conditionals(frame[:1])["x"]
+    mean = mass * 1000.0 + np.trapezoid(density * grid, grid)
+    np.testing.assert_allclose(table["mean"], mean, rtol=1e-3)
+    spread = np.sqrt(mass * (1000.0 - mean) ** 2 + np.trapezoid(density * (grid - mean) ** 2, grid))
+    np.testing.assert_allclose(table["stddev"], spread, rtol=1e-2)
+
+
+@pytest.mark.slow(ci=True)
+def test_a_model_of_a_messy_table_trains_draws_completes_and_is_saved(tmp_path):
+    frame = messy()
+    for network, missing in (("orderless", "marginalise"), ("made", "value")):
+        schema = tables.Schema.infer(frame, missing=missing, max_classes=30)
+        model = tfar.TableModel(schema, network, hidden_units=[16], num_components=2, jit_compile=False)
+        before = model.score(frame)
+        model.fit(frame, epochs=3, learning_rate=0.01, verbose=0, validation_data=frame[:50])
+        assert model.score(frame) > before
+        draws = model.sample(20, seed=1)
+        assert draws.columns.tolist() == frame.columns.tolist()
+        assert np.isfinite(
+            model.log_prob(draws.assign(size=draws["size"].fillna("M") if missing else draws["size"]))
+        ).all()
+        assert model.explain(frame[:5]).shape == (5, frame.shape[1])
+        conditionals = model.conditionals(frame[:3].dropna(subset=["income"]) if False else frame[:3])
+        assert set(conditionals) == set(frame) - {"same", "nothing"}
+        if missing == "marginalise":
+            completed = model.complete(frame, seed=2)
+            assert completed.drop(columns="nothing").drop(columns=["city", "code"]).notna().all(axis=None)
+            seen = frame["income"].notna()
+            pd.testing.assert_series_equal(completed["income"][seen], frame["income"][seen])
+        model.save(tmp_path / f"{network}.keras")
+        again = tfar.TableModel.load(tmp_path / f"{network}.keras")
+        assert again.schema == schema
+        np.testing.assert_allclose(again.log_prob(frame), model.log_prob(frame), rtol=1e-5)
+        assert tfar.load(tmp_path / f"{network}.keras").event_shape == [schema.num_sites]
+
+
+def test_a_file_holds_the_schema(models, tmp_path):
+    model = models["made"]
+    model.save(tmp_path / "table.keras")
+    again = tfar.TableModel.load(tmp_path / "table.keras")
+    assert again.schema == model.schema
+    np.testing.assert_allclose(again.log_prob(ROWS[:50]), model.log_prob(ROWS[:50]), rtol=1e-6)
+    other = tfar.training.DensityModel(model.dist)
+    other.save(tmp_path / "other.keras")
+    with pytest.raises(ValueError, match="to hold a TableModel"):
+        tfar.TableModel.load(tmp_path / "other.keras")
+
+
+def test_rows_keep_their_index_and_columns_any_order(models):
+    model, rows = models["made"], ROWS[5:9].set_axis(list("pqrs"), axis=0)
+    assert model.log_prob(rows).index.tolist() == list("pqrs") == model.explain(rows).index.tolist()
+    np.testing.assert_array_equal(model.log_prob(rows[["n", "b", "a"]]), model.log_prob(rows))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda s: tfar.TableModel(FRAME), "Expected `schema` to be a Schema"),
+        (lambda s: tfar.TableModel(s, "nade"), r"Expected `network` to be one of \['made', 'orderless'"),
+        (lambda s: tfar.TableModel(s, tfar.MADE([2], [4])), r"Expected a distribution over \[3\]"),
+        (lambda s: tfar.TableModel(s, tfar.MADE([3], [4], head=s.head(2)), dropout_rate=0.1), "no further arguments"),
+        (lambda s: tfar.TableModel(s, missing="drop"), "Expected `missing`"),
+        (lambda s: tfar.TableModel(s, hidden_units=[4]).prob({}), "Expected `where`"),
+        (lambda s: tfar.TableModel(s, hidden_units=[4]).prob({"c": 1}), "Expected a column among"),
+        (lambda s: tfar.TableModel(s, hidden_units=[4]).prob({"n": 1}, num_samples=1), "`num_samples`"),
+        (lambda s: tfar.TableModel(s, hidden_units=[4]).explain(FRAME, given="after"), "Expected `given`"),
+    ],
+)
+def test_bad_arguments_are_errors(make, message):
+    with pytest.raises(ValueError, match=message):
+        make(tables.Schema.infer(FRAME))
