@@ -214,7 +214,6 @@ class AnyOrderTransformerNetwork(AutoregressiveNetwork):
         if follows is not None:
             known = tf.gather(known, follows, axis=1, batch_dims=1)
         tokens = known + tf.gather(weights["sites"], order)
-        tokens.set_shape([None, self.num_sites, self.units])  # A drawn order has no static shape.
         return tokens if condition is None else tokens + tf.expand_dims(condition, 1)
 
     # In steps --------------------------------------------------------------------------------------------------------
@@ -237,7 +236,7 @@ class AnyOrderTransformerNetwork(AutoregressiveNetwork):
     def step(
         self, state: State, index: tf.Tensor, x_previous: tf.Tensor, weights: Weights | None = None
     ) -> tuple[tf.Tensor, State]:
-        weights, changes = self.step_weights() if weights is None else weights, dict(state)
+        weights, new = self.step_weights() if weights is None else weights, dict(state)
         site, previous = self._site_of_step(state, index), self._site_of_step(state, tf.maximum(index - 1, 0))
         inputs = self._encode(tf.cast(x_previous[:, 0], tf.float32), previous)
         known = push(inputs, tf.gather(weights["values"], previous)) + tf.gather(weights["previous"], previous)
@@ -247,25 +246,25 @@ class AnyOrderTransformerNetwork(AutoregressiveNetwork):
 
         def visit(number: int, block: TransformerBlock, x: tf.Tensor) -> tf.Tensor:
             found, cache = block.step((state[f"keys_{number}"], state[f"values_{number}"]), x, index)
-            changes.update(_cache_state(number, cache))
+            new.update(_cache_state(number, cache))
             return found
 
         params = outputs_of(self._hidden(tokens, visit), tf.gather(weights["outputs"], site))
         params += tf.gather(weights["output_bias"], site)
-        return tf.expand_dims(params, 1), changes
+        return tf.expand_dims(params, 1), new
 
     def prefill(self, state: State, x_prefix: tf.Tensor, length: tf.Tensor) -> State:
         """See the base class. Fills all caches by one pass; the steps replace the entries from `length` on."""
-        order, changes = state.get("order", self.orders[0]), dict(state)
+        order, new = state.get("order", self.orders[0]), dict(state)
 
         def visit(number: int, block: TransformerBlock, x: tf.Tensor) -> tf.Tensor:
             found, cache = block.fill(x)
-            changes.update(_cache_state(number, cache))
+            new.update(_cache_state(number, cache))
             return found
 
         x = permuted(x_prefix[:, :, 0], _inverse(order))
         self._hidden(self._tokens(x, order, state.get("condition"), self.step_weights()), visit)
-        return changes
+        return new
 
 
 def _cache_state(number: int, cache: Cache) -> State:
