@@ -15,6 +15,7 @@ from sphinx.util import logging
 import tfar
 
 MODULES = (
+    "coding",
     "data",
     "distributions",
     "heads",
