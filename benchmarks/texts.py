@@ -64,7 +64,7 @@ def run(case: LikelihoodCase, options: argparse.Namespace, command: str) -> resu
     targets = case.check(figures["perplexity"])
     if settings.model == "RecurrentLanguageModel":
         best = min(own["perplexity"] for own in figures["beside"].values())
-        targets.append(check("perplexity / best of Kneser-Ney", "<=", 1.0, round(figures["perplexity"] / best, 4)))
+        targets.append(check("perplexity, that of the best Kneser-Ney", "<=", best, figures["perplexity"]))
     return results.make(
         kind="likelihood",
         case=case.name,
