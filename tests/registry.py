@@ -202,6 +202,22 @@ CASES = (
     spatial_lstm("logistics", (2, 1, 3), head=lambda: tfar.heads.DiscretizedLogisticMixture(2, high=3)),
     spatial_lstm("symmetries", (2, 2), num_symmetries=8, neighbourhood=3, head=tfar.heads.Bernoulli),
     spatial_lstm("colours-levels", (2, 1, 2), num_layers=2, head=categorical),
+    spatial_lstm("vector", (2, 3), num_layers=2, conditional_shape=(2,), head=tfar.heads.Bernoulli),
+    spatial_lstm("map", (2, 2), conditional_shape=(2, 2, 3)),
+    spatial_lstm(
+        "map-no-layers", (2, 2, 2), num_layers=0, conditional_shape={"a": (2, 2, 1), "b": (2,)}, head=categorical
+    ),
+    spatial_lstm(
+        "map-symmetries",
+        (2, 2),
+        num_symmetries=8,
+        neighbourhood=3,
+        conditional_shape={"a": (2, 2, 2), "b": (3,)},
+        head=tfar.heads.Bernoulli,
+    ),
+    spatial_lstm(
+        "map-mirrored-colours", (1, 2, 2), num_symmetries=2, conditional_shape=(1, 2, 1), head=tfar.heads.Bernoulli
+    ),
     video_pixel_network(
         "binary-conditional", (3, 1, 2), conditional_shape={"class": (2,), "action": (3, 2)}, main=True
     ),

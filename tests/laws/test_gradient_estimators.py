@@ -10,7 +10,7 @@ import tensorflow as tf
 
 import tfar
 from tests import latent_models as models
-from tests.latent_models import CODES, EVENTS, LATENTS, assert_gradient, flat, gradient_estimates
+from tests.latent_models import CODES, DIMS, EVENTS, LATENTS, assert_gradient, flat, gradient_estimates
 from tests.parameters import few_by_default
 from tests.registry import randomize
 from tfar.laws.gradient_estimators import HalfBernoulli
@@ -94,6 +94,31 @@ def test_the_half_estimator_reaches_every_weight_of_an_autoregressive_encoder():
     found = gradient_estimates(dist, batches=10, rows=1000).mean(0)
     expected = exact_gradient(dist, EVENTS)
     assert np.linalg.norm(found - expected) < 0.15 * np.linalg.norm(expected)
+
+
+@pytest.mark.slow(ci=True)
+def test_the_half_estimator_is_biased_for_layers_of_latents():
+    """So the default of DARN is another one there. The gradient of the decoder is unbiased."""
+    dist = randomize(tfar.DARN([DIMS], [2, 1], gradient_estimator="half", jit_compile=False), scale=2.0)
+    found = gradient_estimates(dist, batches=20, rows=2000)
+    errors = np.abs(found.mean(0) - exact_gradient(dist, EVENTS)) / (found.std(0, ddof=1) / np.sqrt(len(found)) + 1e-6)
+    own = {id(variable) for variable in dist.encoder.trainable_variables}
+    of_encoder = np.concatenate([np.full(np.prod(v.shape, dtype=int), id(v) in own) for v in dist.trainable_variables])
+    assert errors[of_encoder].max() > 10.0
+    assert errors[~of_encoder].max() < models.SIGMAS
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "estimator"),
+    [
+        ({"latent_units": [3]}, tfar.laws.gradient_estimators.Half),
+        ({"latent_units": [2, 1]}, tfar.laws.VIMCO),
+        ({"latent_units": [3], "encoder_autoregression": True}, tfar.laws.VIMCO),
+        ({"latent_units": [2, 1], "gradient_estimator": "half"}, tfar.laws.gradient_estimators.Half),
+    ],
+)
+def test_the_default_of_darn_is_unbiased_where_half_is_not(kwargs, estimator):
+    assert type(tfar.DARN([DIMS], **kwargs, jit_compile=False).law.gradient_estimator) is estimator
 
 
 def test_the_enumerated_gradient_is_that_of_the_exact_bound():

@@ -44,18 +44,28 @@ def recurrence(weights: Weights, name: str, inputs: Array, num_colours: int) -> 
     return states(inputs, kernel.reshape(2, num_features, -1), gates)
 
 
-def parameters(weights: Weights, image: Array, num_colours: int) -> Array:
+def parameters(weights: Weights, image: Array, num_colours: int, parts: Weights) -> Array:
     """Parameters `[H, W, C P]`; `image` has an additional input of ones for each value.
 
-    A network without a layer of outputs gives the features, then the linear prediction.
+    A network without a layer of outputs gives the features, then the linear prediction. The parts of a condition, vectors or maps
+    by the names of their weights, add to the inputs of each layer.
     """
+
+    def given(block: int, inputs: Array) -> Array:
+        count = inputs.shape[-1]
+        for name, part in parts.items():
+            inputs = inputs + part @ weights[f"{name}/kernel"][:, (block - 1) * count : block * count]
+        return inputs
+
     layer = lambda name: Layer(weights[f"{name}/kernel"], weights[f"{name}/bias"])  # noqa: E731
     block = 1
-    features = None if "recurrence_1/kernel" in weights else convolution(layer("features"), image, "A", num_colours)
+    features = None
+    if "recurrence_1/kernel" not in weights:
+        features = given(1, convolution(layer("features"), image, "A", num_colours))
     while f"recurrence_{block}/kernel" in weights:
         x, mask = (image, "A") if block == 1 else (features, "B")
         inputs = convolution(layer(f"input_to_state_{block}"), x, mask, num_colours)
-        features = recurrence(weights, f"recurrence_{block}", inputs, num_colours)
+        features = recurrence(weights, f"recurrence_{block}", given(block, inputs), num_colours)
         block += 1
     linear = convolution(layer("linear"), image, "A", num_colours)
     if "outputs/kernel" in weights:

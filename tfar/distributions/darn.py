@@ -55,7 +55,9 @@ class DARN(LatentVariable):
             takes a step for each bit instead of one for each layer. Default: False.
         order: order of the sites of the event: "natural", "reverse", "random" or a permutation.
         activation: activation function of the hidden units. Default: "tanh".
-        gradient_estimator: how gradients reach the encoder, see `tfar.LatentVariable`. Default: "half", that of the paper.
+        gradient_estimator: how gradients reach the encoder, see `tfar.LatentVariable`. Default: "half", that of the paper, if the
+            latents have one layer whose bits are independent in the encoder. For other encoders it has a bias that no number of
+            samples removes, and the default is "vimco".
         kl_weight: float, or a function of the training step: the weight of the KL term in the training loss.
         kernel_initializer: initializer of all kernels, each with its own seed.
         seed: int. Seed of the initial weights and of a random order.
@@ -76,7 +78,8 @@ class DARN(LatentVariable):
         https://arxiv.org/abs/1310.8499
 
     Notes:
-        The paper's local connections with shared weights for images are not implemented. A latent is the bits of all layers,
+        The paper's local connections with shared weights for images are not implemented. The paper also trains several layers
+        by the "half" estimator, which `gradient_estimator="half"` does. A latent is the bits of all layers,
         h_1 first.
     """
 
@@ -91,7 +94,7 @@ class DARN(LatentVariable):
         encoder_autoregression: bool = False,
         order: orders.Order = "natural",
         activation: Any = "tanh",
-        gradient_estimator: Any = "half",
+        gradient_estimator: Any = None,
         kl_weight: Any = 1.0,
         kernel_initializer: Any = "glorot_uniform",
         seed: int = 0,
@@ -101,6 +104,8 @@ class DARN(LatentVariable):
         event = shape_tuple("event_shape", event_shape)
         units, hidden = shape_tuple("latent_units", latent_units), _hidden_units("hidden_units", hidden_units)
         encoding = hidden if encoder_units is None else _hidden_units("encoder_units", encoder_units)
+        if gradient_estimator is None:
+            gradient_estimator = "vimco" if len(units) > 1 or encoder_autoregression else "half"
         latent, seed = (sum(units),), check_positive_int("seed", seed, lowest=0)
 
         def part(number: int, shape: tuple[int, ...], layers: Any, hidden: tuple[int, ...], **kwargs: Any) -> Any:

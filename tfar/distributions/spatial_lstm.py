@@ -18,9 +18,11 @@ class SpatialLSTM(images.ImageAutoregressive):
     LSTMs pass their states from the pixel to the left and the pixel above to each pixel, and the first of them sees a
     neighbourhood of earlier pixels. The hidden state of the last one gives the conditional of the pixel:
 
-        log p(x) = sum_{r, c} log p(x[r, c] | h_L[r, c])
-        o, f, k, i = sigmoid(sums),    g = tanh(sums),    sums = W [h_{l-1}[r, c], h_l[r, c-1], h_l[r-1, c]] + b
+        log p(x | y) = sum_{r, c} log p(x[r, c] | h_L[r, c])
+        o, f, k, i = sigmoid(sums),    g = tanh(sums),    sums = W [h_{l-1}[r, c], h_l[r, c-1], h_l[r-1, c]] + V_l y + b
         c_l[r, c] = f c_l[r, c-1] + k c_l[r-1, c] + i g,    h_l[r, c] = tanh(o c_l[r, c]),    h_0[r, c] = neighbourhood
+
+    The condition y is a vector, or the value of a map at the pixel; without LSTMs, V y is added to the features of the pixel.
 
     A value depends on all pixels above and to the left, and on those above in `neighbourhood // 2` columns to the right, because
     states pass to the right and down only. All pixels are scored, those at the border too: a neighbourhood holds 0 for pixels
@@ -36,17 +38,20 @@ class SpatialLSTM(images.ImageAutoregressive):
         neighbourhood: int, odd, at least 3. Height and width of the square around a pixel whose earlier pixels it sees.
         num_symmetries: int, 1, 2, 4, or 8 for square images. With more than 1, the model is an ensemble of members with the
             same weights (EoRIDE): of the image and its mirror image, of all mirror images, or of these and those of the
-            transposed image. `log_prob` averages the probabilities, and training draws one of them for each image.
+            transposed image. `log_prob` averages the probabilities, and training draws one of them for each image. The maps of
+            a condition are mirrored and transposed with the image.
         head: the head of a site. `heads.GaussianScaleMixture` of `num_inputs=units` features, of `heads.Standardized` values
             or not, sees the hidden state. For any other head, a dense layer turns the hidden state into parameters. Default:
             standardised values, 32 components, 4 scales and 32 features.
+        conditional_shape: `[k]` of a vector, `[H, W, k]` of a map, a dict of such shapes, or None.
         kernel_initializer: initializer of all kernels, each with its own seed.
         seed: int. Determines the initial weights.
         jit_compile: bool. Compile eager calls with XLA.
         name: str.
 
     Raises:
-        ValueError: If an argument is out of range, or the head does not fit the units or the channels.
+        ValueError: If an argument is out of range, the head does not fit the units or the channels, or a condition is neither a
+            vector nor a map of the image.
 
     Example:
         >>> dist = tfar.SpatialLSTM([5, 4], units=8, num_layers=1, jit_compile=False)
@@ -60,7 +65,8 @@ class SpatialLSTM(images.ImageAutoregressive):
     Notes:
         To the location of the head, the model adds a linear function of the neighbourhood, which `initialize` sets by least
         squares; the paper whitens the data instead. The paper scores only pixels with a whole neighbourhood inside the image.
-        It draws all weights from -0.08 .. 0.08, trains on ever larger patches, and adds one layer at a time.
+        It draws all weights from -0.08 .. 0.08, trains on ever larger patches, and adds one layer at a time. It has no
+        conditions; they enter as in `tfar.RowLSTM`.
         Half of the gates is open at first, also the two forget gates: with a larger bias, cell states would double with each
         step along the diagonal.
     """
@@ -74,6 +80,7 @@ class SpatialLSTM(images.ImageAutoregressive):
         neighbourhood: int = 5,
         num_symmetries: int = 1,
         head: Head | None = None,
+        conditional_shape: Any = None,
         kernel_initializer: Any = "glorot_uniform",
         seed: int = 0,
         jit_compile: bool = True,
@@ -104,6 +111,7 @@ class SpatialLSTM(images.ImageAutoregressive):
                 num_layers=check_positive_int("num_layers", num_layers, lowest=0),
                 neighbourhood=size,
                 num_symmetries=num_symmetries,
+                conditional_shape=images.vectors_and_maps(conditional_shape, shape[:2]),
                 kernel_initializer=kernel_initializer,
                 seed=seed,
                 **arguments,

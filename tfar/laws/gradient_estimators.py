@@ -94,6 +94,11 @@ class Half(GradientEstimator):
     bits with q near 0 or 1 need no clipping. The entropy of each bit given the bits before it is computed in closed form, and
     the log-probability of a bit under the prior is linear in the bit.
 
+    It is biased for other losses, and the bias does not shrink with the number of samples. In particular it is biased if bits of
+    the encoder depend on earlier bits, as in layers of latents or an autoregressive encoder: the loss is then a function of an
+    earlier bit through the probabilities of later ones, which are not quadratic, and the surrogate gradients of several bits
+    multiply. `VIMCO` and `ScoreFunction` are unbiased for such encoders.
+
     References:
         Gregor, Danihelka, Mnih, Blundell and Wierstra. Deep autoregressive networks. ICML 2014, section 3.
         https://arxiv.org/abs/1310.8499

@@ -86,7 +86,7 @@ class FrameDecoder(MaskedRasterNetwork):
             multiplicative_layers(self._masked, f"block_{number}", self.filters, self.kernel_size)
             for number in range(1, self.num_blocks + 1)
         ]
-        self._add_conditions(width)
+        self._add_conditions(width, self.num_blocks)
         self._add_outputs(width)
 
     def flow(self, run: Run, image: Any, conditions: State) -> Any:

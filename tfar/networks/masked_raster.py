@@ -3,17 +3,15 @@
 import abc
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from tfar.layers import MaskedConv2D
 from tfar.layers.causal import Run
-from tfar.networks.conditions import State, named_inputs, named_shapes
+from tfar.networks.conditioned_raster import ConditionedRasterNetwork
 from tfar.networks.inputs import SiteEncoding
-from tfar.networks.raster import RasterNetwork
 
 
-class MaskedRasterNetwork(RasterNetwork, abc.ABC):
+class MaskedRasterNetwork(ConditionedRasterNetwork, abc.ABC):
     """Raster network of masked convolutions.
 
     Args:
@@ -70,24 +68,6 @@ class MaskedRasterNetwork(RasterNetwork, abc.ABC):
         """Creates a masked convolution."""
         how = {"num_groups": self.num_groups, "name": name, **kwargs}
         return self._add(MaskedConv2D, inputs, filters, kernel_size, mask_type, **how)
-
-    def _add_conditions(self, channels: int) -> None:
-        """Creates the layers that map the parts of the condition to features of every block; see `conditions`."""
-        self.condition = {
-            name: self._add(keras.layers.Dense, shape[-1], self.num_blocks * channels, use_bias=False, name=name)
-            for name, shape in named_shapes(self.conditional_shape).items()
-        }
-
-    def conditions(self, conditional_input: Any) -> State:
-        """See the base class. Returns the contribution of the condition to the features of each block."""
-        total = None
-        for name, part in named_inputs(conditional_input, self.conditional_shape).items():
-            projected = tf.cast(self.condition[name](tf.cast(part, tf.float32)), tf.float32)
-            if total is not None and projected.shape.rank != total.shape.rank:
-                projected, total = (x if x.shape.rank == 4 else x[:, None, None] for x in (projected, total))
-            total = projected if total is None else total + projected
-        parts = [] if total is None else tf.split(total, self.num_blocks, axis=-1)
-        return {f"condition_{block}": part for block, part in enumerate(parts)}
 
     def _add_outputs(self, inputs: int) -> None:
         """Creates the 1x1 convolutions from a number of features to the parameters."""

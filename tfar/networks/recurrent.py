@@ -57,7 +57,7 @@ class RecurrentNetwork(MaskedRasterNetwork, abc.ABC):
         self.input_to_state = [self._input_to_state(f"input_to_state_{block}", width) for block in blocks]
         self.recurrence = [self._recurrence(f"recurrence_{block}", block) for block in blocks]
         self.block_output = [self._masked(f"block_output_{block}", self.filters, width) for block in blocks]
-        self._add_conditions(self._num_gates)
+        self._add_conditions(self._num_gates, self.num_blocks)
         self._add_outputs(width)
 
     # Layers ----------------------------------------------------------------------------------------------------------

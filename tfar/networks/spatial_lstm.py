@@ -13,10 +13,10 @@ from tfar import random
 from tfar.layers import MaskedConv2D, SpatialRecurrence
 from tfar.layers.causal import Parallel, Run
 from tfar.networks.base import TrainingPass
+from tfar.networks.conditioned_raster import ConditionedRasterNetwork
 from tfar.networks.conditions import State
 from tfar.networks.inputs import initial_bias, row_seeds
 from tfar.networks.permutations import permuted
-from tfar.networks.raster import RasterNetwork
 from tfar.networks.symmetries import raster_orders
 
 # Rows of images that the least-squares solution takes at once.
@@ -24,16 +24,17 @@ _ROWS_AT_ONCE = 64
 
 
 @keras.saving.register_keras_serializable("tfar")
-class SpatialLSTMNetwork(RasterNetwork):
+class SpatialLSTMNetwork(ConditionedRasterNetwork):
     """Applies spatial LSTMs to the neighbourhoods of the pixels, and adds a linear prediction to the parameters.
 
-        h_0 = neighbourhood,    h_l = LSTM(W_l h_{l-1} + b_l),    params = W h_L + b + V neighbourhood + d
+        h_0 = neighbourhood,    h_l = LSTM(W_l h_{l-1} + V_l c + b_l),    params = W h_L + b + U neighbourhood + d
 
     A neighbourhood holds the earlier values in a square around the pixel, and for each of them a 1 if it is inside the
-    image; outside, both are 0. Without LSTMs, h_L is a linear function of the neighbourhood.
+    image; outside, both are 0. Without LSTMs, h_L is a linear function of the neighbourhood and the condition. The condition c
+    is a vector, or the value of a map at the pixel.
 
     Each member of an ensemble applies the same weights to the image under another symmetry, which is another order of the
-    sites. Training draws a member for each row.
+    sites, and to the maps of the condition under the same symmetry. Training draws a member for each row.
 
     Args:
         event_shape: `[H, W]` or `[H, W, C]`.
@@ -45,6 +46,7 @@ class SpatialLSTMNetwork(RasterNetwork):
         num_symmetries: int. Number of members; see `tfar.networks.symmetries.raster_orders`.
         low, high: the range of values that is scaled to -1 .. 1, or None for inputs that are not scaled.
         initial_params: None, or `params_size` numbers: the parameters of every site before training.
+        conditional_shape: `[k]` of a vector, `[H, W, k]` of a map, a dict of such shapes, or None.
         **kwargs: arguments of `RasterNetwork`.
 
     References:
@@ -67,9 +69,10 @@ class SpatialLSTMNetwork(RasterNetwork):
         low: float | None = None,
         high: float | None = None,
         initial_params: Sequence[float] | None = None,
+        conditional_shape: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(event_shape, site_shape, params_size, **kwargs)
+        super().__init__(event_shape, site_shape, params_size, conditional_shape, **kwargs)
         self.units, self.num_layers, self.neighbourhood = int(units), int(num_layers), int(neighbourhood)
         self.low, self.high, self.initial_params = low, high, initial_params
         self.num_members = self.num_symmetries = int(num_symmetries)
@@ -88,6 +91,7 @@ class SpatialLSTMNetwork(RasterNetwork):
             )
             name = f"recurrence_{layer}"
             self.recurrence.append(self._add(SpatialRecurrence, gates, self.units, self.num_groups, name=name))
+        self._add_conditions(gates if self.num_layers else self.units, max(self.num_layers, 1))
         self._add_outputs(inputs, outputs)
 
     # Layers ----------------------------------------------------------------------------------------------------------
@@ -115,10 +119,19 @@ class SpatialLSTMNetwork(RasterNetwork):
         return tf.pad(values, [[0, 0]] * (values.shape.rank - 1) + [[0, 1]], constant_values=1.0)
 
     def flow(self, run: Run, image: Any, conditions: State) -> Any:
-        features = image if self.num_layers else run(self.features, image)
-        for to_state, recurrence in zip(self.input_to_state, self.recurrence, strict=True):
-            features = run(recurrence, run(to_state, features))
+        features = image
+        for layer in range(self.num_layers):
+            gates = self._conditioned(run, run(self.input_to_state[layer], features), conditions, layer)
+            features = run(self.recurrence[layer], gates)
+        if not self.num_layers:
+            features = self._conditioned(run, run(self.features, image), conditions, 0)
         return self._params(run, features, image)
+
+    def _conditioned(self, run: Run, features: Any, conditions: State, layer: int) -> Any:
+        """Adds the contribution of the condition, if there is one."""
+        if not conditions:
+            return features
+        return features + tf.cast(run.condition(conditions[f"condition_{layer}"]), features.dtype)
 
     # Members ---------------------------------------------------------------------------------------------------------
 
@@ -127,7 +140,7 @@ class SpatialLSTMNetwork(RasterNetwork):
     ) -> tf.Tensor:
         if self.num_members == 1:
             return super().call(x, conditional_input)
-        return self._of_members(x, tf.fill([tf.shape(x)[0]], member))
+        return self._of_members(x, conditional_input, tf.fill([tf.shape(x)[0]], member))
 
     def training_pass(
         self, x: Any, conditional_input: Any, seed: tf.Tensor, observed: tf.Tensor | None = None
@@ -135,13 +148,34 @@ class SpatialLSTMNetwork(RasterNetwork):
         if self.num_members == 1:
             return super().training_pass(x, conditional_input, seed, observed)
         noise = random.uniform(row_seeds(seed, tf.shape(x)[0]), 1, random.Stream.MEMBER)[:, 0]
-        return TrainingPass(self._of_members(x, tf.cast(noise * self.num_members, tf.int32)))
+        return TrainingPass(self._of_members(x, conditional_input, tf.cast(noise * self.num_members, tf.int32)))
 
-    def _of_members(self, x: Any, member: tf.Tensor) -> tf.Tensor:
+    def _of_members(self, x: Any, conditional_input: Any, member: tf.Tensor) -> tf.Tensor:
         """Returns the parameters of all sites, for a member of each row, int32 `[B]`."""
         sites = permuted(self._sites(x), tf.gather(tf.constant(self.orders), member))
-        params = self._pass(Parallel(), sites, None)
+        params = self._pass(Parallel(), sites, self._oriented(conditional_input, member))
         return permuted(params, tf.gather(tf.constant(self.step_of_site), member))
+
+    def start(
+        self, batch_size: int | tf.Tensor, conditional_input: Any = None, *, order: Any = None, member: Any = None
+    ) -> State:
+        if self.num_members > 1 and conditional_input is not None:
+            own = tf.broadcast_to(0 if member is None else member, [batch_size])
+            conditional_input = self._oriented(conditional_input, own)
+        return super().start(batch_size, conditional_input, order=order, member=member)
+
+    def _oriented(self, conditional_input: Any, member: tf.Tensor) -> Any:
+        """Returns the condition with its maps under the symmetry of the member of each row, int32 `[B]`."""
+        pixels = self.orders[:, :: self.num_groups] // self.num_groups
+
+        def oriented(part: Any) -> tf.Tensor:
+            part = tf.convert_to_tensor(part)
+            if part.shape.rank != 4:
+                return part
+            flat = tf.reshape(part, [tf.shape(part)[0], pixels.shape[1], part.shape[-1]])
+            return tf.reshape(permuted(flat, tf.gather(tf.constant(pixels), member)), tf.shape(part))
+
+        return tf.nest.map_structure(oriented, conditional_input)
 
     def influences(self, sites: Any = None, member: int = 0, order: Any = None, num_sites: Any = None) -> NDArray:
         """See the base class. A member follows the steps of its order through the layers."""

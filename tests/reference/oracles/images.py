@@ -110,7 +110,7 @@ def _spatial_log_prob(dist: Any, x: Array, condition: Any) -> float:
     sites = 1 if head.site_shape else pixels.shape[-1]
     image = image.reshape(*x.shape[:2], sites, -1)
     image = np.concatenate([image, np.ones_like(image[..., :1])], axis=-1).reshape(*x.shape[:2], -1)
-    params = spatial_lstm.parameters(weights_of(dist.network), image, sites)
+    params = spatial_lstm.parameters(weights_of(dist.network), image, sites, _named(condition))
     if isinstance(head, tfar.heads.GaussianScaleMixture):
         weights, units = scale_mixtures.weights_of(head), dist.parameters["units"]
         of_pixels = [
@@ -134,7 +134,16 @@ def _under_symmetries(dist: Any, image: Array) -> list[Array]:
 
 
 def _spatial_members(dist: Any, x: Array, condition: Any) -> list[float]:
-    return [_spatial_log_prob(dist, image, condition) for image in _under_symmetries(dist, x)]
+    """The maps of a condition have the symmetry of the image."""
+    images, parts = _under_symmetries(dist, x), condition if isinstance(condition, dict) else {"": condition}
+    found = {
+        name: _under_symmetries(dist, part) if np.ndim(part) == 3 else [part] * len(images)
+        for name, part in parts.items()
+    }
+    conditions = [{name: own[member] for name, own in found.items()} for member in range(len(images))]
+    if not isinstance(condition, dict):
+        conditions = [own[""] for own in conditions]
+    return [_spatial_log_prob(dist, image, own) for image, own in zip(images, conditions, strict=True)]
 
 
 def _spatial_connectivity(dist: Any) -> Array:
