@@ -123,8 +123,9 @@ def test_completions_follow_the_exact_conditional(models):
     p = p.reshape(4, 3, TOP)[:, 2, 2]
     drawn = model.complete(given, num_samples=4000, seed=1)
     assert drawn.index.names == ["draw", None] and (drawn["b"] == "yes").all() and (drawn["n"] == 2).all()
-    counts = [drawn["a"].isna().sum(), *((drawn["a"] == value).sum() for value in "xyz")]
-    assert stats.chisquare(counts, 4000 * p / p.sum()).pvalue > 1e-4
+    counts = [(drawn["a"] == value).sum() for value in "xyz"]  # the class of unseen categories is not drawn
+    assert sum(counts) == 4000 and p[0] > 0.01 * p.sum()
+    assert stats.chisquare(counts, 4000 * p[1:] / p[1:].sum()).pvalue > 1e-4
     pd.testing.assert_frame_equal(model.complete(given, seed=1).loc[[0]], drawn.loc[0])
     table = model.conditionals(given, ["a"])["a"]
     np.testing.assert_allclose(table.to_numpy()[0], (p / p.sum())[[1, 2, 3, 0]], atol=1e-4)
@@ -132,6 +133,17 @@ def test_completions_follow_the_exact_conditional(models):
     q = np.exp(np.float64(model.dist.log_prob(model.schema.encode(ROWS).values))).reshape(4, 3, TOP)[1, 2]
     np.testing.assert_allclose(n["mean"], (q * np.arange(TOP)).sum() / q.sum(), rtol=1e-2)
     np.testing.assert_allclose(n["quantile_0.5"], np.searchsorted(np.cumsum(q / q.sum()), 0.5))
+
+
+@EACH
+def test_draws_follow_the_distribution_given_that_no_category_is_unseen(models, probs, network):
+    drawn = models[network].sample(5000, seed=2)
+    assert drawn.notna().all(axis=None) and drawn["n"].dtype == FRAME["n"].dtype
+    p = probs[network][1:, 1:]
+    counts = [((drawn["a"] == a) & (drawn["b"] == b)).sum() for a in "xyz" for b in ("no", "yes")]
+    assert stats.chisquare(counts, 5000 * p.sum(2).ravel() / p.sum()).pvalue > 1e-4
+    at_most = p.sum((0, 1)).cumsum() / p.sum()
+    assert abs((drawn["n"] <= 2).mean() - at_most[2]) < 0.03
 
 
 def test_log_prob_of_a_partly_missing_row_is_that_of_its_other_cells(models):
