@@ -20,6 +20,9 @@ DATA = {
     "grey_patches_32": "grey patches of 32 x 32",
     "speech_8_bit": "speech, 8 bits",
     "newsgroups20": "20 Newsgroups",
+    "movie_sentences": "sentences of film reviews",
+    "kjv": "verses of the King James Bible",
+    "kjv_windows": "five verses of the King James Bible",
     "wandering_mnist_2": "videos of two wandering digits",
 }
 NOT_MEASURED = "not measured"
@@ -147,6 +150,27 @@ MODELS = (
         "doc-nade",
         [("Larochelle and Lauly 2012", "https://papers.nips.cc/paper/4613-a-neural-autoregressive-topic-model")],
         "doc-nade-newsgroups",
+        None,
+    ),
+    Model(
+        "RecurrentLanguageModel",
+        "recurrent-language-model",
+        [("Dai and Le 2015", "https://arxiv.org/abs/1511.01432")],
+        "recurrent-language-model-movie-sentences",
+        "recurrent-language-model-40-256",
+    ),
+    Model(
+        "SequenceAutoencoder",
+        "sequence-autoencoder",
+        [("Dai and Le 2015", "https://arxiv.org/abs/1511.01432")],
+        "sequence-autoencoder-movie-sentences",
+        None,
+    ),
+    Model(
+        "HierarchicalAutoencoder",
+        "hierarchical-autoencoder",
+        [("Li et al. 2015", "https://arxiv.org/abs/1506.01057")],
+        "hierarchical-autoencoder-kjv",
         None,
     ),
     Model(

@@ -154,6 +154,15 @@ def draw_doc_nade(folder: pathlib.Path) -> None:
     matrices(folder, "doc_nade", [("DocNADE", tfar.DocNADE(4, 4, max_length=12).network.influences())])
 
 
+def draw_recurrent_texts(folder: pathlib.Path) -> None:
+    """Every word depends on all earlier ones, in a text and in a document of sentences."""
+    text = tfar.RecurrentLanguageModel(4, 12, units=4, embedding_dim=4)
+    matrices(folder, "recurrent_text", [("RecurrentLanguageModel", text.network.influences())])
+    document = tfar.HierarchicalAutoencoder(4, max_sentences=3, max_words=4, units=4, embedding_dim=4)
+    panels = [("HierarchicalAutoencoder, 3 sentences of 4 words", document.network.influences())]
+    matrices(folder, "hierarchical_autoencoder", panels)
+
+
 def draw_darn(folder: pathlib.Path) -> None:
     """The layers of the prior, and the steps of the encoder."""
     dist = tfar.DARN([12], [8, 4])
@@ -312,6 +321,7 @@ DRAWINGS = (
     draw_made,
     draw_nade,
     draw_doc_nade,
+    draw_recurrent_texts,
     draw_darn,
     draw_wavenet,
     draw_orderless_nade,

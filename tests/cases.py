@@ -53,7 +53,11 @@ class Case:
         if self.support is None:
             return generator.normal(size=shape).astype(np.float32)
         drawn = generator.integers(self.lowest, self.lowest + self.support, size=shape).astype(np.float32)
-        return drawn * np.cumprod(drawn > 0, axis=1) if self.ends else drawn
+        if self.ends:  # A row of an event of rows ends by 0, and a row without other values ends the event.
+            drawn *= np.cumprod(drawn > 0, axis=-1)
+        if self.ends and len(self.event_shape) == 2:
+            drawn *= np.cumprod(drawn[:, :, :1] > 0, axis=1)
+        return drawn
 
     def condition(self, num_rows: int, seed: int = 0) -> Any:
         """Random conditions, `[num_rows, *conditional_shape]`, a dict of them, or None."""
@@ -295,6 +299,19 @@ def sequence_autoencoder(name: str, num_words: int = 3, **kwargs: Any) -> Case:
     how = {"ends": True, "condition_values": kwargs["vocabulary_size"], "has_random_masks": "dropout_rate" in kwargs}
     kind, words = f"SequenceAutoencoder-{name}", kwargs["vocabulary_size"]
     return Case(kind, make, (num_words,), words, (num_words,), oracles.SEQUENCE_AUTOENCODER, main, **how)
+
+
+def hierarchical_autoencoder(name: str, event_shape: Any = (2, 2), **kwargs: Any) -> Case:
+    kwargs = {"vocabulary_size": 3, "units": 3, "embedding_dim": 2, **kwargs}
+    main = kwargs.pop("main", False)
+
+    def make() -> Any:
+        sizes = dict(zip(("max_sentences", "max_words"), event_shape, strict=True))
+        return randomize(tfar.HierarchicalAutoencoder(**sizes, **kwargs), scale=1.0)
+
+    how = {"ends": True, "condition_values": kwargs["vocabulary_size"], "has_random_masks": "dropout_rate" in kwargs}
+    kind, words = f"HierarchicalAutoencoder-{name}", kwargs["vocabulary_size"]
+    return Case(kind, make, event_shape, words, event_shape, oracles.HIERARCHICAL_AUTOENCODER, main, **how)
 
 
 def factorized(name: str, event_shape: Any = (3,), **kwargs: Any) -> Case:

@@ -169,6 +169,7 @@ EXAMPLES = {
     "DiagonalBiLSTM": lambda: tfar.DiagonalBiLSTM([2, 2], 2, first_kernel_size=3),
     "DocNADE": lambda: tfar.DocNADE(4, 4, max_length=4, jit_compile=False),
     "DocNADELanguageModel": lambda: tfar.DocNADELanguageModel(4, 4, max_length=4, jit_compile=False),
+    "RecurrentLanguageModel": lambda: tfar.RecurrentLanguageModel(4, 4, 4, embedding_dim=3, jit_compile=False),
     "SpatialLSTM": lambda: tfar.SpatialLSTM([2, 2], 2, num_layers=1),
     "VideoPixelNetwork": lambda: tfar.VideoPixelNetwork(
         [2, 2, 2], 2, num_encoder_blocks=1, num_decoder_blocks=1, first_kernel_size=3

@@ -24,6 +24,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "spatial_lstm": {"units": 4},
     "pixel_cnn_plus_plus": {"num_blocks": 1, "num_levels": 1, "filters": 4, "num_components": 2},
     "video_pixel_network": {"filters": 2, "num_encoder_blocks": 1, "num_decoder_blocks": 1},
+    "hierarchical_autoencoder": {"units": 4, "embedding_dim": 3},
     "wavenet": {"filters": 4, "skip_filters": 4, "num_layers": 2, "num_stacks": 1},
 }
 REAL = ("rnade",)
@@ -59,7 +60,7 @@ def test_a_model_is_made_of_the_event_the_head_and_the_seed(model):
     assert model == "factorized" or dist.get_config()["seed"] == 3
     if model in OWN_HEAD:
         assert str(dist.head.support()) == OWN_HEAD[model]
-    elif model in models.TEXTS:
+    elif model in (*models.TEXTS, *models.SENTENCES):
         assert dist.network.vocabulary_size == 2
     elif model not in (*REAL, "darn"):
         assert dist.head is head
@@ -68,6 +69,13 @@ def test_a_model_is_made_of_the_event_the_head_and_the_seed(model):
 def test_a_model_of_bits_refuses_other_values():
     with pytest.raises(ValueError, match=r"darn needs bits.*Categorical"):
         make("darn", tfar.heads.Categorical(3))
+
+
+def test_documents_of_sentences_are_arrays_of_words():
+    with pytest.raises(ValueError, match=r"takes documents \[sentences, words\]; received events of shape \(16,\)"):
+        models.make("hierarchical_autoencoder", (16,), HEAD, 0, models.OPTIONS, {})
+    with pytest.raises(ValueError, match="needs whole numbers from 0"):
+        make("hierarchical_autoencoder", tfar.heads.NormalMixture(2))
 
 
 def test_options_are_those_of_the_constructor():

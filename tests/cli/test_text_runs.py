@@ -55,13 +55,47 @@ def test_a_run_on_texts_is_evaluated_sampled_and_resumed(table: Path, invoke: An
     invoke("train", "doc_nade", "--out", out, "--resume", "--epochs", "2")
 
 
+RECURRENT = ["--columns", "body", "--epochs", "1", "--batch-size", "40", "--set", "units=4", "--set", "embedding_dim=3"]
+
+
+@pytest.mark.slow(ci=is_of_today(1))
+def test_a_language_model_is_trained_and_draws_texts_that_end(table: Path, invoke: Any, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    result = invoke("train", "recurrent_lm", "--data", table, "--out", out, *RECURRENT, "--set", "max_length=12")
+    assert "perplexity" in result.output
+    assert tuple(runs.load_dist(out).event_shape) == (12,)
+    assert "perplexity" in invoke("evaluate", out, "--data", table).output
+    invoke("sample", out, "--num-samples", "3", "--out", tmp_path / "samples.txt")
+    words = {*runs.trained_on(out).text["vocabulary"]["words"], "[UNK]"}
+    lines = (tmp_path / "samples.txt").read_text().splitlines()
+    assert len(lines) == 3 and all(set(line.split()) <= words for line in lines)
+
+
+@pytest.mark.slow(ci=is_of_today(2))
+def test_an_autoencoder_of_texts_is_evaluated_by_its_reconstructions(table: Path, invoke: Any, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    invoke("train", "sequence_autoencoder", "--data", table, "--out", out, *RECURRENT)
+    invoke("evaluate", out, "--data", table, "--out", tmp_path / "scores.csv")
+    dist, vocabulary = runs.load_dist(out), runs.trained_on(out).text["vocabulary"]
+    splits = from_texts(table, column="body", vocabulary=tfar.data.Vocabulary.from_json(vocabulary))
+    expected = [float(dist.reconstruction_log_prob([*words, 0.0])) for words in splits.documents["test"]]
+    with open(tmp_path / "scores.csv") as file:
+        scores = [float(row["log_prob"]) for row in csv.DictReader(file)]
+    np.testing.assert_allclose(scores, expected, rtol=1e-4)
+    error = invoke("sample", out, "--length", "5", "--out", tmp_path / "samples.txt", code=1).stderr
+    assert "conditional_input" in error
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["doc_nade", "--condition", "y"], "--condition: doc_nade takes texts"),
         (["doc_nade"], "expected a column 'text' of texts"),
         (["doc_nade", "--columns", "id,body"], "the one column of the texts; received 2"),
-        (["made", "--max-words", "5"], "expected one of the models doc_nade, doc_nade_lm; received made"),
+        (
+            ["made", "--max-words", "5"],
+            "expected one of the models doc_nade, doc_nade_lm, recurrent_lm, sequence_autoencoder; received made",
+        ),
     ],
 )
 def test_wrong_options_are_refused(options: list[str], message: str, table: Path, invoke: Any, tmp_path: Path) -> None:

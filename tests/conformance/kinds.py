@@ -7,12 +7,13 @@ By default:
 - RNADE: a recursion with a gradient of its own, a vector as condition, real values, a head that owns weights;
 - PixelCNN: convolutions, whose steps come in stages.
 
-In turns before a change lands: MADE (products with masked kernels), OrderlessNADE (passes in chunks along an order of each row),
-PixelCNN++ (stages at two resolutions, normalised weights, layers in lists), Diagonal BiLSTM (loops in passes and in stages),
-spatial LSTM (a head whose weights are trained), multiscale PixelCNN (phases of steps, sites decided together), the Video Pixel
-Network (nested stages, a network within a network, dilations), a recurrent language model (a loop over time with a gradient of
-its own, a head with the weights of the network), a sequence autoencoder (a condition of whole numbers), and a Keras network
-without steps. The other models are made of the same parts: NADE as RNADE, ConvNADE as OrderlessNADE, Gated PixelCNN as PixelCNN, Row LSTM as Diagonal BiLSTM.
+In turns before a change lands: MADE (products with masked kernels), OrderlessNADE (passes in chunks along an order of each
+row), PixelCNN++ (stages at two resolutions, normalised weights, layers in lists), Diagonal BiLSTM (loops in passes and in
+stages), spatial LSTM (a head whose weights are trained), multiscale PixelCNN (phases of steps, sites decided together), the
+Video Pixel Network (nested stages, a network within a network, dilations), a recurrent language model (a loop over time with a
+gradient of its own, a head with the weights of the network), a sequence autoencoder (a condition of whole numbers), and a Keras
+network without steps. The other models are made of the same parts: NADE as RNADE, ConvNADE as OrderlessNADE, Gated PixelCNN as
+PixelCNN, Row LSTM as Diagonal BiLSTM.
 """
 
 from collections.abc import Iterable

@@ -55,6 +55,9 @@ DISTRIBUTIONS = {
     "sequence-autoencoder-of-any-length": lambda: randomize(
         tfar.SequenceAutoencoder(6, None, 4, embedding_dim=3, tree="balanced", jit_compile=False)
     ),
+    "hierarchical-autoencoder": lambda: randomize(
+        tfar.HierarchicalAutoencoder(5, 3, 2, 4, embedding_dim=3, jit_compile=False)
+    ),
     "binary-latents": latent_models.binary,
     "ratings": lambda: randomize(
         tfar.CFNADE(6, [5, 4], num_ratings=3, rank=3, conditional_shape=(2,), num_orders=2, jit_compile=False)

@@ -27,6 +27,9 @@ MODELS = {
     "factorized": "Factorized",
     "doc_nade": "DocNADE",
     "doc_nade_lm": "DocNADELanguageModel",
+    "recurrent_lm": "RecurrentLanguageModel",
+    "sequence_autoencoder": "SequenceAutoencoder",
+    "hierarchical_autoencoder": "HierarchicalAutoencoder",
 }
 # The heads that a name and whole numbers describe.
 HEADS = ("Bernoulli", "Categorical", "NormalMixture", "LaplaceMixture", "DiscretizedLogisticMixture")
@@ -38,7 +41,9 @@ NEED_CHANNELS = ("pixel_cnn_plus_plus",)
 # The models of sequences of any length, which audio files need.
 SEQUENCES = ("wavenet",)
 # The models of documents, which take texts and have a vocabulary in place of an event shape.
-TEXTS = ("doc_nade", "doc_nade_lm")
+TEXTS = ("doc_nade", "doc_nade_lm", "recurrent_lm", "sequence_autoencoder")
+# The models of documents of sentences, which take arrays of words [max_sentences, max_words].
+SENTENCES = ("hierarchical_autoencoder",)
 # The models that standardise real values themselves.
 STANDARDISE = ("rnade",)
 # The models of all orders, which take missing values and whose log_prob needs a pass for each site.
@@ -57,6 +62,8 @@ OF_THE_DATA = (
     "num_items",
     "num_ratings",
     "vocabulary_size",
+    "max_sentences",
+    "max_words",
     "head",
     "high",
     "low",
@@ -101,6 +108,8 @@ def make(
     try:
         if model in TEXTS:
             return constructor(head.support().num_values, **values)
+        if model in SENTENCES:
+            return constructor(_num_words(model, head), *_sizes_of_documents(model, event_shape), **values)
         if "head" in known:
             return constructor(event_shape, head=head, **values)
         first = _num_items(model, event_shape) if model in OF_ITEMS else event_shape
@@ -167,6 +176,21 @@ def _num_items(model: str, event_shape: tuple[int, ...]) -> int:
     if len(event_shape) != 1:
         raise ValueError(f"{model} takes tables with a column for each item; received events of shape {event_shape}")
     return event_shape[0]
+
+
+def _num_words(model: str, head: Any) -> int:
+    """Returns the number of words of documents of whole numbers from 0."""
+    support = head.support()
+    if support.num_values is None or support.low != 0.0:
+        raise ValueError(f"{model} needs whole numbers from 0; the values of {type(head).__name__} are {support}")
+    return support.num_values
+
+
+def _sizes_of_documents(model: str, event_shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Returns the number of sentences of a document and of words of a sentence."""
+    if len(event_shape) != 2:
+        raise ValueError(f"{model} takes documents [sentences, words]; received events of shape {event_shape}")
+    return event_shape
 
 
 def _of_values(model: str, head: Any, known: Mapping[str, inspect.Parameter]) -> dict[str, int]:

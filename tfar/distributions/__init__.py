@@ -7,6 +7,7 @@ from tfar.distributions.darn import DARN
 from tfar.distributions.doc_nade import DocNADE, DocNADELanguageModel
 from tfar.distributions.factorized import Factorized
 from tfar.distributions.gated_pixel_cnn import GatedPixelCNN
+from tfar.distributions.hierarchical_autoencoder import HierarchicalAutoencoder
 from tfar.distributions.latent_variable import LatentVariable
 from tfar.distributions.made import MADE
 from tfar.distributions.multiscale_pixel_cnn import MultiscalePixelCNN
@@ -37,6 +38,7 @@ __all__ = [
     "DocNADELanguageModel",
     "Factorized",
     "GatedPixelCNN",
+    "HierarchicalAutoencoder",
     "ImplicitCFNADE",
     "LatentVariable",
     "MultiscalePixelCNN",

@@ -31,7 +31,7 @@ class SequenceAutoencoder(Reconstruction):
 
     Args:
         vocabulary_size: int. Words are 0 .. vocabulary_size - 1.
-        max_length: int. Size of the event and of the source, or None for any length.
+        max_length: None for texts and sources of any length, or an int: the size of the event and of the source.
         units: int. Hidden units of each LSTM.
         embedding_dim: int. Size of the vectors E of words.
         tie_encoder: bool. Whether the encoder and the decoder are the same LSTMs with the same vectors of words.
@@ -61,7 +61,7 @@ class SequenceAutoencoder(Reconstruction):
     def __init__(
         self,
         vocabulary_size: int,
-        max_length: int | None,
+        max_length: int | None = None,
         units: int = 256,
         *,
         embedding_dim: int = 128,

@@ -83,10 +83,12 @@ def document_shape(max_length: Any) -> tuple[int | None]:
     return (None if max_length is None else check_positive_int("max_length", max_length),)
 
 
-def word_head(vocabulary_size: int, units: int, tree: Any, counts: Any, seed: int, ends: bool) -> Head:
-    """Makes the head of a word from the arguments of a model."""
+def word_head(
+    vocabulary_size: int, units: int, tree: Any, counts: Any, seed: int, ends: bool, row_length: int | None = None
+) -> Head:
+    """Makes the head of a word from the arguments of a model; `row_length` is that of `tfar.heads.Absorbing`."""
     if tree is None:
         head: Head = DenseSoftmax(vocabulary_size, units, counts=counts, seed=seed)
     else:
         head = TreeSoftmax(vocabulary_size, units, tree=tree, counts=counts, seed=seed)
-    return Absorbing(head) if ends else head
+    return Absorbing(head, row_length) if ends else head

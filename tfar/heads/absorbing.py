@@ -5,8 +5,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfar.heads.base import Head, check_head
+from tfar.heads.base import Head, check_head, check_positive_int
 from tfar.heads.support import Support
+from tfar.layers.ends import before_end
 
 
 @keras.saving.register_keras_serializable("tfar")
@@ -21,11 +22,15 @@ class Absorbing(Head):
     The last parameter is 1 where the sequence has ended, and 0 elsewhere; networks of sequences that end compute it from
     the earlier values. The others are those of the head.
 
+    With a `row_length` T, the sites are rows of T, such as the sentences of a document. 0 then ends a row, and a row that begins
+    with 0 ends the sequence.
+
     Args:
         head: head of the values of a sequence that has not ended, with scalar sites whose support includes 0.
+        row_length: None, or the number of sites of a row.
 
     Raises:
-        ValueError: If the head is another.
+        ValueError: If the head is another, or `row_length` is not an int of at least 1.
 
     Example:
         >>> head = Absorbing(tfar.heads.Categorical(3))
@@ -35,9 +40,10 @@ class Absorbing(Head):
 
     discrete = True
 
-    def __init__(self, head: Head, **kwargs: Any) -> None:
+    def __init__(self, head: Head, row_length: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.head = check_head(head)
+        self.row_length = None if row_length is None else check_positive_int("row_length", row_length)
         support = head.support()
         if not head.discrete or head.site_shape or not support.low <= 0.0 <= support.high:
             raise ValueError(
@@ -65,8 +71,8 @@ class Absorbing(Head):
 
     def in_event_support(self, x: Any, site: Any = None) -> tf.Tensor:
         x = tf.cast(x, tf.float32)
-        before = tf.cumsum(tf.cast(tf.equal(x, 0.0), tf.int32), axis=1, exclusive=True)
-        return tf.logical_and(self.in_support(x, site), tf.logical_or(tf.equal(x, 0.0), tf.equal(before, 0)))
+        may_be_any = before_end(tf.equal(x, 0.0), self.row_length)
+        return tf.logical_and(self.in_support(x, site), tf.logical_or(tf.equal(x, 0.0), may_be_any))
 
     def _in_support(self, x: tf.Tensor, site: Any) -> tf.Tensor:
         return self.head._in_support(x, site)
@@ -99,7 +105,11 @@ class Absorbing(Head):
         return tf.where(params[..., -1:] > 0.5, at_end, self.head._probs(params[..., :-1], site))
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "head": keras.saving.serialize_keras_object(self.head)}
+        return {
+            **super().get_config(),
+            "head": keras.saving.serialize_keras_object(self.head),
+            "row_length": self.row_length,
+        }
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Absorbing":

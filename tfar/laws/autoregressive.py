@@ -273,7 +273,7 @@ class AutoregressiveLaw(Streaming, Members):
         return member.event(tf.where(keep, values, tf.zeros_like(values))), rows
 
     def _served_rows(self, conditional_input: Any, sites: tf.Tensor) -> tf.Tensor | None:
-        """Returns which rows have a condition that the network can serve, for all steps of `sites [B, N, ...]`, bool `[B]`; None for all.
+        """Returns which rows have a valid condition for all steps of `sites [B, N, ...]`, bool `[B]`; None for all.
 
         Raises:
             ValueError: If the number of steps is known, and the condition is for fewer.

@@ -9,6 +9,7 @@ from tfar.layers.gated_residual import GatedResidualBlock
 from tfar.layers.masked_conv2d import MaskedConv2D
 from tfar.layers.masked_dense import MaskedDense
 from tfar.layers.row_recurrence import RowRecurrence
+from tfar.layers.sentence_attention import SentenceAttention
 from tfar.layers.shifted_conv2d import ShiftedConv2D
 from tfar.layers.shifted_conv2d_transpose import ShiftedConv2DTranspose
 from tfar.layers.skew import Skew, Unskew
@@ -29,6 +30,7 @@ __all__ = [
     "MaskedDense",
     "OneHotCausalConv1D",
     "RowRecurrence",
+    "SentenceAttention",
     "ShiftedConv2D",
     "ShiftedConv2DTranspose",
     "Skew",

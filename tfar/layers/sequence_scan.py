@@ -30,7 +30,7 @@ def lstm_sequence(
         known: None, or bool `[B, T]`.
     """
     by_time = tf.transpose(tf.cast(inputs, tf.float32), [1, 0, 2])
-    moves = None if known is None else tf.transpose(tf.cast(known, tf.float32))[..., None]
+    moves = None if known is None else tf.expand_dims(tf.transpose(tf.cast(known, tf.float32)), -1)
     h, c = (tf.cast(part, tf.float32) for part in initial)
     hidden, h, c = _scan(by_time, tf.cast(kernel, tf.float32), h, c, moves)
     return tf.transpose(hidden, [1, 0, 2]), (h, c)

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfar.layers.ends import before_end
 from tfar.layers.word_lstm import WordLSTM
 
 
@@ -49,7 +50,7 @@ class TextEncoder(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(autocast=False, **kwargs)  # Half precision has no room for the numbers of words.
-        self.ends = bool(ends)
+        self.ends, self.supports_masking = bool(ends), True
         self.reader = WordLSTM(
             vocabulary_size, units, embedding_dim, num_layers, seed=seed, dtype=self.dtype_policy, name="reader"
         )
@@ -82,6 +83,9 @@ class TextEncoder(keras.layers.Layer):
     def compute_output_shape(self, input_shape: Sequence[Any]) -> tuple[Any, ...]:
         return (input_shape[0], self.reader.units)
 
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
+        """Returns None: the output has no axis of words."""
+
     def call(self, words: Any, mask: Any = None) -> tf.Tensor:
         """Returns the last hidden states, float32 `[B, units]`.
 
@@ -91,7 +95,7 @@ class TextEncoder(keras.layers.Layer):
         """
         words = tf.cast(words, tf.int32)
         if self.ends:
-            before = tf.equal(tf.cumsum(tf.cast(tf.equal(words, 0), tf.int32), axis=1), 0)
+            before = tf.logical_and(before_end(tf.equal(words, 0)), words > 0)
             mask = before if mask is None else tf.logical_and(before, mask)
         return self.reader.encode(words, mask)["h"][:, -self.reader.units :]
 

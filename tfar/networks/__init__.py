@@ -7,6 +7,7 @@ from tfar.networks.darn import DARNNetwork
 from tfar.networks.doc_nade import DocNADENetwork
 from tfar.networks.factorized import FactorizedNetwork
 from tfar.networks.gated_pixel_cnn import GatedPixelCNNNetwork
+from tfar.networks.hierarchical_autoencoder import HierarchicalAutoencoderNetwork
 from tfar.networks.made import MADENetwork
 from tfar.networks.multiscale_pixel_cnn import MultiscalePixelCNNNetwork
 from tfar.networks.nade import NADENetwork
@@ -32,6 +33,7 @@ __all__ = [
     "DocNADENetwork",
     "FactorizedNetwork",
     "GatedPixelCNNNetwork",
+    "HierarchicalAutoencoderNetwork",
     "ImplicitCFNADENetwork",
     "MADENetwork",
     "MultiscalePixelCNNNetwork",

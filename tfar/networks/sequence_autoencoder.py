@@ -39,8 +39,17 @@ class SequenceAutoencoderNetwork(RecurrentTextNetwork):
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
-        how = {"embedding_dim": embedding_dim, "num_layers": num_layers, "dropout_rate": dropout_rate, "seed": seed}
-        super().__init__(event_shape, vocabulary_size, units, conditional_shape=tuple(event_shape), **how, **kwargs)
+        super().__init__(
+            event_shape,
+            vocabulary_size,
+            units,
+            embedding_dim=embedding_dim,
+            num_layers=num_layers,
+            dropout_rate=dropout_rate,
+            conditional_shape=tuple(event_shape),
+            seed=seed,
+            **kwargs,
+        )
         self.tie_encoder, self.num_condition_values = bool(tie_encoder), int(vocabulary_size)
         self.encoder = self.reader
         if self.tie_encoder and not self.reader.reads_words:

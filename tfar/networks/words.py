@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfar.layers.ends import before_end
 from tfar.networks.base import AutoregressiveNetwork
 from tfar.networks.conditions import State
 
@@ -65,7 +66,7 @@ class WordNetwork(AutoregressiveNetwork, abc.ABC):
         """Returns which words `[B, N]` have no end before them, bool; the end itself has none."""
         if not self.ends:
             return tf.ones_like(words, tf.bool)
-        return tf.equal(tf.cumsum(tf.cast(tf.equal(words, 0), tf.int32), axis=1, exclusive=True), 0)
+        return before_end(tf.equal(words, 0))
 
     def before_padding(self, words: tf.Tensor) -> tf.Tensor:
         """Returns which words `[B, N]` come before the end, bool; the end itself does not."""

@@ -22,6 +22,7 @@ from tests.reference.oracles.perceptrons import MADE, NADE, RNADE
 from tests.reference.oracles.text import (
     DOC_NADE,
     DOC_NADE_LANGUAGE_MODEL,
+    HIERARCHICAL_AUTOENCODER,
     RECURRENT_LANGUAGE_MODEL,
     SEQUENCE_AUTOENCODER,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "DOC_NADE_LANGUAGE_MODEL",
     "FACTORIZED",
     "GATED_PIXEL_CNN",
+    "HIERARCHICAL_AUTOENCODER",
     "MADE",
     "MULTISCALE_PIXEL_CNN",
     "NADE",

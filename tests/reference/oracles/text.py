@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.reference import doc_nade, lstm
+from tests.reference import doc_nade, hierarchical_autoencoder, lstm
 from tests.reference.oracles.parts import Array, Oracle, earlier, exact, features_of, weights_of
 
 
@@ -85,7 +85,16 @@ def _autoencoder(dist: Any, x: Array, condition: Any) -> float:
     return recurrent_log_prob(dist, np.asarray(x, int).tolist(), states)
 
 
+def _hierarchical(dist: Any, x: Array, condition: Any) -> float:
+    names = ["word_encoder", "sentence_encoder", "word_decoder", "sentence_decoder"]
+    names += ["attention"] if dist.parameters["attention"] else []
+    parts = {name: part_of(dist, name) for name in names}
+    document, source = (np.asarray(part, int).tolist() for part in (x, condition))
+    return hierarchical_autoencoder.log_prob(parts, document, source, word_log_prob(dist))
+
+
 DOC_NADE = Oracle(_log_prob, _connectivity, _mean_loss)
 DOC_NADE_LANGUAGE_MODEL = exact(_log_prob, _connectivity)
 RECURRENT_LANGUAGE_MODEL = exact(recurrent_text, _connectivity)
 SEQUENCE_AUTOENCODER = exact(_autoencoder, _connectivity)
+HIERARCHICAL_AUTOENCODER = exact(_hierarchical, _connectivity)

@@ -1,0 +1,90 @@
+"""The peers of texts by hand: Kneser-Ney n-grams and PyTorch's LSTM; how texts are read; and a whole small run."""
+
+import math
+import os
+
+import numpy as np
+import pytest
+
+from benchmarks import likelihood, sentences, texts
+from benchmarks.cases import load_cases
+from benchmarks.peers import torch_lstm
+from benchmarks.peers.kneser_ney import BEGINNING, KneserNey
+from tests.reference import lstm
+
+TRAIN = [[2, 3, 0], [2, 3, 4, 0], [3, 4, 0]]
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_kneser_ney_sums_to_one_after_every_context(order):
+    peer = KneserNey(TRAIN, order, 6)
+    for context in ([BEGINNING, BEGINNING], [BEGINNING, 2], [2, 3], [4, 4], [5, 1]):
+        assert sum(peer.prob(context, word) for word in range(6)) == pytest.approx(1.0)
+
+
+def test_kneser_ney_of_order_two_by_hand():
+    """Of 7 different bigrams, word 4 stands in one, behind word 3: its continuation count is 1. After 3 come 0, 4 and 4."""
+    peer, d = KneserNey(TRAIN, 2, 6), 0.75
+    bigrams = {(BEGINNING, 2), (BEGINNING, 3), (2, 3), (3, 0), (3, 4), (4, 0)}
+    assert {(*v, w) for v, own in peer.after[1].items() for w in own} == bigrams
+    unigram = (1 - d) / 6 + d * 4 / 6 / 6  # 6 bigrams, 4 words that end one
+    expected = (2 - d) / 3 + d * 2 / 3 * unigram
+    assert peer.prob([3], 4) == pytest.approx(expected)
+    assert peer.prob([5], 4) == pytest.approx(unigram), "an unseen context leaves the lower order"
+    probs = [peer.prob([BEGINNING], 2), peer.prob([2], 3), peer.prob([3], 0)]
+    assert peer.nats([2, 3, 0]) == pytest.approx(-sum(map(math.log, probs)))
+
+
+def test_perplexity_is_of_all_words_together():
+    found = texts.perplexity(np.log([2.0**3, 8.0]), np.array([3, 1]))
+    assert found["perplexity"] == pytest.approx(2.83, abs=0.01)
+
+
+def test_words_of_texts():
+    assert sentences.words_of("It's The end; OK?") == ["it's", "the", "end", ";", "ok", "?"]
+    verses = [["a"], ["b"], ["c"], ["d"], ["e"], ["f"]]
+    assert sentences.windows(verses) == [verses[:5]]
+    assert sentences.windows([["a"] * 26, *verses])[0] == [["a"] * 25, *verses[:4]]
+
+
+def test_torch_lstm_equals_the_loops():
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    network = torch_lstm.make_network(6, 4, 3, seed=1)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter)
+    x = np.float32([[2, 3, 1, 5], [4, 0, 0, 0], [0, 0, 0, 0], [1, 1, 1, 0]])
+    found = torch_lstm.losses(network, torch.from_numpy(x)).detach().numpy()
+    weights = {name: p.detach().numpy().astype(np.float64) for name, p in network.named_parameters()}
+
+    def gates(kernel):
+        """PyTorch has the gates i, f, g and o in rows."""
+        i, f, g, o = np.split(kernel, 4)
+        return np.concatenate([o, f, i, g]).T
+
+    own = {
+        "embeddings": weights["words.weight"],
+        "lstm/kernel_0": gates(weights["lstm.weight_ih_l0"]),
+        "lstm/recurrent_kernel_0": gates(weights["lstm.weight_hh_l0"]),
+        "lstm/bias_0": gates(weights["lstm.bias_ih_l0"] + weights["lstm.bias_hh_l0"]),
+    }
+    for row, loss in zip(x.astype(int), found, strict=True):
+        total = 0.0
+        for h, word in zip(lstm.features(own, row, lstm.zeros(own, "lstm/")), row, strict=True):
+            logits = weights["logits.weight"] @ h + weights["logits.bias"]
+            total += np.log(np.exp(logits).sum()) - logits[word]
+            if word == 0:
+                break
+        assert loss == pytest.approx(total, rel=1e-5)
+    assert torch_lstm.sample_call(network, 5, 2)().shape == (2, 5)
+
+
+@pytest.mark.data
+@pytest.mark.slow
+@pytest.mark.parametrize("case", load_cases("recurrent_text").likelihood, ids=lambda case: case.name)
+def test_a_quick_run_gives_a_whole_result(case, tmp_path):
+    if "TFAR_DATA_DIR" not in os.environ:
+        pytest.skip("TFAR_DATA_DIR is not set")
+    options = likelihood._parse(["recurrent_text", "--quick", "--folder", str(tmp_path)])
+    result = texts.run(likelihood.quick_case(case), options, "command")
+    assert 1.0 < result.figures["perplexity"] < 1000.0
+    assert result.data["train"] == sentences.QUICK_TEXTS
