@@ -6,7 +6,7 @@ import tensorflow as tf
 
 import tfar
 from tests.latent_models import EVENTS, binary, gaussian
-from tests.registry import BY_NAME, randomize
+from tests.registry import randomize
 
 
 @pytest.fixture(scope="module")
@@ -31,20 +31,15 @@ def test_near_the_temperature_0_each_word_is_the_most_probable_one(dist):
     found = dist.interpolate(FIRST, SECOND, 2, seed=1, temperature=1e-4)
     np.testing.assert_array_equal(found, dist.interpolate(FIRST, SECOND, 2, seed=2, temperature=1e-4))
     latent = dist.evaluate(FIRST)["latent_mean"]
+    scores = dist.decoder.law.site_log_probs
+    right = np.asarray(scores(tf.constant(found[0]), latent))[:, 0]
     for word in range(5):
-        changed = np.where(np.arange(4) == 0, word, found[0])
-        changed = changed * np.cumprod(changed > 0, axis=1)
-        first = [
-            np.asarray(dist.decoder.law.site_log_probs(tf.constant(x, tf.float32), latent))[:, 0]
-            for x in (found[0], changed)
-        ]
-        assert np.all(first[0] >= first[1])
+        other = np.where(np.arange(4) == 0, word, 0.0).astype(np.float32)
+        assert np.all(right >= np.asarray(scores(tf.constant([other, other]), latent))[:, 0])
 
 
 @pytest.mark.slow(ci=True)
-def test_images_with_one_and_with_two_levels_of_latents():
-    one = BY_NAME["PixelVAE-binary"].make()
-    assert one.interpolate(np.ones([2, 2]), np.zeros([2, 2]), 3, seed=1).shape == (3, 2, 2)
+def test_the_line_of_two_levels_of_latents_is_between_the_lower_ones():
     sizes = {"filters": 4, "num_blocks": 1, "encoder_filters": [3, 3], "condition": "upsample", "jit_compile": False}
     two = randomize(tfar.PixelVAE([4, 4], 2, num_levels=2, map_channels=2, **sizes), scale=0.3)
     x = np.random.default_rng(0).integers(2, size=(2, 4, 4)).astype(np.float32)
