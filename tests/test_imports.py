@@ -30,7 +30,7 @@ ALLOWED = {
     "exports": {"model_files"},
     "version": set(),
     "heads": {"random", "layers"},
-    "layers": {"orders", "masks", "moments"},
+    "layers": {"random", "orders", "masks", "moments"},
     "networks": NETWORKS,
     "private": set(),
     "laws": LAWS,
