@@ -1,7 +1,7 @@
 """The sentence VAE of Bowman et al. 2016: perplexities of film sentences beside language models of the same width, and speed.
 
-The paper has other texts, and widths that it searched for. Here the width is 128, and the latent has 16 entries with 0.25 free bits
-each, which is 4 nats. 400 steps of annealing are three epochs.
+The paper has other texts, and widths that it searched for. Here the width is 128, and the latent has 16 entries with 0.25 free
+bits each, which is 4 nats. 400 steps of annealing are three epochs.
 """
 
 from __future__ import annotations
