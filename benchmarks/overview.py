@@ -181,6 +181,13 @@ MODELS = (
         None,
     ),
     Model(
+        "SentenceVAE",
+        "sentence-vae",
+        [("Bowman et al. 2016", "https://arxiv.org/abs/1511.06349")],
+        "sentence-vae-movie-sentences",
+        "sentence-vae-40-128",
+    ),
+    Model(
         "VideoPixelNetwork",
         "video-pixel-network",
         [("Kalchbrenner et al. 2017", "https://arxiv.org/abs/1610.00527")],

@@ -17,13 +17,24 @@ from benchmarks.sentences import Texts
 UNIT = "perplexity"
 ORDERS = (1, 2, 3, 4, 5)
 EVAL_BATCH = 200
+# Variance of the mean of a latent between texts from which it counts as active; that of `tfar.training`.
+ACTIVE_VARIANCE = 0.01
 
 
 @dataclasses.dataclass(frozen=True)
 class TextSettings(Settings):
-    """Settings of a recurrent model of texts; `model` is the name of a class of tfar."""
+    """Settings of a recurrent model of texts.
+
+    Attributes:
+        model: name of a class of tfar.
+        arguments: further arguments of the constructor; `latent_dim` of a model with a latent variable among them.
+        importance_samples: latents of the bound by which a model with a latent variable is scored.
+        language_model: None, or the case of the language model beside which the model is set, and which has to run before it.
+    """
 
     model: str = "RecurrentLanguageModel"
+    importance_samples: int = 100
+    language_model: str | None = None
     units: int = 256
     embedding_dim: int = 128
     arguments: tuple[tuple[str, Any], ...] = ()
@@ -37,7 +48,8 @@ class TextSettings(Settings):
     def as_dict(self) -> dict[str, Any]:
         """Returns the settings that these models use, for the result file."""
         used = ("model", "units", "embedding_dim", "dropout_rate", "learning_rate", "clip_norm", "batch_size")
-        return {name: getattr(self, name) for name in (*used, "max_epochs", "patience", "seed")} | dict(self.arguments)
+        found = {name: getattr(self, name) for name in (*used, "max_epochs", "patience", "seed")} | dict(self.arguments)
+        return found | ({} if self.language_model is None else {"importance_samples": self.importance_samples})
 
 
 def build(settings: TextSettings, texts: Texts) -> Any:
@@ -45,8 +57,9 @@ def build(settings: TextSettings, texts: Texts) -> Any:
     import tfar
 
     how = {"embedding_dim": settings.embedding_dim, "dropout_rate": settings.dropout_rate, "seed": settings.seed}
-    sizes = (texts.vocabulary_size, *texts.words["train"].shape[1:], settings.units)
-    return getattr(tfar, settings.model)(*sizes, counts=texts.counts, **how, **dict(settings.arguments))
+    how |= {"units": settings.units, "counts": texts.counts}
+    sizes = (texts.vocabulary_size, *texts.words["train"].shape[1:])
+    return getattr(tfar, settings.model)(*sizes, **how, **dict(settings.arguments))
 
 
 def run(case: LikelihoodCase, options: argparse.Namespace, command: str) -> results.Result:
@@ -54,17 +67,26 @@ def run(case: LikelihoodCase, options: argparse.Namespace, command: str) -> resu
     settings: Any = case.settings
     texts = sentences.load(case.data)
     texts = texts.head() if options.quick else texts
+    language_model = None if options.quick else _language_model(settings)
     dist = case.build(settings, texts)
     start = time.perf_counter()
     epochs = train(dist, settings, texts)
-    figures = {"epochs": epochs, "train_seconds": round(time.perf_counter() - start, 1), **evaluate(dist, texts)}
+    figures = {
+        "epochs": epochs,
+        "train_seconds": round(time.perf_counter() - start, 1),
+        **evaluate(dist, settings, texts),
+    }
     figures["parameters"] = int(sum(np.prod(v.shape) for v in dist.trainable_variables))
     if texts.words["train"].ndim == 2:
         figures["beside"] = beside(texts)
-    targets = case.check(figures["perplexity"])
-    if settings.model == "RecurrentLanguageModel":
         best = min(own["perplexity"] for own in figures["beside"].values())
-        targets.append(check("perplexity, that of the best Kneser-Ney", "<=", best, figures["perplexity"]))
+        figures["perplexity_to_kneser_ney"] = round(figures["perplexity"] / best, 4)
+    if language_model is not None:
+        figures["perplexity_to_language_model"] = round(figures["perplexity"] / language_model["perplexity"], 4)
+        figures["nats_below_language_model"] = round(language_model["nats_a_text"] - figures["nats_a_text"], 3)
+    targets = case.check(figures["perplexity"])
+    further = {name: limit for name, limit in case.further.items() if name in figures or not options.quick}
+    targets += [check(f"test {name}", *limit, figures[name]) for name, limit in further.items()]
     return results.make(
         kind="likelihood",
         case=case.name,
@@ -78,6 +100,16 @@ def run(case: LikelihoodCase, options: argparse.Namespace, command: str) -> resu
     )
 
 
+def _language_model(settings: Any) -> dict[str, Any] | None:
+    """Returns the figures of the language model beside which a model is set, or None if there is none."""
+    if settings.language_model is None:
+        return None
+    found = results.find("likelihood", settings.language_model)
+    if found is None:
+        raise ValueError(f"Expected a result of {settings.language_model}, which has to run first. Received: none")
+    return found.figures
+
+
 def train(dist: Any, settings: TextSettings, texts: Texts) -> int:
     """Trains with early stopping on the validation texts; returns the number of epochs."""
     import keras
@@ -86,21 +118,35 @@ def train(dist: Any, settings: TextSettings, texts: Texts) -> int:
 
     model = tfar.training.DensityModel(dist, seed=settings.seed)
     model.compile(keras.optimizers.Adam(settings.learning_rate, global_clipnorm=settings.clip_norm))
-    watched = {"monitor": "val_nll", "mode": "min"}
-    slower = keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=1, **watched)
+    watched = {"monitor": "val_neg_elbo" if dist.num_latents else "val_nll", "mode": "min"}
+    slower = keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=max(1, settings.patience // 3), **watched)
     best = keras.callbacks.EarlyStopping(patience=settings.patience, restore_best_weights=True, **watched)
     how = {"epochs": settings.max_epochs, "batch_size": settings.batch_size, "callbacks": [slower, best], "verbose": 2}
     fitted = model.fit(texts.words["train"], validation_data=texts.words["valid"], **how)
     return len(fitted.epoch)
 
 
-def evaluate(dist: Any, texts: Texts) -> dict[str, Any]:
-    """Returns the perplexity a word of the test texts, an end counted as a word, of an autoencoder that of reconstructions."""
+def evaluate(dist: Any, settings: Any, texts: Texts) -> dict[str, Any]:
+    """Returns the perplexity a word of the test texts, an end counted as a word, of an autoencoder that of reconstructions.
+
+    That of a model with a latent variable is by the importance-weighted bound, with the use of the latent beside it.
+    """
     words = texts.words["test"]
     batches = [words[first : first + EVAL_BATCH] for first in range(0, len(words), EVAL_BATCH)]
-    nats = np.concatenate([np.asarray(dist.evaluate(batch)["nll"], np.float64) for batch in batches])
-    counts = np.concatenate([np.asarray(dist.law.num_symbols(batch.astype(np.float32))) for batch in batches])
-    return perplexity(nats, counts)
+    decoder, how = (dist.decoder, {"num_samples": settings.importance_samples}) if dist.num_latents else (dist, {})
+    found = [dist.evaluate(batch, seed=seed, **how) for seed, batch in enumerate(batches)]
+    terms = {name: np.concatenate([np.asarray(part[name], np.float64) for part in found]) for name in found[0]}
+    counts = np.concatenate([np.asarray(decoder.law.num_symbols(batch.astype(np.float32))) for batch in batches])
+    if not dist.num_latents:
+        return perplexity(terms["nll"], counts)
+    bound = perplexity(-terms["elbo"], counts)
+    return {
+        **perplexity(-terms["importance_log_prob"], counts),
+        "bound_perplexity": bound["perplexity"],
+        "bound_nats_a_text": bound["nats_a_text"],
+        "kl": round(float(terms["kl"].mean()), 3),
+        "active_units": int((terms["latent_mean"].var(axis=0) > ACTIVE_VARIANCE).sum()),
+    }
 
 
 def perplexity(nats: Any, counts: Any) -> dict[str, float]:

@@ -311,6 +311,9 @@ def draw_others(folder: pathlib.Path) -> None:
     matrices(
         folder, "pixel_vae", [("latents 0-2, then the pixels of an image of 4 x 4", joint)], across="latent or site j"
     )
+    decoder = tfar.SentenceVAE(4, 8, 3, units=4, embedding_dim=4).decoder
+    joint = np.concatenate([jacobian(decoder, of_condition=True), decoder.network.influences()], axis=1)
+    matrices(folder, "sentence_vae", [("latents 0-2, then the words of a text", joint)], across="latent or word j")
 
 
 def jacobian(dist: tfar.Autoregressive, of_condition: bool = False) -> NDArray[np.bool_]:

@@ -288,7 +288,7 @@ def recurrent_lm(name: str, num_words: int = 4, **kwargs: Any) -> Case:
 
     how = {
         "ends": kwargs.get("length") != "given",
-        "has_random_masks": "dropout_rate" in kwargs or "word_dropout_rate" in kwargs,
+        "has_random_masks": "dropout_rate" in kwargs or 0.0 < kwargs.get("word_dropout_rate", 0.0) < 1.0,
     }
     kind, words = f"RecurrentLanguageModel-{name}", kwargs["vocabulary_size"]
     return Case(kind, make, (num_words,), words, condition, oracles.RECURRENT_LANGUAGE_MODEL, main, **how)
@@ -393,6 +393,19 @@ def pixel_vae(name: str, event_shape: Any = (2, 2), seed: int = 2, scale: float 
         return dist
 
     return Case(f"PixelVAE-{name}", make, tuple(event_shape), head().support().num_values, main=main)
+
+
+def sentence_vae(name: str, num_words: int = 3, seed: int = 2, scale: float = 1.0, **kwargs: Any) -> Case:
+    """One normal latent, with weights by which it matters and an encoder that is broad enough for importance weights."""
+    kwargs = {"vocabulary_size": 3, "max_length": num_words, "units": 3, "embedding_dim": 2, **kwargs}
+    main = kwargs.pop("main", False)
+
+    def make() -> tfar.SentenceVAE:
+        dist = randomize(tfar.SentenceVAE(latent_dim=1, **kwargs), seed, scale=0.5)
+        randomize(dist.decoder, seed, scale)
+        return dist
+
+    return Case(f"SentenceVAE-{name}", make, (num_words,), kwargs["vocabulary_size"], main=main, ends=True)
 
 
 def darn(name: str, event_shape: Any = (3,), main: bool = False, **kwargs: Any) -> Case:

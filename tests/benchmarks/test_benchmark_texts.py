@@ -80,7 +80,11 @@ def test_torch_lstm_equals_the_loops():
 
 @pytest.mark.data
 @pytest.mark.slow
-@pytest.mark.parametrize("case", load_cases("recurrent_text").likelihood, ids=lambda case: case.name)
+@pytest.mark.parametrize(
+    "case",
+    [case for model in ("recurrent_text", "sentence_vae") for case in load_cases(model).likelihood],
+    ids=lambda case: case.name,
+)
 def test_a_quick_run_gives_a_whole_result(case, tmp_path):
     if "TFAR_DATA_DIR" not in os.environ:
         pytest.skip("TFAR_DATA_DIR is not set")

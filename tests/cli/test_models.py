@@ -26,6 +26,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "pixel_cnn_plus_plus": {"num_blocks": 1, "num_levels": 1, "filters": 4, "num_components": 2},
     "video_pixel_network": {"filters": 2, "num_encoder_blocks": 1, "num_decoder_blocks": 1},
     "hierarchical_autoencoder": {"units": 4, "embedding_dim": 3},
+    "sentence_vae": {"max_length": 5, "latent_dim": 2, "units": 4, "embedding_dim": 3},
     "wavenet": {"filters": 4, "skip_filters": 4, "num_layers": 2, "num_stacks": 1},
 }
 REAL = ("rnade",)
@@ -37,6 +38,7 @@ SHAPES = {
     "cf_nade": (16,),
     "implicit_cf_nade": (16,),
     **dict.fromkeys(models.TEXTS, (None,)),
+    "sentence_vae": (5,),
 }
 
 
@@ -62,7 +64,7 @@ def test_a_model_is_made_of_the_event_the_head_and_the_seed(model):
     if model in OWN_HEAD:
         assert str(dist.head.support()) == OWN_HEAD[model]
     elif model in (*models.TEXTS, *models.SENTENCES):
-        assert dist.network.vocabulary_size == 2
+        assert getattr(dist, "decoder", dist).network.vocabulary_size == 2
     elif model not in (*REAL, "darn"):
         assert dist.head is head
 

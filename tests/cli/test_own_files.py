@@ -93,6 +93,7 @@ def test_takes_missing_is_what_the_law_allows(model: str, order: str, num_masks:
         "wavenet": {"num_layers": 2, "num_stacks": 1},
         "darn": {"latent_units": [3]},
         "pixel_vae": {"latent_dim": 2, "filters": 4, "num_blocks": 0, "encoder_filters": [3]},
+        "sentence_vae": {"max_length": 5, "latent_dim": 2, "units": 4, "embedding_dim": 3},
     }.get(model, {})
     shapes = {"video_pixel_network": (3, 4, 4), **dict.fromkeys(models.OF_ITEMS, (16,))}
     shape = shapes.get(model) or models.event_shape(model, (4, 4))

@@ -208,6 +208,27 @@ def test_an_autoencoder_of_texts_is_evaluated_by_its_reconstructions(table: Path
     assert "conditional_input" in error
 
 
+@pytest.mark.slow(ci=is_of_today(3))
+def test_a_model_with_a_latent_is_evaluated_by_its_bounds(table: Path, invoke: Any, tmp_path: Path) -> None:
+    out, sizes = tmp_path / "run", ["--set", "max_length=12", "--set", "latent_dim=2", "--set", "word_keep_rate=0.5"]
+    output = invoke("train", "sentence_vae", "--data", table, "--out", out, *RECURRENT, *sizes).output
+    assert "perplexity" in output and "entries of the latent are active" in output
+    output = invoke("evaluate", out, "--data", table, "--out", tmp_path / "scores.csv", "--latents", "5").output
+    with open(tmp_path / "scores.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["text", "importance_log_prob", "elbo"]
+    dist, vocabulary = runs.load_dist(out), runs.trained_on(out).text["vocabulary"]
+    splits = from_texts(table, column="body", vocabulary=tfar.data.Vocabulary.from_json(vocabulary))
+    value = splits.batches("test", batch_size=len(rows), max_length=12, ends=True, shuffle=False)[0]["value"]
+    expected = dist.evaluate(value, seed=0, num_samples=5)
+    for name in ("importance_log_prob", "elbo"):
+        np.testing.assert_allclose([float(row[name]) for row in rows], expected[name], rtol=1e-4)
+    each = np.exp(-np.sum(expected["importance_log_prob"]) / np.sum(dist.decoder.law.num_symbols(value)))
+    assert f"{each:.1f}" in output and "negative ELBO" in output
+    invoke("sample", out, "--num-samples", "3", "--out", tmp_path / "samples.txt")
+    assert len((tmp_path / "samples.txt").read_text().splitlines()) == 3
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -217,7 +238,7 @@ def test_an_autoencoder_of_texts_is_evaluated_by_its_reconstructions(table: Path
         (["doc_nade", "--columns", "body", "--set", "counts=[1]"], "expected an argument of tfar.DocNADE"),
         (
             ["made", "--max-words", "5"],
-            "expected one of the models doc_nade, doc_nade_lm, recurrent_lm, sequence_autoencoder; received made",
+            "expected one of the models doc_nade, doc_nade_lm, recurrent_lm, sequence_autoencoder, sentence_vae; received made",
         ),
     ],
 )

@@ -46,11 +46,12 @@ def latents_of(prior: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def enumerated(dist: tfar.LatentVariable) -> tuple[np.ndarray, np.ndarray]:
-    """All events, and log p(x) = log sum_z p(z) p(x | z) of each."""
+    """All events, and log p(x) = log sum_z p(z) p(x | z) of each: -inf of texts that go on after their end."""
     events = support.enumerate_events(dist.decoder)
     latents, log_weights = latents_of(dist.prior)
     x, z = np.tile(events, (len(latents), *[1] * (events.ndim - 1))), np.repeat(latents, len(events), axis=0)
     given = np.asarray(dist.decoder.law.log_prob(tf.constant(x), tf.constant(z)), np.float64)
+    given = np.where(np.isnan(dist.law.bad_row_marks(tf.constant(x))), -np.inf, given)
     return events, np.logaddexp.reduce(given.reshape(len(latents), -1) + log_weights[:, None], axis=0)
 
 
@@ -67,7 +68,8 @@ def test_bounds_rise_to_the_log_probability(case: Case) -> None:
     """In the mean over draws: the elbo is below, the importance bound of many samples is near, and none is above."""
     dist = case.make()
     events, log_probs = enumerated(dist)
-    x = tf.constant(np.repeat(events[3:4], NUM_DRAWS, axis=0))
+    row = 3 + int(np.argmax(np.isfinite(log_probs[3:])))
+    x = tf.constant(np.repeat(events[row : row + 1], NUM_DRAWS, axis=0))
     seeds = tfar.random.row_seeds(2, NUM_DRAWS)
     elbo = np.asarray(dist.law.elbo(seeds, x))
     several = np.logaddexp.reduce(elbo.reshape(-1, 8).astype(np.float64), axis=1) - np.log(8.0)
@@ -75,8 +77,8 @@ def test_bounds_rise_to_the_log_probability(case: Case) -> None:
     bounds = [elbo, several, np.asarray(in_graph(seeds[:500], x[:500], 64))]
     means, errors = [bound.mean() for bound in bounds], [5.0 * bound.std() / len(bound) ** 0.5 for bound in bounds]
     assert means[0] + errors[0] < means[1] + errors[1] and means[1] - errors[1] < means[2] + errors[2]
-    assert abs(np.mean(np.exp(elbo - log_probs[3])) - 1.0) < 0.1, "importance weights average to p(x)"
-    assert -0.05 < means[2] - log_probs[3] < errors[2] + 1e-3
+    assert abs(np.mean(np.exp(elbo - log_probs[row])) - 1.0) < 0.1, "importance weights average to p(x)"
+    assert -0.05 < means[2] - log_probs[row] < errors[2] + 1e-3
 
 
 def test_every_variable_gets_a_gradient(case: Case) -> None:
@@ -84,4 +86,6 @@ def test_every_variable_gets_a_gradient(case: Case) -> None:
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(dist.training_loss(case.values(64), seed=1))
     for gradient, variable in zip(tape.gradient(loss, dist.trainable_variables), dist.trainable_variables, strict=True):
-        assert gradient is not None and np.any(gradient) and np.isfinite(gradient).all(), variable.name
+        assert gradient is not None, variable.name
+        values = np.asarray(tf.convert_to_tensor(gradient))  # Those of vectors of words are sparse.
+        assert np.any(values) and np.isfinite(values).all(), variable.name

@@ -8,13 +8,14 @@ import tensorflow as tf
 from tests.parameters import few_by_default
 from tests.reference import lstm
 from tfar import random
-from tfar.layers import StackedLSTM, WordLSTM
+from tfar.layers import StackedLSTM, TextEncoder, WordLSTM
 from tfar.layers.sequence_scan import lstm_sequence
 
 ROWS, LENGTH, WORDS, UNITS, SIZE = 3, 5, 7, 4, 3
 CASES = {
     "plain": {},
     "decoder of two layers with a projection": {"num_layers": 2, "conditional_size": 2, "output_size": 5},
+    "decoder that reads no words": {"num_layers": 2, "conditional_size": 2, "word_dropout_rate": 1.0},
 }
 LENGTHS = np.array([2, 5, 1])
 
@@ -33,7 +34,8 @@ def layer(request):
 
 
 def weights_of(layer):
-    return {variable.path.split("/", 1)[1]: np.asarray(variable, np.float64) for variable in layer.weights}
+    found = {variable.path.split("/", 1)[1]: np.asarray(variable, np.float64) for variable in layer.weights}
+    return found if layer.word_dropout_rate < 1.0 else lstm.without_words(found, WORDS)
 
 
 def inputs_of(layer):
@@ -98,8 +100,8 @@ def test_steps_equal_the_loops_for_rows_at_one_position_and_at_their_own(layer):
 
 
 def test_features_depend_on_all_earlier_words(layer):
-    asked = np.eye(LENGTH, dtype=bool)
-    np.testing.assert_array_equal(layer.reach(asked), np.tri(LENGTH, k=-1, dtype=bool))
+    asked, reads = np.eye(LENGTH, dtype=bool), layer.word_dropout_rate < 1.0
+    np.testing.assert_array_equal(layer.reach(asked), reads * np.tri(LENGTH, k=-1, dtype=bool))
     np.testing.assert_array_equal(layer.lstm.reach(asked), np.tri(LENGTH, dtype=bool))
 
 
@@ -150,6 +152,18 @@ def test_second_derivatives_are_refused():
         slope = inner.gradient(y, x)
     with pytest.raises(NotImplementedError, match="first derivatives of an LSTM"):
         outer.gradient(slope, x)
+
+
+def test_without_words_there_are_no_weights_for_them_and_no_classifier():
+    """With and without seeds: the layer is the same in training and after it."""
+    layer = randomized(WordLSTM(WORDS, UNITS, SIZE, word_dropout_rate=1.0))
+    assert sorted(v.name for v in layer.weights) == ["bias_0", "recurrent_kernel_0"]
+    words = np.arange(6).reshape(2, 3)
+    found = [layer(words), layer(words + 1, seeds=random.row_seeds(1, 2))]
+    np.testing.assert_array_equal(*found)
+    assert np.ptp(found[0], axis=1).min() > 1e-3
+    with pytest.raises(ValueError, match="LSTMs that read words"):
+        TextEncoder.of(layer, ends=True)
 
 
 def test_dropped_words_are_vectors_of_zeros_at_the_given_rate():

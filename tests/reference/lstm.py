@@ -48,6 +48,12 @@ def step(weights: Weights, states: States, u: Array, z: Array | None = None, pre
     return new
 
 
+def without_words(weights: Weights, num_words: int, prefix: str = "lstm/") -> Weights:
+    """The weights of LSTMs that read no words as those of LSTMs that read zeros, with kernels of zeros."""
+    kernel = np.zeros((1, weights[f"{prefix}recurrent_kernel_0"].shape[1]))
+    return {**weights, "embeddings": np.zeros((num_words, 1)), f"{prefix}kernel_0": kernel}
+
+
 def code(states: States) -> Array:
     """All hidden states, then all cell states."""
     return np.concatenate([h for h, _ in states] + [c for _, c in states])

@@ -80,6 +80,12 @@ DISTRIBUTIONS = {
         ),
         scale=0.2,
     ),
+    "sentence-vae": lambda: randomize(
+        tfar.SentenceVAE(6, 4, 2, units=4, embedding_dim=3, num_layers=2, tie_embeddings=True, jit_compile=False)
+    ),
+    "sentence-vae-without-words": lambda: randomize(
+        tfar.SentenceVAE(6, 4, 2, units=4, embedding_dim=3, word_keep_rate=0.0, jit_compile=False)
+    ),
     "layers-of-latents": lambda: randomize(tfar.DARN([2, 2], [2, 3], hidden_units=[3], jit_compile=False)),
 }
 

@@ -104,7 +104,7 @@ def evaluate(
         if trained.text is not None:
             rows.check_no_options(reading, observed, "texts")
             documents, split, is_held_out = texts.open_like(data, split, data_dir, trained)
-            scored = texts.scores(dist, documents, split, batch_size or BATCH_SIZE)
+            scored = texts.scores(dist, documents, split, batch_size or BATCH_SIZE, latents)
             lines = _text_lines(scored, summary, progress)
         elif trained.audio is not None:
             rows.check_no_options(reading, observed, "audio files")
@@ -190,15 +190,17 @@ def _lines(
 
 
 def _text_lines(
-    scored: Iterable[tuple[np.ndarray, int]], summary: Summary, progress: Progress
+    scored: Iterable[tuple[dict[str, np.ndarray], int]], summary: Summary, progress: Progress
 ) -> Iterator[Sequence[Any]]:
-    """Yields the header of the output file and then (text, score) for each text. Adds every batch to the summary."""
+    """Yields the header of the output file and then (text, score, ...) for each text. Adds every batch to the summary."""
     task, row = progress.add_task("Scoring", total=None, note=""), 0
-    yield "text", "log_prob"
     for scores, num_words in scored:
-        summary.add({"log_prob": scores}, num_words)
-        yield from ((row + i, float(score)) for i, score in enumerate(scores))
-        row += len(scores)
+        if not row:
+            yield "text", *scores
+        summary.add(scores, num_words)
+        columns = zip(*scores.values(), strict=True)
+        yield from ((row + i, *map(float, own)) for i, own in enumerate(columns))
+        row += len(next(iter(scores.values())))
         progress.update(task, completed=row, note=f"{row} texts")
 
 

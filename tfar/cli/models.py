@@ -31,6 +31,7 @@ MODELS = {
     "recurrent_lm": "RecurrentLanguageModel",
     "sequence_autoencoder": "SequenceAutoencoder",
     "hierarchical_autoencoder": "HierarchicalAutoencoder",
+    "sentence_vae": "SentenceVAE",
 }
 # The heads that a name and whole numbers describe.
 HEADS = ("Bernoulli", "Categorical", "NormalMixture", "LaplaceMixture", "DiscretizedLogisticMixture")
@@ -42,7 +43,7 @@ NEED_CHANNELS = ("pixel_cnn_plus_plus",)
 # The models of sequences of any length, which audio files need.
 SEQUENCES = ("wavenet",)
 # The models of documents, which take texts and have a vocabulary in place of an event shape.
-TEXTS = ("doc_nade", "doc_nade_lm", "recurrent_lm", "sequence_autoencoder")
+TEXTS = ("doc_nade", "doc_nade_lm", "recurrent_lm", "sequence_autoencoder", "sentence_vae")
 # The models of documents of sentences, which take arrays of words [max_sentences, max_words].
 SENTENCES = ("hierarchical_autoencoder",)
 # The models that standardise real values themselves.

@@ -61,8 +61,13 @@ def batches(splits: Any, split: str, dist: Any, settings: Any) -> Any:
     """Returns the documents of a split for training and validation, or None if there is no such split."""
     if split not in splits.documents:
         return None
-    ends, limit = dist.network.ends, dist.event_shape[0]
+    ends, limit = decoder_of(dist).network.ends, dist.event_shape[0]
     return splits.batches(split, batch_size=settings.batch_size, max_length=limit, ends=ends, seed=settings.seed)
+
+
+def decoder_of(dist: Any) -> Any:
+    """Returns the distribution of words itself, or, of a model with a latent variable, that given a latent."""
+    return dist.decoder if dist.num_latents else dist
 
 
 def perplexity(nll: float, documents: Any) -> float:
@@ -96,15 +101,28 @@ def open_like(data: str, split: str | None, data_dir: Path | None, trained: Trai
     return splits, split, is_known and split == "test"
 
 
-def scores(dist: Any, splits: Any, split: str, batch_size: int) -> Iterator[tuple[np.ndarray, int]]:
-    """Yields the log-probabilities `[B]` of the documents of each batch, in order, and their number of words and ends."""
-    how: dict[str, Any] = {"max_length": dist.event_shape[0], "ends": dist.network.ends, "shuffle": False}
+def scores(
+    dist: Any, splits: Any, split: str, batch_size: int, latents: int
+) -> Iterator[tuple[dict[str, np.ndarray], int]]:
+    """Yields the scores `[B]` of the documents of each batch by name, in order, and their number of words and ends.
+
+    They are the log-probabilities or, of a model with a latent variable, its bounds, the importance-weighted one with `latents`
+    latents first.
+    """
+    decoder, row = decoder_of(dist), 0
+    how: dict[str, Any] = {"max_length": dist.event_shape[0], "ends": decoder.network.ends, "shuffle": False}
     found = splits.batches("train" if split == "all" else split, batch_size=batch_size, **how)
     for index in range(len(found)):
         batch = found[index]
-        log_prob = -np.asarray(dist.evaluate(**batch)["nll"], np.float64)
-        observed = batch.get("observed", None if dist.network.ends else np.ones_like(batch["value"], bool))
-        yield log_prob, int(np.sum(dist.law.num_symbols(batch["value"], observed)))
+        if dist.num_latents:  # Every document has latents of its own.
+            terms = dist.evaluate(**batch, seed=row, num_samples=latents)
+            named = {name: terms[name] for name in ("importance_log_prob", "elbo") if name in terms}
+        else:
+            named = {"log_prob": -dist.evaluate(**batch)["nll"]}
+        observed = batch.get("observed", None if decoder.network.ends else np.ones_like(batch["value"], bool))
+        num_words = int(np.sum(decoder.law.num_symbols(batch["value"], observed)))
+        row += len(batch["value"])
+        yield {name: np.asarray(values, np.float64) for name, values in named.items()}, num_words
 
 
 def open_rows(data: str, description: Mapping[str, Any], trained: TrainedOn, batch_size: int) -> Any:

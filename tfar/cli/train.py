@@ -252,7 +252,7 @@ def _report(model: Any, settings: Settings, splits: Any, console: Console) -> No
     if valid is None:
         return
     found = model.evaluate(valid, verbose=0, return_dict=True)
-    if isinstance(splits, TextSplits):
+    if isinstance(splits, TextSplits) and not model.dist.num_latents:
         each = texts.perplexity(found["nll"], valid)
         console.print(
             f"Validation: [bold]{found['nll']:.3f}[/] nats a text, perplexity [bold]{each:.1f}[/] a word, with the best weights."
@@ -263,6 +263,8 @@ def _report(model: Any, settings: Settings, splits: Any, console: Console) -> No
         console.print(f"Validation: [bold]{bits:.4f}[/] bits per sample, with the best weights.")
         return
     if model.dist.num_latents:
+        if isinstance(splits, TextSplits):
+            console.print(f"Validation: perplexity [bold]{texts.perplexity(found['neg_elbo'], valid):.1f}[/] a word.")
         console.print(
             f"Validation: a bound of [bold]{found['neg_elbo']:.3f}[/] nats, of which the latent takes {found['kl']:.3f}, with "
             f"the best weights. {found['active_units']:.0f} of {model.dist.num_latents} entries of the latent are active."

@@ -20,6 +20,7 @@ from tfar.distributions.pixel_rnn import DiagonalBiLSTM, RowLSTM
 from tfar.distributions.pixel_vae import PixelVAE
 from tfar.distributions.recurrent_language_model import RecurrentLanguageModel
 from tfar.distributions.rnade import RNADE
+from tfar.distributions.sentence_vae import SentenceVAE
 from tfar.distributions.sequence_autoencoder import SequenceAutoencoder
 from tfar.distributions.spatial_lstm import SpatialLSTM
 from tfar.distributions.video_pixel_network import VideoPixelNetwork
@@ -49,6 +50,7 @@ __all__ = [
     "PixelVAE",
     "RecurrentLanguageModel",
     "RowLSTM",
+    "SentenceVAE",
     "SequenceAutoencoder",
     "SpatialLSTM",
     "VideoPixelNetwork",

@@ -31,6 +31,13 @@ def check_rate(name: str, rate: Any) -> float:
     return float(rate)
 
 
+def check_share(name: str, share: Any) -> float:
+    """Returns a probability, or raises ValueError if it is not a number in [0, 1]."""
+    if isinstance(share, bool) or not isinstance(share, numbers.Real) or not 0.0 <= float(share) <= 1.0:
+        raise ValueError(f"Expected `{name}` to be a number in [0, 1]; received {share!r}.")
+    return float(share)
+
+
 def class_inputs(head: Head, one_hot_inputs: bool | None) -> dict[str, Any]:
     """Returns the arguments `num_classes` and `one_hot` of a network for sites that share an encoding."""
     num_classes = head.num_classes if isinstance(head, Categorical) else None

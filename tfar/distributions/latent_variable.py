@@ -5,16 +5,15 @@ from typing import Any, NoReturn
 import keras
 import tensorflow as tf
 
-from tfar import private
 from tfar.distributions.autoregressive import Autoregressive
 from tfar.distributions.base import Rows, without_autograph
-from tfar.distributions.model import Model
+from tfar.distributions.latent_draws import LatentDraws
 from tfar.heads.base import check_positive_int
 from tfar.laws import AutoregressiveLaw, LatentVariableLaw
 
 
 @keras.saving.register_keras_serializable("tfar")
-class LatentVariable(Model):
+class LatentVariable(LatentDraws):
     """Distribution of events with a latent variable: a prior, an encoder and an autoregressive decoder.
 
         p(x) = E_{z ~ p(z)} p(x | z)
@@ -35,11 +34,15 @@ class LatentVariable(Model):
             trains the importance-weighted bound of several latents. "half" is the estimator of DARN for bits, and
             "enumerate" is exact for latents of at most 12 bits. Default: "reparameterized" if the head of the encoder is
             reparameterised, else "score_function".
+        free_bits: float. Least KL divergence of each entry of the latent in the training loss, in nats, on average over the
+            rows of a batch: an entry below it costs nothing more, so that training does not switch it off. It needs normal
+            latents, whose prior has independent entries.
         jit_compile: bool. Compile eager calls with XLA.
         name: str.
 
     Raises:
-        ValueError: If the shapes of events, latents and conditions do not fit, or the estimator does not apply to the encoder.
+        ValueError: If the shapes of events, latents and conditions do not fit, the estimator does not apply to the encoder, or
+            free bits do not apply to the latent.
 
     Example:
         >>> prior = tfar.Factorized([2], tfar.heads.Normal(), trainable=False)  # standard normals
@@ -53,6 +56,8 @@ class LatentVariable(Model):
     References:
         Kingma and Welling. Auto-encoding variational Bayes. ICLR 2014. https://arxiv.org/abs/1312.6114
         Burda, Grosse and Salakhutdinov. Importance weighted autoencoders. ICLR 2016. https://arxiv.org/abs/1509.00519
+        Kingma et al. Improved variational inference with inverse autoregressive flow. NIPS 2016, appendix C.8 (free bits).
+        https://arxiv.org/abs/1606.04934
     """
 
     _score_name = "importance_log_prob"
@@ -65,6 +70,7 @@ class LatentVariable(Model):
         *,
         kl_weight: Any = 1.0,
         gradient_estimator: Any = None,
+        free_bits: float = 0.0,
         jit_compile: bool = True,
         name: str = "LatentVariable",
     ) -> None:
@@ -72,9 +78,8 @@ class LatentVariable(Model):
         if not callable(kl_weight) and (isinstance(kl_weight, bool) or not isinstance(kl_weight, int | float)):
             raise ValueError(f"Expected `kl_weight` to be a number or a function of the step; received {kl_weight!r}.")
         self.prior, self.encoder, self.decoder = prior, encoder, decoder
-        law = LatentVariableLaw(
-            prior.law, encoder.law, decoder.law, kl_weight=kl_weight, gradient_estimator=gradient_estimator
-        )
+        how = {"kl_weight": kl_weight, "gradient_estimator": gradient_estimator, "free_bits": free_bits}
+        law = LatentVariableLaw(prior.law, encoder.law, decoder.law, **how)
         parts = {"prior": prior, "encoder": encoder, "decoder": decoder}
         layers = {f"{part}_{name}": layer for part, dist in parts.items() for name, layer in dist.layers.items()}
         super().__init__(law, layers, tuple(decoder.event_shape.as_list()), None, jit_compile, name)
@@ -216,59 +221,6 @@ class LatentVariable(Model):
     def _bound(self, name: str, value: Any, seed: Any, **arguments: Any) -> tf.Tensor:
         given = self._flat_rows(value)
         return self._call(name, [given.x], given, seed=seed, count=given.count, **arguments)
-
-    @without_autograph
-    def complete_approximately(
-        self, value: Any, observed: Any, num_samples: int | None = None, seed: Any = None, *, num_latents: int = 100
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Draws the unobserved sites given the observed ones by sampling-importance-resampling of the latent.
-
-        A latent is chosen among draws of the prior with the weights p(x_o | z) of the observed part x_o, and gives a
-        completion x'. The latent of the result is chosen among draws of the encoder given x', with the weights
-        p(x_o | z) p(z) / q(z | x'). The draws follow p(x | x_o) in the limit of many latents. An effective sample size near
-        1, of at most `num_latents`, says that one latent outweighs all others, so that the draws are far from that limit.
-
-        Args:
-            value: `[*lead, *event_shape]`. Values that are not observed are ignored.
-            observed: bools that broadcast to the shape of `value`: a pattern that the decoder allows, such as the first
-                sites in raster order.
-            num_samples: None for one completion, or the number of completions of each event.
-            seed: seed as accepted by `tfar.random.as_seed`.
-            num_latents: int. Number of latents among which each of the two is chosen.
-
-        Returns:
-            float32 `[*lead, *event_shape]`, or `[num_samples, *lead, *event_shape]`; and the effective sample size of the weights
-            of each completion, `[*lead]` or `[num_samples, *lead]`.
-
-        Raises:
-            ValueError: If a number is out of range, or the order of the decoder does not allow the pattern; the message
-                explains what to do.
-        """
-        count = check_positive_int("num_latents", num_latents)
-        value = self._checked_value(value)
-        if num_samples is not None:
-            value = tf.repeat(value[None], check_positive_int("num_samples", num_samples), axis=0)
-        given = super()._flat_rows(value, None, observed)
-        inputs = [given.x, given.observed]
-        with private.without_recording():
-            return self._call("complete_approximately", inputs, given, seed=seed, count=given.count, num_latents=count)
-
-    def complete(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Is not possible exactly, because the distribution of the latent given a part of an event has no closed form.
-
-        `complete_approximately(x, observed)` resamples the latent. `dist.decode(z).complete(x, observed)` is exact given z.
-
-        Args:
-            args, kwargs: not used.
-
-        Raises:
-            NotImplementedError: Always.
-        """
-        raise NotImplementedError(
-            f"{type(self).__name__} cannot complete events exactly, as the latent given a part of an event has no closed form. "
-            "`complete_approximately(x, observed)` draws by sampling-importance-resampling of the latent, and returns its "
-            "effective sample size. `dist.decode(z).complete(x, observed)` is exact given a latent z."
-        )
 
     def log_prob(self, value: Any, name: str = "log_prob", **kwargs: Any) -> NoReturn:
         """Has no closed form, because it is an integral over latents.

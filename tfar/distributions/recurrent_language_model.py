@@ -37,7 +37,8 @@ class RecurrentLanguageModel(Text):
             is read at every word.
         tie_embeddings: bool. Whether the output kernel U is E; a projection of h to `embedding_dim` comes before it.
         dropout_rate: float in [0, 1). Dropout of the vectors of words and of the output of each LSTM in training.
-        word_dropout_rate: float in [0, 1]. Probability that a word that is read is replaced by zeros in training.
+        word_dropout_rate: float in [0, 1]. Probability that a word that is read is replaced by zeros in training. With 1, the
+            model reads no words, in training or after it: the words are independent given their positions and the end.
         tree: None for a softmax over all words; "balanced" or "frequency" for a tree (`tfar.heads.TreeSoftmax`).
         counts: None, or the number of times that each word occurs in training data, `[vocabulary_size]`: the initial bias
             then gives the words these frequencies.

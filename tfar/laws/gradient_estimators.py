@@ -13,6 +13,7 @@ import tensorflow as tf
 from tfar import random
 from tfar.heads import Bernoulli
 from tfar.heads.base import check_positive_int
+from tfar.laws.free_bits import floored_divergence
 from tfar.networks.inputs import row_seeds
 
 # Largest number of bits of a latent whose values are enumerated: 4096 passes of the decoder for each row.
@@ -250,7 +251,8 @@ def _loss_and_log_q(
     """Returns the negative bound of each row with the weighted KL term, and log q(z | x), both `[B]`."""
     log_q = law.encoder.log_prob(z, x)
     loss = law.decoder.training_loss(x, z, seed, step, site_weight=site_weight)
-    return loss + law.kl_weight_at(step) * (log_q + law.prior_loss(z, seed, step)), log_q
+    divergence = floored_divergence(law, z, x) if law.free_bits else log_q + law.prior_loss(z, seed, step)
+    return loss + law.kl_weight_at(step) * divergence, log_q
 
 
 def _zero_with_gradient(value: tf.Tensor) -> tf.Tensor:

@@ -9,6 +9,7 @@ import tensorflow as tf
 from tfar import random
 from tfar.heads.numerics import logaddexp
 from tfar.laws.autoregressive import AutoregressiveLaw
+from tfar.laws.free_bits import checked_free_bits
 from tfar.laws.gradient_estimators import as_estimator
 from tfar.laws.latent_signatures import latent_signatures
 from tfar.laws.resampling import resampled
@@ -30,9 +31,10 @@ class LatentVariableLaw:
         decoder: the law p(x | z), whose condition is a latent.
         kl_weight: float, or a function of the training step: the weight of log q(z | x) - log p(z) in the training loss.
         gradient_estimator: what `training_loss` estimates its gradient with; see `as_estimator`.
+        free_bits: float. Least KL divergence of each entry of the latent in the training loss; see `floored_divergence`.
 
     Raises:
-        ValueError: If the estimator does not apply to the encoder.
+        ValueError: If the estimator does not apply to the encoder, or free bits do not apply to the parts.
     """
 
     options: dict[str, Any] = {}
@@ -47,9 +49,11 @@ class LatentVariableLaw:
         *,
         kl_weight: float | Callable[[Any], Any] = 1.0,
         gradient_estimator: Any = None,
+        free_bits: float = 0.0,
     ) -> None:
         self.prior, self.encoder, self.decoder, self.kl_weight = prior, encoder, decoder, kl_weight
         self.gradient_estimator = as_estimator(gradient_estimator, self)
+        self.free_bits = checked_free_bits(free_bits, self)
 
     @property
     def num_latents(self) -> int:
@@ -150,7 +154,8 @@ class LatentVariableLaw:
 
             -log p(x | z) + kl_weight (log q(z | x) - log p(z)),    z ~ q(z | x)
 
-        The gradient estimator determines how gradients reach the encoder, and with "vimco" the bound is that of several latents.
+        With free bits, `floored_divergence` replaces log q(z | x) - log p(z). The gradient estimator determines how gradients
+        reach the encoder, and with "vimco" the bound is that of several latents.
 
         Args:
             x, seed, step: as for `AutoregressiveLaw.training_loss`.

@@ -33,6 +33,7 @@ class StackedLSTM(keras.layers.Layer):
         units: int. Number of hidden units of each LSTM.
         num_layers: int. Number of LSTMs.
         conditional_size: int. Size of z; 0 for none.
+        reads_inputs: bool. Whether the first LSTM reads u. If not, it has no kernel W, and u says only how many times there are.
         dropout_rate: float in [0, 1). Dropout of the inputs of each LSTM and of the output, if `read` has seeds.
         first_part: int. Part of the random stream of the first dropout; layers that drop with the same seeds need parts of
             their own, `num_layers + 1` each.
@@ -71,6 +72,7 @@ class StackedLSTM(keras.layers.Layer):
         num_layers: int = 1,
         *,
         conditional_size: int = 0,
+        reads_inputs: bool = True,
         dropout_rate: float = 0.0,
         first_part: int = 0,
         kernel_initializer: Any = "glorot_uniform",
@@ -87,14 +89,16 @@ class StackedLSTM(keras.layers.Layer):
         if not 0.0 <= dropout_rate < 1.0:
             raise ValueError(f"Expected `dropout_rate` in [0, 1); received {dropout_rate}.")
         self.units, self.num_layers, self.conditional_size = int(units), int(num_layers), int(conditional_size)
-        self.dropout_rate, self.first_part, self.seed = float(dropout_rate), int(first_part), int(seed)
+        self.reads_inputs, self.dropout_rate = bool(reads_inputs), float(dropout_rate)
+        self.first_part, self.seed = int(first_part), int(seed)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.recurrent_initializer = keras.initializers.get(recurrent_initializer)
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         sizes = [int(input_shape[-1] or 0), *[self.units] * (self.num_layers - 1)]
         for number, size in enumerate(sizes):
-            self._weight(f"kernel_{number}", size, self.kernel_initializer, 3 * number)
+            if number or self.reads_inputs:
+                self._weight(f"kernel_{number}", size, self.kernel_initializer, 3 * number)
             self._weight(f"recurrent_kernel_{number}", self.units, self.recurrent_initializer, 3 * number + 1)
             bias = self.add_weight(
                 shape=(4 * self.units,), initializer=_open_forget_gate, name=f"bias_{number}", autocast=False
@@ -154,7 +158,7 @@ class StackedLSTM(keras.layers.Layer):
         given = self.given(conditional_input) if given is None else given
         hidden, ends = self._dropped(as_float(inputs), seeds, 0), []
         for number, initial in enumerate(self._by_layer(state)):
-            gates = _product(hidden, weights[f"kernel_{number}"]) + weights[f"bias_{number}"]
+            gates = _of_inputs(hidden, weights, number)
             gates = gates if number or given is None else gates + given[:, None]
             hidden, last = lstm_sequence(gates, weights[f"recurrent_kernel_{number}"], initial, known)
             hidden = self._dropped(hidden, seeds, number + 1)
@@ -189,7 +193,8 @@ class StackedLSTM(keras.layers.Layer):
     def step_weights(self) -> Weights:
         """Returns float32 tensors that all steps use, computed once before a loop."""
         names = ("kernel", "recurrent_kernel", "bias")
-        return {f"{name}_{i}": as_float(getattr(self, f"{name}_{i}")) for i in range(self.num_layers) for name in names}
+        found = [f"{name}_{i}" for i in range(self.num_layers) for name in names]
+        return {name: as_float(getattr(self, name)) for name in found if self.reads_inputs or name != "kernel_0"}
 
     def start(self, batch_size: int | tf.Tensor, initial_state: State | None = None) -> State:
         """Returns the state before the first step: `initial_state`, or zeros."""
@@ -211,7 +216,7 @@ class StackedLSTM(keras.layers.Layer):
         """
         hidden, ends = as_float(x), []
         for number, (h, c) in enumerate(self._by_layer(state)):
-            sums = tf.matmul(hidden, weights[f"kernel_{number}"]) + weights[f"bias_{number}"]
+            sums = _of_inputs(hidden, weights, number)
             sums = sums if number or given is None else sums + given
             hidden, c, _ = lstm_step(sums + tf.matmul(h, weights[f"recurrent_kernel_{number}"]), c)
             ends.append((hidden, c))
@@ -227,7 +232,15 @@ class StackedLSTM(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         own = {
             name: getattr(self, name)
-            for name in ("units", "num_layers", "conditional_size", "dropout_rate", "first_part", "seed")
+            for name in (
+                "units",
+                "num_layers",
+                "conditional_size",
+                "reads_inputs",
+                "dropout_rate",
+                "first_part",
+                "seed",
+            )
         }
         initializers = {
             name: keras.initializers.serialize(getattr(self, name))
@@ -240,8 +253,16 @@ def _state(ends: Sequence[tuple[tf.Tensor, tf.Tensor]]) -> State:
     return {name: tf.concat([end[i] for end in ends], axis=-1) for i, name in enumerate(("h", "c"))}
 
 
+def _of_inputs(x: tf.Tensor, weights: Weights, number: int) -> tf.Tensor:
+    """Returns `x W + b` of an LSTM, or b alone if it reads no inputs, for x `[B, T, I]` or `[B, I]`."""
+    kernel = weights.get(f"kernel_{number}")
+    return (tf.zeros_like(x[..., :1]) if kernel is None else _product(x, kernel)) + weights[f"bias_{number}"]
+
+
 def _product(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """Returns `x kernel` for x `[B, T, I]`, as one product."""
+    """Returns `x kernel` for x `[B, T, I]` or `[B, I]`, as one product."""
+    if x.shape.rank == 2:
+        return tf.matmul(x, kernel)
     flat = tf.matmul(tf.reshape(x, [-1, kernel.shape[0]]), kernel)
     return tf.reshape(flat, tf.concat([tf.shape(x)[:2], [kernel.shape[1]]], 0))
 

@@ -49,7 +49,7 @@ class TextEncoder(keras.layers.Layer):
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # Half precision has no room for the numbers of words.
         self.ends, self.supports_masking = bool(ends), True
         self.reader = WordLSTM(
             vocabulary_size, units, embedding_dim, num_layers, seed=seed, dtype=self.dtype_policy, name="reader"
@@ -57,7 +57,15 @@ class TextEncoder(keras.layers.Layer):
 
     @classmethod
     def of(cls, reader: WordLSTM, ends: bool) -> "TextEncoder":
-        """Returns an encoder with a copy of the weights of LSTMs that read words."""
+        """Returns an encoder with a copy of the weights of LSTMs that read words.
+
+        Raises:
+            ValueError: If they read no words, because all words are dropped.
+        """
+        if not reader.reads_words:
+            raise ValueError(
+                "Expected LSTMs that read words; received ones with a `word_dropout_rate` of 1, which do not."
+            )
         sizes = (reader.vocabulary_size, reader.units, reader.embedding_dim, reader.num_layers)
         encoder = cls(*sizes, ends=ends)
         encoder.build()

@@ -44,7 +44,8 @@ class WordLSTM(keras.layers.Layer):
         conditional_size: int. Size of z; 0 for none.
         output_size: None for features `[units]`, or the number of features of the projection P.
         dropout_rate: float in [0, 1). Dropout of the vectors of words and of the output of each LSTM, if there are seeds.
-        word_dropout_rate: float in [0, 1]. Probability that a word is dropped, if there are seeds; 1 drops all words.
+        word_dropout_rate: float in [0, 1]. Probability that a word is dropped, if there are seeds. With 1, the layer has no
+            vectors of words and reads none, with or without seeds.
         stream: int from 0. Layers that drop with the same seeds need numbers of their own.
         kernel_initializer, recurrent_initializer, seed: as in `StackedLSTM`.
         **kwargs: keyword arguments of `keras.layers.Layer`.
@@ -106,6 +107,7 @@ class WordLSTM(keras.layers.Layer):
             self.units,
             self.num_layers,
             conditional_size=self.conditional_size,
+            reads_inputs=self.reads_words,
             dropout_rate=self.dropout_rate,
             first_part=PARTS * self.stream,
             kernel_initializer=self.kernel_initializer,
@@ -116,14 +118,20 @@ class WordLSTM(keras.layers.Layer):
         )
 
     @property
+    def reads_words(self) -> bool:
+        """Whether features depend on words at all."""
+        return self.word_dropout_rate < 1.0
+
+    @property
     def state_size(self) -> int:
         """Size of a code: the hidden states and the cell states of all LSTMs."""
         return 2 * self.num_layers * self.units
 
     def build(self, input_shape: Any = None) -> None:
-        initial = seeded_initializer(keras.initializers.get("uniform"), self.seed, 1000)
-        shape = (self.vocabulary_size, self.embedding_dim)
-        self.embeddings = self.add_weight(shape=shape, initializer=initial, name="embeddings", autocast=False)
+        if self.reads_words:
+            initial = seeded_initializer(keras.initializers.get("uniform"), self.seed, 1000)
+            shape = (self.vocabulary_size, self.embedding_dim)
+            self.embeddings = self.add_weight(shape=shape, initializer=initial, name="embeddings", autocast=False)
         self.lstm.build((None, None, self.embedding_dim))
         if self.output_size is not None:
             initial = seeded_initializer(self.kernel_initializer, self.seed, 1001)
@@ -206,6 +214,8 @@ class WordLSTM(keras.layers.Layer):
     def _vectors(self, words: Any, seeds: Any = None) -> tf.Tensor:
         if not self.built:
             self.build()
+        if not self.reads_words:
+            return tf.zeros_like(words, tf.float32)[..., None]
         vectors = tf.gather(as_float(self.embeddings), tf.cast(words, tf.int32))
         if seeds is None or self.word_dropout_rate == 0.0:
             return vectors
@@ -223,7 +233,9 @@ class WordLSTM(keras.layers.Layer):
 
     def step_weights(self) -> Weights:
         """Returns float32 tensors that all steps use, computed once before a loop."""
-        weights = {"embeddings": as_float(self.embeddings), **self.lstm.step_weights()}
+        weights = self.lstm.step_weights()
+        if self.reads_words:
+            weights["embeddings"] = as_float(self.embeddings)
         return weights if self.output_size is None else {**weights, "projection": as_float(self.projection)}
 
     def start(
@@ -248,7 +260,9 @@ class WordLSTM(keras.layers.Layer):
             Features `[B, F]`, and the state.
         """
         weights = self.step_weights() if weights is None else weights
-        vectors = tf.gather(weights["embeddings"], word) * tf.cast(is_given, tf.float32)[:, None]
+        vectors = tf.cast(is_given, tf.float32)[:, None]
+        if self.reads_words:
+            vectors *= tf.gather(weights["embeddings"], word)
         hidden, new = self.lstm.step(state, vectors, weights, state.get("given"))
         features = hidden if self.output_size is None else tf.matmul(hidden, weights["projection"])
         return features, {**state, **new}
@@ -270,6 +284,8 @@ class WordLSTM(keras.layers.Layer):
     def reach(self, asked: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Returns the positions of words that sets of features, bool `[S, T]`, depend on: all before the last of a set."""
         before = np.zeros_like(asked)
+        if not self.reads_words:
+            return before
         before[:, :-1] = self.lstm.reach(asked)[:, 1:]
         return before
 

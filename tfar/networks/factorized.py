@@ -21,7 +21,8 @@ class FactorizedNetwork(AutoregressiveNetwork):
         event_shape: shape of one event.
         params_size: int, P. Parameters of a site.
         site_shape: shape of the value of one site.
-        network: None, or a Keras layer from the condition to `[B, num_sites, P]` or flat.
+        network: None, or a Keras layer from the condition to `[B, num_sites, P]` or flat. If it has an attribute
+            `num_condition_values`, that of this network is the same.
         conditional_shape: shape of the conditional input of one row, a dict of shapes, or None.
         initial_params: None, or P numbers: without a `network`, the initial parameters of every site. Default: 0.
         trainable: bool.
@@ -41,13 +42,15 @@ class FactorizedNetwork(AutoregressiveNetwork):
         initial_params: Sequence[float] | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(event_shape, site_shape, conditional_shape, **kwargs)
+        # The network casts a condition itself, which may be words, whose numbers half precision would round.
+        super().__init__(event_shape, site_shape, conditional_shape, autocast=False, **kwargs)
         if (network is None) != (conditional_shape is None):
             raise ValueError(
                 "Expected a `network` exactly if there is a `conditional_shape`, as it takes the condition; received "
                 f"{network!r} and {conditional_shape!r}."
             )
         self.network, self.params_size = network, int(params_size)
+        self.num_condition_values = getattr(network, "num_condition_values", None)
         self.initial_params = None if initial_params is None else [float(p) for p in initial_params]
         self.step_of_site = np.zeros([1, self.num_sites], np.int32)
 

@@ -3,6 +3,7 @@
 import abc
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from tfar.layers import MaskedConv2D

@@ -78,6 +78,11 @@ class RecurrentTextNetwork(WordNetwork):
             dtype=self.dtype_policy,
             name="reader",
         )
+        if project and not self.reader.reads_words:
+            raise ValueError(
+                "Expected a `word_dropout_rate` below 1 with tied embeddings, as a network that reads no words has no vectors of "
+                f"words; received {word_dropout_rate}."
+            )
         self.initial_state = None
         if self._size_of_z:
             self.initial_state = self._dense("initial_state", self.reader.state_size, salt=1)

@@ -52,6 +52,11 @@ class SequenceAutoencoderNetwork(RecurrentTextNetwork):
         )
         self.tie_encoder, self.num_condition_values = bool(tie_encoder), int(vocabulary_size)
         self.encoder = self.reader
+        if self.tie_encoder and not self.reader.reads_words:
+            raise ValueError(
+                "Expected a `word_dropout_rate` below 1 or `tie_encoder=False`: an encoder that is a decoder without words reads "
+                "nothing."
+            )
         if not self.tie_encoder:
             self.encoder = WordLSTM(
                 vocabulary_size,

@@ -43,7 +43,8 @@ class WordNetwork(AutoregressiveNetwork, abc.ABC):
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(event_shape, **kwargs)
+        # Half precision has no room for the numbers of words.
+        super().__init__(event_shape, autocast=False, **kwargs)
         self.vocabulary_size, self.num_features, self.ends = int(vocabulary_size), int(num_features), bool(ends)
         self.params_size = self.num_features + 1 + self.ends
         self.kernel_initializer, self.seed = keras.initializers.get(kernel_initializer), int(seed)

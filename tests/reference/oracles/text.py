@@ -41,7 +41,7 @@ def _connectivity(dist: Any) -> Array:
 
 def recurrent_log_prob(dist: Any, words: list[int], states: lstm.States, z: Array | None = None) -> float:
     """Returns log p of words that LSTMs read from initial states; with an end, of those up to the first 0."""
-    weights, score, total = part_of(dist, "reader"), word_log_prob(dist), 0.0
+    weights, score, total = reader_of(dist), word_log_prob(dist), 0.0
     for h, word in zip(lstm.features(weights, words, states, z), words, strict=True):
         total += score(h, word)
         if dist.network.ends and word == 0:
@@ -56,8 +56,16 @@ def part_of(dist: Any, name: str) -> lstm.Weights:
     }
 
 
-def _language_model(dist: Any, x: Array, condition: Any) -> float:
-    weights, z = part_of(dist, "reader"), features_of(condition)
+def reader_of(dist: Any) -> lstm.Weights:
+    """Returns the weights of the LSTMs that read words, or zeros in place of all words."""
+    weights = part_of(dist, "reader")
+    reads_words = dist.parameters.get("word_dropout_rate", 0.0) < 1.0
+    return weights if reads_words else lstm.without_words(weights, dist.network.vocabulary_size)
+
+
+def recurrent_text(dist: Any, x: Array, condition: Any) -> float:
+    """Returns log p of words given a condition, which gives the initial states and is read with every word."""
+    weights, z = reader_of(dist), features_of(condition)
     states = lstm.zeros(weights, "lstm/")
     if z is not None:
         own = part_of(dist, "initial_state")
@@ -87,6 +95,6 @@ def _hierarchical(dist: Any, x: Array, condition: Any) -> float:
 
 DOC_NADE = Oracle(_log_prob, _connectivity, _mean_loss)
 DOC_NADE_LANGUAGE_MODEL = exact(_log_prob, _connectivity)
-RECURRENT_LANGUAGE_MODEL = exact(_language_model, _connectivity)
+RECURRENT_LANGUAGE_MODEL = exact(recurrent_text, _connectivity)
 SEQUENCE_AUTOENCODER = exact(_autoencoder, _connectivity)
 HIERARCHICAL_AUTOENCODER = exact(_hierarchical, _connectivity)
