@@ -9,7 +9,6 @@ import pytest
 from scipy import stats
 
 import tfar
-from tests.parameters import few_by_default
 from tests.registry import randomize
 from tests.tables.frames import messy, small
 from tfar import tables
@@ -170,7 +169,8 @@ def test_an_unseen_category_has_a_probability(models):
     assert np.isfinite(found).all() and found.to_numpy() == expected.to_numpy()
 
 
-@pytest.mark.parametrize("network", few_by_default(NETWORKS, in_ci=1))
+@pytest.mark.slow(ci=True)
+@EACH
 def test_a_missing_cell_as_a_value_is_part_of_the_distribution(network):
     frame = FRAME.assign(n=FRAME["n"].mask(FRAME["a"] == "x"), b=FRAME["b"].mask(FRAME["a"] == "y"))
     model = randomized(tables.Schema.infer(frame, missing="value"), network)

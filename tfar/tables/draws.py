@@ -16,24 +16,25 @@ ROUNDS = 20
 def sampled(dist: Any, schema: Schema, count: int, seed: Any) -> Floats:
     """Draws values of rows, float32 `[count, num_sites]`."""
     nothing = np.zeros((count, schema.num_sites), bool)
-    return _redrawn(lambda rows, seed: dist.sample(len(rows), seed=seed), schema, nothing, seed)
+    return _redrawn(lambda seed: dist.sample(count, seed=seed), schema, nothing, seed)
 
 
 def completed(dist: Any, schema: Schema, encoded: Encoded, count: int, seed: Any) -> list[Floats]:
     """Draws the unobserved values of rows, a list of `count` completions, float32 `[rows, num_sites]`."""
     given, observed = np.tile(encoded.values, [count, 1]), np.tile(encoded.observed, [count, 1])
-    draw = lambda rows, seed: dist.complete(given[rows], observed[rows], seed=seed)  # noqa: E731
+    draw = lambda seed: dist.complete(given, observed, seed=seed)  # noqa: E731
     return np.split(_redrawn(draw, schema, observed, seed), count)
 
 
-def _redrawn(draw: Callable[[Any, Any], Any], schema: Schema, observed: Bools, seed: Any) -> Floats:
-    """Returns rows of `draw(rows, seed)`, of which those with an unseen category at an unobserved site are drawn again.
+def _redrawn(draw: Callable[[Any], Any], schema: Schema, observed: Bools, seed: Any) -> Floats:
+    """Returns rows of `draw(seed)`, of which those with an unseen category at an unobserved site are drawn again.
 
-    The result follows the distribution given that there is none. After `ROUNDS` rounds a row stays as it is.
+    Each round draws all rows, because a model is compiled for their number. The result follows the distribution given
+    that there is none. After `ROUNDS` rounds a row stays as it is.
     """
     rows, values = np.arange(len(observed)), np.zeros(observed.shape, np.float32)
     for own in [seed, *random.row_seeds(seed, ROUNDS)]:
-        values[rows] = np.asarray(draw(rows, own))
+        values[rows] = np.asarray(draw(own))[rows]
         unseen = np.zeros(len(rows), bool)
         for column in schema.columns:
             sites = schema.sites(column.name)
