@@ -1,4 +1,4 @@
-"""The numbers of words under the mixed policies of Keras: half precision would round them, float16 from 2048 and bfloat16 from 256."""
+"""The numbers of words under the mixed policies of Keras, where half precision would round them: bfloat16 from 256 on."""
 
 import keras
 import numpy as np

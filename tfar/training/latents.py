@@ -95,6 +95,7 @@ class PosteriorCheck(keras.callbacks.Callback):
             f"The posterior has collapsed: no unit of the latent depends on the event (KL {self.kl:.3g} nats), so the decoder "
             "ignores the latent. Raise the weight of the KL term from near 0 over more steps, as "
             "`kl_weight=tfar.laws.LinearAnnealing(num_steps, start=0.001)` does, or give the decoder fewer layers, smaller "
-            "kernels or, of texts, fewer of the words before (`word_keep_rate`). `free_bits` keep entries of a normal latent active.",
+            "kernels or, of texts, fewer of the words before (`word_keep_rate`). `free_bits` keep entries of a normal latent "
+            "active.",
             stacklevel=2,
         )
