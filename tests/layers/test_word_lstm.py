@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.parameters import few_by_default
 from tests.reference import lstm
 from tfar import random
 from tfar.layers import StackedLSTM, TextEncoder, WordLSTM
@@ -104,9 +105,8 @@ def test_features_depend_on_all_earlier_words(layer):
     np.testing.assert_array_equal(layer.lstm.reach(asked), np.tri(LENGTH, dtype=bool))
 
 
-@pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize("compiled", [False, True])
-def test_gradients_of_the_recurrence_equal_autodiff_of_its_steps(masked, compiled):
+@pytest.mark.parametrize(("compiled", "masked"), few_by_default([(False, True), (True, False)], in_ci=1))
+def test_gradients_of_the_recurrence_equal_autodiff_of_its_steps(compiled, masked):
     rng = np.random.default_rng(2)
     shapes = [(ROWS, LENGTH, 4 * UNITS), (UNITS, 4 * UNITS), (ROWS, UNITS), (ROWS, UNITS)]
     given = [tf.constant(rng.normal(size=shape), tf.float64) for shape in shapes]
@@ -194,6 +194,7 @@ def test_dropout_is_between_the_layers_and_has_a_mean_of_one():
     assert np.mean(np.asarray(other.read(x, seeds=seeds)[0][:, 0]) != found) > 0.2
 
 
+@pytest.mark.slow(ci=True)
 @pytest.mark.parametrize("length", [None, LENGTH])
 def test_dropout_of_texts_of_any_length(length):
     layer = randomized(WordLSTM(WORDS, UNITS, SIZE, dropout_rate=0.5, word_dropout_rate=0.5))

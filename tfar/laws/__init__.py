@@ -5,6 +5,7 @@ from tfar.laws.autoregressive import AutoregressiveLaw
 from tfar.laws.gradient_estimators import VIMCO
 from tfar.laws.latent_variable import LatentVariableLaw
 from tfar.laws.ratings import RatingsLaw
+from tfar.laws.reconstruction import ReconstructionLaw
 from tfar.laws.text import TextLaw
 
 __all__ = [
@@ -14,5 +15,6 @@ __all__ = [
     "LinearAnnealing",
     "LogisticAnnealing",
     "RatingsLaw",
+    "ReconstructionLaw",
     "TextLaw",
 ]
