@@ -69,7 +69,7 @@ def run(case: LikelihoodCase, options: argparse.Namespace, command: str) -> resu
     settings: Any = case.settings
     texts = sentences.load(case.data)
     texts = texts.head() if options.quick else texts
-    language_model = None if options.quick else _language_model(settings)
+    language_model = None if options.quick else _language_model(settings, options.json or results.FOLDER)
     dist = case.build(settings, texts)
     start = time.perf_counter()
     epochs = train(dist, settings, texts)
@@ -103,11 +103,11 @@ def run(case: LikelihoodCase, options: argparse.Namespace, command: str) -> resu
     )
 
 
-def _language_model(settings: Any) -> dict[str, Any] | None:
+def _language_model(settings: Any, folder: Any) -> dict[str, Any] | None:
     """Returns the figures of the language model beside which a model is set, or None if there is none."""
     if settings.language_model is None:
         return None
-    found = results.find("likelihood", settings.language_model)
+    found = results.find("likelihood", settings.language_model, folder)
     if found is None:
         raise ValueError(f"Expected a result of {settings.language_model}, which has to run first. Received: none")
     return found.figures
