@@ -29,8 +29,6 @@ WITHOUT_ATTENTION = dataclasses.replace(HIERARCHICAL, arguments=(("attention", F
 
 def _case(name: str, title: str, data: str, settings: TextSettings, target: float | None = None) -> LikelihoodCase:
     how: dict[str, Any] = {"quick": QUICK, "unit": texts.UNIT, "run": texts.run}
-    if settings.model == "RecurrentLanguageModel":
-        how["further"] = {"perplexity_to_kneser_ney": ("<=", 1.0)}
     return LikelihoodCase(name, title, data, settings, texts.build, None, "", target, **how)
 
 

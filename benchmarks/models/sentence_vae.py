@@ -28,7 +28,7 @@ USES_LATENTS = {
 COLLAPSES = {"kl": ("<=", 0.1)}
 WITHOUT_WORDS = {"nats_below_language_model": (">=", 5.0)}
 
-LANGUAGE_MODEL = TextSettings(units=128)
+LANGUAGE_MODEL = TextSettings(units=128, beats_kneser_ney=False)
 LANGUAGE_MODEL_WITHOUT_WORDS = dataclasses.replace(LANGUAGE_MODEL, arguments=(("word_dropout_rate", 1.0),))
 # Other models stop after three epochs without a better bound; with annealing the bound may rise later.
 VAE = TextSettings(model="SentenceVAE", units=128, patience=6, language_model=LM)

@@ -1,4 +1,4 @@
-"""The numbers of words under the mixed policies of Keras: float16 rounds them from 2048 on, and bfloat16 from 256 on."""
+"""The numbers of words under the mixed policies of Keras, where half precision would round them: bfloat16 from 256 on."""
 
 import keras
 import numpy as np
@@ -34,3 +34,9 @@ def test_a_word_is_read_as_it_is(model, half):
     if dist.num_latents:
         moments = np.asarray(dist.evaluate(x)["latent_mean"])
         assert np.abs(moments[0] - moments[1]).max() > 1e-3
+
+
+def test_a_classifier_reads_a_word_as_it_is(half):
+    encoder = tfar.layers.TextEncoder(3000, 4, 3)
+    found = np.asarray(encoder(np.array([[2048, 5], [2049, 5]], np.float32)))
+    assert np.abs(found[0] - found[1]).max() > 1e-4

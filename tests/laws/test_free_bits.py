@@ -65,10 +65,11 @@ def test_an_entry_below_the_floor_has_the_gradient_of_the_reconstruction_alone()
     assert np.abs(found[0]).max() > 0.01
 
 
-def test_a_row_that_is_nan_changes_no_other_row():
+@pytest.mark.parametrize("value", [np.nan, 1000.0])
+def test_a_row_outside_the_support_changes_no_other_row(value):
     """It does not enter the mean, so that the entries below the floor are the same ones."""
     dist = make(100.0)
-    x = np.concatenate([EVENTS[:3], [[0.5, 0.0, 0.0]], EVENTS[3:]])
+    x = np.concatenate([EVENTS[:3], [[value, 0.0, 0.0]], EVENTS[3:]])
     found, right = (
         np.asarray(dist.law.training_loss(tf.constant(rows, tf.float32), None, [0, 1])) for rows in (x, EVENTS)
     )

@@ -47,7 +47,7 @@ def floored_divergence(law: Any, z: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         sum_j max(free_bits, mean over the rows of KL_j),    KL_j = KL(q(z_j | z_<j, x) || p(z_j))
 
     The mean of the result over the rows is this sum: an entry whose mean is below the floor contributes the floor to each
-    row, and no gradient. Rows that are NaN do not enter the mean.
+    row, and no gradient. Rows that are outside the support do not enter the mean.
 
     Args:
         law: a `LatentVariableLaw`.
@@ -59,7 +59,7 @@ def floored_divergence(law: Any, z: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         https://arxiv.org/abs/1606.04934
     """
     divergence = _divergences(law, z, x)
-    valid = tf.logical_not(tf.math.is_nan(divergence))
+    valid = tf.logical_not(tf.math.is_nan(divergence + law.bad_row_marks(x)[:, None]))
     count = tf.maximum(tf.reduce_sum(tf.cast(valid, tf.float32), axis=0), 1.0)
     mean = tf.reduce_sum(tf.where(valid, divergence, tf.zeros_like(divergence)), axis=0) / count
     is_free = tf.logical_and(mean < law.free_bits, valid)
