@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from tfar.cli import complete, demo, evaluate, export, sample, score, serve, train
+from tfar.cli import complete, demo, evaluate, export, query, sample, score, serve, train
 
 app = typer.Typer(
     name="tfar",
@@ -24,6 +24,7 @@ app.command("complete", help=complete.HELP, no_args_is_help=True)(complete.compl
 app.command("export", help=export.HELP, no_args_is_help=True)(export.export)
 app.command("serve", help=serve.HELP, no_args_is_help=True)(serve.serve)
 app.command("score", help=score.HELP, no_args_is_help=True)(score.score)
+app.command("query", help=query.HELP, no_args_is_help=True)(query.query)
 app.command("demo", help=demo.HELP)(demo.demo)
 
 
