@@ -103,8 +103,7 @@ class Atoms(Head):
 
     def encode_inputs(self, x: Any, site: Any = None) -> tf.Tensor:
         x = tf.cast(x, tf.float32)
-        is_atom, inside = self._is_atom(x), self.head._in_support(x, site)
-        rest = self.head.encode_inputs(self.head._nearby(x, inside), site)
+        is_atom, rest = self._is_atom(x), self.head.encode_inputs(self._of_rest(x, site), site)
         code = sum_where(is_atom, tf.zeros_like(x)[..., None] + self.codes)
         return tf.where(tf.reduce_any(is_atom, axis=-1), code, rest)
 
@@ -124,16 +123,28 @@ class Atoms(Head):
     def _joint(self, params: tf.Tensor, x: tf.Tensor, of_rest: tf.Tensor, site: Any) -> tf.Tensor:
         """Returns log p(atom or rest, x), `[..., A + 1]`, given log q(x) of the rest."""
         weights, is_atom = tf.nn.log_softmax(self._split(params)[0]), self._is_atom(x)
-        possible = self.head._in_support(x, site)
-        if not self.head.discrete:  # The density gives the atoms no mass.
-            possible = tf.logical_and(possible, tf.logical_not(tf.reduce_any(is_atom, axis=-1)))
+        possible = self._is_possible(x, site)
         rest = tf.where(possible, weights[..., -1] + of_rest, _NEVER)
         shape = tf.concat([tf.shape(rest), [len(self.values)]], 0)
         atoms = tf.where(tf.broadcast_to(is_atom, shape), weights[..., :-1], _NEVER)
         return tf.concat([atoms, tf.expand_dims(rest, -1)], axis=-1)
 
+    def _is_possible(self, x: tf.Tensor, site: Any) -> tf.Tensor:
+        """Returns whether the rest has a mass or a density at x."""
+        inside = self.head._in_support(x, site)
+        # The density gives the atoms no mass.
+        return (
+            inside
+            if self.head.discrete
+            else tf.logical_and(inside, tf.logical_not(tf.reduce_any(self._is_atom(x), -1)))
+        )
+
+    def _of_rest(self, x: tf.Tensor, site: Any) -> tf.Tensor:
+        """Replaces values at which the rest has no mass or density."""
+        return self.head._nearby(x, self._is_possible(x, site))
+
     def _joint_at(self, params: tf.Tensor, x: tf.Tensor, site: Any) -> tf.Tensor:
-        near = self.head._nearby(x, self.head._in_support(x, site))
+        near = self._of_rest(x, site)
         return self._joint(params, x, self.head._log_prob(self._split(params)[1], near, site), site)
 
     def _in_support(self, x: tf.Tensor, site: Any) -> tf.Tensor:
@@ -146,7 +157,7 @@ class Atoms(Head):
         return numerics.logsumexp(self._joint_at(params, x, site))
 
     def _training_log_prob(self, params: tf.Tensor, x: tf.Tensor, seed: Any, site: Any) -> tf.Tensor:
-        near = self.head._nearby(x, self.head._in_support(x, site))
+        near = self._of_rest(x, site)
         of_rest = self.head._training_log_prob(self._split(params)[1], near, seed, site)
         return numerics.logsumexp(self._joint(params, x, of_rest, site))
 
@@ -164,7 +175,7 @@ class Atoms(Head):
         low, high = numerics.class_interval(joint, part)
         within = (uniform[..., 0] - low) / tf.maximum(high - low, 1e-30)
         first = numerics.open_unit(numerics.point_in(*numerics.class_interval(logits, part), within))
-        near = self.head._nearby(x, self.head._in_support(x, site))
+        near = self._of_rest(x, site)
         of_rest = self.head._noise(inner, near, uniform[..., 1:], site)
         is_rest = tf.equal(part, float(len(self.values)))[..., None]
         return tf.concat([first[..., None], tf.where(is_rest, of_rest, uniform[..., 1:])], axis=-1)

@@ -137,7 +137,8 @@ class Count(Head):
         """Returns log(F(a) - F(b)) for the values lowest .. highest with edges b and a."""
         above, below = standardized(highest + 0.5, loc, scale), standardized(lowest - 0.5, loc, scale)
         at_low = tf.logical_and(lowest <= self._low, tf.ones_like(below, tf.bool))
-        width = (highest - lowest + 1.0) / scale
+        # Without the maximum, TensorFlow's graph optimizer adds the 1 to a value first, which may lose it.
+        width = (tf.maximum(highest - lowest, 0.0) + 1.0) / scale
         return numerics.logistic_log_mass(below, above, width, at_low, tf.zeros_like(at_low))
 
     def _joint_log_probs(self, params: tf.Tensor, x: tf.Tensor) -> tf.Tensor:

@@ -73,8 +73,20 @@ def export_saved_model(
         >>> float(tf.saved_model.load(path).signatures["log_prob"](value=tf.zeros([1, 4]))["log_prob"][0]) < 0.0
         True
     """
+    return export_signatures(dist, signatures(dist), base_path, version, data=data, progress=progress)
+
+
+def export_signatures(
+    dist: Any,
+    parts: Mapping[str, Signature],
+    base_path: str | os.PathLike[str],
+    version: int | None = None,
+    *,
+    data: Mapping[str, Any] | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Path:
+    """Writes a SavedModel with given signatures, which use the weights of a distribution; see `export_saved_model`."""
     say = progress or (lambda step: None)
-    parts = signatures(dist)
     path = _version_path(base_path, version)
     say("tracing")
     functions = trace(parts)

@@ -94,6 +94,9 @@ class CategoricalColumn(Column):
         codes = codes[:, 0] if self.base is None else codes[:, 0] * self.base + codes[:, 1]
         return np.where(codes < self.num_classes, codes, 0)
 
+    def is_unseen(self, values: NDArray[Any]) -> NDArray[np.bool_]:
+        return self.codes(values) == 0
+
     def decode(self, values: NDArray[Any]) -> Any:
         labels = [None, *self.categories, None]
         return series_of([labels[code] for code in self.codes(values)], self.dtype, self.categories, ordered=False)

@@ -92,6 +92,10 @@ class Column(abc.ABC):
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the constructor as JSON values."""
 
+    def is_unseen(self, values: NDArray[Any]) -> Bools:
+        """Returns which of values `[rows, num_sites]` stand for a cell that the schema has not seen, bool `[rows]`."""
+        return np.zeros(len(values), bool)
+
     @property
     def atoms(self) -> tuple[float, ...]:
         """Values of a numeric column that have a mass of their own, in the units of its first site."""

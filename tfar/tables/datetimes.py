@@ -59,11 +59,11 @@ class DatetimeColumn(Column):
             raise self.refuse(f"a resolution among {RESOLUTIONS}", f"{resolution!r}")
         self.resolution, self.origin, self.zone = resolution, int(origin), zone
         self.loc, self.scale = tuple(map(float, loc)), tuple(map(float, scale))
-        self._real = RealColumn(name, "float64", self.loc[0], self.scale[0], missing=missing)
+        self.real = RealColumn(name, "float64", self.loc[0], self.scale[0], missing=missing)
 
     @property
     def base_measure(self) -> str:  # type: ignore[override]
-        return self._real.base_measure if self.resolution == "real" else "counting"
+        return self.real.base_measure if self.resolution == "real" else "counting"
 
     @property
     def num_sites(self) -> int:
@@ -71,7 +71,7 @@ class DatetimeColumn(Column):
 
     def heads(self, num_components: int) -> list[Head]:
         if self.resolution == "real":
-            return self._real.heads(num_components)
+            return self.real.heads(num_components)
         lows = (None, 0)[: self.num_sites]
         made = [Count(num_components, *given) for given in zip(lows, self.loc, self.scale, strict=True)]
         return [with_atoms(head, (), self.missing) for head in made]
@@ -93,7 +93,7 @@ class DatetimeColumn(Column):
     def encode(self, series: Any) -> Cells:
         days, within, present = self._split(series)
         if self.resolution == "real":
-            return self._real.encode_numbers(np.where(present, days * float(DAY) + within / 1e9, math.nan))
+            return self.real.encode_numbers(np.where(present, days * float(DAY) + within / 1e9, math.nan))
         step = 10**9 if self.resolution == "second" else DAY * 10**9
         if (within % step).any():
             found = series.iloc[int(np.flatnonzero(within % step)[0])]
@@ -106,7 +106,7 @@ class DatetimeColumn(Column):
         pandas = require("pandas", "tables")
         values = np.asarray(values, np.float64)
         if self.resolution == "real":
-            seconds = self._real.decode_numbers(values[:, 0])
+            seconds = self.real.decode_numbers(values[:, 0])
         else:
             seconds = DAY * values[:, 0] + (values[:, 1] if self.num_sites == 2 else 0.0)
             seconds = np.where(values[:, 0] <= MISSING / 2, math.nan, seconds)
@@ -126,7 +126,7 @@ class DatetimeColumn(Column):
         """Times for "mean" and "quantile" of the day, or of the seconds, and a Timedelta for "stddev"."""
         pandas = require("pandas", "tables")
         values = np.asarray(values, np.float64)
-        seconds = self._real.summary(name, values) if self.resolution == "real" else values * DAY
+        seconds = self.real.summary(name, values) if self.resolution == "real" else values * DAY
         return pandas.to_timedelta(seconds, unit="s") if name == "stddev" else self._times(seconds)
 
     def restriction(self, condition: Any) -> Restriction:

@@ -2,20 +2,27 @@
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
+from tfar import random
 from tfar.heads.base import check_positive_int
 from tfar.optional import require
 from tfar.tables import conditionals, queries
+from tfar.tables.export import export_table
 from tfar.tables.files import TableDensityModel
 from tfar.tables.networks import NETWORKS
 from tfar.tables.queries import Estimate
 from tfar.tables.schema import Encoded, Schema
 from tfar.tables.sites import in_chunks
 from tfar.training import load_model
+
+# How often rows with an unseen category are drawn again.
+ROUNDS = 20
 
 
 class TableModel:
@@ -268,14 +275,38 @@ class TableModel:
     # Draws -----------------------------------------------------------------------------------------------------------
 
     def sample(self, num_samples: int, seed: Any = None) -> Any:
-        """Draws rows, a DataFrame in the units and dtypes of the data. Unseen categories and missing cells are NaN."""
+        """Draws rows, a DataFrame in the units and dtypes of the data.
+
+        Missing cells that are a value are NaN. The class of unseen categories is not drawn: a row with one is drawn again.
+        """
         count = check_positive_int("num_samples", num_samples)
-        return self.schema.decode(np.asarray(self.dist.sample(count, seed=seed)))
+        nothing = np.zeros((count, self.schema.num_sites), bool)
+        drawn = self._redrawn(lambda rows, seed: self.dist.sample(len(rows), seed=seed), count, seed, nothing)
+        return self.schema.decode(drawn)
+
+    def _redrawn(self, draw: Any, count: int, seed: Any, observed: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Returns rows of `draw(rows, seed)`, of which those with an unseen category at an unobserved site are drawn again.
+
+        The result follows the distribution given that there is none. After `ROUNDS` rounds a row stays as it is.
+        """
+        rows, values = np.arange(count), np.zeros((count, self.schema.num_sites), np.float32)
+        seeds = [seed, *random.row_seeds(seed, ROUNDS)]
+        for own in seeds:
+            values[rows] = np.asarray(draw(rows, own))
+            unseen = np.zeros(len(rows), bool)
+            for column in self.schema.columns:
+                sites = self.schema.sites(column.name)
+                drawn = ~observed[rows][:, sites].all(axis=1)
+                unseen |= drawn & column.is_unseen(values[rows][:, sites])
+            rows = rows[unseen]
+            if not len(rows):
+                break
+        return values
 
     def complete(self, df: Any, num_samples: int | None = None, seed: Any = None) -> Any:
         """Draws the missing cells of each row given its other cells; those that are there stay as they are.
 
-        With missing="value", a missing cell is a value, and stays.
+        The class of unseen categories is not drawn. With missing="value", a missing cell is a value, and stays.
 
         Args:
             df: DataFrame.
@@ -291,8 +322,11 @@ class TableModel:
         """
         pandas, encoded = require("pandas", "tables"), self._encode(df)
         count = 1 if num_samples is None else check_positive_int("num_samples", num_samples)
-        drawn = np.asarray(self.dist.complete(encoded.values, encoded.observed, num_samples=count, seed=seed))
-        completed = [self._filled(df, encoded, values) for values in drawn]
+        given, observed = (np.tile(part, [count, 1]) for part in encoded[:2])
+        drawn = self._redrawn(
+            lambda rows, seed: self.dist.complete(given[rows], observed[rows], seed=seed), len(given), seed, observed
+        )
+        completed = [self._filled(df, encoded, values) for values in np.split(drawn, count)]
         return completed[0] if num_samples is None else pandas.concat(completed, keys=range(count), names=["draw"])
 
     def _filled(self, df: Any, encoded: Encoded, values: Any) -> Any:
@@ -309,6 +343,33 @@ class TableModel:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Saves weights, schema and optimizer as a `.keras` file. `tfar.load` reads its distribution of encoded rows."""
         self.model.save(path)
+
+    def export(self, base_path: str | os.PathLike[str], version: int | None = None) -> Path:
+        """Writes the SavedModel `base_path/<version>/`, which TF Serving can serve, with an input `[B]` for each column.
+
+        The inputs have the names of the columns, with underscores for other characters than letters and digits. Categories are
+        strings, booleans or float64, as in the data; numbers are float64; times are seconds since 1970-01-01 UTC as
+        float64. A missing cell is an empty string or NaN. Constant columns are no inputs. The signatures:
+
+            serving_default, log_prob   columns -> log_prob float64 [B]
+            explain                     columns -> surprise float64 [B, columns]
+
+        A row with a cell that does not fit its column gives NaN, and does not affect other rows. The file
+        `assets.extra/tfar.json` describes the inputs and holds the schema.
+
+        Args:
+            base_path: folder of all versions.
+            version: int. Default: one more than the highest version in the folder, or 1.
+
+        Returns:
+            The path of the version.
+
+        Raises:
+            ValueError: If names of columns differ in other characters alone, or a path or number is not valid.
+            FileExistsError: If the version exists.
+            ExportError: If the export differs from the model.
+        """
+        return export_table(self, base_path, version)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "TableModel":
