@@ -13,6 +13,8 @@ from tests.sklearn.quick import QUICK
 from tests.tables.frames import messy
 
 ROWS = 150
+# Keras runs the functions of its own data sets as graphs, and TensorFlow says so.
+pytestmark = pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run_functions_eagerly`")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -37,6 +39,7 @@ def imputer(frame):
     return tfar.sklearn.Imputer(**QUICK).fit(frame)
 
 
+@pytest.mark.slow(ci=True)
 def test_an_array_has_real_columns_in_its_own_units():
     """The same rows in other units have a density that differs by the product of the units."""
     rows = np.random.default_rng(0).normal(size=[60, 2])
@@ -62,6 +65,7 @@ def test_the_rows_that_decide_when_to_stop_are_not_trained_on():
     assert not set(train.index) & set(valid.index)
 
 
+@pytest.mark.slow(ci=True)
 def test_outliers_are_the_rows_of_low_density(detector, frame):
     scores = detector.model_.log_prob(frame).to_numpy()
     np.testing.assert_allclose(detector.score_samples(frame), scores, rtol=1e-6)
@@ -70,6 +74,7 @@ def test_outliers_are_the_rows_of_low_density(detector, frame):
     np.testing.assert_allclose(-detector.explain(frame).sum(axis=1), scores, rtol=1e-4)
 
 
+@pytest.mark.slow(ci=True)
 def test_p_values_count_rows_that_training_has_not_seen(detector, frame):
     held_out = detector._split(frame, 0.2, 1)[1]
     calibration, scores = detector.score_samples(held_out), detector.score_samples(frame)
@@ -79,6 +84,7 @@ def test_p_values_count_rows_that_training_has_not_seen(detector, frame):
     assert not set(held_out.index) & set(detector._training_rows(frame).index)
 
 
+@pytest.mark.slow(ci=True)
 def test_imputed_cells_are_draws_and_the_others_stay(imputer, frame):
     filled = imputer.transform(frame)
     modelled = [name for name in frame if name != "nothing"]
@@ -101,6 +107,7 @@ def test_set_output_names_the_columns_of_an_array():
     assert not filled.isna().any().any()
 
 
+@pytest.mark.slow(ci=True)
 def test_the_median_of_draws_is_that_of_each_cell(imputer, frame):
     frames = imputer.draws(frame, 5, seed=3)
     found = tfar.sklearn.imputer.medians(frames, imputer.schema_)
@@ -134,6 +141,7 @@ def test_bad_parameters_are_refused(estimator, message):
         estimator.fit(np.eye(4))
 
 
+@pytest.mark.slow(ci=True)
 def test_p_values_need_rows_that_are_held_out(frame):
     detector = tfar.sklearn.OutlierDetector(**QUICK, calibration_fraction=0.0).fit(
         np.random.default_rng(0).normal(size=[20, 2])
