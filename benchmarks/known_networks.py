@@ -6,7 +6,8 @@ them, and three things are compared with the network itself:
 - divergence: the mean over test rows of log p(row) - log q(row), an estimate of the Kullback-Leibler divergence from the network;
 - completions: a third of the cells of test rows is removed, and for one of them in each row the conditional given the cells that
   are left is compared with exact inference: the mean divergence and the mean total variation distance;
-- queries: probabilities of conditions on some columns beside exact inference, as q-error: max(estimate / truth, truth / estimate).
+- queries: probabilities of conditions on some columns beside exact inference, as q-error, which is the larger one of
+  estimate / truth and truth / estimate.
 
 The peers know less or more: independent columns; frequencies among the training rows; and the frequencies of each column given
 its parents in the true graph, with a pseudocount.
@@ -22,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import machine, render, results, training
+from benchmarks import machine, render, results
 from benchmarks.peers.bayesian_network import Network, open_network
 
 SEED = 0

@@ -124,7 +124,8 @@ class OutlierDetector(OutlierMixin, ScoringEstimator):
                 f"Expected rows that were held out; there are none with calibration_fraction={self.calibration_fraction!r}. "
                 "Raise it, or fit to more rows."
             )
-        return (1.0 + np.searchsorted(self.calibration_scores_, scores, side="right")) / (1.0 + count)
+        lower = np.searchsorted(self.calibration_scores_, scores, side="right").astype(np.float64)
+        return (1.0 + lower) / (1.0 + count)
 
     def explain(self, X: Any, given: str = "before") -> Any:
         """Returns the surprise of each cell, its negative log-density in nats, as a DataFrame.
