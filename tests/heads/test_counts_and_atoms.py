@@ -160,6 +160,7 @@ def test_units_belong_inside_atoms():
 # As columns of a model --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow(ci=True)
 def test_a_model_of_classes_counts_and_atoms_is_normalised_and_samples_what_it_scores():
     columns = [heads.Categorical(2), heads.Count(2, 0, 3.0, 2.0), heads.Atoms([0.0], heads.NormalMixture(1, 0.2))]
     dist = randomize(tfar.MADE([3], [8], head=heads.PerSite(columns), jit_compile=False))

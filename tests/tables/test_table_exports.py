@@ -60,6 +60,7 @@ def test_cells_that_do_not_fit_are_outside_the_support():
         assert not np.asarray(schema[name].heads(1)[0].in_support(found[:, 0])).any(), name
 
 
+@pytest.mark.slow(ci=True)
 def test_an_export_takes_rows_as_they_are(tmp_path):
     frame = FRAME[["city", "flag", "age", "gain"]].rename(columns={"gain": "capital-gain"})
     model = tfar.TableModel(
@@ -72,7 +73,7 @@ def test_an_export_takes_rows_as_they_are(tmp_path):
     assert described["data"]["inputs"]["capital-gain"] == "capital_gain"
     assert tables.Schema.from_config(described["data"]["schema"]) == model.schema
     rows = frame[:6].copy()
-    rows.loc[1, "city"] = "Paris"
+    rows.loc[1, "city"], rows.loc[2, "age"], rows.loc[3, "capital-gain"] = "Paris", np.nan, np.nan
     inputs = {"city": rows["city"].fillna("").tolist(), "flag": rows["flag"].tolist()}
     inputs |= {"age": rows["age"].tolist(), "capital_gain": rows["capital-gain"].tolist()}
     (tmp_path / "rows.json").write_text(json.dumps(inputs))
@@ -83,7 +84,6 @@ def test_an_export_takes_rows_as_they_are(tmp_path):
     np.testing.assert_allclose(found["serving_default"], model.log_prob(rows), rtol=1e-4, atol=1e-4)
     np.testing.assert_array_equal(found["serving_default"], found["log_prob"])
     expected = model.explain(rows).fillna(0.0)
-    assert rows.isna().any(axis=None)
     np.testing.assert_allclose(found["explain"], expected, rtol=1e-4, atol=1e-4)
 
 

@@ -1,6 +1,7 @@
 """Models of small tables against enumeration: scores, conditionals, completions, surprises and probabilities of conditions."""
 
 import itertools
+import os
 
 import numpy as np
 import pandas as pd
@@ -97,6 +98,7 @@ def test_probabilities_of_conditions_are_those_of_enumeration(models, probs, net
     assert found.standard_error == 0.0 and found.value == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.slow(ci=True)
 def test_drawn_probabilities_are_unbiased_with_the_stated_error():
     """Columns in an order in which a count comes before others, so that nothing is enumerated."""
     schema = tables.Schema.infer(FRAME[["n", "a", "b"]])
@@ -116,6 +118,7 @@ def test_drawn_probabilities_are_unbiased_with_the_stated_error():
         assert abs(many.value - expected) < 4.5 * many.standard_error < 0.02
 
 
+@pytest.mark.slow(ci=True)
 def test_completions_follow_the_exact_conditional(models):
     model = models["orderless"]
     given = pd.DataFrame({"a": [None], "b": ["yes"], "n": [2]})
@@ -135,6 +138,7 @@ def test_completions_follow_the_exact_conditional(models):
     np.testing.assert_allclose(n["quantile_0.5"], np.searchsorted(np.cumsum(q / q.sum()), 0.5))
 
 
+@pytest.mark.slow(ci=True)
 @EACH
 def test_draws_follow_the_distribution_given_that_no_category_is_unseen(models, probs, network):
     drawn = models[network].sample(5000, seed=2)
@@ -165,6 +169,7 @@ def test_an_unseen_category_has_a_probability(models):
     assert np.isfinite(found).all() and found.to_numpy() == expected.to_numpy()
 
 
+@pytest.mark.slow(ci=True)
 @EACH
 def test_a_missing_cell_as_a_value_is_part_of_the_distribution(network):
     frame = FRAME.assign(n=FRAME["n"].mask(FRAME["a"] == "x"), b=FRAME["b"].mask(FRAME["a"] == "y"))
@@ -187,6 +192,7 @@ def test_a_missing_cell_as_a_value_is_part_of_the_distribution(network):
     assert model.complete(frame[:50], seed=1).isna().equals(frame[:50].isna())
 
 
+@pytest.mark.slow(ci=True)
 def test_digits_are_one_column():
     frame = pd.DataFrame({"k": [f"v{i}" for i in range(11)] * 3, "n": [0, 1, 2] * 11})
     model = randomized(tables.Schema.infer(frame, max_classes=6), "orderless")
@@ -210,6 +216,7 @@ def test_digits_are_one_column():
 # Units, files and errors ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow(ci=True)
 def test_densities_are_in_the_units_of_the_data():
     """The density of a real column integrates to 1 over the data, beside the mass of its atom."""
     rng = np.random.default_rng(0)
@@ -232,30 +239,47 @@ def test_densities_are_in_the_units_of_the_data():
 
 
 @pytest.mark.slow(ci=True)
-def test_a_model_of_a_messy_table_trains_draws_completes_and_is_saved(tmp_path):
-    frame = messy(200)
-    for network, missing in (("orderless", "marginalise"), ("made", "value")):
-        schema = tables.Schema.infer(frame, missing=missing, max_classes=30)
-        model = tfar.TableModel(schema, network, hidden_units=[16], num_components=2, jit_compile=False)
-        before = model.score(frame)
-        model.fit(frame, epochs=2, learning_rate=0.01, verbose=0, validation_data=frame[:50])
-        assert model.score(frame) > before
-        draws = model.sample(20, seed=1)
-        assert draws.columns.tolist() == frame.columns.tolist() and draws["age"].dtype == frame["age"].dtype
-        assert np.isfinite(model.log_prob(draws)).all()
-        assert model.explain(frame[:5]).shape == (5, frame.shape[1])
-        names = ["code", "size", "gain", "second"]
-        assert list(model.conditionals(frame[:3], names)) == names
-        if missing == "marginalise":
-            completed = model.complete(frame, seed=2)
-            assert completed.drop(columns="nothing").drop(columns=["city", "code"]).notna().all(axis=None)
-            seen = frame["income"].notna()
-            pd.testing.assert_series_equal(completed["income"][seen], frame["income"][seen])
-        model.save(tmp_path / f"{network}.keras")
-        again = tfar.TableModel.load(tmp_path / f"{network}.keras")
-        assert again.schema == schema
-        np.testing.assert_allclose(again.log_prob(frame), model.log_prob(frame), rtol=1e-5)
-        assert tfar.load(tmp_path / f"{network}.keras").event_shape == [schema.num_sites]
+@pytest.mark.parametrize(
+    ("network", "missing", "names"),
+    [
+        ("made", "value", list(messy(5))),
+        ("orderless", "marginalise", ["code", "size", "age", "income", "second", "same"]),
+    ],
+)
+def test_a_model_of_a_messy_table_trains_draws_and_completes(network, missing, names):
+    frame = messy(200)[names]
+    schema = tables.Schema.infer(frame, missing=missing, max_classes=30)
+    model = tfar.TableModel(schema, network, hidden_units=[16], num_components=2, jit_compile=False)
+    before = model.score(frame)
+    model.fit(frame, epochs=2, learning_rate=0.01, verbose=0, validation_data=frame[:50])
+    assert model.score(frame) > before
+    draws = model.sample(20, seed=1)
+    assert draws.dtypes.equals(frame.dtypes) or draws["age"].dtype == frame["age"].dtype
+    assert np.isfinite(model.log_prob(draws)).all()
+    assert list(model.conditionals(frame[:3], ["code", "second"])) == ["code", "second"]
+    completed = model.complete(frame, seed=2)
+    seen = frame["income"].notna()
+    pd.testing.assert_series_equal(completed["income"][seen], frame["income"][seen])
+    if missing == "marginalise":
+        assert completed.notna().all(axis=None)
+
+
+@pytest.mark.slow(ci=True)
+def test_the_census_table():
+    folder = os.environ.get("TFAR_DATA_DIR")
+    if folder is None:
+        pytest.skip("TFAR_DATA_DIR is not set")
+    frame = pd.read_csv(os.path.join(folder, "adult_raw.csv.gz"), na_values="?")
+    model = tfar.TableModel(
+        tables.Schema.infer(frame, missing="value"), hidden_units=[32], num_components=3, jit_compile=False
+    )
+    kinds = {column.name: column.kind for column in model.schema.columns}
+    assert kinds["age"] == kinds["capital-gain"] == "count" and kinds["native-country"] == "categorical"
+    assert model.schema["capital-gain"].atoms == (0.0,) and model.schema["occupation"].missing
+    before = model.score(frame[:1000])
+    history = model.fit(frame[:10_000], epochs=1, learning_rate=0.005, verbose=0)
+    assert np.isfinite(history.history["loss"]).all() and model.score(frame[:1000]) > before + 5.0
+    assert (model.sample(100, seed=1)["capital-gain"] == 0).mean() > 0.7
 
 
 def test_a_file_holds_the_schema(models, tmp_path):

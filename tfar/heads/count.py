@@ -21,7 +21,7 @@ MIN_SCALE = 0.1
 _FAR = 1e38
 # Nodes of a component in an expectation, and how many of them are held in memory at once. Components of a smaller scale
 # than `_WIDE` are summed over that many neighbouring values; wider ones are integrated at that many quantiles.
-_NODES, _AT_ONCE, _WIDE = 256, 8, 8.0
+_NODES, _AT_ONCE, _WIDE = 256, 32, 8.0
 # Scale of the logistic distribution with the standard deviation 1.
 _UNIT_LOGISTIC = math.sqrt(3.0) / math.pi
 

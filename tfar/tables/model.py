@@ -7,12 +7,10 @@ from typing import Any
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
-from tfar import random
 from tfar.heads.base import check_positive_int
 from tfar.optional import require
-from tfar.tables import conditionals, queries
+from tfar.tables import conditionals, draws, queries
 from tfar.tables.export import export_table
 from tfar.tables.files import TableDensityModel
 from tfar.tables.networks import NETWORKS
@@ -20,9 +18,6 @@ from tfar.tables.queries import Estimate
 from tfar.tables.schema import Encoded, Schema
 from tfar.tables.sites import in_chunks
 from tfar.training import load_model
-
-# How often rows with an unseen category are drawn again.
-ROUNDS = 20
 
 
 class TableModel:
@@ -280,28 +275,7 @@ class TableModel:
         Missing cells that are a value are NaN. The class of unseen categories is not drawn: a row with one is drawn again.
         """
         count = check_positive_int("num_samples", num_samples)
-        nothing = np.zeros((count, self.schema.num_sites), bool)
-        drawn = self._redrawn(lambda rows, seed: self.dist.sample(len(rows), seed=seed), count, seed, nothing)
-        return self.schema.decode(drawn)
-
-    def _redrawn(self, draw: Any, count: int, seed: Any, observed: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Returns rows of `draw(rows, seed)`, of which those with an unseen category at an unobserved site are drawn again.
-
-        The result follows the distribution given that there is none. After `ROUNDS` rounds a row stays as it is.
-        """
-        rows, values = np.arange(count), np.zeros((count, self.schema.num_sites), np.float32)
-        seeds = [seed, *random.row_seeds(seed, ROUNDS)]
-        for own in seeds:
-            values[rows] = np.asarray(draw(rows, own))
-            unseen = np.zeros(len(rows), bool)
-            for column in self.schema.columns:
-                sites = self.schema.sites(column.name)
-                drawn = ~observed[rows][:, sites].all(axis=1)
-                unseen |= drawn & column.is_unseen(values[rows][:, sites])
-            rows = rows[unseen]
-            if not len(rows):
-                break
-        return values
+        return self.schema.decode(draws.sampled(self.dist, self.schema, count, seed))
 
     def complete(self, df: Any, num_samples: int | None = None, seed: Any = None) -> Any:
         """Draws the missing cells of each row given its other cells; those that are there stay as they are.
@@ -322,21 +296,9 @@ class TableModel:
         """
         pandas, encoded = require("pandas", "tables"), self._encode(df)
         count = 1 if num_samples is None else check_positive_int("num_samples", num_samples)
-        given, observed = (np.tile(part, [count, 1]) for part in encoded[:2])
-        drawn = self._redrawn(
-            lambda rows, seed: self.dist.complete(given[rows], observed[rows], seed=seed), len(given), seed, observed
-        )
-        completed = [self._filled(df, encoded, values) for values in np.split(drawn, count)]
-        return completed[0] if num_samples is None else pandas.concat(completed, keys=range(count), names=["draw"])
-
-    def _filled(self, df: Any, encoded: Encoded, values: Any) -> Any:
-        given, filled = self.schema.check(df).copy(), self.schema.decode(values, df.index)
-        for column in self.schema.columns:
-            sites = self.schema.sites(column.name)
-            lacking = ~encoded.observed[:, sites].all(axis=1)
-            if lacking.any():
-                given[column.name] = given[column.name].where(~lacking, filled[column.name])
-        return given
+        drawn = draws.completed(self.dist, self.schema, encoded, count, seed)
+        frames = [draws.filled(df, self.schema, encoded, values) for values in drawn]
+        return frames[0] if num_samples is None else pandas.concat(frames, keys=range(count), names=["draw"])
 
     # Files -----------------------------------------------------------------------------------------------------------
 
