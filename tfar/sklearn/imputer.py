@@ -12,8 +12,6 @@ from tfar.sklearn.base import TableEstimator
 from tfar.tables import ConstantColumn, Schema
 
 STRATEGIES = ("draw", "median")
-# Largest number of times that a row is drawn until all of its categories are known.
-MAX_ROUNDS = 100
 # Rows that are drawn in one call of the model.
 MAX_ROWS = 10_000
 
@@ -147,19 +145,10 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, TableEstimator):
         return [column.name for column in self.schema_.columns if column.num_sites]
 
     def _drawn(self, rows: Any, generator: np.random.Generator) -> Any:
-        """Completes each row, again if a category is one that the schema does not know: it would be missing."""
-        pandas, done = require("pandas", "sklearn"), []
-        for _ in range(MAX_ROUNDS):
-            parts = [rows.iloc[i : i + MAX_ROWS] for i in range(0, len(rows), MAX_ROWS)]
-            drawn = pandas.concat([self.model_.complete(part, seed=int(generator.integers(2**31))) for part in parts])
-            unknown = drawn[self._modelled()].isna().any(axis=1)
-            done.append(drawn[~unknown])
-            rows = rows[unknown]
-            if not len(rows):
-                return pandas.concat(done).sort_index()
-        raise ValueError(
-            f"Expected known categories within {MAX_ROUNDS} draws of a row; {len(rows)} rows got none. Train for more epochs."
-        )
+        """Completes each row once, in several calls of the model if there are many."""
+        parts = [rows.iloc[i : i + MAX_ROWS] for i in range(0, len(rows), MAX_ROWS)]
+        drawn = [self.model_.complete(part, seed=int(generator.integers(2**31))) for part in parts]
+        return require("pandas", "sklearn").concat(drawn)
 
 
 def _with_constants(df: Any, schema: Schema) -> Any:
