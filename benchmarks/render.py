@@ -45,6 +45,17 @@ BOUNDS_HEADER = (
     "minutes",
     "targets",
 )
+NETWORKS_HEADER = (
+    "network",
+    "model",
+    "divergence, nats a row",
+    "completions: nats",
+    "total variation",
+    "queries: median q-error",
+    "95 %",
+    "99 %",
+    "largest",
+)
 IMPUTATION_HEADER = ("imputer", "log loss, nats a missing bit", "accuracy")
 MEMORY_HEADER = (
     "model",
@@ -179,6 +190,27 @@ def imputation_table(result: Result | None) -> str:
     note = f"Adult ({result.data['note']}), {result.data['missing']:.0%} of the bits missing in training and in test; "
     note += f"{result.data['test_rows']:,} test rows; seed {result.seed}."
     return "\n\n".join([markdown_table(IMPUTATION_HEADER, rows), note])
+
+
+def networks_table(found: Sequence[Result | None]) -> str:
+    """Returns the divergence, the completions and the queries of models of Bayesian networks."""
+    there = [result for result in found if result is not None]
+    if not there:
+        return f"{NOT_RUN} (`python -m benchmarks.known_networks` writes it)"
+    rows, notes = [], []
+    for result in there:
+        for name, f in result.figures["models"].items():
+            known = f"{f['divergence']:.3f} ± {f['standard_error']:.3f}" if "divergence" in f else ""
+            gaps = f.get("completions", {})
+            cells = [f"{gaps[key]:.4f}" if gaps else "" for key in ("nats", "total_variation")]
+            errors = [f"{f['queries'][key]:.3g}" for key in ("median", "95", "99", "max")]
+            rows.append([result.case, name, known, *cells, *errors])
+        train, _, test = result.data["rows"]
+        notes.append(
+            f"{result.case}: {result.data['columns']} columns, {train:,} training and {test:,} test rows, whose entropy under "
+            f"the network is {result.figures['entropy']:.3f} nats a row."
+        )
+    return "\n\n".join([markdown_table(NETWORKS_HEADER, rows), *notes])
 
 
 def memory_table(cases: Sequence[StepCase], found: Sequence[Result | None]) -> str:

@@ -13,7 +13,19 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 
-from benchmarks import audio_table, coding, data, machine, overview, ranking, ratings, ratings_table, render, results
+from benchmarks import (
+    audio_table,
+    coding,
+    data,
+    known_networks,
+    machine,
+    overview,
+    ranking,
+    ratings,
+    ratings_table,
+    render,
+    results,
+)
 from benchmarks.cases import LikelihoodCase, load_cases, model_names
 from benchmarks.imputation import CASE as IMPUTATION_CASE
 from benchmarks.serving import CASE as SERVING_CASE
@@ -37,6 +49,7 @@ HEADINGS = {
     "codecs": "## Beside codecs",
     "audio": "## Audio models",
     "imputation": "## Missing values",
+    "networks": "## Known networks",
     "ratings": "## Ratings",
     "ranking": "## Recommendations",
     "speed": "## All results",
@@ -85,6 +98,9 @@ def tables(folder: pathlib.Path = results.FOLDER) -> dict[str, str]:
         ),
         "ranking": ratings_table.ranking_table(results.find("ranking", ranking.CASE, folder)),
         "imputation": render.imputation_table(results.find("imputation", IMPUTATION_CASE, folder)),
+        "networks": render.networks_table(
+            [results.find("networks", case.name, folder) for case in known_networks.CASES]
+        ),
         "speed": render.speed_table(speed, [results.find("speed", case.name, folder) for case in speed]),
         "speed-on-avx2": render.speed_table(
             on_avx2, [results.find("speed", case.name, folder / AVX2) for case in on_avx2]

@@ -40,6 +40,7 @@ ALLOWED = {
         for top in TOPS
     },
     "tables": DENSITIES | SHARED | {"training", "serving"},
+    "sklearn": {"heads", "optional", "tables"},
     "cli": DENSITIES | TOPS | {"tables"} | {"files", "model_files", "numbered", "optional", "exports", "version"},
 }
 

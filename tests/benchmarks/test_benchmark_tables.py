@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from benchmarks import coding, data, imputation, overview, render, results, serving, step_memory, tables
+from benchmarks import coding, data, imputation, known_networks, overview, render, results, serving, step_memory, tables
 from benchmarks.cases import check, load_cases, model_names
 
 README = """# tfar
@@ -226,6 +226,7 @@ def test_result_files_belong_to_cases():
     known = {f"{kind}-{case.name}.json" for model in models for kind in kinds for case in getattr(model, kind)}
     known |= {results.path_of("serving", serving.CASE).name, results.path_of("imputation", imputation.CASE).name}
     known |= {results.path_of("coding", case.name).name for case in coding.CASES}
+    known |= {results.path_of("networks", case.name).name for case in known_networks.CASES}
     known |= {results.path_of("memory", case.name).name for case in step_memory.CASES}
     found = {path.name for path in results.FOLDER.glob("*.json")}
     assert found <= known

@@ -1,4 +1,4 @@
-"""The command line: `tfar train`, `evaluate`, `sample`, `complete`, `export`, `serve`, `score` and `demo`."""
+"""The command line: `tfar train`, `evaluate`, `sample`, `complete`, `export`, `serve`, `score`, `query` and `demo`."""
 
 import os
 

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from tfar.cli import complete, compress, demo, evaluate, export, sample, score, serve, train
+from tfar.cli import complete, compress, demo, evaluate, export, query, sample, score, serve, train
 
 app = typer.Typer(
     name="tfar",
@@ -26,6 +26,7 @@ app.command("serve", help=serve.HELP, no_args_is_help=True)(serve.serve)
 app.command("score", help=score.HELP, no_args_is_help=True)(score.score)
 app.command("compress", help=compress.HELP, no_args_is_help=True)(compress.compress)
 app.command("decompress", help=compress.DECOMPRESS_HELP, no_args_is_help=True)(compress.decompress)
+app.command("query", help=query.HELP, no_args_is_help=True)(query.query)
 app.command("demo", help=demo.HELP)(demo.demo)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from tfar.cli import masks, models, outputs, rows, runs, texts
+from tfar.cli import masks, models, outputs, rows, runs, table_commands, table_runs, texts
 from tfar.cli.errors import reports_errors
 from tfar.cli.options import (
     DATA_HELP,
@@ -23,7 +23,7 @@ from tfar.cli.options import (
 )
 from tfar.cli.printing import make_console, shown
 from tfar.cli.quiet import load_tensorflow
-from tfar.cli.trained_on import TrainedOn
+from tfar.cli.trained_on import TrainedOn, located
 
 HELP = """Sample the missing values of rows, given their observed values.
 
@@ -37,7 +37,12 @@ other.
 
 Without --observed, the values that are missing in the data are completed: empty cells of a table, or NaN in an array.
 
+With a run of `tfar train table`, the missing cells of a .csv, .csv.gz or .parquet file are completed; several completions of \
+the rows stand one after the other, numbered in the column draw.
+
 [bold]Examples[/]
+
+tfar complete runs/adult --data with_empty_cells.csv --out completed.csv
 
 tfar complete runs/digits --data digits --observed top --rows 8 --num-samples 4 --out completed.png
 
@@ -80,6 +85,10 @@ def complete(
 ) -> None:
     """Samples the values that are not observed."""
     console = make_console()
+    if table_runs.is_table(run_or_model):
+        table_commands.refuse(observed=observed, columns=columns, key=key, header=header, split=split)
+        table_commands.complete(run_or_model, located(data, data_dir), out, num_samples, num_rows, seed, console)
+        return
     runs.find(run_or_model)
     outputs.check_out(out, (".npy", ".csv", ".png", ".txt"))
     load_tensorflow()

@@ -7,7 +7,7 @@ from typing import Any
 
 from tfar import files, model_files
 from tfar.cli import audio, models
-from tfar.cli.settings import Settings
+from tfar.cli.settings import TABLE, Settings
 from tfar.cli.trained_on import TrainedOn
 
 CONFIG, MODEL, METRICS, JOURNAL = "config.json", model_files.RUN_MODEL, "metrics.csv", "journal.json"
@@ -164,7 +164,13 @@ def read_config(folder: Path) -> dict[str, Any]:
         config = model_files.read_json(path, WRITTEN)
         if config["format"] != FORMAT:
             raise ValueError(f"format {config['format']}")
-        Settings.from_json(config["settings"])
+        settings = Settings.from_json(config["settings"])
+    if settings.model == TABLE:
+        raise ValueError(
+            f"{folder} is a run of `tfar train {TABLE}`: expected one of the commands score, complete and query, or "
+            "tfar.TableModel.load in Python"
+        )
+    with model_files.reading(path, WRITTEN):
         shape = config["data"]["event_shape"]
         sizes = shape[1:] if shape[:1] == [None] else shape  # Recordings have any length.
         if not all(isinstance(size, int) and size > 0 for size in sizes) or math.prod(sizes) > model_files.MAX_VALUES:
@@ -172,6 +178,25 @@ def read_config(folder: Path) -> dict[str, Any]:
         _head(config)
         TrainedOn.from_json(config["data"])
     return config
+
+
+def read_table_config(folder: Path) -> dict[str, Any]:
+    """Reads the config.json of a run of `tfar train table`; FileNotFoundError if there is none, ValueError if it is another."""
+    path = folder / CONFIG
+    if not path.exists():
+        raise FileNotFoundError(f"{folder} is not a run of `tfar train`: there is no {path}")
+    with model_files.reading(path, WRITTEN):
+        config = model_files.read_json(path, WRITTEN)
+        if config["format"] != FORMAT or config["settings"]["model"] != TABLE:
+            raise ValueError(f"format {config['format']} of the model {config['settings']['model']}")
+        Settings.from_json(config["settings"])
+    return config
+
+
+def is_of_table(folder: Path) -> bool:
+    """Returns whether a folder is that of a run of `tfar train table`."""
+    path = folder / CONFIG
+    return path.exists() and model_files.read_json(path, WRITTEN).get("settings", {}).get("model") == TABLE
 
 
 def trained_on(path: Path) -> TrainedOn:

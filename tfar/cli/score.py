@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from tfar.cli import texts
+from tfar.cli import table_commands, table_runs, texts
 from tfar.cli.errors import reports_errors
 from tfar.cli.models import MISSING_HINT
 from tfar.cli.options import Columns, Export, Header, Key, parse_columns
@@ -33,7 +33,13 @@ A row of a model of texts is a text; one longer than the texts of the model is c
 OUT is a .csv or .parquet table with the columns row (counted from 0) and log_prob, or a .npy array. It appears under its \
 name when it is complete.
 
+For a run of `tfar train table` or its .keras file, DATA is a .csv, .csv.gz or .parquet file with the columns of the model, and \
+log_prob is in the units of the data. --explain adds a column for each of them: the surprise of its cell, minus its \
+log-density in nats.
+
 [bold]Examples[/]
+
+tfar score runs/adult adult.csv --out scores.csv --explain
 
 tfar score exported/digits rows.npy --out scores.npy
 
@@ -61,9 +67,26 @@ def score(
     columns: Columns = None,
     key: Key = None,
     header: Header = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Also write the surprise of each cell, for a model of a table.")
+    ] = False,
+    given: Annotated[
+        str,
+        typer.Option(
+            "--given", help="With --explain: surprise given the columns before, or all others: before, others."
+        ),
+    ] = "before",
 ) -> None:
-    """Scores files of any size with an exported model."""
+    """Scores files of any size with an exported model, or a table with a run of `tfar train table`."""
     console = make_console()
+    if table_runs.is_table(export):
+        table_commands.refuse(columns=columns, key=key, header=header)
+        table_commands.score(export, data, out, batch_size, given if explain else None, console)
+        return
+    if explain:
+        raise ValueError(
+            f"--explain: expected a run of `tfar train table` or a .keras file of its model; received {export}"
+        )
     found = find_export(export)
     with reading_file(found.path / DESCRIPTION, "what an export writes"):
         trained = TrainedOn.from_json(found.description.get("data", {}))

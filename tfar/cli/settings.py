@@ -6,6 +6,8 @@ from typing import Any
 
 from tfar.cli.models import MODELS, OPTIONS
 
+# The name under which `tfar train` makes a `tfar.TableModel`.
+TABLE = "table"
 ORDERS = ("natural", "reverse", "random")
 # The settings that may change when a run is resumed.
 FREE = ("epochs", "data_dir")
@@ -46,8 +48,8 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.model not in MODELS:
-            raise ValueError(f"unknown model {self.model!r}: expected one of {', '.join(MODELS)}")
+        if self.model not in (*MODELS, TABLE):
+            raise ValueError(f"unknown model {self.model!r}: expected one of {', '.join((*MODELS, TABLE))}")
         if self.order not in ORDERS:
             raise ValueError(f"unknown order {self.order!r}: expected one of {', '.join(ORDERS)}")
         for name in ("epochs", "batch_size"):

@@ -11,13 +11,13 @@ import typer
 from rich.console import Console
 
 from tfar import files
-from tfar.cli import audio, models, run_data, runs, texts
+from tfar.cli import audio, models, run_data, runs, table_runs, texts
 from tfar.cli.errors import reports_errors
 from tfar.cli.models import HEADS, MODELS, parse_arguments
 from tfar.cli.options import DATA_HELP, Columns, DataDir, Header, Key, parse_columns
 from tfar.cli.printing import make_console, shown
 from tfar.cli.quiet import load_tensorflow
-from tfar.cli.settings import Settings, parse_masks, parse_units, resumed
+from tfar.cli.settings import TABLE, Settings, parse_masks, parse_units, resumed
 from tfar.cli.trained_on import TrainedOn
 
 HELP = """Train a model and keep everything in one folder.
@@ -30,6 +30,11 @@ killed. One process at a time can train in a folder.
 The rows of a file are split into training, validation and test rows. The head is chosen by the values: real values are \
 standardised. Empty cells are values that are not observed, for the models of any order: orderless_nade, conv_nade, \
 any_order_transformer, and made with --order random --num-masks fresh.
+
+The model "table" takes a .csv, .csv.gz or .parquet file with columns of several kinds: text, counts, real numbers, dates. It is \
+a tfar.TableModel, of which --set gives the arguments: network=orderless for a model of any order (default: made), \
+missing=value for missing cells that are a value (default: marginalise), num_components=10. The other commands for it are score, \
+complete and query.
 
 [bold]Examples[/]
 
@@ -49,6 +54,8 @@ tfar train wavenet --data recordings/ --condition folder --out runs/speakers --s
 
 tfar train doc_nade --data articles.csv --out runs/articles --hidden-units 50 --set tree=balanced
 
+tfar train table --data adult.csv --out runs/adult --set network=orderless --set missing=value
+
 tfar train made --out runs/digits --resume
 """
 
@@ -56,7 +63,7 @@ tfar train made --out runs/digits --resume
 @reports_errors
 def train(
     context: typer.Context,
-    model: Annotated[str, typer.Argument(metavar="MODEL", help=f"The model: {', '.join(MODELS)}.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help=f"The model: {', '.join(MODELS)}, {TABLE}.")],
     out: Annotated[Path, typer.Option("--out", help="Folder of the run.")],
     data: Annotated[str | None, typer.Option("--data", help=DATA_HELP)] = None,
     columns: Columns = None,
@@ -144,6 +151,10 @@ def train(
     )
     given = {n for n in values if _was_given(context, n)}
     settings = _settings(now, given & set(Settings.__dataclass_fields__), out, resume)
+    if settings.model == TABLE:
+        table_runs.check_options(given)
+        table_runs.run(settings, out, resume=resume, console=make_console())
+        return
     run(settings, out, resume=resume, console=make_console())
 
 
@@ -154,7 +165,8 @@ def _was_given(context: typer.Context, name: str) -> bool:
 
 def _settings(now: Settings, given: set[str], out: Path, resume: bool) -> Settings:
     if resume:
-        return resumed(Settings.from_json(runs.read_config(out)["settings"]), now, given, out)
+        read = runs.read_table_config if now.model == TABLE else runs.read_config
+        return resumed(Settings.from_json(read(out)["settings"]), now, given, out)
     if now.data is None:
         raise typer.BadParameter("a new run needs data: a name such as digits, or a file", param_hint="--data")
     return now

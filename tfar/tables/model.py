@@ -91,6 +91,12 @@ class TableModel:
     def _set(self, model: TableDensityModel) -> None:
         self.model, self.schema, self.dist = model, model.schema, model.dist
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {"model": self.model}  # which owns schema and distribution: pickled apart, they would be copies
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._set(state["model"])
+
     @property
     def base_measure(self) -> dict[str, str]:
         """What `log_prob` is a density of, for each column."""
