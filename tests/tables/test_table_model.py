@@ -238,7 +238,7 @@ def test_densities_are_in_the_units_of_the_data():
     np.testing.assert_allclose(table["stddev"], spread, rtol=1e-2)
 
 
-@pytest.mark.slow(ci=True)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("network", "missing", "names"),
     [
@@ -264,7 +264,7 @@ def test_a_model_of_a_messy_table_trains_draws_and_completes(network, missing, n
         assert completed.notna().all(axis=None)
 
 
-@pytest.mark.slow(ci=True)
+@pytest.mark.slow
 def test_the_census_table():
     folder = os.environ.get("TFAR_DATA_DIR")
     if folder is None:
