@@ -28,6 +28,8 @@ MODULES = (
     "random",
     "serving",
     "serving.beam",  # not in `tfar.serving.__all__`, because it needs an extra
+    "sklearn",  # needs an extra too
+    "tables",
     "testing",
     "training",
 )

@@ -13,7 +13,7 @@ import tensorflow as tf
 import tfar
 
 # Modules that only their extra makes importable.
-OPTIONAL = {"tfar.serving.beam": "apache_beam"}
+OPTIONAL = {"tfar.serving.beam": "apache_beam", "tfar.sklearn": "sklearn"}
 MODULES = ["tfar", *sorted(m.name for m in pkgutil.walk_packages(tfar.__path__, "tfar.") if "__main__" not in m.name)]
 
 
@@ -22,6 +22,7 @@ LONG = [
     f"tfar.{name}"
     for name in ("serving.beam", "serving.rounding", "serving.tflite", "training.logs", "testing.samples")
 ]
+LONG += [f"tfar.sklearn.{name}" for name in ("density", "imputer", "outliers")]
 LONG += [
     f"tfar.distributions.{name}"
     for name in ("pixel_cnn", "gated_pixel_cnn", "multiscale_pixel_cnn", "pixel_cnn_plus_plus", "pixel_rnn")
