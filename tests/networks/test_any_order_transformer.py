@@ -11,7 +11,6 @@ import tfar
 from tests.cases import randomize
 from tests.reference.oracles import transformer as oracle
 from tfar import random
-from tfar.networks.columns import ColumnEncoding
 from tfar.networks.training_orders import draw_orders
 
 ORDERS = np.array([[2, 0, 3, 1], [3, 2, 1, 0], [1, 2, 0, 3]], np.int32)
@@ -123,19 +122,6 @@ def test_steps_of_columns_equal_the_pass(table: Any) -> None:
     tfar.testing.check_samplers_agree(table, num_samples=50)
 
 
-def test_the_encoding_of_a_site_depends_on_its_kind() -> None:
-    values = tf.constant([[0.5, 2.0, 39.0, 1.0]])
-    expected = [[0.5, 0, 0], [0, 0, 1], [1, 0, 0], [1, 0, 0]]
-    encoding = ColumnEncoding((), [None, 3, 40, 2], one_hot=None)
-    np.testing.assert_allclose(encoding(values, np.arange(4))[0], [expected[0], expected[1], expected[2], [0, 1, 0]])
-    for site in range(3):
-        np.testing.assert_allclose(encoding(values[:, site], tf.constant([site]))[0], expected[site])
-    plain = ColumnEncoding((), [None, 3, 40, 2], one_hot=False)
-    np.testing.assert_allclose(plain(values, np.arange(4))[0], [[0.5], [1.0], [1.0], [1.0]])
-    wide = ColumnEncoding((2,), [3, 3], one_hot=True)(tf.constant([[[0.0, 2.0], [1.0, 1.0]]]), np.arange(2))
-    np.testing.assert_array_equal(wide[0], [[1, 0, 0, 0, 0, 1], [0, 1, 0, 0, 1, 0]])
-
-
 # Training ------------------------------------------------------------------------------------------------------------
 
 
@@ -194,7 +180,7 @@ def test_dropout_acts_in_training_alone() -> None:
         ({"mlp_units": 2.5}, "`mlp_units`"),
         ({"training_orders": "any"}, r"Expected `training_orders` to be one of \('completion', 'random'\)"),
         ({"order": [0, 1, 1, 2]}, "Expected `order`"),
-        ({"event_shape": [3], "head": columns}, "a head for each of the 3 sites; received a PerSite of 4 heads"),
+        ({"event_shape": [3], "head": columns}, "an event of 4 sites, as PerSite has; received one of 3"),
         ({"dropout_rate": 1.0}, "`dropout_rate`"),
     ],
 )

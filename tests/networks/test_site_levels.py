@@ -8,7 +8,7 @@ import tfar
 from tests.parameters import few_by_default
 from tests.registry import randomize
 from tfar import heads
-from tfar.networks.inputs import LevelEncoding
+from tfar.networks.inputs import LevelEncoding, SiteEncoding
 
 ORDER = [2, 0, 3, 1]
 WIDTH = 1 + 3
@@ -17,6 +17,7 @@ MODELS = {
     "made-any-order": lambda **kw: tfar.MADE([4], [12], order="random", num_masks=None, num_eval_masks=2, **kw),
     "nade": lambda **kw: tfar.NADE([4], 6, order=ORDER, **kw),
     "orderless": lambda **kw: tfar.OrderlessNADE([4], [12], orders=[ORDER], **kw),
+    "transformer": lambda **kw: tfar.AnyOrderTransformer([4], 8, num_layers=1, num_heads=2, order=ORDER, **kw),
 }
 EACH = pytest.mark.parametrize("name", MODELS)
 
@@ -47,6 +48,13 @@ def test_the_encoding_is_that_of_loops():
     np.testing.assert_array_equal(encode(tf.constant(values[:, 2]), tf.constant(2)), expected[:, 2])
 
 
+def test_sites_of_several_values_have_a_one_hot_vector_for_each():
+    values = tf.constant([[[0.0, 2.0], [1.0, 1.0]]])
+    found = SiteEncoding((2,), 3, one_hot=True)(values, np.arange(2))
+    np.testing.assert_array_equal(found[0], [[1, 0, 0, 0, 0, 1], [0, 1, 0, 0, 1, 0]])
+    np.testing.assert_array_equal(SiteEncoding((2,), 3)(values)[0], [[-1.0, 1.0], [0.0, 0.0]])
+
+
 @EACH
 def test_a_class_reaches_its_own_input(name):
     """The kernel rows that a first site's class selects are those that get a gradient."""
@@ -54,6 +62,7 @@ def test_a_class_reaches_its_own_input(name):
     kernel = {
         "nade": lambda n: n.kernel,
         "orderless": lambda n: n.input_layer.kernel,
+        "transformer": lambda n: n.value_kernel,
     }.get(name, lambda n: n.hidden_layers[0].full_kernel)(dist.network)
     variable = kernel if isinstance(kernel, tf.Variable) else kernel.value
     x = tf.constant([[1.0, 7.0, 2.0, 4.0]])  # site 1 is an atom, and site 2 its second level

@@ -9,8 +9,8 @@ from tfar.distributions.arguments import (
     check_head,
     check_rate,
     checked_conditional_shape,
-    classes_of_sites,
     shape_tuple,
+    site_inputs,
 )
 from tfar.distributions.autoregressive import Autoregressive
 from tfar.heads import Bernoulli, Head
@@ -54,7 +54,8 @@ class AnyOrderTransformer(Autoregressive):
         conditional_shape: shape of the conditional input of one row, a dict of shapes, or None. A dense layer adds it to each
             token.
         one_hot_inputs: bool or None. Whether to encode the classes of a Categorical site as one-hot inputs; otherwise
-            the value is scaled to -1 .. 1. None means True for sites of up to 32 classes.
+            the value is scaled to -1 .. 1. None means True for up to 32 classes. With a head for each site (`PerSite`), classes
+            up to 128 and atoms have inputs of their own, unless it is False.
         kernel_initializer: initializer of all kernels, each with its own seed.
         seed: int. Determines the initial weights and a random order.
         jit_compile: bool. Compile eager calls with XLA.
@@ -108,9 +109,8 @@ class AnyOrderTransformer(Autoregressive):
         name: str = "AnyOrderTransformer",
     ) -> None:
         head = Bernoulli() if head is None else check_head(head)
-        event_shape = shape_tuple("event_shape", event_shape)
         network = AnyOrderTransformerNetwork(
-            event_shape=event_shape,
+            event_shape=shape_tuple("event_shape", event_shape),
             params_size=head.params_size,
             site_shape=head.site_shape,
             order=order,
@@ -118,12 +118,10 @@ class AnyOrderTransformer(Autoregressive):
             activation=activation,
             dropout_rate=check_rate("dropout_rate", dropout_rate),
             conditional_shape=checked_conditional_shape(conditional_shape),
-            num_classes=classes_of_sites(head, event_shape),
-            one_hot=one_hot_inputs,
-            initial_params=head.initial_params(),
             kernel_initializer=kernel_initializer,
             seed=check_positive_int("seed", seed, lowest=0),
             **_checked_sizes(units, num_layers, num_heads, key_dim, mlp_units),
+            **site_inputs(head, one_hot_inputs),
         )
         super().__init__(network, head, jit_compile=jit_compile, name=name)
 

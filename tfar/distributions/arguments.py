@@ -6,11 +6,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfar.heads import Categorical, Head, PerSite
+from tfar.heads import Categorical, Head
 from tfar.heads.base import check_head as check_head
 from tfar.heads.base import check_positive_int
-from tfar.networks import schedule
-from tfar.networks.columns import ONE_HOT_CLASSES
+from tfar.networks import AutoregressiveNetwork
+
+# Largest number of classes of a site that is one-hot encoded by default.
+ONE_HOT_CLASSES = 32
 
 
 def check_network(network: Any) -> keras.layers.Layer:
@@ -22,6 +24,20 @@ def check_network(network: Any) -> keras.layers.Layer:
             + ("a layer of tf_keras (Keras 2), whose weights would not train." if of_tf_keras else f"{network!r}.")
         )
     return network
+
+
+def check_sites(network: AutoregressiveNetwork, head: Head) -> None:
+    """Raises ValueError if the sites of a network and a head differ in number, in shape, or in the size of parameters."""
+    if network.params_size != head.params_size or network.site_shape != head.site_shape:
+        raise ValueError(
+            f"Expected a network with {head.params_size} parameters for a site of shape {head.site_shape}, as "
+            f"{type(head).__name__} has; received {network.params_size} for {network.site_shape}."
+        )
+    if head.num_sites is not None and network.num_sites not in (None, head.num_sites):
+        raise ValueError(
+            f"Expected an event of {head.num_sites} sites, as {type(head).__name__} has; received one of "
+            f"{network.num_sites}."
+        )
 
 
 def check_rate(name: str, rate: Any) -> float:
@@ -44,21 +60,6 @@ def class_inputs(head: Head, one_hot_inputs: bool | None) -> dict[str, Any]:
     if one_hot_inputs is None:
         one_hot_inputs = num_classes is not None and num_classes <= ONE_HOT_CLASSES
     return {"num_classes": num_classes, "one_hot": one_hot_inputs}
-
-
-def classes_of_sites(head: Head, event_shape: tuple[int, ...]) -> tuple[int | None, ...]:
-    """Returns for each site of an event its number of classes if its head is Categorical, else None.
-
-    Raises:
-        ValueError: If the head has a separate head for each site, of another number of sites.
-    """
-    num_sites: Any = schedule.num_sites(event_shape, head.site_shape)
-    heads = head.heads if isinstance(head, PerSite) else (head,) * num_sites
-    if len(heads) != num_sites:
-        raise ValueError(
-            f"Expected a head for each of the {num_sites} sites; received a PerSite of {len(heads)} heads."
-        )
-    return tuple(own.num_classes if isinstance(own, Categorical) else None for own in heads)
 
 
 def site_inputs(head: Head, one_hot_inputs: bool | None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfar import orders as site_orders
 from tfar import private, random
 from tfar.distributions import rows
-from tfar.distributions.arguments import check_head, check_network
+from tfar.distributions.arguments import check_head, check_network, check_sites
 from tfar.distributions.base import without_autograph
 from tfar.distributions.sharpened import Sharpened
 from tfar.heads import Head
@@ -72,11 +72,7 @@ class Autoregressive(Sharpened):
             network = WholePassNetwork(
                 network, tuple(event_shape), head.params_size, order, head.site_shape, conditional_shape
             )
-        if network.params_size != head.params_size or network.site_shape != head.site_shape:
-            raise ValueError(
-                f"Expected a network with {head.params_size} parameters for a site of shape {head.site_shape}, as "
-                f"{type(head).__name__} has; received {network.params_size} for {network.site_shape}."
-            )
+        check_sites(network, head)
         if orders is not None:
             if not network.any_order or network.num_members > 1:
                 raise ValueError(

@@ -11,9 +11,8 @@ from tfar import orders as site_orders
 from tfar.layers import TransformerBlock
 from tfar.layers.causal_attention import Cache
 from tfar.networks.base import AutoregressiveNetwork, TrainingPass, Weights
-from tfar.networks.columns import ColumnEncoding
 from tfar.networks.conditions import State, condition_size, flatten_condition
-from tfar.networks.inputs import dropped, float32_value, initial_bias, outputs_of, push, row_seeds
+from tfar.networks.inputs import dropped, float32_value, initial_bias, outputs_of, push, row_seeds, site_encoding
 from tfar.networks.permutations import inverted, observed_first, permuted
 from tfar.networks.training_orders import draw_orders
 
@@ -40,9 +39,11 @@ class AnyOrderTransformerNetwork(AutoregressiveNetwork):
         units: int. Width of a token.
         params_size: int. Parameters of a site.
         site_shape: shape of the value of one site.
-        num_classes: None, or for each site its number of classes, or None if its values are numbers.
-        one_hot: bool or None. Whether classes are one-hot inputs; see `ColumnEncoding`.
-        initial_params: None, or `params_size` numbers: the parameters of every site before training.
+        num_classes: None, or the number of classes of a site. Its values are then scaled to -1 .. 1.
+        one_hot: bool. Encode the classes of a site as one-hot inputs instead.
+        site_levels: None, or the values of each site that have an input of their own; see `LevelEncoding`.
+        initial_params: None, or `params_size` numbers: the parameters of every site before training; or such a list for each
+            site.
         num_layers, num_heads, key_dim, mlp_units, order, training_orders, activation, dropout_rate, conditional_shape,
         kernel_initializer, seed: see `tfar.AnyOrderTransformer`.
 
@@ -70,9 +71,10 @@ class AnyOrderTransformerNetwork(AutoregressiveNetwork):
         activation: Any = "relu",
         dropout_rate: float = 0.0,
         conditional_shape: Any = None,
-        num_classes: Sequence[int | None] | None = None,
-        one_hot: bool | None = None,
-        initial_params: Sequence[float] | None = None,
+        num_classes: int | None = None,
+        one_hot: bool = False,
+        site_levels: Sequence[Sequence[float]] | None = None,
+        initial_params: Sequence[Any] | None = None,
         kernel_initializer: Any = "glorot_uniform",
         seed: int = 0,
         **kwargs: Any,
@@ -82,7 +84,7 @@ class AnyOrderTransformerNetwork(AutoregressiveNetwork):
         self.num_heads, self.key_dim, self.mlp_units = int(num_heads), int(key_dim), int(mlp_units)
         self.training_orders, self.seed = training_orders, int(seed)
         self.step_of_site = [site_orders.positions(site_orders.resolve(order, self.num_sites, self.seed))]
-        self._encode = ColumnEncoding(site_shape, num_classes or [None] * self.num_sites, one_hot)
+        self._encode = site_encoding(site_shape, num_classes, one_hot, site_levels)
         self.activation, self.dropout_rate = keras.activations.get(activation), float(dropout_rate)
         self.initial_params = initial_params
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
@@ -206,7 +208,7 @@ class AnyOrderTransformerNetwork(AutoregressiveNetwork):
             weights: the result of `step_weights`.
             follows: None, or int32 `[B, N]`: the token of step t holds the site of step `follows[t] - 1`, in place of t - 1.
         """
-        inputs = self._encode(self._sites(tf.cast(x, tf.float32)), np.arange(self.num_sites))
+        inputs = self._encode(self._sites(tf.cast(x, tf.float32)))
         known = tf.transpose(tf.matmul(tf.transpose(inputs, [1, 0, 2]), weights["values"]), [1, 0, 2])
         known = permuted(known + weights["previous"], order)
         first = tf.broadcast_to(weights["first"], tf.shape(known[:, :1]))

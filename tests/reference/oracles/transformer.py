@@ -60,15 +60,21 @@ def heads_of(dist: Any) -> Sequence[Any]:
 
 
 def _inputs(dist: Any, x: Array) -> Array:
-    """The inputs of each site, `[N, I]`: a vector of classes, or a number, with zeros up to the longest."""
-    limit = {None: 32, True: 1000, False: 0}[dist.parameters["one_hot_inputs"]]
+    """The inputs of each site, `[N, I]`."""
     counts = [getattr(head, "num_classes", 0) for head in heads_of(dist)]
-    inputs = np.zeros([len(x), max([1, *(count for count in counts if count <= limit)])])
+    if isinstance(dist.head, tfar.heads.PerSite):
+        return _inputs_of_columns(counts, x)
+    count, one_hot = counts[0], dist.parameters["one_hot_inputs"]
+    if count and (count <= 32 if one_hot is None else one_hot):
+        return np.array([[float(value == k) for k in range(count)] for value in x])
+    return np.array([[2.0 * value / (count - 1) - 1.0 if count else value] for value in x])
+
+
+def _inputs_of_columns(counts: Sequence[int], x: Array) -> Array:
+    """A number, or 0 for a class, and then the one-hot vector of a class, with zeros up to the longest."""
+    inputs = np.zeros([len(x), 1 + max(counts)])
     for site, (count, value) in enumerate(zip(counts, x, strict=True)):
-        if 0 < count <= limit:
-            inputs[site, int(value)] = 1.0
-        else:
-            inputs[site, 0] = 2.0 * value / (count - 1) - 1.0 if count else value
+        inputs[site, 1 + int(value) if count else 0] = 1.0 if count else value
     return inputs
 
 
