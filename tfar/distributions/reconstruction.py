@@ -64,20 +64,44 @@ class Reconstruction(Text):
 
     @without_autograph
     def training_loss(self, value: Any, conditional_input: Any = None, **kwargs: Any) -> tf.Tensor:
-        """Returns the training loss as `Autoregressive.training_loss` does; the default source is the text itself."""
+        """Returns the training loss as `Autoregressive.training_loss` does.
+
+        Args:
+            value: words `[*lead, *event_shape]`.
+            conditional_input: the source, or None for the text itself.
+            **kwargs: further arguments of that method.
+        """
         return super().training_loss(value, self._source(value, conditional_input), **kwargs)
 
     @without_autograph
     def evaluate(self, value: Any, conditional_input: Any = None, **kwargs: Any) -> dict[str, tf.Tensor]:
-        """Returns metrics as `Autoregressive.evaluate` does; the default source is the text itself."""
+        """Returns metrics as `Autoregressive.evaluate` does.
+
+        Args:
+            value: words `[*lead, *event_shape]`.
+            conditional_input: the source, or None for the text itself.
+            **kwargs: further arguments of that method.
+        """
         return super().evaluate(value, self._source(value, conditional_input), **kwargs)
 
     @without_autograph
     def valid_rows(self, value: Any, conditional_input: Any = None, **kwargs: Any) -> tf.Tensor:
-        """Returns which rows are valid as `Autoregressive.valid_rows` does; the default source is the text itself."""
+        """Returns which rows are valid as `Autoregressive.valid_rows` does.
+
+        Args:
+            value: words `[*lead, *event_shape]`.
+            conditional_input: the source, or None for the text itself.
+            **kwargs: further arguments of that method.
+        """
         return super().valid_rows(value, self._source(value, conditional_input), **kwargs)
 
     @without_autograph
     def check_rows(self, value: Any, conditional_input: Any = None, **kwargs: Any) -> None:
-        """Checks rows as `Autoregressive.check_rows` does; the default source is the text itself."""
+        """Checks rows as `Autoregressive.check_rows` does.
+
+        Args:
+            value: words `[*lead, *event_shape]`.
+            conditional_input: the source, or None for the text itself.
+            **kwargs: further arguments of that method.
+        """
         super().check_rows(value, self._source(value, conditional_input), **kwargs)
