@@ -321,7 +321,7 @@ class TableModel:
         """
         pandas, encoded = require("pandas", "tables"), self._encode(df)
         count = 1 if num_samples is None else check_positive_int("num_samples", num_samples)
-        given, observed = (np.tile(part, [count, 1]) for part in encoded[:2])
+        given, observed = np.tile(encoded.values, [count, 1]), np.tile(encoded.observed, [count, 1])
         drawn = self._redrawn(
             lambda rows, seed: self.dist.complete(given[rows], observed[rows], seed=seed), len(given), seed, observed
         )
