@@ -17,12 +17,16 @@ FRAME = small()
 TOP = 120  # beyond it there is almost nothing
 # All rows: "?" is a category that the schema has not seen.
 ROWS = pd.DataFrame(list(itertools.product("?xyz", ["?", "no", "yes"], range(TOP))), columns=["a", "b", "n"])
-NETWORKS = ["made", "orderless"]
+ANY_ORDER = ["orderless", "transformer"]
+NETWORKS = ["made", *ANY_ORDER]
+SIZES = {network: {"hidden_units": [8]} for network in NETWORKS}
+SIZES["transformer"] = {"units": 8, "num_layers": 1, "num_heads": 2}
 EACH = pytest.mark.parametrize("network", NETWORKS)
+EACH_ANY_ORDER = pytest.mark.parametrize("network", ANY_ORDER)
 
 
 def randomized(schema, network, **kwargs):
-    model = tfar.TableModel(schema, network, hidden_units=[8], num_components=2, jit_compile=False, **kwargs)
+    model = tfar.TableModel(schema, network, num_components=2, jit_compile=False, **SIZES[network], **kwargs)
     randomize(model.dist)
     return model
 
@@ -58,9 +62,10 @@ def test_surprises_before_sum_to_log_prob_and_are_conditionals(models, probs, ne
     np.testing.assert_allclose(found["n"][rows], -np.log(p / pair[..., None])[i, j, k][rows], atol=2e-3)
 
 
-def test_surprises_given_others_are_those_of_an_order_that_ends_with_the_column(models):
+@EACH_ANY_ORDER
+def test_surprises_given_others_are_those_of_an_order_that_ends_with_the_column(models, network):
     """Beside enumeration of the joint distribution in that order, of which the last conditional is the same."""
-    model = models["orderless"]
+    model = models[network]
     found = model.explain(ROWS, given="others")
     for name, order in (("a", [1, 2, 0]), ("b", [0, 2, 1]), ("n", [0, 1, 2])):
         dist = model.dist.with_order(order)
@@ -69,7 +74,7 @@ def test_surprises_given_others_are_those_of_an_order_that_ends_with_the_column(
         rows = p.ravel() > 1e-7
         expected = -np.log(p / p.sum(axis, keepdims=True)).ravel()
         np.testing.assert_allclose(found[name][rows], expected[rows], atol=2e-3)
-    with pytest.raises(ValueError, match="Use network='orderless'"):
+    with pytest.raises(ValueError, match="Use network='orderless' or network='transformer'"):
         models["made"].explain(ROWS[:3], given="others")
 
 
@@ -86,7 +91,7 @@ def test_surprises_given_others_are_those_of_an_order_that_ends_with_the_column(
 )
 def test_probabilities_of_conditions_are_those_of_enumeration(models, probs, network, where, select):
     """All are exact, as the columns before the last one have few values."""
-    if network == "orderless":  # the columns with conditions come first
+    if network in ANY_ORDER:  # the columns with conditions come first
         order = [i for i, name in enumerate("abn") if name in where]
         order += [i for i in range(3) if i not in order]
         dist = models[network].dist.with_order(order)
@@ -119,8 +124,9 @@ def test_drawn_probabilities_are_unbiased_with_the_stated_error():
 
 
 @pytest.mark.slow(ci=True)
-def test_completions_follow_the_exact_conditional(models):
-    model = models["orderless"]
+@EACH_ANY_ORDER
+def test_completions_follow_the_exact_conditional(models, network):
+    model = models[network]
     given = pd.DataFrame({"a": [None], "b": ["yes"], "n": [2]})
     p = np.exp(np.float64(model.dist.with_order([1, 2, 0]).log_prob(model.schema.encode(ROWS).values)))
     p = p.reshape(4, 3, TOP)[:, 2, 2]
@@ -150,13 +156,14 @@ def test_draws_follow_the_distribution_given_that_no_category_is_unseen(models, 
     assert abs((drawn["n"] <= 2).mean() - at_most[2]) < 0.03
 
 
-def test_log_prob_of_a_partly_missing_row_is_that_of_its_other_cells(models):
-    model = models["orderless"]
+@EACH_ANY_ORDER
+def test_log_prob_of_a_partly_missing_row_is_that_of_its_other_cells(models, network):
+    model = models[network]
     p = np.exp(np.float64(model.dist.with_order([2, 0, 1]).log_prob(model.schema.encode(ROWS).values)))
     p = p.reshape(4, 3, TOP).sum((0, 1))
     rows = pd.DataFrame({"a": [None] * 4, "b": [None] * 4, "n": range(4)})
     np.testing.assert_allclose(np.exp(model.log_prob(rows)), p[:4], atol=1e-4)
-    with pytest.raises(ValueError, match=r"missing in a, b\. Use network='orderless', or missing='value'"):
+    with pytest.raises(ValueError, match=r"missing in a, b\. Use network='orderless' or 'transformer', or missing"):
         models["made"].log_prob(rows)
     last = models["made"].log_prob(pd.DataFrame({"a": ["x"], "b": ["no"], "n": [None]}))
     full = models["made"].log_prob(ROWS)[(ROWS["a"] == "x") & (ROWS["b"] == "no")]
@@ -193,9 +200,10 @@ def test_a_missing_cell_as_a_value_is_part_of_the_distribution(network):
 
 
 @pytest.mark.slow(ci=True)
-def test_digits_are_one_column():
+@EACH_ANY_ORDER
+def test_digits_are_one_column(network):
     frame = pd.DataFrame({"k": [f"v{i}" for i in range(11)] * 3, "n": [0, 1, 2] * 11})
-    model = randomized(tables.Schema.infer(frame, max_classes=6), "orderless")
+    model = randomized(tables.Schema.infer(frame, max_classes=6), network)
     assert model.schema["k"].digits == (4, 3)
     rows = pd.DataFrame({"k": ["?", *model.schema["k"].categories], "n": [1] * 12})
     first = np.exp(
@@ -206,8 +214,10 @@ def test_digits_are_one_column():
     places = [1 + model.schema["k"].categories.index(value) for value in ("v3", "v7", "v10")]
     assert found.standard_error == 0.0 and found.value == pytest.approx(first[places].sum(), abs=1e-6)
     of_k = model.conditionals(rows[:1], ["k"])["k"]
-    dist = model.dist.with_order([2, 0, 1])
-    shares = np.exp(np.float64(dist.site_log_probs(model.schema.encode(rows).values))[:, :2].sum(1))
+    # Each digit given what is known before it, in the order of the columns: n, then the first digit and n.
+    orders = ([2, 0, 1], [0, 2, 1])
+    digits = [model.dist.with_order(order).site_log_probs(model.schema.encode(rows).values) for order in orders]
+    shares = np.exp(np.float64(digits[0][:, 0] + digits[1][:, 1]))
     np.testing.assert_allclose(of_k.to_numpy()[0], [*shares[1:], shares[0]], atol=1e-5)
     surprise = model.explain(rows, given="others")["k"]
     np.testing.assert_allclose(surprise, -np.log(shares), atol=1e-4)
@@ -307,6 +317,11 @@ def test_rows_keep_their_index_and_columns_any_order(models):
         (lambda s: tfar.TableModel(s, "nade"), r"Expected `network` to be one of \['made', 'orderless'"),
         (lambda s: tfar.TableModel(s, tfar.MADE([2], [4])), r"Expected a distribution over \[3\]"),
         (lambda s: tfar.TableModel(s, tfar.MADE([3], [4], head=s.head(2)), dropout_rate=0.1), "no further arguments"),
+        (lambda s: tfar.TableModel(s, tfar.MADE([3], [4], head=s.head(2)), hidden_units=[4]), "no further arguments"),
+        (
+            lambda s: tfar.TableModel(s, "transformer", hidden_units=[4]),
+            "which has `units`, `num_layers` and `mlp_units`",
+        ),
         (lambda s: tfar.TableModel(s, missing="drop"), "Expected `missing`"),
         (lambda s: tfar.TableModel(s, hidden_units=[4]).prob({}), "Expected `where`"),
         (lambda s: tfar.TableModel(s, hidden_units=[4]).prob({"c": 1}), "Expected a column among"),

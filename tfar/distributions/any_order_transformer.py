@@ -132,7 +132,7 @@ def _checked_training_orders(training_orders: Any) -> str:
     return training_orders
 
 
-def _checked_sizes(units: Any, num_layers: Any, num_heads: Any, key_dim: Any, mlp_units: Any) -> dict[str, int]:
+def _checked_sizes(units: Any, num_layers: Any, num_heads: Any, key_dim: Any, mlp_units: Any) -> dict[str, Any]:
     """Returns the sizes of the network; those that are None follow from `units`."""
     sizes = {"units": units, "num_layers": num_layers, "num_heads": num_heads}
     sizes = {name: check_positive_int(name, size) for name, size in sizes.items()}

@@ -42,7 +42,7 @@ def check_any_pattern(dist: Any, what: str) -> None:
     if not dist.law.allows_any_pattern:
         raise ValueError(
             f"Expected a network for any order with {what}; {type(dist).__name__} conditions a column on the columns before it "
-            "alone. Use network='orderless'."
+            "alone. Use network='orderless' or network='transformer'."
         )
 
 

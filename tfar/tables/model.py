@@ -37,14 +37,16 @@ class TableModel:
 
     Args:
         schema: the `Schema`.
-        network: "made", which has one order, that of the columns; or "orderless", which conditions on any columns: only with it
-            can any cells be missing and completed, and probabilities of one column are exact. Or a distribution over
-            `[schema.num_sites]` with the head `schema.head(...)`.
-        hidden_units: ints. Units of the hidden layers.
+        network: "made", which has one order, that of the columns; or "orderless" or "transformer", which condition on any
+            columns: only with these can any cells be missing and completed, and probabilities of one column are exact. The
+            transformer scores any pattern in one pass. Or a distribution over `[schema.num_sites]` with the head
+            `schema.head(...)`.
+        hidden_units: ints. Units of the hidden layers of "made" and "orderless". Default: two layers of 128 units. The size of
+            a transformer is given by `units`, `num_layers` and the other arguments of `tfar.AnyOrderTransformer`.
         num_components: int. Components of the mixtures for numbers.
         missing: None for the meaning of the schema, or "marginalise" or "value", which every column then has.
         seed: int. Determines the initial weights and the training.
-        **arguments: further arguments of `tfar.MADE` or `tfar.OrderlessNADE`.
+        **arguments: further arguments of `tfar.MADE`, `tfar.OrderlessNADE` or `tfar.AnyOrderTransformer`.
 
     Attributes:
         schema: the schema.
@@ -71,7 +73,7 @@ class TableModel:
         schema: Schema,
         network: Any = "made",
         *,
-        hidden_units: Sequence[int] = (128, 128),
+        hidden_units: Sequence[int] | None = None,
         num_components: int = 5,
         missing: str | None = None,
         seed: int = 0,
@@ -80,10 +82,12 @@ class TableModel:
         if not isinstance(schema, Schema):
             raise ValueError(f"Expected `schema` to be a Schema; received a {type(schema).__name__}.")
         schema = schema if missing is None else schema.with_missing(missing)
+        if hidden_units is not None:
+            arguments["hidden_units"] = hidden_units
         if isinstance(network, str):
             if network not in NETWORKS:
                 raise ValueError(f"Expected `network` to be one of {sorted(NETWORKS)}; received {network!r}.")
-            network = NETWORKS[network](schema.head(num_components), hidden_units, seed=seed, **arguments)
+            network = NETWORKS[network](schema.head(num_components), seed=seed, **arguments)
         elif arguments:
             raise ValueError(f"Expected no further arguments with a distribution; received {sorted(arguments)}.")
         self._set(TableDensityModel(_checked(network, schema), schema, seed=seed))
@@ -163,7 +167,8 @@ class TableModel:
             lacking = [column.name for column in self.schema.columns if not self._is_complete(encoded, column.name)]
             raise ValueError(
                 f"Expected no missing cells, as {type(self.dist).__name__} can leave only the last columns unobserved; some are "
-                f"missing in {', '.join(lacking)}. Use network='orderless', or missing='value'."
+                f"missing in {', '.join(lacking)}. Use network='orderless' or 'transformer', or "
+                "missing='value'."
             )
         return encoded
 
@@ -241,8 +246,8 @@ class TableModel:
 
         The estimate draws these columns one after the other, restricted to what is allowed, and averages the products of the
         probabilities of what is allowed (progressive sampling). It is unbiased. It is exact, and the standard error 0, if the
-        combinations of values before the last column are at most `num_samples`: a single column with network="orderless",
-        for example. A network of one order also draws the columns before the last one with a condition.
+        combinations of values before the last column are at most `num_samples`: a single column with a network for any
+        order, for example. A network of one order also draws the columns before the last one with a condition.
 
         Args:
             where: conditions by column, all of which must hold. Of classes: a value or a list of values. Of numbers, times and
