@@ -27,6 +27,7 @@ MODULES = (
     "random",
     "serving",
     "serving.beam",  # not in `tfar.serving.__all__`, because it needs an extra
+    "tables",
     "testing",
     "training",
 )
