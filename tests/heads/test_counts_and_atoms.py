@@ -37,13 +37,13 @@ def test_a_count_far_from_zero_has_finite_log_probs_and_gradients():
     for params in ([0.0, 0.0, 1.0, -1.0, 0.0, 0.0], [200.0, -200.0, 1e9, -1e9, -200.0, 200.0]):
         variable = tf.Variable(np.broadcast_to(np.float32(params), (4, 6)))
 
-        def gradients(variable=variable):
+        def gradients(x, variable=variable):
             with tf.GradientTape() as tape:
                 log_prob = head.log_prob(variable, x)
             return log_prob, tape.gradient(log_prob, variable)
 
         for call in (gradients, tf.function(gradients, autograph=False)):  # a graph is optimised
-            assert all(np.isfinite(tf.convert_to_tensor(result)).all() for result in call())
+            assert all(np.isfinite(tf.convert_to_tensor(result)).all() for result in call(tf.constant(x)))
         assert np.isfinite(head.encode_inputs(x)).all()
 
 

@@ -55,7 +55,7 @@ class Count(Head):
     Example:
         >>> head = Count(num_components=1, loc=3.0)
         >>> tf.exp(head.log_prob([[0.0, 0.0, 0.0]] * 3, [0.0, 3.0, 6.0])).numpy().round(3)
-        array([0.041, 0.306, 0.023], dtype=float32)
+        array([0.041, 0.305, 0.029], dtype=float32)
 
     References:
         Salimans, Karpathy, Chen and Kingma. PixelCNN++: Improving the PixelCNN with discretized logistic mixture likelihood

@@ -134,7 +134,7 @@ def base_for(num_classes: int) -> int:
 
     Example:
         >>> base_for(1000)
-        40
+        25
     """
     root = math.sqrt(num_classes)
     near = range(max(2, math.ceil(root / 1.4)), math.ceil(root * 1.4) + 1)
