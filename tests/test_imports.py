@@ -40,7 +40,7 @@ ALLOWED = {
         for top in TOPS
     },
     "tables": DENSITIES | SHARED | {"training", "serving"},
-    "sklearn": {"heads", "optional", "tables"},
+    "sklearn": {"heads", "optional", "random", "tables"},
     "cli": DENSITIES | TOPS | {"tables"} | {"files", "model_files", "numbered", "optional", "exports", "version"},
 }
 

@@ -144,7 +144,7 @@ def test_no_two_streams_share_a_key_and_a_counter(counters):
     seen = {("row seeds",): counters(random._derive_row_seeds.python_function, seed, 100, 0)}
     seen["later row seeds",] = counters(random._derive_row_seeds.python_function, seed, 100, 100)
     graph_streams = [s for s in random.Stream if s < random.Stream.INITIAL_WEIGHTS and s != random.Stream.ROW_SEEDS]
-    assert len(graph_streams) == 12
+    assert len(graph_streams) == 13
     for stream, part in itertools.product(graph_streams, PARTS):
         if stream != random.Stream.DROPOUT:
             seen[stream.name, part] = counters(random.uniform, seed[None], 100, stream, part)

@@ -52,6 +52,7 @@ class Stream(enum.IntEnum):
     FIXED_ORDERS = 101  # Orders that a model keeps.
     SHUFFLING = 102  # The order of training rows; a part for each epoch.
     EXAMPLES = 103  # Example inputs of exported signatures.
+    HELD_OUT = 104  # Rows that are held out of training; a part for each purpose.
 
 
 def threefry(key: tf.Tensor, counter: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:

@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from tfar import random
 from tfar.optional import require
 from tfar.tables import Schema, TableModel
 
@@ -122,5 +123,5 @@ class TableEstimator(BaseEstimator):
         held_out = int(len(df) * fraction)
         if not held_out:
             return df, None
-        shuffled = np.random.default_rng([self._seed, salt]).permutation(len(df))
+        shuffled = random.numpy_generator(self._seed, random.Stream.HELD_OUT, salt).permutation(len(df))
         return df.iloc[np.sort(shuffled[held_out:])], df.iloc[np.sort(shuffled[:held_out])]

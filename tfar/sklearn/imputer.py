@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 
+from tfar import random
 from tfar.heads.base import check_positive_int
 from tfar.optional import require
 from tfar.sklearn.base import TableEstimator
@@ -131,23 +132,24 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, TableEstimator):
 
     def _completions(self, df: Any, count: int, seed: Any) -> list[Any]:
         """Returns completed tables; only the rows with missing cells are drawn."""
-        pandas, generator = require("pandas", "sklearn"), np.random.default_rng(seed)
+        pandas = require("pandas", "sklearn")
         rows = _with_constants(df.reset_index(drop=True), self.schema_)
         lacking = rows.isna()[self._modelled()].any(axis=1)
         if not lacking.any():
             return [rows.set_axis(df.index, axis=0) for _ in range(count)]
         whole, repeated = rows[~lacking], pandas.concat([rows[lacking]] * count, keys=range(count))
-        filled = self._drawn(repeated, generator)
+        filled = self._drawn(repeated, seed)
         frames = [pandas.concat([whole, filled.loc[draw]]).sort_index() for draw in range(count)]
         return [frame.set_axis(df.index, axis=0) for frame in frames]
 
     def _modelled(self) -> list[str]:
         return [column.name for column in self.schema_.columns if column.num_sites]
 
-    def _drawn(self, rows: Any, generator: np.random.Generator) -> Any:
+    def _drawn(self, rows: Any, seed: Any) -> Any:
         """Completes each row once, in several calls of the model if there are many."""
         parts = [rows.iloc[i : i + MAX_ROWS] for i in range(0, len(rows), MAX_ROWS)]
-        drawn = [self.model_.complete(part, seed=int(generator.integers(2**31))) for part in parts]
+        seeds = random.row_seeds(seed, len(parts))
+        drawn = [self.model_.complete(part, seed=own) for part, own in zip(parts, seeds, strict=True)]
         return require("pandas", "sklearn").concat(drawn)
 
 
