@@ -11,6 +11,7 @@ import pytest
 
 import tfar
 from benchmarks import overview
+from tests.shards import is_of_today
 from tests.test_doctests import OPTIONAL
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -90,8 +91,17 @@ def test_contributing_shows_a_network_of_ones_own(tmp_path, monkeypatch, capsys)
     assert "(3,)" in capsys.readouterr().out
 
 
-@pytest.mark.slow(ci=True)
-@pytest.mark.parametrize("page", [name for name in ["README.md", *PAGES] if blocks(name)])
+def pages_with_code() -> list:
+    """README and all pages with code. Of the pages of models, which are alike, an eighth runs before a change lands."""
+    names = [name for name in ["README.md", *PAGES] if blocks(name)]
+    often = [name for name in names if not name.startswith("docs/models/")]
+    return [
+        pytest.param(name, marks=pytest.mark.slow(ci=name in often or is_of_today(number)))
+        for number, name in enumerate(names)
+    ]
+
+
+@pytest.mark.parametrize("page", pages_with_code())
 def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = run_page(page)

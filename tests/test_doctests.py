@@ -23,9 +23,20 @@ LONG = [
     for name in ("serving.beam", "serving.rounding", "serving.tflite", "training.logs", "testing.samples")
 ]
 LONG += [f"tfar.sklearn.{name}" for name in ("density", "imputer", "outliers")]
+LONG += ["tfar.coding.codec", "tfar.coding.freezing", "tfar.tables.model"]
 LONG += [
     f"tfar.distributions.{name}"
     for name in ("pixel_cnn", "gated_pixel_cnn", "multiscale_pixel_cnn", "pixel_cnn_plus_plus", "pixel_rnn")
+]
+LONG += [
+    f"tfar.distributions.{name}"
+    for name in (
+        "doc_nade",
+        "hierarchical_autoencoder",
+        "sentence_vae",
+        "sequence_autoencoder",
+        "any_order_transformer",
+    )
 ]
 
 
