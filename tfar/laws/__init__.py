@@ -2,6 +2,7 @@
 
 from tfar.laws.annealing import LinearAnnealing, LogisticAnnealing
 from tfar.laws.autoregressive import AutoregressiveLaw
+from tfar.laws.bags import BagLaw
 from tfar.laws.gradient_estimators import VIMCO
 from tfar.laws.latent_variable import LatentVariableLaw
 from tfar.laws.ratings import RatingsLaw
@@ -11,6 +12,7 @@ from tfar.laws.text import TextLaw
 __all__ = [
     "VIMCO",
     "AutoregressiveLaw",
+    "BagLaw",
     "LatentVariableLaw",
     "LinearAnnealing",
     "LogisticAnnealing",

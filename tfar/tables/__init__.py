@@ -3,7 +3,7 @@
 from tfar.tables.classes import CategoricalColumn, ConstantColumn, OrdinalColumn
 from tfar.tables.column import Column
 from tfar.tables.datetimes import DatetimeColumn
-from tfar.tables.model import TableModel
+from tfar.tables.model import TableModel as TableModel  # documented as tfar.TableModel
 from tfar.tables.numbers import CountColumn, RealColumn
 from tfar.tables.queries import Estimate
 from tfar.tables.schema import Encoded, Schema
@@ -19,5 +19,4 @@ __all__ = [
     "OrdinalColumn",
     "RealColumn",
     "Schema",
-    "TableModel",
 ]
