@@ -57,7 +57,10 @@ napoleon_custom_sections = [("Input shape", "params_style"), ("Output shape", "p
 
 # Names of other packages, whose documentation the build does not look up, and errors of Python.
 nitpick_ignore_regex = [
-    ("py:.*", r"(tensorflow|tensorflow_probability|keras|numpy|collections|typing|abc|enum|os|apache_beam|sklearn)\b.*"),
+    (
+        "py:.*",
+        r"(tensorflow|tensorflow_probability|keras|numpy|collections|typing|abc|enum|os|apache_beam|sklearn)\b.*",
+    ),
     ("py:(class|exc|obj)", r"(\w*Error|NamedTuple|ABC|object|tuple|Generic)"),
     ("py:class", r"\w+_"),  # attributes that `fit` of scikit-learn's estimators sets
 ]
