@@ -157,3 +157,13 @@ def test_p_values_need_rows_that_are_held_out(frame):
     )
     with pytest.raises(ValueError, match=r"calibration_fraction=0\.0\. Raise it"):
         detector.p_values([[0.0, 0.0]])
+
+
+def test_every_network_of_tables_serves():
+    """A transformer too, which has `units` in place of `hidden_units`."""
+    x = np.random.default_rng(0).normal(size=(40, 2))
+    how = {"units": 8, "num_layers": 1, "num_heads": 2, "jit_compile": False}
+    estimator = tfar.sklearn.DensityEstimator(network="transformer", network_arguments=how, epochs=1, random_state=0)
+    assert isinstance(estimator.fit(x).model_.dist, tfar.AnyOrderTransformer)
+    x[0, 1] = np.nan
+    assert np.isfinite(estimator.score_samples(x)).all()

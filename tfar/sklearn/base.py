@@ -26,7 +26,7 @@ class TableEstimator(BaseEstimator):
         *,
         network: str = "orderless",
         schema: Schema | None = None,
-        hidden_units: Sequence[int] = (128, 128),
+        hidden_units: Sequence[int] | None = None,
         num_components: int = 5,
         network_arguments: Mapping[str, Any] | None = None,
         epochs: int = 100,

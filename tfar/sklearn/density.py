@@ -17,13 +17,13 @@ class DensityEstimator(DensityMixin, ScoringEstimator):
     are held out no longer rises.
 
     Args:
-        network: "orderless", for which any cells may be missing, or "made".
+        network: "orderless" or "transformer", for which any cells may be missing, or "made".
         schema: the `tfar.tables.Schema`, or None to infer it from the rows of `fit`. An array has real columns.
         missing: "marginalise": a missing cell is not observed; or "value": it is a value of its own. For a schema that is
             inferred.
-        hidden_units: ints. Units of the hidden layers.
+        hidden_units: ints. Units of the hidden layers of "orderless" and "made". None: those of `tfar.TableModel`.
         num_components: int. Components of the mixtures for numbers.
-        network_arguments: None, or a dict of further arguments of `tfar.TableModel`.
+        network_arguments: None, or a dict of further arguments of `tfar.TableModel`, such as the `units` of a transformer.
         epochs: int. Largest number of passes over the rows.
         batch_size: int.
         learning_rate: float. That of Adam.

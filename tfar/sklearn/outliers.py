@@ -58,7 +58,7 @@ class OutlierDetector(OutlierMixin, ScoringEstimator):
         network: str = "orderless",
         schema: Schema | None = None,
         missing: str = "marginalise",
-        hidden_units: Sequence[int] = (128, 128),
+        hidden_units: Sequence[int] | None = None,
         num_components: int = 5,
         network_arguments: Mapping[str, Any] | None = None,
         epochs: int = 100,
@@ -133,7 +133,7 @@ class OutlierDetector(OutlierMixin, ScoringEstimator):
         Args:
             X: DataFrame or array.
             given: "before": given the columns before it; a row sums to minus its score. "others": given all other columns, which
-                does not depend on the order of the columns, and needs network="orderless".
+                does not depend on the order of the columns, and needs network="orderless" or "transformer".
 
         Raises:
             ValueError: If the network has one order and `given` is "others".

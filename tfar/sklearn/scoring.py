@@ -19,7 +19,7 @@ class ScoringEstimator(TableEstimator):
         network: str = "orderless",
         schema: Schema | None = None,
         missing: str = "marginalise",
-        hidden_units: Sequence[int] = (128, 128),
+        hidden_units: Sequence[int] | None = None,
         num_components: int = 5,
         network_arguments: Mapping[str, Any] | None = None,
         epochs: int = 100,
