@@ -212,9 +212,8 @@ class Count(Head):
             at_low = tf.zeros_like(loc)
         else:
             at_low = tf.sigmoid((self._low + 0.5 - loc) / scale)
-        t = (
-            numbers / _NODES
-        )  # the node 0 stands for `low`; 1 .. 255 divide (0, 1), with weights that vanish at its ends
+        # The node 0 stands for `low`; the nodes 1 .. 255 divide (0, 1), with weights that vanish at its ends.
+        t = numbers / _NODES
         share = t - tf.sin(2.0 * math.pi * t) / (2.0 * math.pi)
         rest = tf.maximum((1.0 - at_low) * (1.0 - share), 1e-30)
         quantile = loc + scale * (tf.math.log(tf.maximum(at_low + (1.0 - at_low) * share, 1e-30)) - tf.math.log(rest))
