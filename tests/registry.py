@@ -8,18 +8,12 @@ from tests.cases import (
     categorical,
     cf_nade,
     conv_nade,
-    darn,
-    darn_part,
     diagonal_bilstm,
-    doc_nade,
-    doc_nade_lm,
     factorized,
     features,
     gated_pixel_cnn,
-    hierarchical_autoencoder,
     implicit_cf_nade,
     laplaces,
-    latent_variable,
     made,
     mixtures,
     multiscale,
@@ -29,18 +23,16 @@ from tests.cases import (
     own_network,
     pixel_cnn,
     pixel_cnn_plus_plus,
-    pixel_vae,
-    recurrent_lm,
     rnade,
     row_lstm,
-    sentence_vae,
-    sequence_autoencoder,
     spatial_lstm,
     video_pixel_network,
     wavenet,
 )
 from tests.cases import randomize as randomize
+from tests.latent_cases import darn, darn_part, latent_variable, pixel_vae, sentence_vae
 from tests.shards import is_in
+from tests.text_cases import doc_nade, doc_nade_lm, hierarchical_autoencoder, recurrent_lm, sequence_autoencoder
 
 CASES = (
     made("bernoulli", main=True),

@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 
 import tfar
-from tests.cases import pixel_vae
 from tests.conformance import test_latent_models
+from tests.latent_cases import pixel_vae
 from tests.parameters import few_by_default
 from tests.reference import pixel_vae as reference
 from tests.reference.oracles.parts import weights_of
