@@ -159,13 +159,15 @@ class SpatialLSTMNetwork(ConditionedRasterNetwork):
     def start(
         self, batch_size: int | tf.Tensor, conditional_input: Any = None, *, order: Any = None, member: Any = None
     ) -> State:
-        if self.num_members > 1 and conditional_input is not None:
+        if self.num_members > 1:
             own = tf.broadcast_to(0 if member is None else member, [batch_size])
             conditional_input = self._oriented(conditional_input, own)
         return super().start(batch_size, conditional_input, order=order, member=member)
 
     def _oriented(self, conditional_input: Any, member: tf.Tensor) -> Any:
         """Returns the condition with its maps under the symmetry of the member of each row, int32 `[B]`."""
+        if conditional_input is None:
+            return None
         pixels = self.orders[:, :: self.num_groups] // self.num_groups
 
         def oriented(part: Any) -> tf.Tensor:
