@@ -112,6 +112,7 @@ def test_takes_missing_is_what_the_law_allows(model: str, order: str, num_masks:
     assert getattr(dist.law, "allows_any_pattern", False) == models.takes_missing(model, order, num_masks)
 
 
+@pytest.mark.slow(ci=True)
 def test_empty_cells_are_not_observed(gaps_run: Path, gaps: np.ndarray, invoke: Any, tmp_path: Path) -> None:
     rows, data, dist = gaps * [1.0, 1e4, 1.0], gaps_run.parent / "gaps.csv", tfar.load(gaps_run)
     expected = dist.log_prob(np.nan_to_num(rows), observed=~np.isnan(rows))

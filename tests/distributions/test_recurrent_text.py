@@ -178,7 +178,8 @@ def test_attention_survives_large_scores_and_rows_without_sentences():
 # Weights -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("make", [language_model, pytest.param(autoencoder, marks=IN_CI)])
+@IN_CI
+@pytest.mark.parametrize("make", [language_model, autoencoder])
 def test_tied_vectors_of_words_are_the_output_kernel_in_copies_and_files_too(make, tmp_path):
     dist, given = make(tie_embeddings=True), {} if make is language_model else {"conditional_input": TEXTS}
     assert len(dist.trainable_variables) == len(make().trainable_variables), "a projection in place of a kernel"
