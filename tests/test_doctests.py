@@ -33,6 +33,8 @@ LONG += [
     for name in (
         "doc_nade",
         "hierarchical_autoencoder",
+        "pixel_vae",
+        "recurrent_language_model",
         "sentence_vae",
         "sequence_autoencoder",
         "any_order_transformer",
