@@ -260,9 +260,9 @@ def fails(test, *arguments):
 def test_a_vector_without_the_last_word_is_seen():
     right = DocNADENetwork.encode
 
-    def wrong(self, words, known):
+    def wrong(self, words, known, conditional_input=None):
         last = tf.reduce_sum(tf.cast(known, tf.int32), axis=1, keepdims=True) - 1
-        return right(self, words, tf.logical_and(known, tf.range(tf.shape(words)[1]) < last))
+        return right(self, words, tf.logical_and(known, tf.range(tf.shape(words)[1]) < last), conditional_input)
 
     with mock.patch.object(DocNADENetwork, "encode", wrong):
         fails(test_the_vector_of_a_document_is_of_all_its_words, given, [1, 2, 0], [])
