@@ -23,6 +23,7 @@ DATA = {
     "movie_sentences": "sentences of film reviews",
     "kjv": "verses of the King James Bible",
     "kjv_windows": "five verses of the King James Bible",
+    "kjv_flat_windows": "five verses of the King James Bible, as one text",
     "wandering_mnist_2": "videos of two wandering digits",
 }
 NOT_MEASURED = "not measured"

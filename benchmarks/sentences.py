@@ -16,12 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-FILES = {"movie_sentences": "movie_sentences.tsv.gz", "kjv": "kjv.tsv.gz", "kjv_windows": "kjv.tsv.gz"}
+FILES = {name: "kjv.tsv.gz" for name in ("kjv", "kjv_windows", "kjv_flat_windows")}
+FILES["movie_sentences"] = "movie_sentences.tsv.gz"
+# Verses of a window, words of each at most, and the word between two verses of a flat window.
+WINDOW, VERSE_WORDS, NEXT_VERSE = 5, 25, "/"
 # Words of a text at most, numbers of times that a word of the vocabulary occurs at least, and words of the vocabulary at most.
-MAX_WORDS = {"movie_sentences": 40, "kjv": 60, "kjv_windows": 25}
-LEAST_COUNT, MOST_WORDS = {"movie_sentences": 3, "kjv": 3, "kjv_windows": 1}, {"kjv_windows": 5000}
-# Verses of a window.
-WINDOW = 5
+MAX_WORDS = {"movie_sentences": 40, "kjv": 60, "kjv_windows": VERSE_WORDS, "kjv_flat_windows": WINDOW * (VERSE_WORDS + 1)}
+LEAST_COUNT = {"movie_sentences": 3, "kjv": 3, "kjv_windows": 1, "kjv_flat_windows": 1}
+MOST_WORDS = {"kjv_windows": 5000, "kjv_flat_windows": 5001}
 END, UNKNOWN = 0, 1
 WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)*|[.,;:?!]")
 QUICK_TEXTS = 300
@@ -61,7 +63,7 @@ class Texts:
         """Returns name, sizes and checksum, for the result file."""
         digest = hashlib.sha256(b"".join(self.words[name].tobytes() for name in sorted(self.words))).hexdigest()
         unknown = float((self.words["test"] == UNKNOWN).sum() / (self.words["test"] > 0).sum())
-        longer = "verses are cut" if self.name == "kjv_windows" else "texts are left out"
+        longer = "verses are cut" if "windows" in self.name else "texts are left out"
         return {
             "name": self.name,
             **{name: len(part) for name, part in self.words.items()},
@@ -74,7 +76,8 @@ class Texts:
 def load(name: str) -> Texts:
     """Reads texts and splits them 80 : 10 : 10 at random: film sentences by sentence, and verses by chapter.
 
-    A window is some consecutive verses of a chapter, which are cut where they are too long.
+    A window is some consecutive verses of a chapter, which are cut where they are too long. A flat window is one text of these
+    verses, with a word of its own between two of them.
     """
     folder = os.environ.get("TFAR_DATA_DIR")
     path = pathlib.Path(folder or "") / FILES[name]
@@ -86,8 +89,10 @@ def load(name: str) -> Texts:
     for number, row in enumerate(rows):
         groups.setdefault(number if name == "movie_sentences" else tuple(row[:2]), []).append(words_of(row[-1]))
     splits = _split(list(groups.values()))
-    if name == "kjv_windows":
+    if "windows" in name:
         documents = {split: [w for part in own for w in windows(part)] for split, own in splits.items()}
+        if name == "kjv_flat_windows":
+            documents = {split: [[flat(window)] for window in own] for split, own in documents.items()}
         return _numbered(name, documents, [words for window in documents["train"] for words in window])
     texts = {split: [[words] for part in own for words in part] for split, own in splits.items()}
     kept = {split: [text for text in own if 0 < len(text[0]) <= MAX_WORDS[name]] for split, own in texts.items()}
@@ -101,8 +106,13 @@ def words_of(text: str) -> list[str]:
 
 def windows(verses: Sequence[list[str]]) -> list[list[list[str]]]:
     """Returns the windows of consecutive verses of a chapter; longer verses are cut."""
-    cut = [words[: MAX_WORDS["kjv_windows"]] for words in verses]
+    cut = [words[:VERSE_WORDS] for words in verses]
     return [cut[first : first + WINDOW] for first in range(0, len(cut) - WINDOW + 1, WINDOW)]
+
+
+def flat(window: Sequence[list[str]]) -> list[str]:
+    """Returns the verses of a window as one text."""
+    return [word for verse in window for word in (*verse, NEXT_VERSE)][:-1]
 
 
 def _split(groups: list[Any]) -> dict[str, list[Any]]:

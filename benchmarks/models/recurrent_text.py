@@ -25,6 +25,8 @@ QUICK: dict[str, Any] = {"units": 16, "embedding_dim": 8, "max_epochs": 2}
 AUTOENCODER = TextSettings(model="SequenceAutoencoder", dropout_rate=0.2)
 HIERARCHICAL = TextSettings(model="HierarchicalAutoencoder", units=160, dropout_rate=0.2)
 WITHOUT_ATTENTION = dataclasses.replace(HIERARCHICAL, arguments=(("attention", False),))
+# As many weights as the hierarchical models have.
+FLAT = dataclasses.replace(AUTOENCODER, units=220, arguments=(("tie_encoder", False),))
 
 
 def _case(name: str, title: str, data: str, settings: TextSettings, target: float | None = None) -> LikelihoodCase:
@@ -46,6 +48,7 @@ def likelihood_cases() -> list[LikelihoodCase]:
             "kjv_windows",
             WITHOUT_ATTENTION,
         ),
+        _case("sequence-autoencoder-kjv-windows", "LSTM 220, reconstruction", "kjv_flat_windows", FLAT),
     ]
 
 

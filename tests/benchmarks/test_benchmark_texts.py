@@ -45,6 +45,7 @@ def test_words_of_texts():
     verses = [["a"], ["b"], ["c"], ["d"], ["e"], ["f"]]
     assert sentences.windows(verses) == [verses[:5]]
     assert sentences.windows([["a"] * 26, *verses])[0] == [["a"] * 25, *verses[:4]]
+    assert sentences.flat([["a", "b"], ["c"], []]) == ["a", "b", "/", "c", "/"]
 
 
 def test_torch_lstm_equals_the_loops():
