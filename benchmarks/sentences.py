@@ -16,12 +16,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-FILES = {name: "kjv.tsv.gz" for name in ("kjv", "kjv_windows", "kjv_flat_windows")}
+FILES = dict.fromkeys(("kjv", "kjv_windows", "kjv_flat_windows"), "kjv.tsv.gz")
 FILES["movie_sentences"] = "movie_sentences.tsv.gz"
 # Verses of a window, words of each at most, and the word between two verses of a flat window.
 WINDOW, VERSE_WORDS, NEXT_VERSE = 5, 25, "/"
 # Words of a text at most, numbers of times that a word of the vocabulary occurs at least, and words of the vocabulary at most.
-MAX_WORDS = {"movie_sentences": 40, "kjv": 60, "kjv_windows": VERSE_WORDS, "kjv_flat_windows": WINDOW * (VERSE_WORDS + 1)}
+MAX_WORDS = {
+    "movie_sentences": 40,
+    "kjv": 60,
+    "kjv_windows": VERSE_WORDS,
+    "kjv_flat_windows": WINDOW * (VERSE_WORDS + 1),
+}
 LEAST_COUNT = {"movie_sentences": 3, "kjv": 3, "kjv_windows": 1, "kjv_flat_windows": 1}
 MOST_WORDS = {"kjv_windows": 5000, "kjv_flat_windows": 5001}
 END, UNKNOWN = 0, 1

@@ -6,6 +6,7 @@ import numpy as np
 
 import tfar
 
+SERIES = {"skip_filters": 6, "num_layers": 2, "num_stacks": 2}
 CASES: dict[str, Any] = {
     "bits": lambda: tfar.MADE([6], [12], seed=0),
     "deep": lambda: tfar.MADE([2, 3], [12, 9], order="random", degrees="random", seed=1),
@@ -15,6 +16,12 @@ CASES: dict[str, Any] = {
     "colours": lambda: tfar.PixelCNN(
         [2, 2, 2], 4, num_blocks=1, first_kernel_size=3, head=tfar.heads.Categorical(3), use_residual=False, seed=7
     ),
+    "gates": lambda: tfar.GatedPixelCNN([2, 3], 4, num_blocks=2, first_kernel_size=3, seed=8, conditional_shape=[3]),
+    "gated colours": lambda: tfar.GatedPixelCNN(
+        [2, 2, 2], 4, num_blocks=1, first_kernel_size=3, head=tfar.heads.Categorical(3), seed=9
+    ),
+    "series": lambda: tfar.WaveNet([6], 4, **SERIES, head=tfar.heads.Categorical(3), conditional_shape=[3], seed=10),
+    "series of bits": lambda: tfar.WaveNet([4, 2], 4, **SERIES, head=tfar.heads.Bernoulli(), seed=11),
     "condition": lambda: tfar.MADE([5], [8], conditional_shape=[3], seed=4),
 }
 

@@ -36,7 +36,9 @@ def chunk(frozen, archive, number, cache={}):  # noqa: B006
     return DECODED(archive, number, model, None)
 
 
-@pytest.mark.parametrize("name, chunk_rows", few_by_default([("classes", None), ("condition", 7)], in_ci=1))
+@pytest.mark.parametrize(
+    "name, chunk_rows", few_by_default([("classes", None), ("condition", 7), ("gates", 9), ("series", 7)], in_ci=1)
+)
 def test_rows_come_back(name, chunk_rows):
     dist = tfar.coding.freeze(make(name))
     condition = labels(dist, 40)

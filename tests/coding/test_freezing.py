@@ -1,5 +1,7 @@
 """Frozen models against whole numbers of Python, their bounds, the checks of every model, and what is refused."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -7,10 +9,14 @@ import tensorflow as tf
 import tfar
 from tests.coding.models import CASES, events, labels, make
 from tests.parameters import few_by_default
-from tests.reference import frozen_made, pixel_cnn
+from tests.reference import frozen_made, gated_pixel_cnn, pixel_cnn, wavenet
+from tests.reference.grid import Grid
+from tests.reference.oracles.images import weights_of_gated
 from tests.reference.oracles.parts import weights_of
 from tfar.coding.freezing import check_frozen, is_frozen
 from tfar.coding.steps import Steps
+from tfar.networks.gates import gate
+from tfar.networks.rounding import rounded_gate
 
 
 def params_by_pass(dist, x, condition):
@@ -37,9 +43,27 @@ def whole_numbers(dist, x, condition):
     if isinstance(dist, tfar.MADE):
         return frozen_made.params(dist, x, condition)[0]
     bits, largest = dist.network.activation.bits, dist.network.activation.max_value
-    largest = np.inf if largest is None else np.floor(largest * 2**bits) / 2**bits
-    rounded = lambda features: np.rint(np.clip(features, 0.0, largest) * 2**bits) / 2**bits  # noqa: E731
-    return (pixel_params(dist, x, rounded) * 4.0**bits).ravel()  # float64 adds these numbers exactly
+    found = float64_params(dist, x, Grid(bits, largest), condition)
+    return (found * 4.0**bits).ravel()  # float64 adds these numbers exactly
+
+
+def float64_params(dist, x, grid, condition=None):
+    """The parameters of an event by the equations of its model in float64, rounded where a frozen model rounds."""
+    weights, parts = weights_of(dist.network), {} if condition is None else {"condition": condition}
+    if isinstance(dist, tfar.WaveNet):
+        classes = dist.network.num_classes
+        inputs = np.eye(classes)[x.astype(int)] if classes else 2.0 * x - 1.0
+        return wavenet.parameters(weights, inputs.reshape(len(x), -1), dist.network.dilations, parts, 1, grid)
+    if isinstance(dist, tfar.GatedPixelCNN):
+        return gated_pixel_cnn.parameters(weights_of_gated(dist.network), *image_inputs(dist, x), parts, grid)
+    return pixel_params(dist, x, grid.relu)
+
+
+def image_inputs(dist, x):
+    """The inputs `[H, W, C I]` of an image, and C."""
+    values = x.reshape(*x.shape[:2], -1)
+    inputs = np.eye(3)[values.astype(int)].reshape(*x.shape[:2], -1) if dist.network.one_hot else values
+    return inputs.astype(np.float64), values.shape[-1]
 
 
 def pixel_params(dist, x, relu):
@@ -49,9 +73,8 @@ def pixel_params(dist, x, relu):
         name: pixel_cnn.Layer(weights[f"{name}/kernel"], weights[f"{name}/bias"])
         for name in {path.split("/")[0] for path in weights}
     }
-    values = x.reshape(*x.shape[:2], -1)
-    inputs = np.eye(3)[values.astype(int)].reshape(*x.shape[:2], -1) if dist.network.one_hot else values
-    return pixel_cnn.parameters(layers, inputs.astype(np.float64), values.shape[-1], relu=relu)
+    inputs, num_colours = image_inputs(dist, x)
+    return pixel_cnn.parameters(layers, inputs, num_colours, relu=relu)
 
 
 EXACT = [
@@ -62,10 +85,17 @@ EXACT = [
     ("connectivity", None),
     ("condition", None),
     ("colours", None),
+    ("gates", 0.8),
+    ("gated colours", None),
+    ("series", 0.8),
+    ("series of bits", None),
 ]
 
 
-@pytest.mark.parametrize("name, max_activation", few_by_default(EXACT, 2, in_ci=5))
+OF_MADE = [name for name in CASES if isinstance(CASES[name](), tfar.MADE)]
+
+
+@pytest.mark.parametrize("name, max_activation", few_by_default(EXACT, 2, in_ci=7))
 def test_passes_and_steps_compute_the_whole_numbers(name, max_activation):
     dist = tfar.coding.freeze(make(name), 5, max_activation)
     x = events(dist)
@@ -103,7 +133,65 @@ def test_no_partial_sum_of_a_convolution_exceeds_the_bound(name, monkeypatch):
         assert np.all(bound < 64 * seen[weights[f"{layer}/kernel"].tobytes()]), layer
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if name not in ("pixels", "colours")])
+@pytest.mark.parametrize("name", ["gates", "gated colours", "series", "series of bits"])
+def test_no_partial_sum_of_a_network_of_gates_exceeds_the_bound(name, monkeypatch):
+    """The terms of a sum, all with the same sign, are those of the reference, whose conditions are left out."""
+    dist = tfar.coding.freeze(make(name), 5, 0.8)
+    bounds, weights, seen = dist.network.largest_sums(), weights_of(dist.network), {}
+
+    def note(layer, sizes):
+        seen[layer] = np.maximum(seen.get(layer, 0.0), sizes)
+
+    def noting(function):
+        def noted(layer, image, *others):
+            terms = pixel_cnn.Layer(np.abs(layer.kernel), np.abs(layer.bias))
+            name = next(path for path, kernel in weights.items() if kernel.tobytes() == layer.kernel.tobytes())
+            note(name.split("/")[0], function(terms, np.abs(image), *others).max(axis=(0, 1)))
+            return function(layer, image, *others)
+
+        return noted
+
+    def causal(weights, layer, x, t, dilation=1, plain=wavenet.causal):
+        terms = {path: np.abs(weight) for path, weight in weights.items()}
+        note(layer, plain(terms, layer, np.abs(x), t, dilation))
+        return plain(weights, layer, x, t, dilation)
+
+    monkeypatch.setattr(gated_pixel_cnn, "convolution", noting(gated_pixel_cnn.convolution))
+    monkeypatch.setattr(gated_pixel_cnn, "vertical", noting(gated_pixel_cnn.vertical))
+    monkeypatch.setattr(wavenet, "causal", causal)
+    x = events(dist)
+    for event in x[:: max(len(x) // 10, 1)]:
+        float64_params(dist, event, Grid(5, 0.8), None if dist.conditional_shape is None else np.zeros(3))
+    assert set(seen) >= {"vertical_1", "horizontal_1"} or set(seen) == {"first", *(f"dilated_{n}" for n in range(4))}
+    for layer, sizes in seen.items():
+        assert np.all(sizes <= bounds[layer] + 1e-9), layer
+
+
+@pytest.mark.parametrize("bits", [1, 5, 8, 11])
+def test_a_rounded_gate_is_the_rounded_gate_of_the_equations(bits):
+    scale, rng = 2.0**bits, np.random.default_rng(bits)
+    features = np.concatenate([rng.normal(0.0, 3.0, (500, 6)), rng.normal(0.0, 30.0, (50, 6)), np.zeros((1, 6))])
+    features = np.float32(np.rint(features * scale**2) / scale**2)
+    nearest = lambda x: np.rint(x * scale) / scale  # noqa: E731
+    a, b = (nearest(part.astype(np.float64)) for part in np.split(features, 2, axis=-1))
+    expected = nearest(nearest(np.tanh(a)) * nearest(1.0 / (1.0 + np.exp(-b))))
+    np.testing.assert_array_equal(rounded_gate(tf.constant(features), bits=bits), expected)
+    of_xla = tf.function(lambda x: rounded_gate(x, bits=bits), jit_compile=True)(tf.constant(features))
+    np.testing.assert_array_equal(of_xla, expected)
+
+
+def test_the_gradient_of_a_rounded_gate_is_that_of_the_gate():
+    features = tf.constant(np.random.default_rng(0).normal(size=(5, 8)), tf.float32)
+    found = []
+    for function in (gate, functools.partial(rounded_gate, bits=6)):
+        with tf.GradientTape() as tape:
+            tape.watch(features)
+            total = tf.reduce_sum(function(features))
+        found.append(tape.gradient(total, features))
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", OF_MADE)
 def test_no_partial_sum_exceeds_the_bound(name):
     dist = tfar.coding.freeze(make(name), 5)
     bounds, seen = dist.network.largest_sums(), {}
@@ -184,7 +272,9 @@ def test_training_takes_a_model_off_the_grid():
         (lambda: tfar.MADE([3], [4], order="random", num_masks=None), "num_masks=1"),
         (lambda: tfar.MADE([3], [4], head=tfar.heads.Categorical(40)), "one_hot_inputs=True"),
         (lambda: tfar.MADE([3], [4]).with_temperature(0.5), "temperature 1; received the temperature 0.5"),
-        (lambda: tfar.GatedPixelCNN([3, 3], 4), "the argument `activation`, such as MADE; received GatedPixelCNN"),
+        (lambda: tfar.NADE([3], 4), "the argument `activation`, such as MADE; received NADE"),
+        (lambda: tfar.ConvNADE([3, 3], [4]), "ConvNADENetwork gives no bound on its sums"),
+        (lambda: tfar.WaveNet([4], 4, head=tfar.heads.Categorical(3), one_hot_inputs=False), "one_hot_inputs=True"),
     ],
 )
 def test_other_models_are_refused(refused, message):

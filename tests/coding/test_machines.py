@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import tfar
+from tests.parameters import few_by_default
 
 SCRIPT = pathlib.Path(__file__).with_name("isa_script.py")
 
@@ -21,12 +22,21 @@ def outputs(folder, isa):
     return done.stdout.split()
 
 
-@pytest.mark.slow(ci=True)
-def test_instruction_sets_and_batches_do_not_matter(tmp_path):
-    dist, rng = tfar.MADE([40], [120, 60], seed=0), np.random.default_rng(0)
+# A model, the scale of its weights, and the largest activation.
+CASES = {
+    "sums": (lambda: tfar.MADE([40], [120, 60], seed=0), 0.25, None),
+    "gates": (lambda: tfar.GatedPixelCNN([6, 6], 16, num_blocks=2, first_kernel_size=5, seed=0), 0.1, 4.0),
+    "series": (lambda: tfar.WaveNet([40], 16, skip_filters=32, num_layers=4, num_stacks=2, seed=0), 0.1, 4.0),
+}
+
+
+@pytest.mark.parametrize("case", few_by_default(CASES, 0, in_ci=1))
+def test_instruction_sets_and_batches_do_not_matter(case, tmp_path):
+    make, scale, max_activation = CASES[case]
+    dist, rng = make(), np.random.default_rng(0)
     for variable in dist.network.variables:
-        variable.assign(rng.normal(0.0, 0.25, variable.shape))
-    frozen = tfar.coding.freeze(dist, 7)
+        variable.assign(rng.normal(0.0, scale, variable.shape))
+    frozen = tfar.coding.freeze(dist, 7, max_activation)
     rows = frozen.sample(100, seed=1).numpy()
     model = tfar.training.DensityModel(frozen)
     model.compile()

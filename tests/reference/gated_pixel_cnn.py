@@ -3,17 +3,17 @@
 van den Oord et al. Conditional image generation with PixelCNN decoders. NIPS 2016, section 2 and figure 2.
 """
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
 
-from tests.reference.pixel_cnn import Layer, convolution, relu
+from tests.reference.grid import PLAIN, Plain
+from tests.reference.pixel_cnn import Layer, convolution
 
 Array = np.ndarray
 
 
-def gate(features: Array, num_colours: int = 1) -> Array:
+def gate(features: Array, num_colours: int = 1, grid: Plain = PLAIN) -> Array:
     """tanh(a) * sigmoid(b) (equation 2), a and b being the halves of the features of each colour."""
     height, width, num_features = features.shape
     per_colour = num_features // num_colours
@@ -21,7 +21,7 @@ def gate(features: Array, num_colours: int = 1) -> Array:
     result = np.zeros((height, width, num_features // 2))
     for r, c, colour, k in np.ndindex(height, width, num_colours, half):
         a, b = features[r, c, colour * per_colour + k], features[r, c, colour * per_colour + half + k]
-        result[r, c, colour * half + k] = math.tanh(a) / (1.0 + math.exp(-b))
+        result[r, c, colour * half + k] = grid.gate(a, b)
     return result
 
 
@@ -47,29 +47,40 @@ def condition(weights: Mapping[str, Array], block: int, parts: Mapping[str, Arra
     return total
 
 
-def parameters(weights: Mapping[str, Array], inputs: Array, num_colours: int, parts: Mapping[str, Array]) -> Array:
-    """Parameters `[H, W, C P]` of inputs `[H, W, C I]`, from weights by their names and parts of a condition by theirs."""
+def parameters(
+    weights: Mapping[str, Array],
+    inputs: Array,
+    num_colours: int,
+    parts: Mapping[str, Array],
+    grid: Plain = PLAIN,
+) -> Array:
+    """Parameters `[H, W, C P]` of inputs `[H, W, C I]`, from weights by their names and parts of a condition by theirs.
+
+    `grid` rounds what enters a convolution or a gate, as in a frozen model.
+    """
     layer = lambda name: Layer(weights[f"{name}/kernel"], weights[f"{name}/bias"])  # noqa: E731
     above, left, total, block = inputs, inputs, 0.0, 0
     while f"vertical_{block}/kernel" in weights:
         rows = len(weights[f"vertical_{block}/kernel"])
         before = vertical(layer(f"vertical_{block}"), above, rows if block == 0 else rows - 1)
-        own = convolution(layer(f"horizontal_{block}"), left, "B" if block else "A", num_colours)
+        own = convolution(
+            layer(f"horizontal_{block}"), grid.signed(left) if block else left, "B" if block else "A", num_colours
+        )
         for r, c in np.ndindex(before.shape[:2]):
             added = np.zeros(2 * before.shape[2]) + condition(weights, block, parts, r, c)
             before[r, c] += added[: before.shape[2]]
-            own[r, c] += before[r, c] @ weights[f"link_{block}/kernel"] + added[before.shape[2] :]
-        gated = gate(own, num_colours)
+            own[r, c] += grid.signed(before[r, c]) @ weights[f"link_{block}/kernel"] + added[before.shape[2] :]
+        gated = gate(own, num_colours, grid)
         total = total + convolution(layer(f"skip_{block}"), gated, "B", num_colours)
         if f"residual_{block}/kernel" in weights:
             added = convolution(layer(f"residual_{block}"), gated, "B", num_colours)
             left = added if block == 0 else left + added
-        above, block = gate(before), block + 1
+        above, block = gate(before, grid=grid), block + 1
     output = 1
     while f"output_{output}/kernel" in weights:
-        total = convolution(layer(f"output_{output}"), relu(total), "B", num_colours)
+        total = convolution(layer(f"output_{output}"), grid.relu(total), "B", num_colours)
         for name, part in parts.items():  # as in PixelVAE
             if f"{name}_output_{output}/kernel" in weights:
                 total = total + part @ weights[f"{name}_output_{output}/kernel"]
         output += 1
-    return convolution(layer("params"), relu(total), "B", num_colours)
+    return convolution(layer("params"), grid.relu(total), "B", num_colours)

@@ -3,10 +3,11 @@
 van den Oord et al. WaveNet: a generative model for raw audio. 2016, sections 2.1 to 2.5, equations 2 and 3, figure 4.
 """
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
+
+from tests.reference.grid import PLAIN, Plain
 
 Array = np.ndarray
 Weights = Mapping[str, Array]
@@ -48,25 +49,35 @@ def condition(weights: Weights, parts: Mapping[str, Array], hop: int, t: int, la
     return total
 
 
-def parameters(weights: Weights, inputs: Array, dilations: list[int], parts: Mapping[str, Array], hop: int) -> Array:
-    """Parameters `[T, P]` of encoded values `[T, C]`, from weights and parts of a condition by their names."""
+def parameters(
+    weights: Weights,
+    inputs: Array,
+    dilations: list[int],
+    parts: Mapping[str, Array],
+    hop: int,
+    grid: Plain = PLAIN,
+) -> Array:
+    """Parameters `[T, P]` of encoded values `[T, C]`, from weights and parts of a condition by their names.
+
+    `grid` rounds what enters a convolution or a gate, as in a frozen model.
+    """
     length, num_filters = len(inputs), weights["first/bias"].size
     shifted = np.concatenate([np.zeros_like(inputs[:1]), inputs[:-1]])
     features = np.stack([causal(weights, "first", shifted, t) for t in range(length)])
     skips = np.zeros((length, weights["skip/bias"].size)) + weights["skip/bias"]
     for layer, dilation in enumerate(dilations):
-        after = features.copy()
+        after, rounded = features.copy(), grid.signed(features)
         for t in range(length):
-            both = causal(weights, f"dilated_{layer}", features, t, dilation)
+            both = causal(weights, f"dilated_{layer}", rounded, t, dilation)
             both += condition(weights, parts, hop, t, layer, both.size)
             pairs = zip(both[:num_filters], both[num_filters:], strict=True)
-            z = np.array([math.tanh(f) / (1.0 + math.exp(-q)) for f, q in pairs])  # equation 2
+            z = np.array([grid.gate(f, q) for f, q in pairs])  # equation 2
             skips[t] += z @ weights["skip/kernel"][0, layer * num_filters : (layer + 1) * num_filters]
             if layer < len(dilations) - 1:
                 after[t] += z @ weights[f"residual_{layer}/kernel"][0] + weights[f"residual_{layer}/bias"]
         features = after
-    hidden = np.maximum(skips, 0.0) @ weights["output/kernel"][0] + weights["output/bias"]
-    return np.maximum(hidden, 0.0) @ weights["params/kernel"][0] + weights["params/bias"]
+    hidden = grid.relu(skips) @ weights["output/kernel"][0] + weights["output/bias"]
+    return grid.relu(hidden) @ weights["params/kernel"][0] + weights["params/bias"]
 
 
 def connectivity(length: int, channels: int, kernel_size: int, dilations: list[int]) -> Array:

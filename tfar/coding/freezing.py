@@ -15,8 +15,8 @@ MAX_BITS = 11
 def freeze(dist: Any, bits: int = 8, max_activation: float | None = None) -> Any:
     """Returns a copy of a model whose sums are exact: every machine and every batch size computes the same parameters.
 
-    The copy has weights, and values of ReLU units, that are whole multiples of `2**-bits`. Its biases are multiples of
-    `2**(-2 * bits)`, as the products are. All sums are then whole numbers of that unit, and float32 adds them without rounding
+    The copy has weights, and values of ReLU units and of gates, that are whole multiples of `2**-bits`. Its biases are multiples
+    of `2**(-2 * bits)`, as the products are. tanh and the sigmoid of a gate are read from tables of such numbers. All sums are then whole numbers of that unit, and float32 adds them without rounding
     errors if no sum can reach 2**24 units. This is checked for every unit, for all possible events. The parameters of the
     sites therefore do not depend on the order of the additions: they are the same in one pass and in steps, for any batch
     size and on any processor, as long as it computes in float32.
@@ -26,12 +26,13 @@ def freeze(dist: Any, bits: int = 8, max_activation: float | None = None) -> Any
     logarithms, their last bits depend on the machine. `tfar.coding.compress` uses the parameters alone.
 
     Args:
-        dist: a model of a network of sums and ReLU: `tfar.MADE` of one mask or `tfar.PixelCNN`, with `activation="relu"` (or a
-            frozen model). Its head is Bernoulli or Categorical, and its inputs are bits or one-hot classes. A deep network
-            needs `max_activation`, because the bound on its sums grows with every layer.
+        dist: a model of a network of sums, ReLU and gates: `tfar.MADE` of one mask, `tfar.PixelCNN`, `tfar.GatedPixelCNN` or
+            `tfar.WaveNet`, with `activation="relu"` (or a frozen model). Its head is Bernoulli or Categorical, and its inputs
+            are bits or one-hot classes. A deep network needs `max_activation`, because the bound on its sums grows with every
+            layer.
         bits: int from 1 to 11. Binary digits of the weights and of the values of hidden units after the point.
-        max_activation: float, or None. Larger values of hidden units are cut to it, which bounds the sums of the next
-            layer. It changes the model where a unit exceeds it.
+        max_activation: float, or None. Larger values of hidden units are cut to it, and those of features without a ReLU to its
+            negative as well, which bounds the sums of the next layer. It changes the model where a unit exceeds it.
 
     Returns:
         A distribution of the class of `dist`.

@@ -44,6 +44,7 @@ class GatedPixelCNN(images.ImageAutoregressive):
         condition_dropout: float in [0, 1). Probability with which training replaces the condition of an image by zeros.
         one_hot_inputs: bool or None. Whether to encode the levels of a Categorical value as one-hot inputs; otherwise
             the value is scaled to -1 .. 1. None means True for up to 32 levels.
+        activation: activation function before the 1x1 convolutions. Default: "relu".
         kernel_initializer: initializer of all kernels, each with its own seed.
         seed: int. Determines the initial weights.
         jit_compile: bool. Compile eager calls with XLA.
@@ -87,6 +88,7 @@ class GatedPixelCNN(images.ImageAutoregressive):
         conditional_shape: Any = None,
         condition_dropout: float = 0.0,
         one_hot_inputs: bool | None = None,
+        activation: Any = "relu",
         kernel_initializer: Any = "glorot_uniform",
         seed: int = 0,
         jit_compile: bool = True,
@@ -105,6 +107,7 @@ class GatedPixelCNN(images.ImageAutoregressive):
             dropout_rate=check_rate("dropout_rate", dropout_rate),
             conditional_shape=images.vectors_and_maps(conditional_shape, shape[:2]),
             condition_dropout=check_rate("condition_dropout", condition_dropout),
+            activation=activation,
             kernel_initializer=kernel_initializer,
             **class_inputs(head, one_hot_inputs),
         )

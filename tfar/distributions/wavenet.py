@@ -50,6 +50,7 @@ class WaveNet(Autoregressive):
             starts as repetition.
         one_hot_inputs: bool or None. Whether a Categorical value enters as a one-hot vector; otherwise all values of a finite
             range are scaled to -1 .. 1. None means True for Categorical.
+        activation: activation function before the last two convolutions. Default: "relu".
         kernel_initializer: initializer of all kernels, each with its own seed.
         seed: int. Determines the initial weights.
         jit_compile: bool. Compile eager calls with XLA.
@@ -89,6 +90,7 @@ class WaveNet(Autoregressive):
         hop_length: int = 1,
         upsampling: str = "repeat",
         one_hot_inputs: bool | None = None,
+        activation: Any = "relu",
         kernel_initializer: Any = "glorot_uniform",
         seed: int = 0,
         jit_compile: bool = True,
@@ -113,6 +115,7 @@ class WaveNet(Autoregressive):
             hop_length=check_positive_int("hop_length", hop_length),
             upsampling=upsampling,
             initial_params=head.initial_params(),
+            activation=activation,
             kernel_initializer=kernel_initializer,
             seed=check_positive_int("seed", seed, lowest=0),
             **_inputs(head, one_hot_inputs),

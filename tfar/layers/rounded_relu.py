@@ -41,11 +41,15 @@ class RoundedReLU:
 
     def __call__(self, x: Any) -> tf.Tensor:
         """Applies the function to a float tensor of any shape."""
-        positive, scale = tf.nn.relu(x), 2.0**self.bits
+        return self.signed(tf.nn.relu(x))
+
+    def signed(self, x: Any) -> tf.Tensor:
+        """Rounds a float tensor of any shape without the ReLU. Values are cut to `-max_value` and `max_value`."""
+        x, scale = tf.convert_to_tensor(x), 2.0**self.bits
         if self.max_value is not None:
             largest = int(self.max_value * scale) / scale
-            positive = tf.minimum(positive, tf.constant(largest, positive.dtype))
-        return positive + tf.stop_gradient(tf.round(positive * scale) / scale - positive)
+            x = tf.clip_by_value(x, tf.constant(-largest, x.dtype), tf.constant(largest, x.dtype))
+        return x + tf.stop_gradient(tf.round(x * scale) / scale - x)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the constructor."""

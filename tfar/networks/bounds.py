@@ -31,6 +31,10 @@ class Sums(NamedTuple):
         """Returns the bounds after the addition of a number from 0 to `largest`."""
         return Sums(self.size + largest, self.highest + largest)
 
+    def rounded(self, activation: Any) -> Numbers:
+        """Returns the largest absolute value of each unit after `RoundedReLU.signed`."""
+        return np.asarray(activation.signed(tf.constant(self.size, tf.float32)), np.float64)
+
     def activated(self, activation: Callable[[tf.Tensor], tf.Tensor]) -> Numbers:
         """Returns the largest value of each unit after an activation that does not decrease and is at least 0."""
         return np.asarray(activation(tf.constant(self.highest, tf.float32)), np.float64)
@@ -42,7 +46,9 @@ def check_bits(encoding: SiteEncoding) -> None:
         raise ValueError("Expected bits or one-hot inputs (one_hot_inputs=True); received classes scaled to -1 .. 1.")
 
 
-def sums_of(values: Numbers, layer: Any, others: Sequence[NDArray] = (), group_size: int = 1) -> Sums:
+def sums_of(
+    values: Numbers, layer: Any, others: Sequence[NDArray] = (), group_size: int = 1, *, signed: bool = False
+) -> Sums:
     """Bounds the sums of a dense layer or a convolution, for inputs from 0 to a largest value each.
 
     Args:
@@ -50,6 +56,7 @@ def sums_of(values: Numbers, layer: Any, others: Sequence[NDArray] = (), group_s
         layer: a layer with a masked `kernel`, `[..., channels, units]`, and perhaps a `bias`.
         others: kernels `[n, units]` of further inputs, from 0 to 1.
         group_size: int. Number of inputs of a group.
+        signed: bool. Whether the inputs may also be negative, with `values` as their largest absolute values.
     """
     kernel = np.asarray(layer.kernel, np.float64)
     units = kernel.shape[-1]
@@ -65,4 +72,4 @@ def sums_of(values: Numbers, layer: Any, others: Sequence[NDArray] = (), group_s
         of_inputs = values @ part(by_group).max(axis=2).sum(axis=0)
         return of_inputs + sum((part(weights).sum(axis=0) for weights in constant), np.zeros(units))
 
-    return Sums(bound(np.abs), bound(lambda weights: np.maximum(weights, 0.0)))
+    return Sums(bound(np.abs), bound(np.abs if signed else lambda weights: np.maximum(weights, 0.0)))

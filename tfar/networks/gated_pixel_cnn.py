@@ -5,16 +5,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from tfar import random
-from tfar.layers import ShiftedConv2D
+from tfar.layers import RoundedReLU, ShiftedConv2D
 from tfar.layers.causal import Run
 from tfar.networks.base import TrainingPass
+from tfar.networks.bounds import Sums, check_bits, sums_of
 from tfar.networks.conditions import State, named_inputs, named_shapes
-from tfar.networks.gates import gate
 from tfar.networks.inputs import row_seeds
 from tfar.networks.masked_raster import MaskedRasterNetwork
+from tfar.networks.rounding import gate_beside, rounded_inputs
 
 # Entry of the state with the features of the condition for the 1x1 convolutions before the parameters.
 OUTPUTS = "conditions_of_outputs"
@@ -29,6 +32,7 @@ class GatedPixelCNNNetwork(MaskedRasterNetwork):
         gate(a, b) = tanh(a) * sigmoid(b),                      params = out(relu(sum_l conv_1x1(gate(a^h_l))))
 
     where c is a vector, or the value of a map at the pixel. A vector is projected once an event, to the features of all blocks.
+    If the activation is a `RoundedReLU`, the gates and the inputs of all convolutions are rounded too.
 
     Args:
         event_shape: `[H, W]` or `[H, W, C]`.
@@ -59,7 +63,7 @@ class GatedPixelCNNNetwork(MaskedRasterNetwork):
     ) -> None:
         super().__init__(event_shape, filters, params_size, conditional_shape=conditional_shape, **kwargs)
         self.condition_dropout, self.condition_network = float(condition_dropout), condition_network
-        self.condition_outputs = bool(condition_outputs)
+        self.condition_outputs, self._gate = bool(condition_outputs), gate_beside(self.activation)
         blocks, width = range(self.num_blocks + 1), 2 * self.filters
         self.vertical = [self._vertical(block) for block in blocks]
         link = functools.partial(self._add, ShiftedConv2D, width, width, (1, 1), "down", use_bias=False)
@@ -115,15 +119,16 @@ class GatedPixelCNNNetwork(MaskedRasterNetwork):
                 of_vertical, of_horizontal = tf.split(found, 2, axis=-1)
                 before = before + tf.cast(of_vertical, before.dtype)
                 linked = of_horizontal if linked is None else linked + of_horizontal
-            linked = run(link, before) if linked is None else run(link, before) + tf.cast(linked, before.dtype)
-            run.give(linked)
-            features = run.drop(run(gate, before))
+            found = run(link, rounded_inputs(run, self.activation, before))
+            run.give(found if linked is None else found + tf.cast(linked, before.dtype))
+            features = run.drop(run(self._gate, before))
 
     def flow(self, run: Run, image: Any, conditions: State) -> Any:
         features, total = image, None
-        gate_groups = functools.partial(gate, half=self.filters // self.num_groups)
+        gate_groups = functools.partial(self._gate, half=self.filters // self.num_groups)
         for block, (horizontal, skip) in enumerate(zip(self.horizontal, self.skip, strict=True)):
-            gated = run.drop(run(gate_groups, run(horizontal, features) + run.take()))
+            inputs = rounded_inputs(run, self.activation, features) if block else image
+            gated = run.drop(run(gate_groups, run(horizontal, inputs) + run.take()))
             skipped = run(skip, gated)
             total = skipped if total is None else total + skipped
             if block < self.num_blocks:
@@ -134,7 +139,7 @@ class GatedPixelCNNNetwork(MaskedRasterNetwork):
     def _outputs(self, run: Run, features: Any, added: Sequence[Any] = ()) -> Any:
         """See the base class; adds features of the condition to those of the first convolutions."""
         for number, layer in enumerate(self.outputs):
-            features = run(layer, run(tf.nn.relu, features))
+            features = run(layer, run(self.activation, features))
             if number < len(added):
                 features = features + tf.cast(added[number], features.dtype)
         return features
@@ -144,7 +149,48 @@ class GatedPixelCNNNetwork(MaskedRasterNetwork):
             return []
         return [run.condition(part) for part in tf.split(conditions[OUTPUTS], self.output_filters, axis=-1)]
 
+    def largest_sums(self) -> dict[str, NDArray[np.float64]]:
+        """See the base class. The features of all pixels have the same bounds, and those behind a gate are at most 1."""
+        check_bits(self._encoding)
+        if self.condition_network is not None or not isinstance(self.activation, RoundedReLU):
+            return super().largest_sums()
+        image, gated = functools.partial(sums_of, np.ones(self.num_groups)), np.ones(self.filters)
+        first = {"group_size": self._encoding.inputs_per_site}
+        found: dict[str, NDArray[np.float64]] = {}
+
+        def noted(layer: Any, sums: Sums) -> Sums:
+            found[layer.name] = sums.size
+            return sums
+
+        features: Sums | None = None
+        total = Sums(np.zeros(self.filters), np.zeros(self.filters))
+        for block, (vertical, link) in enumerate(zip(self.vertical, self.link, strict=True)):
+            kernels = [np.asarray(layers[block].kernel) for layers in self.condition.values()]
+            of_vertical, of_horizontal = ([k[:, part] for k in kernels] for part in self._halves)
+            if features is None:
+                before = image(vertical, of_vertical, **first)
+                across = image(self.horizontal[block], of_horizontal, **first)
+            else:
+                before = sums_of(gated, vertical, of_vertical, signed=True)
+                across = sums_of(features.rounded(self.activation), self.horizontal[block], of_horizontal, signed=True)
+            linked = noted(link, sums_of(noted(vertical, before).rounded(self.activation), link, signed=True))
+            noted(self.horizontal[block], across.plus(linked))
+            total = total.plus(noted(self.skip[block], sums_of(gated, self.skip[block], signed=True)))
+            if block < self.num_blocks:
+                added = sums_of(gated, self.residual[block], signed=True)
+                features = noted(self.residual[block], added if features is None else features.plus(added))
+        found[self.skip[-1].name] = total.size
+        for number, layer in enumerate(self.outputs):
+            others = [np.asarray(layers[number].kernel) for layers in self.of_outputs.values() if number < len(layers)]
+            total = noted(layer, sums_of(total.activated(self.activation), layer, others))
+        return found
+
     # Conditions ------------------------------------------------------------------------------------------------------
+
+    @property
+    def _halves(self) -> tuple[slice, slice]:
+        """The features of a condition that are those of the vertical stack, and those of the horizontal one."""
+        return slice(None, 2 * self.filters), slice(2 * self.filters, None)
 
     @property
     def _parts(self) -> dict[str, tuple[int, ...]]:

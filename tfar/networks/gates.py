@@ -1,5 +1,7 @@
 """Gates of features: those of WaveNet and Gated PixelCNN, and of the Video Pixel Network."""
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from tfar.layers.lstm_scan import by_gate, sigmoid
@@ -7,11 +9,16 @@ from tfar.layers.lstm_scan import by_gate, sigmoid
 
 def gate(features: tf.Tensor, half: int | None = None) -> tf.Tensor:
     """Returns tanh(a) * sigmoid(b) of the two halves of the features, or of each group of `2 * half` features."""
+    return of_halves(features, half, lambda a, b: tf.tanh(a) * tf.sigmoid(b))
+
+
+def of_halves(features: tf.Tensor, half: int | None, function: Callable[..., tf.Tensor]) -> tf.Tensor:
+    """Returns `function(a, b)` of the halves a and b of each group of features, for `gate` and its likes."""
     half, lead = half or features.shape[-1] // 2, tf.shape(features)[:-1]
     num_groups = features.shape[-1] // (2 * half)
     halves = tf.reshape(features, tf.concat([lead, [num_groups, 2, half]], 0))
-    values, gates = tf.unstack(halves, axis=-2)  # cheaper than slices, because their gradients are padded with zeros
-    return tf.reshape(tf.tanh(values) * tf.sigmoid(gates), tf.concat([lead, [num_groups * half]], 0))
+    a, b = tf.unstack(halves, axis=-2)  # cheaper than slices, because their gradients are padded with zeros
+    return tf.reshape(function(a, b), tf.concat([lead, [num_groups * half]], 0))
 
 
 def multiplicative_unit(sums: tf.Tensor, h: tf.Tensor, group_size: int | None = None) -> tf.Tensor:

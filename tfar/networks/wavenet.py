@@ -9,13 +9,14 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tfar import private
-from tfar.layers import CausalConv1D, FrameUpsampling, OneHotCausalConv1D
+from tfar.layers import CausalConv1D, FrameUpsampling, OneHotCausalConv1D, RoundedReLU
 from tfar.layers.causal import Parallel, Run
 from tfar.networks.base import AutoregressiveNetwork, Weights
+from tfar.networks.bounds import Sums, sums_of
 from tfar.networks.conditions import State, named_inputs, named_shapes
-from tfar.networks.gates import gate
 from tfar.networks.inputs import initial_bias
 from tfar.networks.plan import Plan
+from tfar.networks.rounding import gate_beside, rounded_inputs
 from tfar.networks.runs import Filling, Walk, by_call, step_weights
 
 
@@ -28,7 +29,8 @@ class WaveNetNetwork(AutoregressiveNetwork):
         h_l = h_{l-1} + R_l z_l,    params = O_2 relu(O_1 relu(sum_l S_l z_l))
 
     A step decides all channels of a time. Everything before the beginning is zero features: in the padding of a pass and
-    in the ring buffers of the steps. The matrices W_f and W_g of a layer form one kernel, and so do all S_l.
+    in the ring buffers of the steps. The matrices W_f and W_g of a layer form one kernel, and so do all S_l. If the activation
+    is a `RoundedReLU`, the gates and the inputs of all convolutions are rounded too.
 
     The state holds a ring buffer for each dilated convolution, and the projected condition V c of all layers:
     `condition [B, frames, num_layers * num_stacks * 2 * filters]`, of which a step reads one entry. With a learned
@@ -43,6 +45,7 @@ class WaveNetNetwork(AutoregressiveNetwork):
         low, high: the range of values that is scaled to -1 .. 1, or None for inputs that are not scaled.
         num_classes: None, or the number of classes whose one-hot vectors are the inputs.
         initial_params: None, or `params_size` numbers: the parameters of every site before training.
+        activation: activation function before the last two convolutions.
         kernel_initializer: initializer of all kernels, each with a different seed.
         seed: int. Determines the initial weights.
 
@@ -72,6 +75,7 @@ class WaveNetNetwork(AutoregressiveNetwork):
         high: float | None = None,
         num_classes: int | None = None,
         initial_params: Sequence[float] | None = None,
+        activation: Any = "relu",
         kernel_initializer: Any = "glorot_uniform",
         seed: int = 0,
         **kwargs: Any,
@@ -86,6 +90,8 @@ class WaveNetNetwork(AutoregressiveNetwork):
         self.hop_length, self.upsampling = int(hop_length), upsampling
         self.low, self.high, self.initial_params = low, high, initial_params
         self.dilations = [2**number for number in range(num_layers)] * num_stacks
+        self.activation = keras.activations.get(activation)
+        self._gate = gate_beside(self.activation)
         self.kernel_initializer, self.seed = keras.initializers.get(kernel_initializer), int(seed)
         self._check_frames()
         self._add_layers()
@@ -139,16 +145,50 @@ class WaveNetNetwork(AutoregressiveNetwork):
         """Returns parameters from encoded values and from the projected condition of each layer."""
         features, gated = run(self.first, x), []
         for number, dilated in enumerate(self.dilated):
-            before = run(dilated, features)
+            before = run(dilated, rounded_inputs(run, self.activation, features))
             if conditions is not None:
                 before = before + tf.cast(conditions[number], before.dtype)
-            gated.append(run(gate, before))
+            gated.append(run(self._gate, before))
             if number < len(self.residual):
                 features = features + run(self.residual[number], gated[-1])
         features = run(self.skip, run(_concat, *gated))
         for layer in self.outputs:
-            features = run(layer, run(tf.nn.relu, features))
+            features = run(layer, run(self.activation, features))
         return features
+
+    def largest_sums(self) -> dict[str, NDArray[np.float64]]:
+        """See the base class. Values behind a gate are at most 1; values of two levels enter as -1 and 1."""
+        if not isinstance(self.activation, RoundedReLU):
+            return super().largest_sums()
+        levels = None if self.low is None or self.high is None else self.high - self.low + 1
+        if self.num_classes is None and levels != 2:
+            raise ValueError(
+                "Expected bits or one-hot inputs (one_hot_inputs=True); received values scaled to -1 .. 1."
+            )
+        if self.upsample:
+            raise ValueError(
+                "Expected a condition without an upsampling that is learned; received upsampling='learned'."
+            )
+        found: dict[str, NDArray[np.float64]] = {}
+
+        def noted(layer: Any, sums: Sums) -> Sums:
+            found[layer.name] = sums.size
+            return sums
+
+        ones, width = np.ones(self.filters), 2 * self.filters
+        how = {"signed": True} if self.num_classes is None else {"group_size": self.num_classes}
+        features = noted(self.first, sums_of(np.ones(self.num_channels), self.first, **how))
+        for number, dilated in enumerate(self.dilated):
+            own = slice(number * width, (number + 1) * width)
+            conditions = [np.asarray(layer.kernel)[:, own] for layer in self.condition.values()]
+            noted(dilated, sums_of(features.rounded(self.activation), dilated, conditions, signed=True))
+            if number < len(self.residual):
+                added = sums_of(ones, self.residual[number], signed=True)
+                features = noted(self.residual[number], features.plus(added))
+        sums = noted(self.skip, sums_of(np.ones(len(self.dilations) * self.filters), self.skip, signed=True))
+        for layer in self.outputs:
+            sums = noted(layer, sums_of(sums.activated(self.activation), layer))
+        return found
 
     def _encoded(self, values: tf.Tensor, lead: Sequence[Any]) -> tf.Tensor:
         """Returns the inputs `[*lead, C]` of values: 1 + their classes, or numbers scaled to -1 .. 1."""

@@ -50,12 +50,16 @@ def _pixel_cnn_log_prob(dist: Any, x: Array, condition: Any) -> float:
     return sum_of_sites(dist.head, pixel_cnn.parameters(layers, _image(dist, x), _colours(dist)), x.ravel())
 
 
+def weights_of_gated(network: Any) -> dict[str, Array]:
+    """Returns the weights of a Gated PixelCNN by the names that the reference uses."""
+    found = {name.removesuffix("/v") + "/kernel" * name.endswith("/v"): v for name, v in weights_of(network).items()}
+    return {name: v[0, 0] if name.startswith("link") and v.ndim == 4 else v for name, v in found.items()}
+
+
 def _gated_log_prob(dist: Any, x: Array, condition: Any) -> float:
-    found = {
-        name.removesuffix("/v") + "/kernel" * name.endswith("/v"): v for name, v in weights_of(dist.network).items()
-    }
-    found = {name: v[0, 0] if name.startswith("link") and v.ndim == 4 else v for name, v in found.items()}
-    params = gated_pixel_cnn.parameters(found, _image(dist, x), _colours(dist), _named(condition))
+    params = gated_pixel_cnn.parameters(
+        weights_of_gated(dist.network), _image(dist, x), _colours(dist), _named(condition)
+    )
     return sum_of_sites(dist.head, params, x.ravel())
 
 
