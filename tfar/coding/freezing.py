@@ -16,10 +16,11 @@ def freeze(dist: Any, bits: int = 8, max_activation: float | None = None) -> Any
     """Returns a copy of a model whose sums are exact: every machine and every batch size computes the same parameters.
 
     The copy has weights, and values of ReLU units and of gates, that are whole multiples of `2**-bits`. Its biases are multiples
-    of `2**(-2 * bits)`, as the products are. tanh and the sigmoid of a gate are read from tables of such numbers. All sums are then whole numbers of that unit, and float32 adds them without rounding
-    errors if no sum can reach 2**24 units. This is checked for every unit, for all possible events. The parameters of the
-    sites therefore do not depend on the order of the additions: they are the same in one pass and in steps, for any batch
-    size and on any processor, as long as it computes in float32.
+    of `2**(-2 * bits)`, as the products are. tanh and the sigmoid of a gate are read from tables of such numbers. All sums are
+    then whole numbers of that unit, and float32 adds them without rounding errors if no sum can reach 2**24 units. This is
+    checked for every unit, for all possible events. The parameters of the sites therefore do not depend on the order of the
+    additions: they are the same in one pass and in steps, for any batch size and on any processor, as long as it computes in
+    float32.
 
     The copy is a distribution of the same class with weights of its own. It trains, but a step of training takes the weights
     off the grid; freeze the result again. Its log-probabilities differ slightly from those of the original, and as they are
