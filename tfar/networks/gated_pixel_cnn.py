@@ -154,8 +154,8 @@ class GatedPixelCNNNetwork(MaskedRasterNetwork):
         check_bits(self._encoding)
         if self.condition_network is not None or not isinstance(self.activation, RoundedReLU):
             return super().largest_sums()
-        image, gated = functools.partial(sums_of, np.ones(self.num_groups)), np.ones(self.filters)
-        first = {"group_size": self._encoding.inputs_per_site}
+        image, gated = np.ones(self.num_groups), np.ones(self.filters)
+        of_image = functools.partial(sums_of, image, group_size=self._encoding.inputs_per_site)
         found: dict[str, NDArray[np.float64]] = {}
 
         def noted(layer: Any, sums: Sums) -> Sums:
@@ -168,8 +168,8 @@ class GatedPixelCNNNetwork(MaskedRasterNetwork):
             kernels = [np.asarray(layers[block].kernel) for layers in self.condition.values()]
             of_vertical, of_horizontal = ([k[:, part] for k in kernels] for part in self._halves)
             if features is None:
-                before = image(vertical, of_vertical, **first)
-                across = image(self.horizontal[block], of_horizontal, **first)
+                before = of_image(vertical, of_vertical)
+                across = of_image(self.horizontal[block], of_horizontal)
             else:
                 before = sums_of(gated, vertical, of_vertical, signed=True)
                 across = sums_of(features.rounded(self.activation), self.horizontal[block], of_horizontal, signed=True)
