@@ -105,6 +105,10 @@ def test_two_replicas_equal_one_device(case: Case) -> None:
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=2e-5)
 
 
+# LSTMs over words compute in float32, whatever the policy, and these models have no other layers.
+IN_FLOAT32 = ["SequenceAutoencoder-untied-encoder"]
+
+
 @kinds.over(default=kinds.DEFAULT[1:])
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_half_precision_scores_in_float32(case: Case, dtype_policy: Any, policy: str) -> None:
@@ -116,7 +120,7 @@ def test_half_precision_scores_in_float32(case: Case, dtype_policy: Any, policy:
     assert result.dtype == tf.float32
     expected = case.make().law.log_prob(tf.constant(x), tensors(condition))
     np.testing.assert_allclose(result, expected, rtol=0.05, atol=0.2)
-    assert not np.array_equal(result, expected)
+    assert np.array_equal(result, expected) == (case.name in IN_FLOAT32)
     with tf.GradientTape() as tape:
         loss = dist.training_loss(x, condition, seed=1)
     assert loss.dtype == tf.float32
