@@ -37,8 +37,8 @@ IMAGE = dataclasses.replace(
 )
 SETTINGS = {
     "mushrooms": VECTOR,
-    "connect4": dataclasses.replace(VECTOR, ema_momentum=0.999, max_epochs=60, patience=8, batch_size=200),
-    "dna": dataclasses.replace(VECTOR, weight_decay=0.3),
+    "connect4": dataclasses.replace(VECTOR, ema_momentum=0.999, patience=10, batch_size=100),
+    "dna": dataclasses.replace(VECTOR, weight_decay=0.3, max_epochs=1000),
     "mnist": dataclasses.replace(IMAGE, max_epochs=100, patience=10, batch_size=200),
 }
 SOURCE = "second-hand: Gregor et al. 2014, as later tables quote it"
