@@ -1,9 +1,10 @@
 """Bytes of compressed rows beside general codecs: `python -m benchmarks.coding [--quick] [--only NAME] [--json FOLDER]`.
 
-Trains a MADE on each data set, freezes it with the most bits that its sums allow (8 at most), and compresses the test rows. The
-size is that of the whole archive, header and index included; the size of the model is not part of it, nor is a codec's. Every
-archive is decompressed and compared. Codecs get the test rows as bits, eight a byte, and as bytes, and the smaller result
-counts; PNG and JPEG XL get them as one picture, the images below each other.
+Trains a MADE on each data set, freezes it with the most bits that its sums allow (8 at most), and compresses the test rows. A
+DARN, which has latent bits, compresses by bits back, and the size is compared with its description length, the mean of several
+draws of the latents. The size is that of the whole archive, header and index included; the size of the model is not part of it,
+nor is a codec's. Every archive is decompressed and compared. Codecs get the test rows as bits, eight a byte, and as bytes, and
+the smaller result counts; PNG and JPEG XL get them as one picture, the images below each other.
 """
 
 from __future__ import annotations
@@ -20,9 +21,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks import data, machine, results
+from benchmarks.cases import check
 from benchmarks.render import NOT_RUN, markdown_table
 
 SEED, MOST_BITS, QUICK_EPOCHS = 0, 8, 1
+# Draws of the latents of all rows for the description length, and the limit of the archive divided by it.
+LENGTH_DRAWS, LENGTH_RATIO = 10, 1.01
+# Further settings, figures, and targets.
+Measured = tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]]]
 HEADER = ("test rows", "coder", "bytes", "bits a row", "of raw bits")
 
 
@@ -34,23 +40,41 @@ class Case:
         name: str. Name of the result.
         title: str. Its name in the table.
         event_shape: tuple of int. (H, W) of images, or the number of columns.
-        hidden_units: units of the hidden layers.
+        hidden_units: units of the hidden layers of a MADE.
+        latent_units: latent bits of each layer of a DARN, which replaces the MADE; empty for the MADE. The pixels of the DARN are
+            independent given the latents, so that these have much to say.
         epochs: int.
         batch_size: int.
+        num_rows: int, or None for all. Number of test rows that are compressed, the first ones.
     """
 
     name: str
     title: str
     event_shape: tuple[int, ...]
     hidden_units: tuple[int, ...] = (500,)
+    latent_units: tuple[int, ...] = ()
     epochs: int = 10
     batch_size: int = 100
+    num_rows: int | None = None
+
+    @property
+    def data(self) -> str:
+        """Name of the data set."""
+        return self.name.removesuffix("-bits-back")
+
+    @property
+    def model(self) -> dict[str, Any]:
+        """Arguments of the model."""
+        if self.latent_units:
+            return {"latent_units": list(self.latent_units), "visible_autoregression": False}
+        return {"hidden_units": list(self.hidden_units)}
 
 
 CASES = (
     Case("digits", "digits", (8, 8), epochs=30, batch_size=50),
     Case("mnist", "binarised MNIST", (28, 28), epochs=8),
     Case("adult", "Adult", (123,), epochs=15),
+    Case("mnist-bits-back", "binarised MNIST", (28, 28), latent_units=(200,), epochs=40, num_rows=1000),
 )
 
 
@@ -76,33 +100,47 @@ def run(case: Case, *, quick: bool = False) -> results.Result:
     """Trains, compresses and restores; `quick` takes one epoch and few rows."""
     import tfar
 
-    splits = _splits(case.name)
+    splits = _splits(case.data)
     splits = (splits.head(200) if quick else splits).shaped(case.event_shape)
-    dist = tfar.MADE(case.event_shape, case.hidden_units, seed=SEED)
+    dist = (tfar.DARN if case.latent_units else tfar.MADE)(case.event_shape, **case.model, seed=SEED)
     model = tfar.training.DensityModel(dist, seed=SEED)
     model.compile(optimizer="adam")
     epochs = QUICK_EPOCHS if quick else case.epochs
     model.fit(splits.train, batch_size=case.batch_size, epochs=epochs, verbose=0)
-    frozen, bits = _frozen(dist)
-    test = splits.test
-    ours = _ours(frozen, test)
-    nll = {"model": _mean_nll(dist, test), "frozen": _mean_nll(frozen, test)}
+    test = splits.test[: case.num_rows]
+    further, figures, targets = (_by_bits_back if case.latent_units else _by_freezing)(dist, test)
     return results.make(
         kind="coding",
         case=case.name,
         command=f"python -m benchmarks.coding --only {case.name}" + (" --quick" if quick else ""),
         seed=SEED,
         data=splits.describe(),
-        settings={
-            "hidden_units": list(case.hidden_units),
-            "epochs": epochs,
-            "batch_size": case.batch_size,
-            "bits": bits,
-        },
-        figures={"tfar": ours, "test_nll": nll, "codecs": _codecs(test), "raw_bits": int(test.size)},
+        settings={**case.model, "epochs": epochs, "batch_size": case.batch_size, **further},
+        figures={**figures, "codecs": _codecs(test), "raw_bits": int(test.size)},
         paper={},
-        targets=[],
+        targets=targets,
     )
+
+
+def _by_freezing(dist: Any, test: np.ndarray) -> Measured:
+    """Measures the archive of the frozen model."""
+    frozen, bits = _frozen(dist)
+    nll = {"model": _mean_nll(dist, test), "frozen": _mean_nll(frozen, test)}
+    return {"bits": bits}, {"tfar": _ours(frozen, test), "test_nll": nll}, []
+
+
+def _by_bits_back(dist: Any, test: np.ndarray) -> Measured:
+    """Measures the archive of a model with a latent variable, beside its description length in bytes."""
+    ours = _ours(dist, test)
+    lengths = [dist.description_length(test, seed=seed) for seed in range(LENGTH_DRAWS)]
+    parts = np.array([[np.sum(part, dtype=np.float64) / 8 for part in length] for length in lengths])
+    length = {
+        "bytes": round(float(parts.sum(axis=1).mean()), 1),
+        "standard_deviation": round(float(parts.sum(axis=1).std()), 1),
+        "latent_bytes": round(float(parts[:, 0].mean()), 1),
+    }
+    target = check("archive / description length", "<=", LENGTH_RATIO, round(ours["bytes"] / length["bytes"], 5))
+    return {"num_rows": len(test)}, {"tfar": ours, "description_length": length}, [target]
 
 
 def _splits(name: str) -> data.Splits:
@@ -187,23 +225,40 @@ def table(cases: Sequence[Case], found: Sequence[results.Result | None]) -> str:
         if result is None:
             rows.append([case.title, NOT_RUN, "", "", ""])
             continue
-        figures, sizes = result.figures, result.data["sizes"]
+        figures, count = result.figures, result.settings.get("num_rows", result.data["sizes"]["test"])
         ours, raw = figures["tfar"], figures["raw_bits"]
-        by_size = sorted({"tfar": ours["bytes"], **figures["codecs"]}.items(), key=lambda item: item[1])
+        by_size = sorted({_name(result): ours["bytes"], **figures["codecs"]}.items(), key=lambda item: item[1])
         for name, size in by_size:
-            per_row = 8 * size / sizes["test"]
             rows.append(
-                [f"{case.title}, {sizes['test']:,}", name, f"{size:,}", f"{per_row:.1f}", f"{8 * size / raw:.1%}"]
+                [f"{case.title}, {count:,}", name, f"{size:,}", f"{8 * size / count:.1f}", f"{8 * size / raw:.1%}"]
             )
-        nll = figures["test_nll"]
-        units = "-".join(map(str, result.settings["hidden_units"]))
         notes.append(
-            f"{case.title}: MADE of {units} units, {result.settings['epochs']} epochs, frozen with "
-            f"{result.settings['bits']} bits "
-            f"(test NLL {nll['frozen']:.3f} nats, before {nll['model']:.3f}); compressed in {ours['compress_s']:.0f} s, "
-            f"decompressed in {ours['decompress_s']:.0f} s, compilation included."
+            f"{case.title}, {count:,}: {_note(result)}; compressed in {ours['compress_s']:.0f} s, decompressed in "
+            f"{ours['decompress_s']:.0f} s, compilation included."
         )
     return "\n\n".join([markdown_table(HEADER, rows, left=2), *notes])
+
+
+def _name(result: results.Result) -> str:
+    return "tfar, bits back" if "description_length" in result.figures else "tfar"
+
+
+def _note(result: results.Result) -> str:
+    """Returns what the model is, and what the archive should have."""
+    settings, figures = result.settings, result.figures
+    if "description_length" in figures:
+        (target,), length = result.targets, figures["description_length"]
+        units = "-".join(map(str, settings["latent_units"]))
+        return (
+            f"DARN of {units} latent bits, {settings['epochs']} epochs; the description length is {length['bytes']:,.0f} bytes, "
+            f"{length['latent_bytes']:,.0f} of them for the latents (standard deviation {length['standard_deviation']:.0f} over "
+            f"draws), and the archive has {target['value'] - 1:.2%} more"
+        )
+    nll, units = figures["test_nll"], "-".join(map(str, settings["hidden_units"]))
+    return (
+        f"MADE of {units} units, {settings['epochs']} epochs, frozen with {settings['bits']} bits "
+        f"(test NLL {nll['frozen']:.3f} nats, before {nll['model']:.3f})"
+    )
 
 
 if __name__ == "__main__":

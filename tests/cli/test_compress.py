@@ -34,6 +34,7 @@ def test_what_cannot_be_done_is_one_line(invoke, digits_run, tmp_path):
 def test_a_model_that_cannot_be_frozen_or_has_a_condition_is_refused(invoke, tmp_path):
     for dist, message in [
         (tfar.NADE([64], 4), "activation='relu'"),
+        (tfar.DARN([64], [4]), "a latent variable. It can compress without being frozen (on the command line: --no-freeze)"),
         (tfar.MADE([64], [4], conditional_shape=[2]), "has a condition"),
     ]:
         model = tfar.training.DensityModel(dist)
@@ -41,3 +42,14 @@ def test_a_model_that_cannot_be_frozen_or_has_a_condition_is_refused(invoke, tmp
         model.save(tmp_path / "model.keras")
         result = invoke("compress", tmp_path / "model.keras", "digits", "-o", tmp_path / "x.tfar", code=1)
         assert message in " ".join(result.output.split())
+
+
+@pytest.mark.slow(ci=True)
+def test_a_run_of_a_model_with_latent_bits_stores_rows_by_bits_back(invoke, tmp_path):
+    run, archive, out = tmp_path / "run", tmp_path / "digits.tfar", tmp_path / "digits.npy"
+    invoke("train", "darn", "--data", "digits", "--out", run, "--epochs", "1", "--set", "latent_units=[6,3]")
+    invoke("compress", run, "digits", "--split", "test", "-o", archive, "--no-freeze")
+    invoke("decompress", run, archive, "--out", out)
+    test, dist = tfar.data.load("digits").arrays("test"), tfar.load(run)
+    np.testing.assert_array_equal(np.load(out), test)
+    assert archive.stat().st_size < 1.05 * float(np.sum(dist.description_length(test, seed=0).total)) / 8 + 150

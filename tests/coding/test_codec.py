@@ -6,7 +6,7 @@ import pytest
 import tfar
 from tests.coding.models import labels, make
 from tests.parameters import few_by_default
-from tfar.coding import codec, models
+from tfar.coding import codec
 from tfar.coding.archive import Archive
 
 HEADER, ENTRY, CHECK = 88, 8, 4
@@ -32,8 +32,8 @@ def stored(frozen):
 
 def chunk(frozen, archive, number, cache={}):  # noqa: B006
     """The rows of a chunk, with steps that are compiled once."""
-    model = cache.setdefault("model", models.CodingModel(frozen, archive.chunk_rows))
-    return DECODED(archive, number, model, None)
+    coder = cache.setdefault("coder", codec.RangeCoder(frozen, archive.chunk_rows))
+    return DECODED(archive, number, coder, None)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,6 @@ def test_damage_to_the_header_or_index_is_found(stored):
 def test_damage_to_a_chunk_is_found_and_leaves_the_others_readable(frozen, stored):
     x, blob = stored
     archive, start = Archive.from_bytes(blob), HEADER + 5 * ENTRY + CHECK
-    symbols = x.reshape(45, 6).astype(int)
     first, second = (4 * len(part.words) for part in archive.chunks[:2])
     found = 0
     for place in range(start + first, start + first + second):  # in the second chunk
@@ -104,10 +103,10 @@ def test_damage_to_a_chunk_is_found_and_leaves_the_others_readable(frozen, store
             assert "chunk 1, rows 10 to 19, is damaged" in str(error)
             found += 1
         else:  # The last bits of the words of a chunk need not matter.
-            np.testing.assert_array_equal(same, symbols[10:20])
+            np.testing.assert_array_equal(same, x[10:20])
             assert place >= start + first + second - 4
         for number in (0, 2, 4):
-            np.testing.assert_array_equal(chunk(frozen, damaged, number), symbols[10 * number : 10 * number + 10])
+            np.testing.assert_array_equal(chunk(frozen, damaged, number), x[10 * number : 10 * number + 10])
     assert found >= second - 4
 
 

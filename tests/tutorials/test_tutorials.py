@@ -19,6 +19,7 @@ SMALL = {
     "serving_end_to_end": {"HIDDEN_UNITS": [32], "EPOCHS": 1},
     "speech_with_wavenet": {"NUM_PHRASES": 8, "FILTERS": 4, "NUM_LAYERS": 4, "EPOCHS": 1, "SECONDS": 0.8},
     "an_archive_of_digits": {"HIDDEN_UNITS": [32], "EPOCHS": 1},
+    "what_the_latents_hold": {"FILTERS": 4, "VAE_EPOCHS": 1, "HIDDEN_UNITS": [16], "DARN_EPOCHS": 1},
     "forecasts_with_wavenet": {"FILTERS": 2, "EPOCHS": 1, "SEEDS": 1, "DRAWS": 10, "ORIGINS": 2},
     "super_resolution_with_several_draws": {"NUM_TRAIN": 100, "FILTERS": 4, "EPOCHS": 1, "NUM_TEST": 20},
     "a_video_continued": {"NUM_TRAIN": 32, "FILTERS": 2, "EPOCHS": 1, "NUM_TEST": 8},
@@ -53,6 +54,20 @@ CLAIMS = {
         (
             r"(\d+) bytes of bits, xz (\d+) bytes, archive (\d+) bytes",
             lambda raw, xz, ours: ours < 0.8 * xz < 0.8 * raw,
+        ),
+    ],
+    "what_the_latents_hold": [
+        (
+            rf"bits 0.0: -elbo {NUMBER} nats = KL {NUMBER} .*, (\d) of 8 .*\n+.* 0.5: -elbo {NUMBER} .* KL {NUMBER} .*, 8 of 8",
+            lambda collapsed, kl, active, bound, more: bound < collapsed - 0.5 and kl < more / 2 and active < 4,
+        ),
+        (rf"differ: {NUMBER} from one step to the next, {NUMBER} between", lambda step, ends: step < ends / 3),
+        (rf"differ: {NUMBER} of two draws of one latent, {NUMBER} of", lambda same, other: same < 0.8 * other),
+        (rf"length {NUMBER} bits(?s:.*)200 latents: {NUMBER} bits", lambda length, bound: bound < length < 32),
+        (rf"sum {NUMBER} bits, 16 of 16 active", lambda told: 3 < told < 16),
+        (
+            r"archive (\d+) bytes\n.* index (\d+) bytes\n+.* without bits back: (\d+) bytes",
+            lambda ours, predicted, pair: abs(ours - predicted) < 0.02 * predicted and ours < pair,
         ),
     ],
     "forecasts_with_wavenet": [

@@ -20,7 +20,7 @@ The weights of the model are rounded first (see --bits), such that every machine
 [bold]tfar decompress[/] needs the same model. It is checked: another model is an error.
 
 Models that can be compressed with: made of one mask and pixel_cnn, of bits or of up to 32 classes. With \
---no-freeze also others of whole numbers; the file can then be read only on the same machine with the same versions.
+--no-freeze also others of whole numbers, and darn; the file can then be read only on the same machine with the same versions.
 
 [bold]Examples[/]
 

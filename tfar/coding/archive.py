@@ -12,7 +12,7 @@ All numbers are little-endian.
     rows per chunk   uint32
     index            for each chunk: uint32 number of words, uint32 CRC-32 of its values
     check            uint32    CRC-32 of all of the above
-    words            uint32    words of the range coder, chunk after chunk
+    words            uint32    words of the coder, chunk after chunk
 """
 
 import struct
@@ -25,6 +25,10 @@ from numpy.typing import NDArray
 MAGIC, VERSION = b"TFAR", 1
 _HEADER = struct.Struct("<4sHHf32s32sQI")
 _ENTRY, _CHECK = struct.Struct("<II"), struct.Struct("<I")
+
+
+class DamagedWords(Exception):
+    """No rows have the words of a chunk."""
 
 
 class Chunk(NamedTuple):

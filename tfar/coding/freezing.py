@@ -132,6 +132,12 @@ def _way_out(dist: Any, bits: int, max_activation: float | None) -> str:
 def _check_form(dist: Any) -> None:
     """Raises ValueError unless `freeze` takes the model."""
     network, arguments = getattr(dist.law, "network", None), dist.get_config()
+    if dist.num_latents:
+        raise ValueError(
+            f"Expected a model of one network; received {type(dist).__name__}, which has a latent variable. It can compress "
+            "without being frozen (on the command line: --no-freeze), if its latents have finitely many values; the same machine "
+            "with the same versions then reads the archive."
+        )
     if network is None or "activation" not in arguments:
         raise ValueError(
             f"Expected a model with the argument `activation`, such as MADE; received {type(dist).__name__}. Its sums are not "

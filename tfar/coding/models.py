@@ -1,4 +1,4 @@
-"""What the coder asks of a model: probabilities of all values of the sites, in the order in which the sites are coded."""
+"""The conditionals of a model as the coders use them: probabilities of all values, in the order in which sites are coded."""
 
 import hashlib
 from collections.abc import Callable
@@ -13,6 +13,8 @@ from tfar.coding.steps import Steps, step_order
 from tfar.coding.tables import class_probs
 
 PROBE_ROWS = 4
+# Largest number of probabilities of rows that are coded together, and of the rows of a chunk by default.
+MAX_PROBS, MAX_ROWS = 2**23, 1024
 
 
 class CodingModel:
@@ -21,22 +23,25 @@ class CodingModel:
     A frozen model computes known rows in one pass. Another model takes steps for them too, with the same number of rows as
     the decoder, because only then do both compute the same bits.
 
+    The sites are coded step by step, in each step row by row, and in each row in the order of the sites of the step.
+
     Args:
         dist: the distribution.
         batch_size: int. Number of rows of which the steps are compiled.
+        exact: bool, or None for whether the model is frozen. Whether its sums are exact for all events and conditions.
 
     Attributes:
-        exact: bool. Whether the model is frozen.
+        exact: bool.
         num_values: int, K. Number of values of a site.
-        order: int32 `[num_steps, G]`. The sites of each step.
+        order: the sites of each step.
 
     Raises:
         ValueError: If the model does not serve.
     """
 
-    def __init__(self, dist: Any, batch_size: int) -> None:
+    def __init__(self, dist: Any, batch_size: int, exact: bool | None = None) -> None:
         self.dist, self.head, self.batch_size = dist, dist.head, max(batch_size, 1)
-        self.order, self.exact = step_order(dist), is_frozen(dist)
+        self.order, self.exact = step_order(dist), is_frozen(dist) if exact is None else exact
         self.num_values = num_values(dist)
         if self.exact:
             check_frozen(dist)
@@ -44,20 +49,35 @@ class CodingModel:
         self._steps: Steps | None = None
 
     def probs(self, rows: NDArray[np.float32], conditional_input: Any) -> NDArray[np.float32]:
-        """Returns the probabilities `[num_steps, n, G, K]` of all values at the sites of known rows `[n, *event_shape]`."""
-        num_steps, group = self.order.shape
+        """Returns the probabilities of all values at the sites of known rows, `[n * num_sites, K]`, in the order of coding."""
         if self.exact:
-            logits = self._logits(rows, conditional_input)[:, self.order.reshape(-1)]
-            by_step = logits.reshape(len(rows), num_steps, group, -1).transpose(1, 0, 2, 3)
-            return class_probs(by_step)
+            return self._by_step(class_probs(self._logits(rows, conditional_input)))
         symbols, found = self.symbols(rows), []
 
         def known(table: NDArray[np.float32], sites: NDArray[np.int32]) -> NDArray[np.int32]:
-            found.append(table)
+            found.append(table.reshape(-1, self.num_values))
             return symbols[:, sites]
 
         self.run(known, len(rows), conditional_input)
-        return np.stack(found)
+        return np.concatenate(found)
+
+    def coded(self, rows: NDArray[np.float32]) -> NDArray[np.int32]:
+        """Returns the values of rows as whole numbers from 0, int32 `[n * num_sites]`, in the order of coding."""
+        return self._by_step(self.symbols(rows)[..., None])[:, 0]
+
+    def decoded(
+        self, decode: Callable[..., NDArray[np.int32]], count: int, conditional_input: Any
+    ) -> NDArray[np.float32]:
+        """Returns rows `[count, *event_shape]`, where `decode` maps the probabilities of a step `[m, K]` to values `[m]`."""
+        symbols = np.zeros([count, self.dist.num_sites], np.int32)
+
+        def choose(probs: NDArray[np.float32], sites: NDArray[np.int32]) -> NDArray[np.int32]:
+            symbols[:, sites] = decode(probs.reshape(-1, self.num_values)).reshape(count, len(sites))
+            return symbols[:, sites]
+
+        self.run(choose, count, conditional_input)
+        values = symbols.astype(np.float32) + np.float32(self.head.support().low)
+        return values.reshape(count, *self.dist.event_shape)
 
     def run(self, choose: Callable[..., NDArray[np.int32]], count: int, conditional_input: Any) -> None:
         """Takes the steps of `count` rows; see `Steps.run`. The tables that `choose` receives are probabilities."""
@@ -88,7 +108,7 @@ class CodingModel:
         shape = tuple(self.dist.event_shape)
         kind = (type(network).__name__, type(self.head).__name__, shape, self.num_values, *self.rounding)
         digest.update(repr(kind).encode())
-        digest.update(self.order.astype("<i4").tobytes())
+        digest.update(np.concatenate(self.order).astype("<i4").tobytes())
         for variable in self.dist.variables:
             value = np.asarray(variable)
             digest.update(repr(value.shape).encode() + value.astype(value.dtype.newbyteorder("<")).tobytes())
@@ -104,6 +124,10 @@ class CodingModel:
         found = self._logits(rows, condition) + 0.0 if self.exact else self.probs(rows, condition)  # -0 becomes 0
         return hashlib.sha256(found.astype("<f4").tobytes()).digest()
 
+    def _by_step(self, values: NDArray) -> NDArray:
+        """Reorders values of the sites of rows, `[n, num_sites, K]`, to `[n * num_sites, K]` in the order of coding."""
+        return np.concatenate([values[:, sites].reshape(-1, values.shape[-1]) for sites in self.order])
+
     def _logits(self, rows: NDArray[np.float32], conditional_input: Any) -> NDArray[np.float32]:
         """Returns the logits of known rows by one pass, `[n, num_sites, K]`."""
         params = self.dist.conditionals(rows, conditional_input=conditional_input).params
@@ -112,6 +136,12 @@ class CodingModel:
     def _table(self, params: tf.Tensor, sites: tf.Tensor) -> tf.Tensor:
         """Maps parameters to logits if they are exact, else to probabilities."""
         return self.head.class_logits(params, sites) if self.exact else self.head.probs(params, sites)
+
+
+def largest_batch(dist: Any, most: int) -> int:
+    """Returns how many rows, from 1 to `most`, have tables of at most MAX_PROBS probabilities; ValueError as `num_values`."""
+    num_sites = sum(map(len, step_order(dist)))
+    return max(1, min(most, MAX_PROBS // (num_sites * num_values(dist))))
 
 
 def num_values(dist: Any) -> int:
