@@ -1,10 +1,13 @@
 """Bytes of compressed rows beside general codecs: `python -m benchmarks.coding [--quick] [--only NAME] [--json FOLDER]`.
 
-Trains a MADE on each data set, freezes it with the most bits that its sums allow (8 at most), and compresses the test rows. A
-DARN, which has latent bits, compresses by bits back, and the size is compared with its description length, the mean of several
-draws of the latents. The size is that of the whole archive, header and index included; the size of the model is not part of it,
-nor is a codec's. Every archive is decompressed and compared. Codecs get the test rows as bits, eight a byte, and as bytes, and
-the smaller result counts; PNG and JPEG XL get them as one picture, the images below each other.
+Trains a MADE on each data set, freezes it with the most bits that its sums allow (8 at most), and compresses the test rows. For
+speech it is a WaveNet, whose rows are half seconds of recordings with 256 levels (mu-law). A DARN, which has latent bits,
+compresses by bits back, and the size is compared with its description length, the mean of several draws of the latents.
+
+The size is that of the whole archive, header and index included; the size of the model is not part of it, nor is a codec's.
+Every archive is decompressed and compared. Codecs get the test rows as bits, eight a byte, and as bytes, and the smaller result
+counts; PNG and JPEG XL get them as one picture, the images below each other. They get the levels of speech as bytes, and FLAC
+gets each row as a file.
 """
 
 from __future__ import annotations
@@ -20,15 +23,17 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import data, machine, results
+from benchmarks import data, machine, results, speech
 from benchmarks.cases import check
+from benchmarks.peers import flac
 from benchmarks.render import NOT_RUN, markdown_table
 
-SEED, MOST_BITS, QUICK_EPOCHS = 0, 8, 1
+SEED, MOST_BITS, QUICK_EPOCHS, QUICK_SPEECH = 0, 8, 1, 8
 # Draws of the latents of all rows for the description length, and the limit of the archive divided by it.
 LENGTH_DRAWS, LENGTH_RATIO = 10, 1.01
 # Further settings, figures, and targets.
 Measured = tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]]]
+SPEECH = "speech_8_bit"
 HEADER = ("test rows", "coder", "bytes", "bits a row", "of raw bits")
 
 
@@ -39,12 +44,13 @@ class Case:
     Args:
         name: str. Name of the result.
         title: str. Its name in the table.
-        event_shape: tuple of int. (H, W) of images, or the number of columns.
-        hidden_units: units of the hidden layers of a MADE.
+        event_shape: tuple of int. (H, W) of images, or the number of columns or samples.
+        hidden_units: units of the hidden layers of a MADE, or features of the layers of one stack of a WaveNet.
         latent_units: latent bits of each layer of a DARN, which replaces the MADE; empty for the MADE. The pixels of the DARN are
             independent given the latents, so that these have much to say.
         epochs: int.
         batch_size: int.
+        max_activation: float or None. See `tfar.coding.freeze`.
         num_rows: int, or None for all. Number of test rows that are compressed, the first ones.
     """
 
@@ -55,6 +61,7 @@ class Case:
     latent_units: tuple[int, ...] = ()
     epochs: int = 10
     batch_size: int = 100
+    max_activation: float | None = None
     num_rows: int | None = None
 
     @property
@@ -63,8 +70,16 @@ class Case:
         return self.name.removesuffix("-bits-back")
 
     @property
+    def kind(self) -> str:
+        """Name of the class of the model."""
+        return "DARN" if self.latent_units else "WaveNet" if self.data == SPEECH else "MADE"
+
+    @property
     def model(self) -> dict[str, Any]:
         """Arguments of the model."""
+        if self.kind == "WaveNet":
+            filters, num_layers = self.hidden_units[0], len(self.hidden_units)
+            return {"filters": filters, "skip_filters": 4 * filters, "num_layers": num_layers, "num_stacks": 2}
         if self.latent_units:
             return {"latent_units": list(self.latent_units), "visible_autoregression": False}
         return {"hidden_units": list(self.hidden_units)}
@@ -74,6 +89,7 @@ CASES = (
     Case("digits", "digits", (8, 8), epochs=30, batch_size=50),
     Case("mnist", "binarised MNIST", (28, 28), epochs=8),
     Case("adult", "Adult", (123,), epochs=15),
+    Case(SPEECH, "speech", (4000,), (24,) * 8, epochs=6, batch_size=4, max_activation=8.0, num_rows=100),
     Case("mnist-bits-back", "binarised MNIST", (28, 28), latent_units=(200,), epochs=40, num_rows=1000),
 )
 
@@ -100,15 +116,15 @@ def run(case: Case, *, quick: bool = False) -> results.Result:
     """Trains, compresses and restores; `quick` takes one epoch and few rows."""
     import tfar
 
-    splits = _splits(case.data)
-    splits = (splits.head(200) if quick else splits).shaped(case.event_shape)
-    dist = (tfar.DARN if case.latent_units else tfar.MADE)(case.event_shape, **case.model, seed=SEED)
+    splits = _splits(case)
+    splits = (splits.head(QUICK_SPEECH if case.data == SPEECH else 200) if quick else splits).shaped(case.event_shape)
+    dist = getattr(tfar, case.kind)(case.event_shape, **case.model, seed=SEED)
     model = tfar.training.DensityModel(dist, seed=SEED)
     model.compile(optimizer="adam")
     epochs = QUICK_EPOCHS if quick else case.epochs
     model.fit(splits.train, batch_size=case.batch_size, epochs=epochs, verbose=0)
     test = splits.test[: case.num_rows]
-    further, figures, targets = (_by_bits_back if case.latent_units else _by_freezing)(dist, test)
+    further, figures, targets = _by_bits_back(dist, test) if case.latent_units else _by_freezing(case, dist, test)
     return results.make(
         kind="coding",
         case=case.name,
@@ -116,17 +132,19 @@ def run(case: Case, *, quick: bool = False) -> results.Result:
         seed=SEED,
         data=splits.describe(),
         settings={**case.model, "epochs": epochs, "batch_size": case.batch_size, **further},
-        figures={**figures, "codecs": _codecs(test), "raw_bits": int(test.size)},
+        figures={**figures, "codecs": _codecs(case, test), "raw_bits": test.size * (8 if case.data == SPEECH else 1)},
         paper={},
         targets=targets,
     )
 
 
-def _by_freezing(dist: Any, test: np.ndarray) -> Measured:
+def _by_freezing(case: Case, dist: Any, test: np.ndarray) -> Measured:
     """Measures the archive of the frozen model."""
-    frozen, bits = _frozen(dist)
+    frozen, bits = _frozen(dist, case.max_activation)
     nll = {"model": _mean_nll(dist, test), "frozen": _mean_nll(frozen, test)}
-    return {"bits": bits}, {"tfar": _ours(frozen, test), "test_nll": nll}, []
+    further = {"bits": bits, "max_activation": case.max_activation}
+    further |= {} if case.num_rows is None else {"num_rows": len(test)}
+    return further, {"tfar": _ours(frozen, test), "test_nll": nll}, []
 
 
 def _by_bits_back(dist: Any, test: np.ndarray) -> Measured:
@@ -143,8 +161,13 @@ def _by_bits_back(dist: Any, test: np.ndarray) -> Measured:
     return {"num_rows": len(test)}, {"tfar": ours, "description_length": length}, [target]
 
 
-def _splits(name: str) -> data.Splits:
-    """Returns the rows of a data set as bits."""
+def _splits(case: Case) -> data.Splits:
+    """Returns the rows of a data set as bits, and those of recordings as levels."""
+    name = case.data
+    if name == SPEECH:
+        recordings = speech.load(name)
+        parts = (_cut(getattr(recordings, split), case.event_shape[0]) for split in ("train", "valid", "test"))
+        return data.Splits(name, *parts, f"{recordings.note}; rows of {case.event_shape[0]} samples, without the ends")
     if name != "digits":
         return data.load(name)
     import tfar
@@ -154,21 +177,29 @@ def _splits(name: str) -> data.Splits:
     return data.Splits(name, *arrays, loaded.description)
 
 
-def _frozen(dist: Any) -> tuple[Any, int]:
+def _cut(recordings: Sequence[speech.Recording], length: int) -> np.ndarray:
+    """Returns consecutive parts of recordings, float32 `[rows, length]`."""
+    return np.concatenate(
+        [file.levels[: len(file.levels) // length * length].reshape(-1, length) for file in recordings]
+    )
+
+
+def _frozen(dist: Any, max_activation: float | None) -> tuple[Any, int]:
     """Returns the frozen model, with the most bits that its sums allow, and their number."""
     import tfar
 
     for bits in range(MOST_BITS, 1, -1):
         try:
-            return tfar.coding.freeze(dist, bits), bits
+            return tfar.coding.freeze(dist, bits, max_activation), bits
         except ValueError:
             continue
-    return tfar.coding.freeze(dist, 1), 1
+    return tfar.coding.freeze(dist, 1, max_activation), 1
 
 
 def _mean_nll(dist: Any, rows: np.ndarray) -> float:
     """Returns the mean negative log-probability of the rows, in nats."""
-    parts = [dist.log_prob(rows[first : first + 1000]).numpy() for first in range(0, len(rows), 1000)]
+    size = 1000 if rows[0].size < 1000 else 20
+    parts = [dist.log_prob(rows[first : first + size]).numpy() for first in range(0, len(rows), size)]
     return float(-np.concatenate(parts).astype(np.float64).mean())
 
 
@@ -186,10 +217,10 @@ def _ours(frozen: Any, rows: np.ndarray) -> dict[str, float]:
     return {"bytes": len(blob), "compress_s": round(middle - began, 2), "decompress_s": round(ended - middle, 2)}
 
 
-def _codecs(rows: np.ndarray) -> dict[str, int]:
+def _codecs(case: Case, rows: np.ndarray) -> dict[str, int]:
     """Returns the bytes of the rows by other codecs."""
-    bits = rows.reshape(len(rows), -1).astype(np.uint8)
-    forms = [np.packbits(bits).tobytes(), bits.tobytes()]
+    values = rows.reshape(len(rows), -1).astype(np.uint8)
+    forms = [values.tobytes()] if case.data == SPEECH else [np.packbits(values).tobytes(), values.tobytes()]
     coders: dict[str, Callable[[bytes], bytes]] = {
         "xz -9e": lambda form: lzma.compress(form, preset=9 | lzma.PRESET_EXTREME)
     }
@@ -198,7 +229,10 @@ def _codecs(rows: np.ndarray) -> dict[str, int]:
     coders["zstd -19"] = zstandard.ZstdCompressor(level=19).compress
     found = {name: min(len(code(form)) for form in forms) for name, code in coders.items()}
     if rows.ndim == 3:
-        found |= _pictures(bits.reshape(-1, rows.shape[2]))
+        found |= _pictures(values.reshape(-1, rows.shape[2]))
+    if case.data == SPEECH:
+        centred = [row.astype(np.int16) - 128 for row in values]
+        found |= {name: round(bits * values.size / 8) for name, bits in flac.bits_per_sample(centred).items()}
     return found
 
 
@@ -254,9 +288,14 @@ def _note(result: results.Result) -> str:
             f"{length['latent_bytes']:,.0f} of them for the latents (standard deviation {length['standard_deviation']:.0f} over "
             f"draws), and the archive has {target['value'] - 1:.2%} more"
         )
-    nll, units = figures["test_nll"], "-".join(map(str, settings["hidden_units"]))
+    nll = figures["test_nll"]
+    if "filters" in settings:
+        sizes = (settings[name] for name in ("num_stacks", "num_layers", "filters"))
+        kind = f"WaveNet of {' x '.join(map(str, sizes))} features"
+    else:
+        kind = f"MADE of {'-'.join(map(str, settings['hidden_units']))} units"
     return (
-        f"MADE of {units} units, {settings['epochs']} epochs, frozen with {settings['bits']} bits "
+        f"{kind}, {settings['epochs']} epochs, frozen with {settings['bits']} bits "
         f"(test NLL {nll['frozen']:.3f} nats, before {nll['model']:.3f})"
     )
 
