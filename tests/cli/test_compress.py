@@ -34,7 +34,10 @@ def test_what_cannot_be_done_is_one_line(invoke, digits_run, tmp_path):
 def test_a_model_that_cannot_be_frozen_or_has_a_condition_is_refused(invoke, tmp_path):
     for dist, message in [
         (tfar.NADE([64], 4), "activation='relu'"),
-        (tfar.DARN([64], [4]), "a latent variable. It can compress without being frozen (on the command line: --no-freeze)"),
+        (
+            tfar.DARN([64], [4]),
+            "a latent variable. It can compress without being frozen (on the command line: --no-freeze)",
+        ),
         (tfar.MADE([64], [4], conditional_shape=[2]), "has a condition"),
     ]:
         model = tfar.training.DensityModel(dist)
