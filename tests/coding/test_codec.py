@@ -161,6 +161,8 @@ def test_values_and_conditions_are_checked(frozen):
         (lambda: tfar.MADE([3], [4], num_masks=2), "one member.*2 members"),
         (lambda: tfar.MADE([3], [4], head=tfar.heads.NormalMixture(2)), "finite number of values"),
         (lambda: tfar.WaveNet([None], head=tfar.heads.Categorical(4)), "fix it with `with_length`"),
+        (lambda: tfar.NADE([3], 4).with_temperature(0.5), "temperature 1 .* received temperature=0.5"),
+        (lambda: tfar.NADE([3], 4, head=tfar.heads.Categorical(4)).with_top_k(2), "received top_k=2"),
     ],
 )
 def test_models_that_do_not_serve_are_refused(dist, message):

@@ -79,6 +79,17 @@ def check_frozen(dist: Any) -> None:
         raise ValueError(f"{worst.message(bits)} Freeze the model again with fewer bits.")
 
 
+def check_plain(dist: Any) -> None:
+    """Raises ValueError if the conditionals of a model are not those of its head, but tempered or restricted ones."""
+    changes = {name: getattr(dist.law, name) for name in ("temperature", "top_k", "top_p")}
+    changed = ", ".join(f"{name}={value}" for name, value in changes.items() if value is not None)
+    if changed:
+        raise ValueError(
+            f"Expected a model of temperature 1 without `top_k` and `top_p`; received {changed}. Take the model that this one was "
+            "made from."
+        )
+
+
 class _Worst(NamedTuple):
     """The largest possible sum of all units, in units of the products."""
 
@@ -149,5 +160,4 @@ def _check_form(dist: Any) -> None:
         raise ValueError(
             f"Expected a head with a logit for each value, Bernoulli or Categorical; received {type(dist.head).__name__}."
         )
-    if dist.law.temperature is not None:
-        raise ValueError(f"Expected a model of temperature 1; received the temperature {dist.temperature}.")
+    check_plain(dist)

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from tfar.coding.freezing import check_frozen, is_frozen
+from tfar.coding.freezing import check_frozen, check_plain, is_frozen
 from tfar.coding.steps import Steps, step_order
 from tfar.coding.tables import class_probs
 
@@ -43,6 +43,7 @@ class CodingModel:
         self.dist, self.head, self.batch_size = dist, dist.head, max(batch_size, 1)
         self.order, self.exact = step_order(dist), is_frozen(dist) if exact is None else exact
         self.num_values = num_values(dist)
+        check_plain(dist)
         if self.exact:
             check_frozen(dist)
             _check_precision()
