@@ -38,7 +38,7 @@ class Case:
     """A table, the number of its rows (the others are zero), and how long models train at most."""
 
     name: str
-    rows: tuple[int, int, int] = (5_000, 0, 0)
+    rows: tuple[int, int, int] = (4_000, 0, 0)
     epochs: int = 40
     patience: int = 3
 

@@ -65,7 +65,11 @@ def nearest(codec: Indicators, train: Any, test: Any, draws: int, seed: int) -> 
 
 
 def iterative(codec: Indicators, train: Any, test: Any, draws: int, seed: int) -> Filled:
-    """IterativeImputer with sample_posterior=True: draws of a linear regression of each column on the others."""
+    """IterativeImputer with sample_posterior=True: draws of a linear regression of each column on the others.
+
+    The most frequent category has no column: with all of them, a column would be regressed on the others of the same missing
+    cell, which determine it in the training rows and are guesses themselves.
+    """
     import warnings
 
     from sklearn.exceptions import ConvergenceWarning
@@ -73,11 +77,20 @@ def iterative(codec: Indicators, train: Any, test: Any, draws: int, seed: int) -
     from sklearn.impute import IterativeImputer
 
     train, test = codec.encode(train), codec.encode(test)
+    left_out = {name: int(np.nanmean(train[:, codec.slices[name]], axis=0).argmax()) for name in codec.categories}
+    kept = np.ones(train.shape[1], bool)
+    kept[[codec.slices[name].start + category for name, category in left_out.items()]] = False
     imputer = IterativeImputer(sample_posterior=True, random_state=seed, keep_empty_features=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        imputer.fit(train)
-    return of_arrays([imputer.transform(test) for _ in range(draws)], codec)
+        imputer.fit(train[:, kept])
+    arrays = np.zeros((draws, *test.shape))
+    for array in arrays:
+        array[:, kept] = imputer.transform(test[:, kept])
+        for name, category in left_out.items():
+            own = array[:, codec.slices[name]]
+            own[:, category] = 1.0 - own.sum(axis=1)
+    return of_arrays(arrays, codec)
 
 
 def mice(codec: Indicators, train: Any, test: Any, draws: int, seed: int) -> Filled:
@@ -87,7 +100,6 @@ def mice(codec: Indicators, train: Any, test: Any, draws: int, seed: int) -> Fil
     kernel = miceforest.ImputationKernel(_categorised(train, codec), num_datasets=1, random_state=seed)
     kernel.mice(MICE_ITERATIONS, verbose=False, n_jobs=1)
     new = _categorised(test, codec)
-    # Test rows lack cells of columns of which no training cell is missing, too; their own draws differ by the seed.
     frames = [kernel.impute_new_data(new, random_state=seed + i).complete_data(0) for i in range(draws)]
     return of_arrays([codec.encode(frame) for frame in frames], codec)
 
