@@ -15,6 +15,7 @@ PATHS = sorted(FOLDER.glob("*.ipynb"))
 SMALL = {
     "first_steps_with_made": {"HIDDEN_UNITS": [32], "EPOCHS": 1},
     "missing_values_and_outliers_of_a_table": {"HIDDEN_UNITS": [32, 32], "EPOCHS": 1, "DRAWS": 3},
+    "a_census_table_from_csv_to_a_served_model": {"ROWS": 600, "HIDDEN_UNITS": [16], "EPOCHS": 1, "DRAWS": 5},
     "pixel_cnn_on_digits": {"FILTERS": 4, "EPOCHS": 1},
     "serving_end_to_end": {"HIDDEN_UNITS": [32], "EPOCHS": 1},
     "speech_with_wavenet": {"NUM_PHRASES": 8, "FILTERS": 4, "NUM_LAYERS": 4, "EPOCHS": 1, "SECONDS": 0.8},
