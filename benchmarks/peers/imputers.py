@@ -94,10 +94,16 @@ def iterative(codec: Indicators, train: Any, test: Any, draws: int, seed: int) -
 
 
 def mice(codec: Indicators, train: Any, test: Any, draws: int, seed: int) -> Filled:
-    """miceforest: chained gradient-boosted trees with predictive mean matching."""
+    """miceforest: chained gradient-boosted trees; numbers by predictive mean matching, categories by predicted probabilities.
+
+    Its default also matches categories by log-odds, which fails where a predicted probability is 0.
+    """
     import miceforest
 
-    kernel = miceforest.ImputationKernel(_categorised(train, codec), num_datasets=1, random_state=seed)
+    strategy = {name: "fast" if name in codec.categories else "normal" for name in codec.slices}
+    kernel = miceforest.ImputationKernel(
+        _categorised(train, codec), num_datasets=1, mean_match_strategy=strategy, random_state=seed
+    )
     kernel.mice(MICE_ITERATIONS, verbose=False, n_jobs=1)
     new = _categorised(test, codec)
     frames = [kernel.impute_new_data(new, random_state=seed + i).complete_data(0) for i in range(draws)]
