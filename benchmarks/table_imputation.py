@@ -1,8 +1,8 @@
 """Benchmark of the imputation of real tables: `python -m benchmarks.table_imputation [TABLES] [--quick] [--json FOLDER]`.
 
 A third of the cells of training and test rows is removed at random. Imputers are fitted to the training rows that are left, and
-fill in the test rows: scikit-learn's, miceforest (`pip install --no-deps miceforest "lightgbm<4.7"`), and `tfar.sklearn.Imputer`
-with two networks. An imputer that draws makes 19 completions; scikit-learn's SimpleImputer and KNNImputer fill in one value, or
+fill in the test rows: scikit-learn's, and `tfar.sklearn.Imputer` with two networks. miceforest is not among them: version 6.0.5 does not
+run with lightgbm 4.7, and its `impute_new_data` starts every iteration from the random values of the first. An imputer that draws makes 19 completions; scikit-learn's SimpleImputer and KNNImputer fill in one value, or
 for categories the shares among all rows or among the nearest ones. What was removed is compared with what was filled in:
 
 - log loss of categories: the share of a category among the draws, with one more draw that is spread as the training rows are;
@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import importlib.util
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -50,7 +49,7 @@ class Case:
     patience: int = 3
 
 
-CASES = (Case("adult"), Case("wages"), Case("churn"))
+CASES = (Case("wages"), Case("churn"))
 QUICK = Case("wages", (200, 0, 20), epochs=1)
 
 
@@ -82,8 +81,6 @@ def _imputers(case: Case) -> dict[str, Any]:
         "scikit-learn KNNImputer": imputers.nearest,
         "scikit-learn IterativeImputer": imputers.iterative,
     }
-    if importlib.util.find_spec("miceforest"):
-        peers["miceforest"] = imputers.mice
     ours = {
         title: functools.partial(imputers.ours, epochs=case.epochs, patience=case.patience, **arguments)
         for title, arguments in NETWORKS.items()
@@ -158,7 +155,6 @@ def run(case: Case, command: str, threads: int = machine.NUM_THREADS) -> results
             **dataclasses.asdict(case),
             "draws": DRAWS,
             "neighbours": imputers.NEIGHBOURS,
-            "mice_iterations": imputers.MICE_ITERATIONS,
             "models": {title: dict(arguments) for title, arguments in NETWORKS.items()},
             "threads": threads,
         },

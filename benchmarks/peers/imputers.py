@@ -1,4 +1,4 @@
-"""Imputers of scikit-learn and miceforest on tables with columns of several kinds.
+"""Imputers of scikit-learn and of tfar on tables with columns of several kinds.
 
 Each function takes training and test rows with missing cells, and returns a `Filled` of the test rows.
 """
@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.real_tables import Indicators
 
-NEIGHBOURS, MICE_ITERATIONS = 20, 3
+NEIGHBOURS = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,36 +91,6 @@ def iterative(codec: Indicators, train: Any, test: Any, draws: int, seed: int) -
             own = array[:, codec.slices[name]]
             own[:, category] = 1.0 - own.sum(axis=1)
     return of_arrays(arrays, codec)
-
-
-def mice(codec: Indicators, train: Any, test: Any, draws: int, seed: int) -> Filled:
-    """miceforest: chained gradient-boosted trees; numbers by predictive mean matching, categories by predicted probabilities.
-
-    Its default also matches categories by log-odds, which fails where a predicted probability is 0.
-    """
-    import miceforest
-
-    strategy = {name: "fast" if name in codec.categories else "normal" for name in codec.slices}
-    kernel = miceforest.ImputationKernel(
-        _categorised(train, codec), num_datasets=1, mean_match_strategy=strategy, random_state=seed
-    )
-    kernel.mice(MICE_ITERATIONS, verbose=False, n_jobs=1)
-    new = _categorised(test, codec)
-    frames = [kernel.impute_new_data(new, random_state=seed + i).complete_data(0) for i in range(draws)]
-    return of_arrays([codec.encode(frame) for frame in frames], codec)
-
-
-def _categorised(frame: Any, codec: Indicators) -> Any:
-    """Returns the columns of a table with categories as such, in a form that miceforest takes."""
-    import pandas as pd
-
-    kept = frame[list(codec.slices)].copy()
-    for name in codec.slices:
-        if name in codec.categories:
-            kept[name] = pd.Categorical(kept[name].astype(object), codec.categories[name])
-        else:
-            kept[name] = kept[name].astype(np.float64)
-    return kept.reset_index(drop=True)
 
 
 def ours(codec: Indicators, train: Any, test: Any, draws: int, seed: int, **arguments: Any) -> Filled:
