@@ -1,15 +1,18 @@
 """Benchmark of the imputation of real tables: `python -m benchmarks.table_imputation [TABLES] [--quick] [--json FOLDER]`.
 
 A third of the cells of training and test rows is removed at random. Imputers are fitted to the training rows that are left, and
-fill in the test rows: scikit-learn's, and `tfar.sklearn.Imputer` with two networks. miceforest is not among them: version 6.0.5 does not
-run with lightgbm 4.7, and its `impute_new_data` starts every iteration from the random values of the first. An imputer that draws makes 19 completions; scikit-learn's SimpleImputer and KNNImputer fill in one value, or
-for categories the shares among all rows or among the nearest ones. What was removed is compared with what was filled in:
+fill in the test rows: scikit-learn's, and `tfar.sklearn.Imputer` with two networks. An imputer that draws makes 19
+completions; scikit-learn's SimpleImputer and KNNImputer fill in one value, or for categories the shares among all rows or among
+the nearest ones. What was removed is compared with what was filled in:
 
 - log loss of categories: the share of a category among the draws, with one more draw that is spread as the training rows are;
 - CRPS of numbers, in standard deviations of the column: E|X - x| - E|X - X'| / 2 over draws, without bias (Gneiting and Raftery
   2007, section 4.2); the absolute error for one value;
 - coverage of numbers: how often the cell lies between the smallest and the largest of the 19 draws, ends included. Draws of the
   right distribution cover 90 %, and more where values repeat.
+
+miceforest is not among the imputers: its version 6.0.5 does not run with lightgbm 4.7, and its `impute_new_data` begins every
+iteration with the random values of the first.
 """
 
 from __future__ import annotations
@@ -49,7 +52,7 @@ class Case:
     patience: int = 3
 
 
-CASES = (Case("wages"), Case("churn"))
+CASES = (Case("wages"), Case("churn"), Case("adult"))
 QUICK = Case("wages", (200, 0, 20), epochs=1)
 
 
@@ -109,7 +112,7 @@ class Scores:
         """Returns the mean log loss, CRPS and coverage over cells; coverage is None for single values."""
         losses, gaps, inside = [], [], []
         for name, ones in self.ones.items():
-            # A category that no training cell has is left to nobody: half a training row.
+            # A category that no training cell has keeps a small share.
             share = np.maximum(self.shares[name], 0.5 / 1e4)
             weights = filled.weights[name] + share / share.sum()
             probs = weights / weights.sum(axis=1, keepdims=True)
