@@ -1,7 +1,7 @@
 """Benchmark on Bayesian networks whose probabilities are known: `python -m benchmarks.known_networks [--quick] [--json FOLDER]`.
 
-pgmpy (`pip install pgmpy`) ships discrete networks with their probabilities. Rows are drawn from a network, models are trained on
-them, and three things are compared with the network itself:
+pgmpy (`pip install --no-deps pgmpy`) ships discrete networks with their probabilities as files, which are read without it. Rows
+are drawn from a network, models are trained on them, and three things are compared with the network itself:
 
 - divergence: the mean over test rows of log p(row) - log q(row), an estimate of the Kullback-Leibler divergence from the network;
 - completions: a third of the cells of test rows is removed, and for one of them in each row the conditional given the cells that
@@ -176,7 +176,7 @@ def make_queries(network: Network, rows: np.ndarray, count: int, generator: np.r
     found: list[Query] = []
     while len(found) < count:
         row = rows[generator.integers(len(rows))]
-        columns = generator.choice(len(row), size=int(generator.integers(2, 5)), replace=False)
+        columns = generator.choice(len(row), size=int(generator.integers(2, min(len(row), 4) + 1)), replace=False)
         allowed = {}
         for column in map(int, columns):
             others = np.flatnonzero(generator.random(len(network.states[network.names[column]])) < 0.3)
@@ -238,8 +238,8 @@ def _rounded(value: float) -> float:
     return float(f"{value:.4g}")
 
 
-def run(case: Case, command: str) -> results.Result:
-    """Measures a case."""
+def run(case: Case, command: str, threads: int = machine.NUM_THREADS) -> results.Result:
+    """Measures a case; the threads are those that TensorFlow has been set to."""
     network = open_network(case.network)
     return results.make(
         kind="networks",
@@ -247,7 +247,7 @@ def run(case: Case, command: str) -> results.Result:
         command=command,
         seed=SEED,
         data={"name": case.network, "columns": len(network.names), "rows": list(case.rows), "missing": MISSING},
-        settings={**dataclasses.asdict(case), "threads": machine.NUM_THREADS},
+        settings={**dataclasses.asdict(case), "threads": threads},
         figures=measure(case),
         paper={},
         targets=[],
@@ -260,13 +260,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("networks", nargs="*", help="names of networks; default: " + ", ".join(c.name for c in CASES))
     parser.add_argument("--quick", action="store_true", help="a narrow model, two epochs, a few rows; writes no result")
     parser.add_argument("--json", type=pathlib.Path, metavar="FOLDER", help="where to write the results")
+    parser.add_argument("--threads", type=int, default=machine.NUM_THREADS)
     options = parser.parse_args(arguments)
-    machine.set_threads(machine.NUM_THREADS)
+    machine.set_threads(options.threads)
     chosen = [QUICK] if options.quick else [c for c in CASES if not options.networks or c.name in options.networks]
     found = []
     for case in chosen:
         command = "python -m benchmarks.known_networks" + (" --quick" if options.quick else f" {case.name}")
-        found.append(run(case, command))
+        found.append(run(case, f"{command} --threads {options.threads}", options.threads))
         if options.json or not options.quick:
             results.write(found[-1], options.json or results.FOLDER)
     print(render.networks_table(found))

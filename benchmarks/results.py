@@ -15,7 +15,19 @@ FOLDER = pathlib.Path(__file__).resolve().parent / "results"
 SCHEMA = 1
 # Key of a likelihood result: results by number of orders on all test rows. "test_nll_by_orders" is for the first rows.
 ALL_ROWS = "test_nll_by_orders_all_rows"
-KINDS = ("speed", "likelihood", "serving", "imputation", "memory", "ranking", "coding", "networks")
+KINDS = (
+    "speed",
+    "likelihood",
+    "serving",
+    "imputation",
+    "memory",
+    "ranking",
+    "coding",
+    "networks",
+    "table_likelihood",
+    "table_imputation",
+    "table_outliers",
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -25,6 +25,9 @@ from benchmarks import (
     ratings_table,
     render,
     results,
+    table_imputation,
+    table_likelihood,
+    table_outliers,
 )
 from benchmarks.cases import LikelihoodCase, load_cases, model_names
 from benchmarks.imputation import CASE as IMPUTATION_CASE
@@ -50,6 +53,9 @@ HEADINGS = {
     "audio": "## Audio models",
     "imputation": "## Missing values",
     "networks": "## Known networks",
+    "table-likelihood": "## Real tables",
+    "table-imputation": "## Imputation of real tables",
+    "table-outliers": "## Outliers in real tables",
     "ratings": "## Ratings",
     "ranking": "## Recommendations",
     "speed": "## All results",
@@ -101,6 +107,12 @@ def tables(folder: pathlib.Path = results.FOLDER) -> dict[str, str]:
         "networks": render.networks_table(
             [results.find("networks", case.name, folder) for case in known_networks.CASES]
         ),
+        **{
+            module.KIND.replace("_", "-"): module.table(
+                [results.find(module.KIND, case.name, folder) for case in module.CASES]
+            )
+            for module in (table_likelihood, table_imputation, table_outliers)
+        },
         "speed": render.speed_table(speed, [results.find("speed", case.name, folder) for case in speed]),
         "speed-on-avx2": render.speed_table(
             on_avx2, [results.find("speed", case.name, folder / AVX2) for case in on_avx2]

@@ -1,13 +1,15 @@
-"""Discrete Bayesian networks: rows, exact probabilities and exact inference. pgmpy reads the files and eliminates variables."""
+"""Discrete Bayesian networks: rows, exact probabilities and exact inference, and those whose files the package pgmpy ships."""
 
 from __future__ import annotations
 
 import dataclasses
+import graphlib
 import gzip
-import importlib.resources
-import logging
-from collections.abc import Mapping
-from functools import cached_property
+import importlib.util
+import math
+import pathlib
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -81,30 +83,37 @@ class Network:
 
     # Exact inference -------------------------------------------------------------------------------------------------
 
-    @cached_property
-    def _elimination(self) -> Any:
-        from pgmpy.factors.discrete import TabularCPD
-        from pgmpy.inference import VariableElimination
-        from pgmpy.models import DiscreteBayesianNetwork
-
-        names, model = self.names, DiscreteBayesianNetwork()
-        model.add_nodes_from(names)
-        for column, (parents, table) in enumerate(zip(self.parents, self.tables, strict=True)):
-            model.add_edges_from((names[parent], names[column]) for parent in parents)
-            sizes = [self.sizes[parent] for parent in parents]
-            values = np.moveaxis(table, -1, 0).reshape(table.shape[-1], -1)
-            named = {names[c]: list(self.states[names[c]]) for c in (column, *parents)}
-            evidence = [names[parent] for parent in parents]
-            model.add_cpds(TabularCPD(names[column], table.shape[-1], values, evidence, sizes, named))
-        return VariableElimination(model)
-
     def _query(self, columns: list[int], evidence: Mapping[int, int]) -> np.ndarray:
-        """Returns the joint probabilities of columns given states of others, with an axis for each column."""
-        names = self.names
-        given = {names[c]: self.states[names[c]][state] for c, state in evidence.items()}
-        factor = self._elimination.query([names[c] for c in columns], given, show_progress=False)
-        order = [factor.variables.index(names[c]) for c in columns]
-        return np.transpose(factor.values, order)
+        """Returns the joint probabilities of columns given states of others, with an axis for each column.
+
+        The other columns are summed out one after the other, each time the one whose factor is the smallest (variable
+        elimination); only ancestors of what is asked and given count.
+        """
+        factors = []
+        for column in self._ancestors([*columns, *evidence]):
+            axes = [*self.parents[column], column]
+            states = tuple(evidence.get(axis, slice(None)) for axis in axes)
+            factors.append((self.tables[column][states], [axis for axis in axes if axis not in evidence]))
+        hidden = {axis for _, axes in factors for axis in axes} - set(columns)
+        while hidden:
+            scopes = {one: {axis for _, axes in factors if one in axes for axis in axes} for one in sorted(hidden)}
+            chosen = min(scopes, key=lambda one: math.prod(self.sizes[axis] for axis in scopes[one]))
+            kept = sorted(scopes[chosen] - {chosen})
+            own = [factor for factor in factors if chosen in factor[1]]
+            factors = [factor for factor in factors if chosen not in factor[1]] + [(_product(own, kept), kept)]
+            hidden.remove(chosen)
+        joint = _product(factors, columns)
+        return joint / joint.sum()
+
+    def _ancestors(self, columns: Iterable[int]) -> list[int]:
+        """Returns columns and all that they depend on."""
+        found, waiting = set(), list(columns)
+        while waiting:
+            column = waiting.pop()
+            if column not in found:
+                found.add(column)
+                waiting += self.parents[column]
+        return sorted(found)
 
     def conditional(self, column: int, row: np.ndarray, known: np.ndarray) -> np.ndarray:
         """Returns the probabilities of the states of a column given the cells of a row that are known."""
@@ -115,24 +124,49 @@ class Network:
         return float(self._query(list(allowed), {})[np.ix_(*allowed.values())].sum())
 
 
+def _product(factors: list[tuple[np.ndarray, list[int]]], axes: list[int]) -> np.ndarray:
+    """Returns the product of factors as a table over some axes; the others are summed out."""
+    return np.einsum(*(part for factor in factors for part in factor), axes)
+
+
 def open_network(name: str) -> Network:
-    """Returns a network that pgmpy ships."""
-    from pgmpy.readwrite import BIFReader
+    """Returns a network that pgmpy ships. Its files are read; the package is not imported."""
+    package = importlib.util.find_spec("pgmpy")
+    if package is None or not package.submodule_search_locations:
+        raise ImportError(
+            "Expected the files of the package pgmpy, which is not installed: pip install --no-deps pgmpy"
+        )
+    folder = pathlib.Path(package.submodule_search_locations[0]) / "utils" / "example_models"
+    return from_bif(gzip.decompress((folder / f"{name}.bif.gz").read_bytes()).decode())
 
-    logging.getLogger("pgmpy").setLevel(logging.ERROR)
-    file = importlib.resources.files("pgmpy") / "utils" / "example_models" / f"{name}.bif.gz"
-    return from_pgmpy(BIFReader(string=gzip.decompress(file.read_bytes()).decode()).get_model())
+
+VARIABLE = re.compile(r"variable\s+(\S+)\s*\{[^{}]*\{([^}]*)\}")
+PROBABILITY = re.compile(r"probability\s*\(\s*([^\s|)]+)\s*(?:\|([^)]*))?\)\s*\{([^}]*)\}")
+LINE = re.compile(r"(?:table|\(([^)]*)\))([^;]*);")
 
 
-def from_pgmpy(model: Any) -> Network:
-    """Returns a discrete Bayesian network of pgmpy, its columns in topological order."""
-    import networkx
+def from_bif(text: str) -> Network:
+    """Returns the network of a text in the interchange format BIF, its columns in topological order."""
+    states = {name: tuple(_words(listed)) for name, listed in VARIABLE.findall(text)}
+    found = {name: (_words(parents), LINE.findall(lines)) for name, parents, lines in PROBABILITY.findall(text)}
+    if not states or set(found) != set(states):
+        raise ValueError(
+            f"Expected a block `variable` and a block `probability` for each column. Received {len(states)} variables, and "
+            f"the probabilities of {len(found)}."
+        )
+    names = list(graphlib.TopologicalSorter({name: parents for name, (parents, _) in found.items()}).static_order())
+    tables = []
+    for name in names:
+        parents, lines = found[name]
+        table = np.zeros([len(states[column]) for column in (*parents, name)])
+        for given, probs in lines:
+            at = tuple(states[parent].index(state) for parent, state in zip(parents, _words(given), strict=True))
+            table[at] = [float(prob) for prob in _words(probs)]
+        # Tables whose rows are rounded are normalised, so that they are those of a distribution.
+        tables.append(table / table.sum(axis=-1, keepdims=True))
+    parents_of = tuple(tuple(names.index(parent) for parent in found[name][0]) for name in names)
+    return Network({name: states[name] for name in names}, parents_of, tuple(tables))
 
-    names = list(networkx.lexicographical_topological_sort(model))
-    cpds = {name: model.get_cpds(name) for name in names}
-    states = {name: tuple(map(str, cpds[name].state_names[name])) for name in names}
-    # Tables whose rows are rounded are normalised, so that they are those of a distribution.
-    tables = [np.moveaxis(np.asarray(cpds[name].values, np.float64), 0, -1) for name in names]
-    tables = [table / table.sum(axis=-1, keepdims=True) for table in tables]
-    parents = tuple(tuple(names.index(parent) for parent in cpds[name].variables[1:]) for name in names)
-    return Network(states, parents, tuple(tables))
+
+def _words(listed: str) -> list[str]:
+    return [word.strip() for word in listed.split(",") if word.strip()]

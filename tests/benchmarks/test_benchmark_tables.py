@@ -5,7 +5,21 @@ import json
 
 import pytest
 
-from benchmarks import coding, data, imputation, known_networks, overview, render, results, serving, step_memory, tables
+from benchmarks import (
+    coding,
+    data,
+    imputation,
+    known_networks,
+    overview,
+    render,
+    results,
+    serving,
+    step_memory,
+    table_imputation,
+    table_likelihood,
+    table_outliers,
+    tables,
+)
 from benchmarks.cases import check, load_cases, model_names
 
 README = """# tfar
@@ -228,5 +242,7 @@ def test_result_files_belong_to_cases():
     known |= {results.path_of("coding", case.name).name for case in coding.CASES}
     known |= {results.path_of("networks", case.name).name for case in known_networks.CASES}
     known |= {results.path_of("memory", case.name).name for case in step_memory.CASES}
+    for module in (table_imputation, table_likelihood, table_outliers):
+        known |= {results.path_of(module.KIND, case.name).name for case in module.CASES}
     found = {path.name for path in results.FOLDER.glob("*.json")}
     assert found <= known

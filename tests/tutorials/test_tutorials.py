@@ -15,6 +15,7 @@ PATHS = sorted(FOLDER.glob("*.ipynb"))
 SMALL = {
     "first_steps_with_made": {"HIDDEN_UNITS": [32], "EPOCHS": 1},
     "missing_values_and_outliers_of_a_table": {"HIDDEN_UNITS": [32, 32], "EPOCHS": 1, "DRAWS": 3},
+    "a_census_table_from_csv_to_a_served_model": {"ROWS": 600, "HIDDEN_UNITS": [16], "EPOCHS": 1, "DRAWS": 5},
     "pixel_cnn_on_digits": {"FILTERS": 4, "EPOCHS": 1},
     "serving_end_to_end": {"HIDDEN_UNITS": [32], "EPOCHS": 1},
     "speech_with_wavenet": {"NUM_PHRASES": 8, "FILTERS": 4, "NUM_LAYERS": 4, "EPOCHS": 1, "SECONDS": 0.8},
@@ -37,6 +38,17 @@ CLAIMS = {
         (rf"all +{NUMBER}% +{NUMBER}%", lambda frequent, model: model > frequent + 5),
         (rf"lower: {NUMBER}% of the time \(independent columns: {NUMBER}%", lambda model, alone: model > alone + 5),
         (rf"of its row: {NUMBER}% \(by chance: {NUMBER}%\)", lambda found, chance: found > 2 * chance),
+    ],
+    "a_census_table_from_csv_to_a_served_model": [
+        (rf"columns {NUMBER}, orderless NADE {NUMBER}", lambda alone, nade: nade > alone + 1),
+        (rf"{NUMBER}% of the complete test rows have a lower", lambda below: below < 1),
+        (rf"more\nmoved-in .* {NUMBER}\nage .* {NUMBER}\n", lambda moved, age: moved > age > 2),
+        (r"(\d+)% of the hidden incomes", lambda inside: 85 < inside < 99),
+        (
+            rf"probability: {NUMBER}, standard error {NUMBER}; share of the rows: {NUMBER}",
+            lambda value, error, share: 0 < error < 0.1 * value and abs(value - share) < 0.02,
+        ),
+        (rf"largest difference: {NUMBER}", lambda difference: difference < 1e-3),
     ],
     "pixel_cnn_on_digits": [
         (rf"pixels {NUMBER} nats, GatedPixelCNN {NUMBER} nats", lambda alone, network: network < alone - 5),
