@@ -271,9 +271,9 @@ def test_training_takes_a_model_off_the_grid():
         (lambda: tfar.MADE([3], [4], num_masks=2), "num_masks=1"),
         (lambda: tfar.MADE([3], [4], order="random", num_masks=None), "num_masks=1"),
         (lambda: tfar.MADE([3], [4], head=tfar.heads.Categorical(40)), "one_hot_inputs=True"),
-        (lambda: tfar.MADE([3], [4]).with_temperature(0.5), "temperature 1 .* received temperature=0.5. Take the model"),
-        (lambda: tfar.NADE([3], 4), "the argument `activation`, such as MADE; received NADE"),
-        (lambda: tfar.ConvNADE([3, 3], [4]), "ConvNADENetwork gives no bound on its sums"),
+        (lambda: tfar.MADE([3], [4]).with_temperature(0.5), "temperature 1 .* received temperature=0.5"),
+        (lambda: tfar.NADE([3], 4), "activation='relu'; received 'sigmoid'"),
+        (lambda: tfar.RowLSTM([3, 3], 4), "the argument `activation`, such as MADE; received RowLSTM"),
         (lambda: tfar.WaveNet([4], 4, head=tfar.heads.Categorical(3), one_hot_inputs=False), "one_hot_inputs=True"),
     ],
 )

@@ -85,8 +85,8 @@ def check_plain(dist: Any) -> None:
     changed = ", ".join(f"{name}={value}" for name, value in changes.items() if value is not None)
     if changed:
         raise ValueError(
-            f"Expected a model of temperature 1 without `top_k` and `top_p`; received {changed}. Take the model that this one was "
-            "made from."
+            f"Expected a model of temperature 1 without `top_k` and `top_p`; received {changed}. Take the model that this one "
+            "was made from."
         )
 
 
