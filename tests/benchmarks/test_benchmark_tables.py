@@ -11,6 +11,7 @@ from benchmarks import (
     imputation,
     known_networks,
     overview,
+    ranking,
     render,
     results,
     serving,
@@ -239,6 +240,7 @@ def test_result_files_belong_to_cases():
     kinds = ("speed", "likelihood")
     known = {f"{kind}-{case.name}.json" for model in models for kind in kinds for case in getattr(model, kind)}
     known |= {results.path_of("serving", serving.CASE).name, results.path_of("imputation", imputation.CASE).name}
+    known.add(results.path_of("ranking", ranking.CASE).name)
     known |= {results.path_of("coding", case.name).name for case in coding.CASES}
     known |= {results.path_of("networks", case.name).name for case in known_networks.CASES}
     known |= {results.path_of("memory", case.name).name for case in step_memory.CASES}
