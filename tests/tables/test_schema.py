@@ -106,6 +106,17 @@ def test_digits_of_many_classes_are_their_classes():
     assert [head.num_classes for head in column.heads(3)] == list(column.digits)
 
 
+def test_numbers_that_repeat_often_enough_are_atoms():
+    frame = pd.DataFrame({"wage": np.repeat([900.0, 500.0, 700.5, 3.25, 8.5], [6, 5, 3, 1, 1])})
+    atoms = lambda **how: tables.Schema.infer(frame, **how)["wage"]._atoms  # noqa: E731
+    assert atoms(atom_share=0.3) == (900.0, 500.0)
+    assert atoms(atom_share=0.01) == (900.0, 500.0, 700.5), "3.25 and 8.5 do not repeat"
+    assert atoms(atom_share=0.01, max_atoms=1) == (900.0,)
+    assert atoms(max_atoms=0) == ()
+    with pytest.raises(ValueError, match="`max_atoms` of at least 0"):
+        tables.Schema.infer(frame, max_atoms=-1)
+
+
 def test_missing_numbers_are_atoms_of_their_own():
     schema = tables.Schema.infer(FRAME, missing="value")
     for name in ("age", "gain", "day", "second", "exact"):

@@ -13,9 +13,6 @@ from tfar.tables.column import Column
 from tfar.tables.datetimes import DAY, DatetimeColumn
 from tfar.tables.numbers import CountColumn, RealColumn, as_numbers
 
-# Largest number of atoms of a column.
-MAX_ATOMS = 16
-
 
 class Options(NamedTuple):
     """How columns are inferred; see `Schema.infer`."""
@@ -23,6 +20,7 @@ class Options(NamedTuple):
     missing: str
     max_classes: int
     atom_share: float
+    max_atoms: int
 
 
 def infer_column(series: Any, kind: str | None, options: Options) -> Column:
@@ -117,17 +115,18 @@ def _units(numbers: NDArray[np.float64]) -> tuple[float, float]:
     return float(np.mean(numbers)), scale if scale > 1e-12 * np.abs(numbers).max() else 1.0
 
 
-def _atoms(numbers: NDArray[np.float64], share: float) -> tuple[float, ...]:
-    """Returns the values with at least this share of the cells, if they repeat; the most frequent ones first."""
+def _atoms(numbers: NDArray[np.float64], options: Options) -> tuple[float, ...]:
+    """Returns the values that have enough of the cells, if they repeat; the most frequent ones first."""
     values, counts = np.unique(numbers, return_counts=True)
-    frequent = np.flatnonzero((counts >= share * len(numbers)) & (counts > 1))
-    return tuple(float(values[i]) for i in frequent[np.argsort(-counts[frequent], kind="stable")][:MAX_ATOMS])
+    frequent = np.flatnonzero((counts >= options.atom_share * len(numbers)) & (counts > 1))
+    by_count = frequent[np.argsort(-counts[frequent], kind="stable")]
+    return tuple(float(values[i]) for i in by_count[: options.max_atoms])
 
 
 def _count(series: Any, present: Any, missing: bool, options: Options) -> Column:
     probe = CountColumn(str(series.name), str(series.dtype), 0.0, 1.0, low=None)
     numbers = probe.encode(present).values[:, 0].astype(np.float64)
-    atoms = _atoms(numbers, options.atom_share)
+    atoms = _atoms(numbers, options)
     loc, scale = _units(numbers[~np.isin(numbers, atoms)])
     low = 0 if numbers.min() >= 0 else None
     return CountColumn(probe.name, probe.dtype, loc, scale, low, atoms=atoms, missing=missing)
@@ -136,7 +135,7 @@ def _count(series: Any, present: Any, missing: bool, options: Options) -> Column
 def _real(series: Any, present: Any, missing: bool, options: Options) -> Column:
     name, dtype = str(series.name), str(series.dtype)
     numbers = as_numbers(RealColumn(name, dtype, 0.0, 1.0), present)
-    atoms = _atoms(numbers, options.atom_share)
+    atoms = _atoms(numbers, options)
     loc, scale = _units(numbers[~np.isin(numbers, atoms)])
     return RealColumn(name, dtype, loc, scale, atoms, missing)
 

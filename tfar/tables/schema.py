@@ -80,6 +80,7 @@ class Schema:
         missing: str = "marginalise",
         max_classes: int = 100,
         atom_share: float = 0.02,
+        max_atoms: int = 16,
     ) -> "Schema":
         """Finds the kind of each column of a DataFrame, its categories and its units.
 
@@ -93,15 +94,18 @@ class Schema:
                 in the columns that have missing cells here, a missing cell is a value of its own.
             max_classes: int. A categorical column with more classes becomes two sites, the digits of its class.
             atom_share: float. A number with at least this share of the cells of its column, and that repeats, has a mass.
+            max_atoms: int. Largest number of such numbers of a column, the most frequent ones. Amounts that people round, such as
+                wages, have many: a smaller `atom_share` and a larger `max_atoms` give each its mass.
 
         Raises:
             ValueError: If an argument is out of range, there is no row, or a column has cells that no kind fits.
         """
         if missing not in MEANINGS:
             raise ValueError(f"Expected `missing` to be one of {MEANINGS}; received {missing!r}.")
-        if max_classes < 2 or not 0.0 < atom_share <= 1.0:
+        if max_classes < 2 or not 0.0 < atom_share <= 1.0 or max_atoms < 0:
             raise ValueError(
-                f"Expected `max_classes` of at least 2 and `atom_share` in (0, 1]; received {max_classes!r}, {atom_share!r}."
+                "Expected `max_classes` of at least 2, `atom_share` in (0, 1] and `max_atoms` of at least 0; received "
+                f"{max_classes!r}, {atom_share!r} and {max_atoms!r}."
             )
         names = names_of(df)
         kinds = dict(kinds or {})
@@ -110,7 +114,7 @@ class Schema:
             raise ValueError(
                 f"Expected rows and `kinds` of their columns; received {len(df)} rows and kinds of {unknown}."
             )
-        options = Options(missing, max_classes, atom_share)
+        options = Options(missing, max_classes, atom_share, max_atoms)
         series = [df.iloc[:, i].rename(name) for i, name in enumerate(names)]
         return cls(infer_column(column, kinds.get(str(column.name)), options) for column in series)
 
