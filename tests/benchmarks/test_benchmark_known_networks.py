@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from benchmarks import known_networks, render, results
+from benchmarks import known_networks, machine, render, results
 from benchmarks.known_networks import Gap, Query
 from benchmarks.peers.bayesian_network import Network, from_bif
 
@@ -103,6 +103,7 @@ def test_figures_of_conditionals_and_queries():
 @pytest.mark.slow(ci=True)
 def test_a_quick_run_gives_a_table(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(known_networks, "open_network", lambda name: NETWORK)  # the files of pgmpy may be missing
+    monkeypatch.setattr(machine, "set_threads", lambda count: None)  # TensorFlow runs in this process already
     assert known_networks.main(["--quick", "--json", str(tmp_path)]) == 0
     (path,) = tmp_path.glob("*.json")
     result = results.read(path)

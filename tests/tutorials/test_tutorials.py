@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from tests.parameters import few_by_default
 from tests.test_docs import DOCS, load
 
 FOLDER = pathlib.Path(__file__).parents[2] / "tutorials"
@@ -157,8 +158,7 @@ def run(path, folder, settings=None):
     return notebook
 
 
-@pytest.mark.slow(ci=True)
-@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", few_by_default(PATHS, 0, in_ci=4), ids=lambda path: path.stem)
 def test_tutorial_runs_with_small_settings(path, tmp_path):
     run(path, tmp_path, SMALL[path.stem])
 
