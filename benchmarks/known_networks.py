@@ -262,6 +262,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=pathlib.Path, metavar="FOLDER", help="where to write the results")
     parser.add_argument("--threads", type=int, default=machine.NUM_THREADS)
     options = parser.parse_args(arguments)
+    if unknown := sorted(set(options.networks) - {case.name for case in CASES}):
+        parser.error(f"expected networks out of {[case.name for case in CASES]}; received {unknown}")
     machine.set_threads(options.threads)
     chosen = [QUICK] if options.quick else [c for c in CASES if not options.networks or c.name in options.networks]
     found = []

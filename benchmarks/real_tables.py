@@ -18,8 +18,17 @@ from typing import Any
 import numpy as np
 
 from benchmarks import machine, results
+from benchmarks.render import NOT_RUN, markdown_table
 
 SEED = 0
+# Arguments of tfar's estimators for scikit-learn. Without XLA: compiling takes longer than it saves with so few steps.
+NETWORKS: Mapping[str, Mapping[str, Any]] = {
+    "tfar OrderlessNADE": {"network": "orderless", "network_arguments": {"jit_compile": False}},
+    "tfar AnyOrderTransformer": {
+        "network": "transformer",
+        "network_arguments": {"jit_compile": False, "units": 64, "num_layers": 2},
+    },
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -217,7 +226,57 @@ class Indicators:
         return np.concatenate(parts, axis=1)
 
 
-# Commands -----------------------------------------------------------------------------------------------------------------
+# Results ------------------------------------------------------------------------------------------------------------------
+
+
+def measured(
+    kind: str,
+    case: Any,
+    command: str,
+    measure: Callable[[Any, Parts], dict[str, Any]],
+    settings: Mapping[str, Any],
+    data: Mapping[str, Any] | None = None,
+) -> results.Result:
+    """Loads the table of a case and returns the result of `measure(case, parts)`.
+
+    Args:
+        kind: str. Kind of the result.
+        case: dataclass with the `name` of the table and its `rows`.
+        command: str. The command that measures it.
+        measure: returns the figures.
+        settings: further settings, beside those of the case.
+        data: what is to be said of the data, beside `Parts.describe`.
+    """
+    parts = load(case.name, case.rows)
+    return results.make(
+        kind=kind,
+        case=case.name,
+        command=command,
+        seed=SEED,
+        data=parts.describe() | dict(data or {}),
+        settings={**dataclasses.asdict(case), **settings},
+        figures=measure(case, parts),
+        paper={},
+        targets=[],
+    )
+
+
+def table(
+    kind: str,
+    header: Sequence[str],
+    cases: Sequence[Any],
+    found: Sequence[results.Result | None],
+    rows: Callable[[results.Result], list[list[str]]],
+    note: Callable[[results.Result], str],
+) -> str:
+    """Returns the rows of the results of cases below the header, and a note for each; a case without one was not run."""
+    there = [result for result in found if result is not None]
+    if not there:
+        return f"{NOT_RUN} (`python -m benchmarks.{kind}` writes it)"
+    lines = []
+    for case, result in zip(cases, found, strict=True):
+        lines += [[case.name, NOT_RUN, *[""] * (len(header) - 2)]] if result is None else rows(result)
+    return "\n\n".join([markdown_table(header, lines, left=2), *map(note, there)])
 
 
 def note(result: results.Result) -> str:
@@ -235,7 +294,7 @@ def command_line(
     cases: Sequence[Any],
     quick: Any,
     measure: Callable[[Any, str, int], results.Result],
-    render: Callable[[Sequence[results.Result]], str],
+    render: Callable[[Sequence[Any], Sequence[results.Result]], str],
     arguments: Sequence[str] | None,
 ) -> int:
     """Runs a benchmark on chosen tables, prints its table and writes its result files."""
@@ -245,6 +304,8 @@ def command_line(
     parser.add_argument("--json", type=pathlib.Path, metavar="FOLDER", help="where to write the results")
     parser.add_argument("--threads", type=int, default=machine.NUM_THREADS)
     options = parser.parse_args(arguments)
+    if unknown := sorted(set(options.tables) - {case.name for case in cases}):
+        parser.error(f"expected tables out of {[case.name for case in cases]}; received {unknown}")
     machine.set_threads(options.threads)
     chosen = [quick] if options.quick else [case for case in cases if not options.tables or case.name in options.tables]
     found = []
@@ -255,5 +316,5 @@ def command_line(
         )
         if options.json or not options.quick:
             results.write(found[-1], options.json or results.FOLDER)
-    print(render(found))
+    print(render(chosen, found))
     return 0

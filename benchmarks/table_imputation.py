@@ -1,25 +1,24 @@
 """Benchmark of the imputation of real tables: `python -m benchmarks.table_imputation [TABLES] [--quick] [--json FOLDER]`.
 
 A third of the cells of training and test rows is removed at random. Imputers are fitted to the training rows that are left, and
-fill in the test rows: scikit-learn's, and `tfar.sklearn.Imputer` with two networks. An imputer that draws makes 19
-completions; scikit-learn's SimpleImputer and KNNImputer fill in one value, or for categories the shares among all rows or among
-the nearest ones. What was removed is compared with what was filled in:
+fill in the test rows: scikit-learn's, miceforest (`pip install --no-deps miceforest "lightgbm<4.7"`), and
+`tfar.sklearn.Imputer` with two networks. An imputer that draws makes 19 completions; scikit-learn's SimpleImputer and KNNImputer
+fill in one value, or for categories the shares among all rows or among the nearest ones. What was removed is compared with what
+was filled in:
 
 - log loss of categories: the share of a category among the draws, with one more draw that is spread as the training rows are;
 - CRPS of numbers, in standard deviations of the column: E|X - x| - E|X - X'| / 2 over draws, without bias (Gneiting and Raftery
   2007, section 4.2); the absolute error for one value;
 - coverage of numbers: how often the cell lies between the smallest and the largest of the 19 draws, ends included. Draws of the
   right distribution cover 90 %, and more where values repeat.
-
-miceforest is not among the imputers: its version 6.0.5 does not run with lightgbm 4.7, and its `impute_new_data` begins every
-iteration with the random values of the first.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+import importlib.util
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -28,18 +27,10 @@ from benchmarks import machine, real_tables, results
 from benchmarks.peers import imputers
 from benchmarks.peers.imputers import Filled
 from benchmarks.real_tables import Indicators
-from benchmarks.render import NOT_RUN, markdown_table
 
 SEED, MISSING, DRAWS = 0, 1.0 / 3.0, 19
 KIND = "table_imputation"
 HEADER = ("table", "imputer", "log loss of categories, nats", "CRPS of numbers", "90 % coverage")
-NETWORKS: Mapping[str, Mapping[str, Any]] = {
-    "tfar OrderlessNADE": {"network": "orderless", "network_arguments": {"jit_compile": False}},
-    "tfar AnyOrderTransformer": {
-        "network": "transformer",
-        "network_arguments": {"jit_compile": False, "units": 64, "num_layers": 2},
-    },
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,9 +75,11 @@ def _imputers(case: Case) -> dict[str, Any]:
         "scikit-learn KNNImputer": imputers.nearest,
         "scikit-learn IterativeImputer": imputers.iterative,
     }
+    if importlib.util.find_spec("miceforest"):
+        peers["miceforest"] = imputers.mice
     ours = {
         title: functools.partial(imputers.ours, epochs=case.epochs, patience=case.patience, **arguments)
-        for title, arguments in NETWORKS.items()
+        for title, arguments in real_tables.NETWORKS.items()
     }
     return peers | ours
 
@@ -147,43 +140,27 @@ def _mean(parts: Sequence[np.ndarray]) -> float | None:
 
 def run(case: Case, command: str, threads: int = machine.NUM_THREADS) -> results.Result:
     """Measures a case; the threads are those that TensorFlow has been set to."""
-    parts = real_tables.load(case.name, case.rows)
-    return results.make(
-        kind=KIND,
-        case=case.name,
-        command=command,
-        seed=SEED,
-        data=parts.describe() | {"missing": MISSING},
-        settings={
-            **dataclasses.asdict(case),
-            "draws": DRAWS,
-            "neighbours": imputers.NEIGHBOURS,
-            "models": {title: dict(arguments) for title, arguments in NETWORKS.items()},
-            "threads": threads,
-        },
-        figures=measure(case, parts),
-        paper={},
-        targets=[],
-    )
+    settings = {"draws": DRAWS, "neighbours": imputers.NEIGHBOURS, "mice_iterations": imputers.MICE_ITERATIONS}
+    settings |= {"models": real_tables.NETWORKS, "threads": threads}
+    return real_tables.measured(KIND, case, command, measure, settings, {"missing": MISSING})
 
 
-def table(found: Sequence[results.Result | None]) -> str:
+def table(cases: Sequence[Case], found: Sequence[results.Result | None]) -> str:
     """Returns a row for each table and imputer."""
-    there = [result for result in found if result is not None]
-    if not there:
-        return f"{NOT_RUN} (`python -m benchmarks.table_imputation` writes it)"
-    rows = []
-    for result in there:
+
+    def rows(result: results.Result) -> list[list[str]]:
+        lines = []
         for title, f in result.figures.items():
-            cells = ["" if f[key] is None else f"{f[key]:.3f}" for key in ("log_loss", "crps")]
-            coverage = "" if f["coverage"] is None else f"{f['coverage']:.1%}"
-            rows.append([result.case, title, *cells, coverage])
-    return "\n\n".join([markdown_table(HEADER, rows, left=2), *map(real_tables.note, there)])
+            scores = ["" if f[key] is None else f"{f[key]:.3f}" for key in ("log_loss", "crps")]
+            lines.append([result.case, title, *scores, "" if f["coverage"] is None else f"{f['coverage']:.1%}"])
+        return lines
+
+    return real_tables.table(KIND, HEADER, cases, found, rows, real_tables.note)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the benchmark, prints its table and, without `--quick`, writes its result files."""
-    return real_tables.command_line("table_imputation", __doc__, CASES, QUICK, run, table, arguments)
+    return real_tables.command_line(KIND, __doc__, CASES, QUICK, run, table, arguments)
 
 
 if __name__ == "__main__":

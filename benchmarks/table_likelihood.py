@@ -31,7 +31,6 @@ from benchmarks.peers.gaussian_copula import GaussianCopula
 from benchmarks.peers.learn_spn import LearnSPN
 from benchmarks.peers.marginals import Marginal, marginals
 from benchmarks.peers.mixture_of_products import MixtureOfProducts
-from benchmarks.render import NOT_RUN, markdown_table
 
 SEED = 0
 KIND = "table_likelihood"
@@ -157,40 +156,23 @@ def _figures(log_prob: np.ndarray) -> dict[str, float]:
 
 def run(case: Case, command: str, threads: int = machine.NUM_THREADS) -> results.Result:
     """Measures a case; the threads are those that TensorFlow has been set to."""
-    parts = real_tables.load(case.name, case.rows)
-    return results.make(
-        kind=KIND,
-        case=case.name,
-        command=command,
-        seed=SEED,
-        data=parts.describe(),
-        settings={
-            **dataclasses.asdict(case),
-            "models": {title: {"network": network, **more} for title, (network, more) in MODELS.items()},
-            "threads": threads,
-        },
-        figures=measure(case, parts),
-        paper={},
-        targets=[],
-    )
+    models = {title: {"network": network, **more} for title, (network, more) in MODELS.items()}
+    return real_tables.measured(KIND, case, command, measure, {"models": models, "threads": threads})
 
 
-def table(found: Sequence[results.Result | None]) -> str:
+def table(cases: Sequence[Case], found: Sequence[results.Result | None]) -> str:
     """Returns a row for each table and model, the smallest result first."""
-    there = [result for result in found if result is not None]
-    if not there:
-        return f"{NOT_RUN} (`python -m benchmarks.table_likelihood` writes it)"
-    rows, notes = [], []
-    for result in there:
-        for title, f in sorted(result.figures.items(), key=lambda item: item[1]["nats"]):
-            rows.append([result.case, title, f"{f['nats']:.2f} ± {f['standard_error']:.2f}"])
-        notes.append(real_tables.note(result))
-    return "\n\n".join([markdown_table(HEADER, rows, left=2), *notes])
+
+    def rows(result: results.Result) -> list[list[str]]:
+        by_nats = sorted(result.figures.items(), key=lambda item: item[1]["nats"])
+        return [[result.case, title, f"{f['nats']:.2f} ± {f['standard_error']:.2f}"] for title, f in by_nats]
+
+    return real_tables.table(KIND, HEADER, cases, found, rows, real_tables.note)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the benchmark, prints its table and, without `--quick`, writes its result files."""
-    return real_tables.command_line("table_likelihood", __doc__, CASES, QUICK, run, table, arguments)
+    return real_tables.command_line(KIND, __doc__, CASES, QUICK, run, table, arguments)
 
 
 if __name__ == "__main__":

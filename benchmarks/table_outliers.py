@@ -18,18 +18,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks import machine, real_tables, results
-from benchmarks.render import NOT_RUN, markdown_table
 
 SEED, SHARE = 0, 0.05
 KIND = "table_outliers"
 HEADER = ("table", "detector", "ROC AUC", "average precision")
-NETWORKS: Mapping[str, Mapping[str, Any]] = {
-    "tfar OrderlessNADE": {"network": "orderless", "network_arguments": {"jit_compile": False}},
-    "tfar AnyOrderTransformer": {
-        "network": "transformer",
-        "network_arguments": {"jit_compile": False, "units": 64, "num_layers": 2},
-    },
-}
 Detector = Callable[[Any, np.ndarray], np.ndarray]
 
 
@@ -113,51 +105,38 @@ def _detectors(case: Case) -> dict[str, Detector]:
         "PyOD IForest": theirs("iforest", "IForest", random_state=SEED),
         "PyOD KNN": theirs("knn", "KNN"),
         "PyOD LOF": theirs("lof", "LOF"),
-        **{title: ours(arguments) for title, arguments in NETWORKS.items()},
+        **{title: ours(arguments) for title, arguments in real_tables.NETWORKS.items()},
     }
 
 
 def run(case: Case, command: str, threads: int = machine.NUM_THREADS) -> results.Result:
     """Measures a case; the threads are those that TensorFlow has been set to."""
-    parts = real_tables.load(case.name, case.rows)
-    return results.make(
-        kind=KIND,
-        case=case.name,
-        command=command,
-        seed=SEED,
-        data=parts.describe() | {"anomalies": SHARE},
-        settings={
-            **dataclasses.asdict(case),
-            "models": {title: dict(arguments) for title, arguments in NETWORKS.items()},
-            "threads": threads,
-        },
-        figures=measure(case, parts),
-        paper={},
-        targets=[],
-    )
+    settings = {"models": real_tables.NETWORKS, "threads": threads}
+    return real_tables.measured(KIND, case, command, measure, settings, {"anomalies": SHARE})
 
 
-def table(found: Sequence[results.Result | None]) -> str:
+def table(cases: Sequence[Case], found: Sequence[results.Result | None]) -> str:
     """Returns a row for each table and detector."""
-    there = [result for result in found if result is not None]
-    if not there:
-        return f"{NOT_RUN} (`python -m benchmarks.table_outliers` writes it)"
-    rows = [
-        [result.case, title, f"{f['roc_auc']:.3f}", f"{f['average_precision']:.3f}"]
-        for result in there
-        for title, f in result.figures.items()
-    ]
-    notes = [
-        f"{result.case}: {result.data['note']}; {result.data['columns']} columns, {result.data['rows'][0]:,} rows, of which "
-        f"{result.data['anomalies']:.0%} are anomalies."
-        for result in there
-    ]
-    return "\n\n".join([markdown_table(HEADER, rows, left=2), *notes])
+
+    def rows(result: results.Result) -> list[list[str]]:
+        return [
+            [result.case, title, f"{f['roc_auc']:.3f}", f"{f['average_precision']:.3f}"]
+            for title, f in result.figures.items()
+        ]
+
+    def note(result: results.Result) -> str:
+        data = result.data
+        return (
+            f"{result.case}: {data['note']}; {data['columns']} columns, {data['rows'][0]:,} rows, of which "
+            f"{data['anomalies']:.0%} are anomalies."
+        )
+
+    return real_tables.table(KIND, HEADER, cases, found, rows, note)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the benchmark, prints its table and, without `--quick`, writes its result files."""
-    return real_tables.command_line("table_outliers", __doc__, CASES, QUICK, run, table, arguments)
+    return real_tables.command_line(KIND, __doc__, CASES, QUICK, run, table, arguments)
 
 
 if __name__ == "__main__":

@@ -109,7 +109,7 @@ def tables(folder: pathlib.Path = results.FOLDER) -> dict[str, str]:
         ),
         **{
             module.KIND.replace("_", "-"): module.table(
-                [results.find(module.KIND, case.name, folder) for case in module.CASES]
+                module.CASES, [results.find(module.KIND, case.name, folder) for case in module.CASES]
             )
             for module in (table_likelihood, table_imputation, table_outliers)
         },

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks import machine, real_tables, results, table_imputation, table_likelihood, table_outliers
+from benchmarks import known_networks, machine, real_tables, results, table_imputation, table_likelihood, table_outliers
 from benchmarks.peers import imputers
 from benchmarks.real_tables import Indicators, Source
 
@@ -118,15 +118,18 @@ def test_draws_of_arrays_are_counted_by_category():
     )
 
 
-@pytest.mark.parametrize("impute", [imputers.nearest, imputers.iterative])
-def test_imputers_use_the_dependencies_of_columns(impute):
+# Half of the rows have each category. Boosted trees on few rows are less sure than neighbours and regressions.
+@pytest.mark.parametrize("impute, least", [(imputers.nearest, 0.8), (imputers.iterative, 0.8), (imputers.mice, 0.65)])
+def test_imputers_use_the_dependencies_of_columns(impute, least):
+    if impute is imputers.mice:
+        pytest.importorskip("miceforest", reason="miceforest is a peer that is installed by hand")
     frame = made_table()
     damaged = frame.mask(np.random.default_rng(0).random(frame.shape) < 0.2)
     codec = Indicators(tables.Schema.infer(frame), damaged)
     row = pd.DataFrame({"kind": ["a", "d"], "size": [2, 32], "sign": [None, None]})
     filled = impute(codec, damaged, row, 19, 0)
     shares = filled.weights["sign"] / filled.weights["sign"].sum(axis=1, keepdims=True)
-    assert shares[0, 0] > 0.8 and shares[1, 1] > 0.8
+    assert shares[0, 0] > least and shares[1, 1] > least
 
 
 # Outliers ---------------------------------------------------------------------------------------------------------------
@@ -168,7 +171,7 @@ def test_a_quick_run_gives_a_table(module, tmp_path, capsys, monkeypatch):
     (path,) = tmp_path.glob("*.json")
     result = results.read(path)
     assert {"tfar OrderlessNADE", "tfar AnyOrderTransformer"} < set(result.figures)
-    assert module.table([result]) in capsys.readouterr().out
+    assert module.table([module.QUICK], [result]) in capsys.readouterr().out
     if module is table_likelihood:
         nats = {title: figures["nats"] for title, figures in result.figures.items()}
         assert nats["mixture of products"] < nats["independent columns"] - 1.0
@@ -176,4 +179,21 @@ def test_a_quick_run_gives_a_table(module, tmp_path, capsys, monkeypatch):
 
 def test_a_table_without_results_names_the_command():
     for module in (table_likelihood, table_imputation, table_outliers):
-        assert f"python -m benchmarks.{module.KIND}" in module.table([None])
+        assert f"python -m benchmarks.{module.KIND}" in module.table(module.CASES[:1], [None])
+
+
+def test_a_case_without_a_result_has_a_row():
+    cases = table_outliers.CASES[:2]
+    figures = {"a detector": {"roc_auc": 0.5, "average_precision": 0.05}}
+    data = {"note": "people", "columns": 3, "rows": [20, 0, 0], "anomalies": 0.05}
+    how = {"command": "", "seed": 0, "settings": {}, "paper": {}, "targets": []}
+    result = results.make(kind=table_outliers.KIND, case=cases[0].name, data=data, figures=figures, **how)
+    text = table_outliers.table(cases, [result, None])
+    assert f"| {cases[0].name} | a detector | 0.500 | 0.050 |" in text and f"| {cases[1].name} | not run |" in text
+
+
+@pytest.mark.parametrize("module", [table_likelihood, known_networks], ids=lambda module: module.__name__)
+def test_a_table_that_is_not_there_is_refused(module, capsys):
+    with pytest.raises(SystemExit):
+        module.main(["nowhere"])
+    assert "received ['nowhere']" in capsys.readouterr().err

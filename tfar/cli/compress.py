@@ -19,8 +19,9 @@ HELP = """Compress rows without loss by the probabilities that a model gives the
 The weights of the model are rounded first (see --bits), such that every machine computes the same probabilities. \
 [bold]tfar decompress[/] needs the same model. It is checked: another model is an error.
 
-Models that can be compressed with: made of one mask and pixel_cnn, of bits or of up to 32 classes. With \
---no-freeze also others of whole numbers, and darn; the file can then be read only on the same machine with the same versions.
+The models are made of one mask, pixel_cnn, gated_pixel_cnn and wavenet, of bits or of one-hot classes; networks of several \
+blocks need --max-activation. With --no-freeze also others of whole numbers, and darn; the file can then be read only on the \
+same machine with the same versions.
 
 [bold]Examples[/]
 
