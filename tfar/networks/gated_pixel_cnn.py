@@ -17,7 +17,7 @@ from tfar.networks.bounds import Sums, check_bits, sums_of
 from tfar.networks.conditions import State, named_inputs, named_shapes
 from tfar.networks.inputs import row_seeds
 from tfar.networks.masked_raster import MaskedRasterNetwork
-from tfar.networks.rounding import gate_beside, rounded_inputs
+from tfar.networks.rounding import gate_for, rounded_inputs
 
 # Entry of the state with the features of the condition for the 1x1 convolutions before the parameters.
 OUTPUTS = "conditions_of_outputs"
@@ -63,7 +63,7 @@ class GatedPixelCNNNetwork(MaskedRasterNetwork):
     ) -> None:
         super().__init__(event_shape, filters, params_size, conditional_shape=conditional_shape, **kwargs)
         self.condition_dropout, self.condition_network = float(condition_dropout), condition_network
-        self.condition_outputs, self._gate = bool(condition_outputs), gate_beside(self.activation)
+        self.condition_outputs, self._gate = bool(condition_outputs), gate_for(self.activation)
         blocks, width = range(self.num_blocks + 1), 2 * self.filters
         self.vertical = [self._vertical(block) for block in blocks]
         link = functools.partial(self._add, ShiftedConv2D, width, width, (1, 1), "down", use_bias=False)

@@ -13,7 +13,7 @@ def gate(features: tf.Tensor, half: int | None = None) -> tf.Tensor:
 
 
 def of_halves(features: tf.Tensor, half: int | None, function: Callable[..., tf.Tensor]) -> tf.Tensor:
-    """Returns `function(a, b)` of the halves a and b of each group of features, for `gate` and its likes."""
+    """Returns `function(a, b)` of the halves a and b of each group of features, see `gate`."""
     half, lead = half or features.shape[-1] // 2, tf.shape(features)[:-1]
     num_groups = features.shape[-1] // (2 * half)
     halves = tf.reshape(features, tf.concat([lead, [num_groups, 2, half]], 0))

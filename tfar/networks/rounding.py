@@ -17,12 +17,12 @@ _DIGITS = 40  # decimal digits of the computation of the tables of `rounded_gate
 
 
 def rounded_inputs(run: Run, activation: Any, features: Any) -> Any:
-    """Returns the features that enter a convolution: rounded beside a `RoundedReLU`, else as they are."""
+    """Returns the features that enter a convolution: rounded if the activation is a `RoundedReLU`, else as they are."""
     return run(activation.signed, features) if isinstance(activation, RoundedReLU) else features
 
 
-def gate_beside(activation: Any) -> Callable[..., tf.Tensor]:
-    """Returns `gate`, or, for a network whose activation is a `RoundedReLU`, `rounded_gate` with the same bits."""
+def gate_for(activation: Any) -> Callable[..., tf.Tensor]:
+    """Returns `gate`, or `rounded_gate` with the bits of the activation if it is a `RoundedReLU`."""
     return functools.partial(rounded_gate, bits=activation.bits) if isinstance(activation, RoundedReLU) else gate
 
 
@@ -44,6 +44,7 @@ def rounded_gate(features: tf.Tensor, half: int | None = None, *, bits: int) -> 
         return tf.round(values * gates * scale) / scale
 
     smooth = gate(features, half)
+    # The difference is 0 and has the gradient of the gate.
     return tf.stop_gradient(of_halves(features, half, exact)) + (smooth - tf.stop_gradient(smooth))
 
 

@@ -16,7 +16,7 @@ from tfar.networks.bounds import Sums, sums_of
 from tfar.networks.conditions import State, named_inputs, named_shapes
 from tfar.networks.inputs import initial_bias
 from tfar.networks.plan import Plan
-from tfar.networks.rounding import gate_beside, rounded_inputs
+from tfar.networks.rounding import gate_for, rounded_inputs
 from tfar.networks.runs import Filling, Walk, by_call, step_weights
 
 
@@ -91,7 +91,7 @@ class WaveNetNetwork(AutoregressiveNetwork):
         self.low, self.high, self.initial_params = low, high, initial_params
         self.dilations = [2**number for number in range(num_layers)] * num_stacks
         self.activation = keras.activations.get(activation)
-        self._gate = gate_beside(self.activation)
+        self._gate = gate_for(self.activation)
         self.kernel_initializer, self.seed = keras.initializers.get(kernel_initializer), int(seed)
         self._check_frames()
         self._add_layers()
