@@ -30,8 +30,8 @@ class BitsBack:
     of the rows. The decoder does the opposite in the opposite order, and so gets back the bits that chose z.
 
     A batch needs as many bits on the stack as z takes. The number of rows of a batch is therefore a power of two that grows from
-    1 with the stack, and is itself pushed after the rows. A stack that has too few bits for a single row gets more of them,
-    see `Stack`: they are all that a chunk costs besides its description length.
+    1 with the stack, and is itself pushed after the rows. A stack that has too few bits for a single row gets more of them, see
+    `Stack`. A chunk costs its description length, these bits, and the numbers of rows, 3 bits for each batch.
 
     Args:
         dist: a `tfar.LatentVariable` whose parts code their sites, see `CodingModel`.
