@@ -8,7 +8,6 @@ import pytest
 import tfar
 from benchmarks.audio import AudioSettings
 from benchmarks.peers import flac, linear_prediction, torch_gru
-from benchmarks.peers.torch_side import torch_or_unavailable
 from benchmarks.speech import Recording, Speech
 
 RNG = np.random.default_rng(0)
@@ -122,7 +121,7 @@ def numpy_nats(network, file, speaker):
 
 @pytest.fixture
 def gru():
-    torch = torch_or_unavailable()
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     threads = torch.get_num_threads()
     yield torch_gru.TorchGRU(SETTINGS, recordings())
     torch.set_num_threads(threads)
