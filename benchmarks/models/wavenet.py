@@ -25,11 +25,13 @@ from benchmarks.timing import Call
 
 # Nine layers of 32 features in two stacks see 1024 samples, 128 ms. Small batches train faster than large ones.
 WAVENET = AudioSettings()
-NO_SPEAKER = dataclasses.replace(WAVENET, condition="none")
-LOG_MEL = dataclasses.replace(WAVENET, condition="log-mel")
+# The models that are compared with each other are trained for half an hour each, one after the other on one machine.
+COMPARED = dataclasses.replace(WAVENET, seconds=1800.0)
+NO_SPEAKER = dataclasses.replace(COMPARED, condition="none")
+LOG_MEL = dataclasses.replace(COMPARED, condition="log-mel")
 # The recurrent state is carried from one chunk to the next, so that there is no context to repeat.
 GRU = dataclasses.replace(
-    WAVENET,
+    COMPARED,
     hidden_units=(200,),
     num_stacks=1,
     warm_up=0,
@@ -224,25 +226,30 @@ def speed_case(batch_size: int, *, quick: bool = False) -> SpeedCase:
 CASES = ModelCases(
     speed=[speed_case(1), speed_case(16), speed_case(1, quick=True)],
     likelihood=[
-        speech_case("wavenet-speech", "WaveNet 2 x 9 x 32, given the speaker", WAVENET, TARGET, beside=beside_8_bit),
-        speech_case("wavenet-speech-no-speaker", "WaveNet 2 x 9 x 32, no condition", NO_SPEAKER),
         speech_case(
-            "wavenet-speech-log-mel", "WaveNet 2 x 9 x 32, given the speaker and log-mel features of the file", LOG_MEL
+            "wavenet-speech", "WaveNet 2 x 9 x 32, given the speaker, 1 h", WAVENET, TARGET, beside=beside_8_bit
         ),
+        speech_case("wavenet-speech-half-hour", "WaveNet 2 x 9 x 32, given the speaker, 1/2 h", COMPARED),
+        speech_case("wavenet-speech-no-speaker", "WaveNet 2 x 9 x 32, no condition, 1/2 h", NO_SPEAKER),
         speech_case(
-            "wavenet-speech-16-bit",
-            "WaveNet 2 x 9 x 32, logistic mixture, given the speaker",
-            WAVENET,
-            TARGET_16_BIT,
-            data="speech_16_bit",
-            beside=beside_16_bit,
+            "wavenet-speech-log-mel",
+            "WaveNet 2 x 9 x 32, given the speaker and log-mel features of the file, 1/2 h",
+            LOG_MEL,
         ),
         speech_case(
             "wavenet-speech-gru",
-            "GRU of 200 units (PyTorch), given the speaker",
+            "GRU of 200 units (PyTorch), given the speaker, 1/2 h",
             GRU,
             build=torch_gru.build,
             quick={**QUICK, "hidden_units": (8,), "warm_up": 0, "batch_size": 2},
+        ),
+        speech_case(
+            "wavenet-speech-16-bit",
+            "WaveNet 2 x 9 x 32, logistic mixture, given the speaker, 1/2 h",
+            COMPARED,
+            TARGET_16_BIT,
+            data="speech_16_bit",
+            beside=beside_16_bit,
         ),
     ],
 )
