@@ -9,6 +9,7 @@ import pytest
 from benchmarks import audio, audio_table, budget, data, likelihood, results, speech
 from benchmarks.audio import AudioSettings
 from benchmarks.cases import load_cases
+from benchmarks.peers import torch_gru
 from benchmarks.speech import FRAME, Recording, Speech
 
 RNG = np.random.default_rng(0)
@@ -307,6 +308,8 @@ def test_the_test_files_are_those_of_the_targets():
 @pytest.mark.slow(ci=True)
 @pytest.mark.parametrize("case", load_cases("wavenet").likelihood, ids=lambda case: case.name)
 def test_a_quick_run_gives_a_whole_result(folder, case, capsys, monkeypatch):
+    if case.build is torch_gru.build:
+        pytest.importorskip("torch", reason="PyTorch is not installed")
     monkeypatch.setattr(likelihood.machine, "set_threads", lambda threads: None)  # TensorFlow runs already
     arguments = ["wavenet", "--quick", "--case", case.name, "--folder", str(folder / "runs"), "--json", str(folder)]
     assert likelihood.main([*arguments, "--seconds", "0.1"]) == 0
