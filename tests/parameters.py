@@ -14,7 +14,7 @@ def few_by_default(parameters: Iterable[Any], count: int = 1, *, in_ci: int = 0)
     Args:
         parameters: iterable of values, or of tuples if the test takes several at once.
         count: int. The first ones, which run by default.
-        in_ci: int. The next ones, which run before every change; of the others an eighth does.
+        in_ci: int. The next ones, which run before every change; of the others a sixteenth does.
     """
     marked = []
     for number, parameter in enumerate(parameters):

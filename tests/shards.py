@@ -1,14 +1,14 @@
-"""Rotating shards: of the tests that are too many for every day, an eighth runs before a change lands."""
+"""Rotating shards: of the tests that are too many for every day, a sixteenth runs before a change lands."""
 
 import datetime
 import os
 from collections.abc import Mapping
 
-NUM_SHARDS = 8
+NUM_SHARDS = 16
 
 
 def shard_of_today(environment: Mapping[str, str] = os.environ, today: datetime.date | None = None) -> str:
-    """Returns the shard "k/n" that TFAR_SHARD names; else one by the date: eight days cover all."""
+    """Returns the shard "k/n" that TFAR_SHARD names; else one by the date: sixteen days cover all."""
     today = datetime.date.today() if today is None else today
     return environment.get("TFAR_SHARD") or f"{today.toordinal() % NUM_SHARDS}/{NUM_SHARDS}"
 

@@ -92,7 +92,7 @@ def test_contributing_shows_a_network_of_ones_own(tmp_path, monkeypatch, capsys)
 
 
 def pages_with_code() -> list:
-    """README and all pages with code. Of the pages of models, which are alike, an eighth runs before a change lands."""
+    """README and all pages with code. Of the pages of models, which are alike, a sixteenth runs before a change lands."""
     names = [name for name in ["README.md", *PAGES] if blocks(name)]
     often = [name for name in names if not name.startswith("docs/models/")]
     return [

@@ -30,7 +30,7 @@ def name_of(check):
 
 
 def cases():
-    """Each check of each estimator, of which an eighth runs before a change lands."""
+    """Each check of each estimator, of which a sixteenth runs before a change lands."""
     number = 0
     for estimator in ESTIMATORS:
         for own, check in estimator_checks_generator(estimator):
