@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import hashlib
-import json
 import pathlib
-import shutil
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
-from benchmarks import budget, results, speech
+from benchmarks import budget, results, speech, training
 from benchmarks.cases import LikelihoodCase, Settings
 from benchmarks.speech import Recording, Speech
 
@@ -63,18 +60,14 @@ def run(case: LikelihoodCase, options: argparse.Namespace, command: str) -> resu
     The case's `build` is a function `(settings, recordings) -> AudioLearner`.
     """
     recordings = speech.load(case.data)
-    settings = case.settings
-    if options.seconds is not None:
-        settings = dataclasses.replace(settings, seconds=options.seconds)
-        command += f" --seconds {options.seconds:g}"
+    case, command = budget.with_seconds(case, options, command)
+    settings: Any = case.settings
     if options.quick:
         recordings = recordings.head()
-    folder = run_folder(options.folder, case.name, settings, recordings)
-    if options.fresh:
-        shutil.rmtree(folder, ignore_errors=True)
+    folder = training.case_folder(options.folder, case, recordings, fresh=options.fresh)
     learner = case.build(settings, recordings)
     journal = train(learner, settings, recordings, folder)
-    figures = {**evaluate(learner, settings, recordings), **trained(journal), "parameters": learner.parameters}
+    figures = {**evaluate(learner, settings, recordings), **budget.figures(journal), "parameters": learner.parameters}
     if case.beside is not None:
         figures["beside"] = dict(case.beside(recordings))
     return results.make(
@@ -100,12 +93,6 @@ def train(learner: AudioLearner, settings: AudioSettings, recordings: Speech, fo
         highest_rate=settings.learning_rate,
         suffix=learner.suffix,
     )
-
-
-def run_folder(base: pathlib.Path, name: str, settings: AudioSettings, recordings: Speech) -> pathlib.Path:
-    """The folder of a run: other settings or other data go elsewhere, and are never resumed by mistake."""
-    identity = json.dumps([settings.as_dict(), recordings.describe()], sort_keys=True)
-    return base / f"{name}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
 
 def bits(nats: np.ndarray, files: Sequence[Recording]) -> float:
@@ -150,15 +137,3 @@ def ratio_error(totals: np.ndarray, counts: np.ndarray) -> float:
     """Standard error of sum(totals) / sum(counts) over files, to first order."""
     deviations = totals - counts * totals.sum() / counts.sum()
     return float(deviations.std(ddof=1) * np.sqrt(len(counts)) / counts.sum())
-
-
-def trained(journal: dict[str, Any]) -> dict[str, Any]:
-    """Returns what a result file says of the training."""
-    best = min(journal["curve"], key=lambda point: point["valid"])
-    return {
-        "updates": journal["steps"],
-        "train_seconds": round(journal["seconds"], 1),
-        "train_samples": journal["samples"],
-        "best_after_seconds": best["seconds"],
-        "curve": journal["curve"],
-    }

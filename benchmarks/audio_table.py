@@ -18,6 +18,7 @@ HEADER = (
     "mean difference of a file",
     "validation bits after minutes",
     "million samples trained",
+    "machine",
 )
 
 
@@ -29,7 +30,7 @@ def audio_table(cases: Sequence[LikelihoodCase], found: Sequence[Result | None])
 
 def _row(case: LikelihoodCase, result: Result | None) -> list[str]:
     if result is None:
-        return [case.data, case.title, "", NOT_RUN, *[""] * 4]
+        return [case.data, case.title, "", NOT_RUN, *[""] * 5]
     figures = result.figures
     return [
         case.data,
@@ -39,6 +40,7 @@ def _row(case: LikelihoodCase, result: Result | None) -> list[str]:
         *_changed(figures.get("changed_condition")),
         ", ".join(f"{point['seconds'] / 60:.0f}: {point['valid']:.2f}" for point in doubling(figures["curve"])),
         f"{figures['train_samples'] / 1e6:.0f}",
+        result.machine["cpu"],
     ]
 
 

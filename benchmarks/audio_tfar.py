@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
-import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from benchmarks import speech
 from benchmarks.audio import AudioSettings
+from benchmarks.learner import ModelLearner
 from benchmarks.speech import FRAME, NUM_BANDS, SPEAKERS, Recording, Speech
 
 
@@ -73,8 +72,8 @@ def rows(file: Recording, settings: AudioSettings, conditions: Conditions) -> li
     return found
 
 
-class TfarLearner:
-    """Trains a distribution whose events have the shape `[None]` or `[None, 1]`; see `benchmarks.budget.Learner`.
+class AudioModelLearner(ModelLearner):
+    """Trains a distribution whose events have the shape `[None]` or `[None, 1]`; see `benchmarks.audio.AudioLearner`.
 
     Args:
         dist: the distribution.
@@ -84,52 +83,23 @@ class TfarLearner:
         jit_compile: bool. Whether XLA compiles the update.
     """
 
-    suffix = ".weights.h5"
-
     def __init__(
         self, dist: Any, settings: AudioSettings, recordings: Speech, conditions: Conditions, jit_compile: bool = True
     ) -> None:
         import keras
         import tensorflow as tf
 
-        import tfar
-
-        self.dist, self.conditions, self.channels = dist, conditions, (1,) * (len(dist.event_shape) - 1)
-        self.model = tfar.training.DensityModel(dist, seed=settings.seed)
-        optimizer = keras.optimizers.Adam(settings.learning_rate, global_clipnorm=settings.clip_norm)
-        self.model.compile(optimizer=optimizer, jit_compile=jit_compile)
-        optimizer.build(self.model.trainable_variables)
+        self.conditions, self.channels = conditions, (1,) * (len(dist.event_shape) - 1)
         examples = [row for file in recordings.train for row in rows(file, settings, conditions)]
         arrays = keras.tree.map_structure(lambda *parts: np.stack(parts), *examples)
         for name in ("value", "site_weight"):
             arrays[name] = arrays[name].reshape(*arrays[name].shape, *self.channels)
-        self.batches = tfar.training.Batches(arrays, settings.batch_size, seed=settings.seed)
-        self._train_step = tf.function(self.model.train_step, jit_compile=jit_compile)
+        super().__init__(dist, arrays, settings, jit_compile)
         self._log_prob = tf.function(dist.log_prob, reduce_retracing=True)  # one function for files of all lengths
 
-    @property
-    def parameters(self) -> int:
-        """Number of trainable parameters."""
-        return int(sum(np.prod(v.shape) for v in self.dist.trainable_variables))
-
-    def update(self, step: int, learning_rate: float) -> int:
-        """Makes one step of `fit` on the next rows; rows that do not fill a batch wait for another epoch."""
-        self.batches.epoch, index = divmod(step, max(1, self.batches.num_rows // self.batches.batch_size))
-        batch = self.batches[index]
-        self.model.optimizer.learning_rate = learning_rate
-        self.model.reset_metrics()
-        loss = float(self._train_step(batch)["loss"])
-        if not math.isfinite(loss):
-            raise ValueError(f"Expected a finite loss. Received: {loss} at update {step}. Try a lower learning rate.")
+    def num_samples(self, batch: Mapping[str, Any]) -> int:
+        """Returns the number of samples that are scored."""
         return int(np.count_nonzero(batch["site_weight"]))
-
-    def save(self, path: pathlib.Path) -> None:
-        """Writes the weights and the state of the optimizer."""
-        self.model.save_weights(path)
-
-    def load(self, path: pathlib.Path) -> None:
-        """Reads the weights and the state of the optimizer."""
-        self.model.load_weights(path)
 
     def nats(self, files: Sequence[Recording], changed: bool = False) -> np.ndarray:
         """Negative log-likelihood of each whole file; see `benchmarks.audio.AudioLearner`."""

@@ -6,6 +6,8 @@ checkpoints and what a kill lost do not count. So models of different libraries 
 
 from __future__ import annotations
 
+import argparse
+import dataclasses
 import json
 import pathlib
 import time
@@ -13,6 +15,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from benchmarks import results
+from benchmarks.cases import LikelihoodCase
 
 JOURNAL = "journal.json"
 NUM_CHECKS = 30
@@ -30,6 +33,14 @@ class Learner(Protocol):
 
     def load(self, path: pathlib.Path) -> None:
         """Reads what `save` wrote."""
+
+
+def with_seconds(case: LikelihoodCase, options: argparse.Namespace, command: str) -> tuple[LikelihoodCase, str]:
+    """Returns a case and the command that runs it, with the `--seconds` of the command line."""
+    if options.seconds is None:
+        return case, command
+    settings: Any = dataclasses.replace(case.settings, seconds=options.seconds)
+    return dataclasses.replace(case, settings=settings), f"{command} --seconds {options.seconds:g}"
 
 
 def learning_rate(highest: float, share: float) -> float:
@@ -83,6 +94,18 @@ def train(
                 path.unlink()
     learner.load(folder / journal["best"])
     return journal
+
+
+def figures(journal: dict[str, Any]) -> dict[str, Any]:
+    """Returns what a result file says of the training."""
+    best = min(journal["curve"], key=lambda point: point["valid"])
+    return {
+        "updates": journal["steps"],
+        "train_seconds": round(journal["seconds"], 1),
+        "train_samples": journal["samples"],
+        "best_after_seconds": best["seconds"],
+        "curve": journal["curve"],
+    }
 
 
 def read_journal(folder: pathlib.Path) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import pathlib
-import shutil
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -37,9 +36,7 @@ def run_case(
     scores, gaussians, epochs, refitted, parameters = [], [], [], [], 0
     for number, splits in enumerate(folds, 1):
         shown = standardized(splits) if case.standardize else splits
-        place = training.case_folder(folder, case, shown)
-        if fresh:
-            shutil.rmtree(place, ignore_errors=True)
+        place = training.case_folder(folder, case, shown, fresh=fresh)
         dist, progress = training.train(case, shown, place)
         units = log_units(splits) if case.standardize else 0.0
         valid = -training.evaluate(dist.log_prob, shown.valid)[0] - units

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import pathlib
-import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -35,9 +34,7 @@ def run_case(
 ) -> results.Result:
     """Trains and evaluates one case."""
     splits = splits.shaped(case.event_shape)
-    place = training.case_folder(folder, case, splits)
-    if fresh:
-        shutil.rmtree(place, ignore_errors=True)
+    place = training.case_folder(folder, case, splits, fresh=fresh)
     dist, epochs = training.train(case, splits, place)
     figures = evaluate(case, dist, splits)
     figures |= {"epochs": len(epochs), "train_seconds": round(sum(epoch["seconds"] for epoch in epochs), 1)}

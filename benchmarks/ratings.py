@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import pathlib
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -99,9 +98,7 @@ def run(case: LikelihoodCase, options: argparse.Namespace, command: str) -> resu
     scores, parts, seconds, epochs = [], [], 0.0, []
     for seed, (train, test) in zip(seeds, splits, strict=True):
         part = matrices(train, test, item_based=case.settings.item_based)
-        place = training.case_folder(options.folder, case, part)
-        if options.fresh:
-            shutil.rmtree(place, ignore_errors=True)
+        place = training.case_folder(options.folder, case, part, fresh=options.fresh)
         forecast, progress = ours(case, part, test, place)
         scores.append(score(forecast, test.ratings))
         parts.append(part.describe())

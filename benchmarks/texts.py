@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import time
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from benchmarks import results, sentences
+from benchmarks import budget, results, sentences, training
 from benchmarks.cases import LikelihoodCase, Settings, check
+from benchmarks.learner import ModelLearner
 from benchmarks.peers.kneser_ney import KneserNey
 from benchmarks.sentences import Texts
 
@@ -31,6 +32,7 @@ class TextSettings(Settings):
         importance_samples: latents of the bound by which a model with a latent variable is scored.
         language_model: None, or the case of the language model beside which the model is set, and which has to run before it.
         beats_kneser_ney: whether a language model has the target of a perplexity below that of n-grams.
+        seconds: processor seconds of training, see `benchmarks.budget`.
     """
 
     model: str = "RecurrentLanguageModel"
@@ -44,13 +46,12 @@ class TextSettings(Settings):
     learning_rate: float = 2e-3
     clip_norm: float | None = 5.0
     batch_size: int = 64
-    max_epochs: int = 30
-    patience: int = 3
+    seconds: float = 1800.0
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the settings that these models use, for the result file."""
         used = ("model", "units", "embedding_dim", "dropout_rate", "learning_rate", "clip_norm", "batch_size")
-        found = {name: getattr(self, name) for name in (*used, "max_epochs", "patience", "seed")} | dict(self.arguments)
+        found = {name: getattr(self, name) for name in (*used, "seconds", "seed")} | dict(self.arguments)
         return found | ({} if self.language_model is None else {"importance_samples": self.importance_samples})
 
 
@@ -66,19 +67,22 @@ def build(settings: TextSettings, texts: Texts) -> Any:
 
 def run(case: LikelihoodCase, options: argparse.Namespace, command: str) -> results.Result:
     """Trains and evaluates a case; `options` are those of the command line."""
+    case, command = budget.with_seconds(case, options, command)
     settings: Any = case.settings
     texts = sentences.load(case.data)
     texts = texts.head() if options.quick else texts
     language_model = None if options.quick else _language_model(settings, options.json or results.FOLDER)
     dist = case.build(settings, texts)
-    start = time.perf_counter()
-    epochs = train(dist, settings, texts)
-    figures = {
-        "epochs": epochs,
-        "train_seconds": round(time.perf_counter() - start, 1),
-        **evaluate(dist, settings, texts),
-    }
-    figures["parameters"] = int(sum(np.prod(v.shape) for v in dist.trainable_variables))
+    learner = ModelLearner(dist, {"value": texts.words["train"].astype(np.float32)}, settings)
+    journal = budget.train(
+        learner,
+        lambda: valid_loss(dist, texts),
+        training.case_folder(options.folder, case, texts, fresh=options.fresh),
+        seconds=settings.seconds,
+        highest_rate=settings.learning_rate,
+        suffix=learner.suffix,
+    )
+    figures = {**evaluate(dist, settings, texts), **budget.figures(journal), "parameters": learner.parameters}
     if texts.words["train"].ndim == 2:
         figures["beside"] = beside(texts)
     targets = case.check(figures["perplexity"])
@@ -96,7 +100,7 @@ def run(case: LikelihoodCase, options: argparse.Namespace, command: str) -> resu
         command=command,
         seed=settings.seed,
         data=texts.describe(),
-        settings=settings.as_dict(),
+        settings={**settings.as_dict(), "threads": options.threads},
         figures=figures,
         paper={},
         targets=targets,
@@ -113,20 +117,22 @@ def _language_model(settings: Any, folder: Any) -> dict[str, Any] | None:
     return found.figures
 
 
-def train(dist: Any, settings: TextSettings, texts: Texts) -> int:
-    """Trains with early stopping on the validation texts; returns the number of epochs."""
-    import keras
+def valid_loss(dist: Any, texts: Texts) -> float:
+    """Returns the mean over validation texts of the negative log-probability, or of the negative bound of one latent."""
+    terms = scores(dist, texts.words["valid"], 1)
+    return float((-terms["elbo"] if dist.num_latents else terms["nll"]).mean())
 
-    import tfar
 
-    model = tfar.training.DensityModel(dist, seed=settings.seed)
-    model.compile(keras.optimizers.Adam(settings.learning_rate, global_clipnorm=settings.clip_norm))
-    watched = {"monitor": "val_neg_elbo" if dist.num_latents else "val_nll", "mode": "min"}
-    slower = keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=max(1, settings.patience // 3), **watched)
-    best = keras.callbacks.EarlyStopping(patience=settings.patience, restore_best_weights=True, **watched)
-    how = {"epochs": settings.max_epochs, "batch_size": settings.batch_size, "callbacks": [slower, best], "verbose": 2}
-    fitted = model.fit(texts.words["train"], validation_data=texts.words["valid"], **how)
-    return len(fitted.epoch)
+def scores(dist: Any, words: NDArray[np.int32], num_samples: int) -> dict[str, NDArray[np.float64]]:
+    """Returns what `dist.evaluate` gives for texts, by a number of latents if there are latents."""
+    how = {"num_samples": num_samples} if dist.num_latents else {}
+    found = [dist.evaluate(batch, seed=seed, **how) for seed, batch in enumerate(batches(words))]
+    return {name: np.concatenate([np.asarray(part[name], np.float64) for part in found]) for name in found[0]}
+
+
+def batches(words: NDArray[np.int32]) -> list[NDArray[np.int32]]:
+    """Returns texts in parts that are evaluated together."""
+    return [words[first : first + EVAL_BATCH] for first in range(0, len(words), EVAL_BATCH)]
 
 
 def evaluate(dist: Any, settings: Any, texts: Texts) -> dict[str, Any]:
@@ -134,12 +140,9 @@ def evaluate(dist: Any, settings: Any, texts: Texts) -> dict[str, Any]:
 
     That of a model with a latent variable is by the importance-weighted bound, with the use of the latent beside it.
     """
-    words = texts.words["test"]
-    batches = [words[first : first + EVAL_BATCH] for first in range(0, len(words), EVAL_BATCH)]
-    decoder, how = (dist.decoder, {"num_samples": settings.importance_samples}) if dist.num_latents else (dist, {})
-    found = [dist.evaluate(batch, seed=seed, **how) for seed, batch in enumerate(batches)]
-    terms = {name: np.concatenate([np.asarray(part[name], np.float64) for part in found]) for name in found[0]}
-    counts = np.concatenate([np.asarray(decoder.law.num_symbols(batch.astype(np.float32))) for batch in batches])
+    decoder, words = dist.decoder if dist.num_latents else dist, texts.words["test"]
+    terms = scores(dist, words, settings.importance_samples)
+    counts = np.concatenate([np.asarray(decoder.law.num_symbols(batch.astype(np.float32))) for batch in batches(words)])
     if not dist.num_latents:
         return perplexity(terms["nll"], counts)
     bound = perplexity(-terms["elbo"], counts)

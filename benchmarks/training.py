@@ -7,9 +7,10 @@ import hashlib
 import json
 import os
 import pathlib
+import shutil
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -24,10 +25,23 @@ DEFAULT_FOLDER = (
 )
 
 
-def case_folder(base: pathlib.Path, case: LikelihoodCase, splits: Splits) -> pathlib.Path:
-    """The folder of one case: other settings or other data go elsewhere, and are never resumed by mistake."""
-    identity = json.dumps([case.settings.as_dict(), splits.describe()], sort_keys=True)
-    return base / f"{case.name}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+class Described(Protocol):
+    """Data that can be told from others."""
+
+    def describe(self) -> dict[str, Any]:
+        """Returns names, sizes and checksums."""
+
+
+def case_folder(base: pathlib.Path, case: LikelihoodCase, data: Described, *, fresh: bool = False) -> pathlib.Path:
+    """Returns the folder of one case, empty if the run starts afresh.
+
+    Other settings or other data go elsewhere, and are never resumed by mistake.
+    """
+    identity = json.dumps([case.settings.as_dict(), data.describe()], sort_keys=True)
+    folder = base / f"{case.name}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+    if fresh:
+        shutil.rmtree(folder, ignore_errors=True)
+    return folder
 
 
 def train(case: LikelihoodCase, splits: Splits, folder: pathlib.Path) -> tuple[Any, list[dict[str, float]]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import shutil
 from typing import Any
 
 import numpy as np
@@ -46,9 +45,7 @@ def load(name: str, *, quick: bool = False) -> VideoSplits:
 def run(case: LikelihoodCase, options: argparse.Namespace, command: str) -> results.Result:
     """Trains and evaluates a case; `options` are those of the command line."""
     splits = load(case.data, quick=options.quick)
-    folder = training.case_folder(options.folder, case, splits)
-    if options.fresh:
-        shutil.rmtree(folder, ignore_errors=True)
+    folder = training.case_folder(options.folder, case, splits, fresh=options.fresh)
     dist, epochs = training.train(case, splits, folder)
     figures: dict[str, Any] = {}
     for split in ("valid", "test"):

@@ -21,7 +21,7 @@ SIZE, QUICK_SIZE = (5000, 40, 256, 128, 64), (50, 8, 16, 8, 4)
 OURS, TORCH = "tfar", "PyTorch"
 SAMPLE_TO_PASS = 3.0
 
-QUICK: dict[str, Any] = {"units": 16, "embedding_dim": 8, "max_epochs": 2}
+QUICK: dict[str, Any] = {"units": 16, "embedding_dim": 8, "seconds": 1.0}
 AUTOENCODER = TextSettings(model="SequenceAutoencoder", dropout_rate=0.2)
 HIERARCHICAL = TextSettings(model="HierarchicalAutoencoder", units=160, dropout_rate=0.2)
 WITHOUT_ATTENTION = dataclasses.replace(HIERARCHICAL, arguments=(("attention", False),))

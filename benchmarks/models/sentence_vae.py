@@ -17,7 +17,7 @@ from benchmarks.ratios import ratio_to_fastest, ratio_within
 from benchmarks.texts import TextSettings
 
 LATENT_DIM = 16
-QUICK: dict[str, Any] = {"units": 16, "embedding_dim": 8, "max_epochs": 2, "importance_samples": 2}
+QUICK: dict[str, Any] = {"units": 16, "embedding_dim": 8, "seconds": 1.0, "importance_samples": 2}
 LM, INPUTLESS_LM = "sentence-vae-language-model", "sentence-vae-language-model-without-words"
 # What an answer must show besides its perplexity.
 USES_LATENTS = {
@@ -28,10 +28,9 @@ USES_LATENTS = {
 COLLAPSES = {"kl": ("<=", 0.1)}
 WITHOUT_WORDS = {"nats_below_language_model": (">=", 5.0)}
 
-LANGUAGE_MODEL = TextSettings(units=128, beats_kneser_ney=False)
+LANGUAGE_MODEL = TextSettings(units=128, beats_kneser_ney=False, seconds=1200.0)
 LANGUAGE_MODEL_WITHOUT_WORDS = dataclasses.replace(LANGUAGE_MODEL, arguments=(("word_dropout_rate", 1.0),))
-# Other models stop after three epochs without a better bound; with annealing the bound may rise later.
-VAE = TextSettings(model="SentenceVAE", units=128, patience=6, language_model=LM)
+VAE = dataclasses.replace(LANGUAGE_MODEL, model="SentenceVAE", language_model=LM)
 
 
 def _settings(language_model: str = LM, **arguments: Any) -> TextSettings:

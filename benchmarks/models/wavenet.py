@@ -81,10 +81,12 @@ MOST_OF_PEER, LEAST_OF_PEER, LEAST_OF_NAIVE, MOST_OF_PLAIN = 1.1, 15.0, 250.0, 1
 
 def build(settings: AudioSettings, recordings: Speech) -> Any:
     """WaveNet and what trains it."""
-    from benchmarks.audio_tfar import Conditions, TfarLearner
+    from benchmarks.audio_tfar import AudioModelLearner, Conditions
 
     conditions = Conditions(settings.condition, recordings)
-    return TfarLearner(distribution(settings, recordings.name, conditions.shape), settings, recordings, conditions)
+    return AudioModelLearner(
+        distribution(settings, recordings.name, conditions.shape), settings, recordings, conditions
+    )
 
 
 def beside_8_bit(recordings: Speech) -> dict[str, float]:

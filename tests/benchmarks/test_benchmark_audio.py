@@ -76,14 +76,14 @@ def batch_of_one(condition):
 def build(settings, recordings):
     import keras
 
-    from benchmarks.audio_tfar import Conditions, TfarLearner
+    from benchmarks.audio_tfar import AudioModelLearner, Conditions
     from benchmarks.models import wavenet
 
     conditions = Conditions(settings.condition, recordings)
     dist = wavenet.distribution(settings, recordings.name, conditions.shape)
     for variable in dist.trainable_variables:  # biases of zero would hide what lies before a row
         variable.assign_add(0.3 * keras.random.normal(variable.shape, seed=len(variable.shape)))
-    return TfarLearner(dist, settings, recordings, conditions, jit_compile=False)
+    return AudioModelLearner(dist, settings, recordings, conditions, jit_compile=False)
 
 
 def test_the_wrong_condition_is_the_other_speaker_or_late_features(recordings):
@@ -258,7 +258,7 @@ def test_the_table_of_audio():
     )
     found, missing = audio_table.audio_table([case, other], [result, None]).splitlines()[2:]
     assert "| 234,944 | 4.013 ± 0.031 | 4.050 (speakers swapped) | +0.033 (t = 9.9) |" in found
-    assert found.endswith("| 1: 5.90, 2: 5.80, 4: 5.60, 6: 5.40 | 123 |")
+    assert found.endswith(f"| 1: 5.90, 2: 5.80, 4: 5.60, 6: 5.40 | 123 | {result.machine['cpu']} |")
     assert "| not run |" in missing
 
 

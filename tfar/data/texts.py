@@ -143,11 +143,6 @@ def from_texts(
     return TextSplits(str(path_or_pattern), documents, vocabulary)
 
 
-def is_texts(name: str) -> bool:
-    """Whether a name is that of a file of lines of text, .txt or .tsv, or of a pattern of them, by its suffix."""
-    return text_suffix(pathlib.Path(name)) in (".txt", ".tsv")
-
-
 def text_suffix(path: pathlib.Path) -> str:
     """Returns the suffix of a file without that of its compression."""
     return pathlib.Path(path.stem).suffix.lower() if path.suffix.lower() == ".gz" else path.suffix.lower()
