@@ -29,6 +29,8 @@ WAVENET = AudioSettings()
 COMPARED = dataclasses.replace(WAVENET, seconds=1800.0)
 NO_SPEAKER = dataclasses.replace(COMPARED, condition="none")
 LOG_MEL = dataclasses.replace(COMPARED, condition="log-mel")
+# Its targets are those of codecs, which it meets sooner.
+LINEAR = dataclasses.replace(WAVENET, seconds=900.0)
 # The recurrent state is carried from one chunk to the next, so that there is no context to repeat.
 GRU = dataclasses.replace(
     COMPARED,
@@ -247,8 +249,8 @@ CASES = ModelCases(
         ),
         speech_case(
             "wavenet-speech-16-bit",
-            "WaveNet 2 x 9 x 32, logistic mixture, given the speaker, 1/2 h",
-            COMPARED,
+            "WaveNet 2 x 9 x 32, logistic mixture, given the speaker, 1/4 h",
+            LINEAR,
             TARGET_16_BIT,
             data="speech_16_bit",
             beside=beside_16_bit,
