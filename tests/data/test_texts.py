@@ -31,6 +31,19 @@ def test_words_are_numbered_from_two_and_unknown_ones_are_one():
     assert vocabulary.decode([[2, 3, 0, 4], [0, 0, 0, 0], [1, 4, 4, 2]]) == ["the cat", "", "[UNK] sat sat the"]
 
 
+def test_documents_of_sentences_are_cut_and_lose_empty_sentences():
+    vocabulary = Vocabulary(["the", "cat", "sat"])
+    documents = [["The cat sat.", "!", "Cat"], ["sat", "", "the dog sat", "cat"], ["cat the cat the"]]
+    found = vocabulary.encode_sentences(documents, max_sentences=2, max_words=3)
+    assert found.tolist() == [[[2, 3, 4], [3, 0, 0]], [[4, 0, 0], [2, 1, 4]], [[3, 2, 3], [0, 0, 0]]]
+    assert vocabulary.decode(found[1]) == ["sat", "the [UNK] sat"]
+    sizes = {"max_sentences": 2, "max_words": 3}
+    with pytest.raises(ValueError, match="a list of sentences for each document; received 'The cat'"):
+        vocabulary.encode_sentences(["The cat"], **sizes)
+    with pytest.raises(ValueError, match="documents with words; received none in document 1"):
+        vocabulary.encode_sentences([["cat"], ["", "!"]], **sizes)
+
+
 def test_a_vocabulary_is_restored_from_json():
     vocabulary = Vocabulary(["The", "cat."], standardize=None)
     again = Vocabulary.from_json(vocabulary.as_json())

@@ -76,6 +76,37 @@ class Vocabulary:
             found += [row[row != END] for row in rows]
         return found
 
+    def encode_sentences(
+        self, documents: Sequence[Sequence[str]], max_sentences: int, max_words: int
+    ) -> NDArray[np.int32]:
+        """Returns documents as events of `tfar.HierarchicalAutoencoder`, int32 `[N, max_sentences, max_words]`.
+
+        Sentences without words are left out, since they end a document. What is longer is cut.
+
+        Args:
+            documents: the sentences of each document. Split texts into sentences with a library such as NLTK, or at lines.
+            max_sentences: int. Number of sentences of an event.
+            max_words: int. Number of words of each sentence.
+
+        Raises:
+            ValueError: If a document is a string or has no words, or a size is below 1.
+
+        Example:
+            >>> Vocabulary(["a", "b"]).encode_sentences([["A b.", "!", "B"]], max_sentences=3, max_words=2).tolist()
+            [[[2, 3], [3, 0], [0, 0]]]
+        """
+        shape = (check_count("max_sentences", max_sentences), check_count("max_words", max_words))
+        found = np.zeros([len(documents), *shape], np.int32)
+        for number, sentences in enumerate(documents):
+            if isinstance(sentences, str):
+                raise ValueError(f"expected a list of sentences for each document; received {sentences[:50]!r}")
+            encoded = [words[: shape[1]] for words in self.encode(sentences) if len(words)][: shape[0]]
+            if not encoded:
+                raise ValueError(f"expected documents with words; received none in document {number}")
+            for place, words in enumerate(encoded):
+                found[number, place, : len(words)] = words
+        return found
+
     def decode(self, documents: Any) -> list[str]:
         """Returns texts of the numbers of words `[N, words]`, up to the first 0 of each."""
         symbols = np.array(["", UNKNOWN_WORD, *self.words], object)
