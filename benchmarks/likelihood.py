@@ -1,9 +1,9 @@
 """Benchmark of the likelihood: `python -m benchmarks.likelihood made [--data NAME ...] [--paper-width] [--quick]`.
 
 Each case is trained with early stopping on the validation set and evaluated on the test set with the best weights; models of
-audio train for `--seconds`. Then the command prints the results and writes the result file. A run that was killed continues if
-it is started again: `--folder`, by default in the cache folder of the user, holds a checkpoint whose name depends on the settings
-and the data. `--fresh` deletes it.
+audio and of texts train for a number of processor seconds, `--seconds`. Then the command prints the results and writes the
+result file. A run that was killed continues if it is started again: `--folder`, by default in the cache folder of the user,
+holds a checkpoint whose name depends on the settings and the data. `--fresh` deletes it.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import pathlib
 from typing import Any
 
 import numpy as np
@@ -73,27 +74,13 @@ def run(case: LikelihoodCase, options: argparse.Namespace, command: str) -> resu
     texts = texts.head() if options.quick else texts
     language_model = None if options.quick else _language_model(settings, options.json or results.FOLDER)
     dist = case.build(settings, texts)
-    learner = ModelLearner(dist, {"value": texts.words["train"].astype(np.float32)}, settings)
-    journal = budget.train(
-        learner,
-        lambda: valid_loss(dist, texts),
-        training.case_folder(options.folder, case, texts, fresh=options.fresh),
-        seconds=settings.seconds,
-        highest_rate=settings.learning_rate,
-        suffix=learner.suffix,
-    )
-    figures = {**evaluate(dist, settings, texts), **budget.figures(journal), "parameters": learner.parameters}
+    trained = train(dist, settings, texts, training.case_folder(options.folder, case, texts, fresh=options.fresh))
+    figures = {**evaluate(dist, settings, texts), **trained}
     if texts.words["train"].ndim == 2:
         figures["beside"] = beside(texts)
-    targets = case.check(figures["perplexity"])
-    if settings.model == "RecurrentLanguageModel" and settings.beats_kneser_ney:
-        best = min(own["perplexity"] for own in figures["beside"].values())
-        targets.append(check("perplexity, that of the best Kneser-Ney", "<=", best, figures["perplexity"]))
     if language_model is not None:
         figures["perplexity_to_language_model"] = round(figures["perplexity"] / language_model["perplexity"], 4)
         figures["nats_below_language_model"] = round(language_model["nats_a_text"] - figures["nats_a_text"], 3)
-    further = {name: limit for name, limit in case.further.items() if name in figures or not options.quick}
-    targets += [check(f"test {name}", *limit, figures[name]) for name, limit in further.items()]
     return results.make(
         kind="likelihood",
         case=case.name,
@@ -103,8 +90,19 @@ def run(case: LikelihoodCase, options: argparse.Namespace, command: str) -> resu
         settings={**settings.as_dict(), "threads": options.threads},
         figures=figures,
         paper={},
-        targets=targets,
+        targets=_targets(case, figures, quick=options.quick),
     )
+
+
+def _targets(case: LikelihoodCase, figures: dict[str, Any], *, quick: bool) -> list[dict[str, Any]]:
+    """Returns the targets of a case; a quick run has no language model, and no targets beside one."""
+    settings: Any = case.settings
+    targets = case.check(figures["perplexity"])
+    if settings.model == "RecurrentLanguageModel" and settings.beats_kneser_ney:
+        best = min(own["perplexity"] for own in figures["beside"].values())
+        targets.append(check("perplexity, that of the best Kneser-Ney", "<=", best, figures["perplexity"]))
+    further = {name: limit for name, limit in case.further.items() if name in figures or not quick}
+    return [*targets, *(check(f"test {name}", *limit, figures[name]) for name, limit in further.items())]
 
 
 def _language_model(settings: Any, folder: Any) -> dict[str, Any] | None:
@@ -115,6 +113,18 @@ def _language_model(settings: Any, folder: Any) -> dict[str, Any] | None:
     if found is None:
         raise ValueError(f"Expected a result of {settings.language_model}, which has to run first. Received: none")
     return found.figures
+
+
+def train(dist: Any, settings: Any, texts: Texts, folder: pathlib.Path) -> dict[str, Any]:
+    """Trains for the seconds of the settings, or goes on where an earlier call was stopped; see `benchmarks.budget`.
+
+    Returns:
+        What a result file says of the training, and the number of parameters.
+    """
+    learner = ModelLearner(dist, {"value": texts.words["train"].astype(np.float32)}, settings)
+    how = {"seconds": settings.seconds, "highest_rate": settings.learning_rate, "suffix": learner.suffix}
+    journal = budget.train(learner, lambda: valid_loss(dist, texts), folder, **how)
+    return {**budget.figures(journal), "parameters": learner.parameters}
 
 
 def valid_loss(dist: Any, texts: Texts) -> float:

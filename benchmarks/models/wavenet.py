@@ -25,11 +25,11 @@ from benchmarks.timing import Call
 
 # Nine layers of 32 features in two stacks see 1024 samples, 128 ms. Small batches train faster than large ones.
 WAVENET = AudioSettings()
-# The models that are compared with each other are trained for half an hour each, one after the other on one machine.
+# The models that are compared with each other are trained for half an hour each, on one machine.
 COMPARED = dataclasses.replace(WAVENET, seconds=1800.0)
 NO_SPEAKER = dataclasses.replace(COMPARED, condition="none")
 LOG_MEL = dataclasses.replace(COMPARED, condition="log-mel")
-# Its targets are those of codecs, which it meets sooner.
+# Levels of 16 bits, whose result stands beside codecs and not beside models that are trained as long.
 LINEAR = dataclasses.replace(WAVENET, seconds=900.0)
 # The recurrent state is carried from one chunk to the next, so that there is no context to repeat.
 GRU = dataclasses.replace(

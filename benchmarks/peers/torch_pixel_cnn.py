@@ -76,25 +76,17 @@ def make_pixel_cnn(filters: int, num_blocks: int, *, channels: int = 1, levels: 
     return network
 
 
-def make_gated_pixel_cnn(
-    filters: int, num_blocks: int, output_filters: int, *, size: int = 3, latent_dim: int = 0, seed: int = 0
-) -> Any:
-    """A block of 7x7, so many of `size` x `size` with two stacks, skip connections, and two 1x1 to a logit.
+def gated_block(filters: int, inputs: int, size: int, latent_dim: int, *, first: bool, last: bool) -> Any:
+    """Returns a block of two stacks: `(above, left, latent)` to the features of both stacks and of the skip connection.
 
-    The network takes a latent `[B, latent_dim]` beside the image, if there is one: it enters both stacks of every block.
+    The first block shifts its inputs by a row and by a column. The last one has no residual connection.
     """
-    torch = torch_or_unavailable()
-    torch.manual_seed(seed)
-    nn, pad = torch.nn, torch.nn.functional.pad
-
-    def gate(features: Any) -> Any:
-        a, b = features.chunk(2, dim=1)
-        return torch.tanh(a) * torch.sigmoid(b)
+    nn, pad = torch_or_unavailable().nn, torch_or_unavailable().nn.functional.pad
 
     class Block(nn.Module):
-        def __init__(self, inputs: int, size: int, first: bool, last: bool) -> None:
+        def __init__(self) -> None:
             super().__init__()
-            self.first, self.reach = first, size // 2
+            self.reach = size // 2
             self.vertical = nn.Conv2d(inputs, 2 * filters, (size // 2 + (not first), size))
             self.link = nn.Conv2d(2 * filters, 2 * filters, 1, bias=False)
             self.horizontal = nn.Conv2d(inputs, 2 * filters, (1, size // 2 + (not first)))
@@ -104,19 +96,38 @@ def make_gated_pixel_cnn(
 
         def forward(self, above: Any, left: Any, latent: Any = None) -> tuple[Any, Any, Any]:
             reach, before = self.reach, left
-            if self.first:  # shifted by a row and by a column
+            if first:
                 above, before = above[:, :, :-1], left[:, :, :, :-1]
-            above, before = (
-                self.vertical(pad(above, (reach, reach, reach, 0))),
-                self.horizontal(pad(before, (reach, 0))),
-            )
+            above = self.vertical(pad(above, (reach, reach, reach, 0)))
+            before = self.horizontal(pad(before, (reach, 0)))
             if self.condition is not None:
                 added = self.condition(latent)[:, :, None, None]
                 above, before = above + added[:, : 2 * filters], before + added[:, 2 * filters :]
             gated = gate(before + self.link(above))
             if self.residual is not None:
-                left = self.residual(gated) + (0.0 if self.first else left)
+                left = self.residual(gated) + (0.0 if first else left)
             return gate(above), left, self.skip(gated)
+
+    return Block()
+
+
+def gate(features: Any) -> Any:
+    """Returns tanh of the first half of the channels times the sigmoid of the second half."""
+    torch = torch_or_unavailable()
+    a, b = features.chunk(2, dim=1)
+    return torch.tanh(a) * torch.sigmoid(b)
+
+
+def make_gated_pixel_cnn(
+    filters: int, num_blocks: int, output_filters: int, *, size: int = 3, latent_dim: int = 0, seed: int = 0
+) -> Any:
+    """A block of 7x7, so many of `size` x `size` with two stacks, skip connections, and two 1x1 to a logit.
+
+    The network takes a latent `[B, latent_dim]` beside the image, if there is one: it enters both stacks of every block.
+    """
+    torch = torch_or_unavailable()
+    torch.manual_seed(seed)
+    nn = torch.nn
 
     class Gated(nn.Module):
         channels, levels = 1, 2
@@ -125,7 +136,8 @@ def make_gated_pixel_cnn(
             super().__init__()
             sizes = [(1, 7)] + [(filters, size)] * num_blocks
             self.blocks = nn.ModuleList(
-                Block(inputs, width, first=i == 0, last=i == num_blocks) for i, (inputs, width) in enumerate(sizes)
+                gated_block(filters, inputs, width, latent_dim, first=i == 0, last=i == num_blocks)
+                for i, (inputs, width) in enumerate(sizes)
             )
             relu, hidden = nn.ReLU(), nn.Conv2d(filters, output_filters, 1)
             self.head = nn.Sequential(relu, hidden, nn.ReLU(), nn.Conv2d(output_filters, 1, 1))

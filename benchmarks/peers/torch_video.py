@@ -19,16 +19,13 @@ NUM_BATCHES = 10
 DILATIONS = (1, 2, 4, 8)
 
 
-def make_network(
-    filters: int, num_encoder_blocks: int, num_decoder_blocks: int, lstm_filters: int, seed: int = 0
-) -> Any:
-    """The network of `tfar.VideoPixelNetwork` for binary videos `[B, T, H, W]`: `encode(x)` and `decode(frames, context)`."""
+def residual_block(filters: int, dilation: int = 1, *, masked: bool) -> Any:
+    """Returns two multiplicative units between 1x1 convolutions, a function of `2 * filters` features to as many."""
     torch = torch_or_unavailable()
-    torch.manual_seed(seed)
     nn, width = torch.nn, 2 * filters
 
     class Unit(nn.Module):
-        def __init__(self, dilation: int, masked: bool) -> None:
+        def __init__(self) -> None:
             super().__init__()
             if masked:
                 self.gates = masked_conv(filters, 4 * filters, 3, causal=False)
@@ -40,20 +37,29 @@ def make_network(
             inside = torch.sigmoid(second) * h + torch.sigmoid(third) * torch.tanh(update)
             return torch.sigmoid(first) * torch.tanh(inside)
 
-    def block(dilation: int = 1, *, masked: bool) -> Any:
-        units = [Unit(dilation, masked) for _ in range(2)]
-        return nn.Sequential(nn.Conv2d(width, filters, 1), *units, nn.Conv2d(filters, width, 1))
+    return nn.Sequential(nn.Conv2d(width, filters, 1), Unit(), Unit(), nn.Conv2d(filters, width, 1))
+
+
+def make_network(
+    filters: int, num_encoder_blocks: int, num_decoder_blocks: int, lstm_filters: int, seed: int = 0
+) -> Any:
+    """The network of `tfar.VideoPixelNetwork` for binary videos `[B, T, H, W]`: `encode(x)` and `decode(frames, context)`."""
+    torch = torch_or_unavailable()
+    torch.manual_seed(seed)
+    nn, width = torch.nn, 2 * filters
 
     class Network(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.first = nn.Conv2d(1, width, 3, padding=1)
-            self.encoder = nn.ModuleList(block(DILATIONS[n % 4], masked=False) for n in range(num_encoder_blocks))
+            self.encoder = nn.ModuleList(
+                residual_block(filters, DILATIONS[n % 4], masked=False) for n in range(num_encoder_blocks)
+            )
             self.input = nn.Conv2d(width, 4 * lstm_filters, 3, padding=1)
             self.state = nn.Conv2d(lstm_filters, 4 * lstm_filters, 3, padding=1, bias=False)
             self.masked = masked_conv(1, width, 7, causal=True)
             self.context = nn.Conv2d(lstm_filters, num_decoder_blocks * width, 1, bias=False)
-            self.decoder = nn.ModuleList(block(masked=True) for _ in range(num_decoder_blocks))
+            self.decoder = nn.ModuleList(residual_block(filters, masked=True) for _ in range(num_decoder_blocks))
             relus = [nn.ReLU(), nn.Conv2d(width, width, 1), nn.ReLU(), nn.Conv2d(width, 1, 1)]
             self.outputs = nn.Sequential(*relus)
 

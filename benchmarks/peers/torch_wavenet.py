@@ -53,9 +53,10 @@ def make_network(
 
         def forward(self, x: Any) -> Any:
             features = self.first(pad(self.one_hot(x[:, :-1]).transpose(1, 2), (2, 0)))
-            return self._rest(features, lambda i, h: self.dilated[i](pad(h, (self.dilations[i], 0))))
+            return self.after_first(features, lambda i, h: self.dilated[i](pad(h, (self.dilations[i], 0))))
 
-        def _rest(self, features: Any, dilated: Any) -> Any:
+        def after_first(self, features: Any, dilated: Any) -> Any:
+            """Maps features `[B, filters, T]` to logits; `dilated(i, features)` is dilated layer i."""
             total = 0.0
             for i, skip in enumerate(self.skip):
                 a, b = dilated(i, features).chunk(2, dim=1)
@@ -65,24 +66,6 @@ def make_network(
                     features = features + self.residual[i](gated)
             return self.params(torch.relu(self.output(torch.relu(total))))
 
-        def buffers_of(self, batch_size: int) -> list[Any]:
-            shapes = [(levels, 1), *((filters, d) for d in self.dilations)]
-            return [torch.zeros(batch_size, dilation + 1, channels) for channels, dilation in shapes]
-
-        def step(self, inputs: Any, buffers: list[Any]) -> Any:
-            """Maps the one-hot vectors of the previous time, `[B, levels]`, to logits `[B, levels]`."""
-
-            def shifted(layer: Any, buffer: Any, x: Any) -> Any:
-                buffer[:, :-1] = buffer[:, 1:].clone()
-                buffer[:, -1] = x
-                taps = buffer[:, :: buffer.shape[1] - 1].flatten(1)
-                return nn.functional.linear(taps, layer.weight.transpose(1, 2).flatten(1), layer.bias)
-
-            features = shifted(self.first, buffers[0], inputs)[..., None]
-            return self._rest(features, lambda i, h: shifted(self.dilated[i], buffers[i + 1], h[..., 0])[..., None])[
-                ..., 0
-            ]
-
     return WaveNet()
 
 
@@ -91,16 +74,40 @@ def losses(network: Any, x: Any) -> Any:
     return torch_or_unavailable().nn.functional.cross_entropy(network(x), x.long(), reduction="none").sum(1)
 
 
+def buffers_of(network: Any, batch_size: int) -> list[Any]:
+    """Returns the buffers of the first layer and of all dilated layers before the first step, zeros."""
+    torch = torch_or_unavailable()
+    sizes = [(2, network.levels), *((dilation + 1, network.first.out_channels) for dilation in network.dilations)]
+    return [torch.zeros(batch_size, *size) for size in sizes]
+
+
+def step(network: Any, inputs: Any, buffers: list[Any]) -> Any:
+    """Maps the one-hot vectors of the previous time, `[B, levels]`, to logits `[B, levels]`, and shifts the buffers."""
+    features = shifted(network.first, buffers[0], inputs)
+    logits = network.after_first(
+        features[..., None], lambda i, h: shifted(network.dilated[i], buffers[i + 1], h[..., 0])[..., None]
+    )
+    return logits[..., 0]
+
+
+def shifted(layer: Any, buffer: Any, x: Any) -> Any:
+    """Returns the output of a layer for its next input x, which takes the last place of the buffer."""
+    buffer[:, :-1] = buffer[:, 1:].clone()
+    buffer[:, -1] = x
+    taps = buffer[:, :: buffer.shape[1] - 1].flatten(1)
+    return torch_or_unavailable().nn.functional.linear(taps, layer.weight.transpose(1, 2).flatten(1), layer.bias)
+
+
 def sample_call(network: Any, batch_size: int, length: int, forced: np.ndarray | None = None) -> Call:
     """Returns a function that draws levels `[B, length]`; with `forced` levels it returns their log-probabilities instead."""
     torch = torch_or_unavailable()
 
     @torch.inference_mode()
     def sample() -> np.ndarray:
-        buffers, inputs = network.buffers_of(batch_size), torch.zeros(batch_size, network.levels)
+        buffers, inputs = buffers_of(network, batch_size), torch.zeros(batch_size, network.levels)
         levels, log_probs = [], torch.zeros(batch_size)
         for t in range(length):
-            conditional = torch.distributions.Categorical(logits=network.step(inputs, buffers))
+            conditional = torch.distributions.Categorical(logits=step(network, inputs, buffers))
             level = conditional.sample() if forced is None else torch.from_numpy(forced[:, t])
             log_probs = log_probs + conditional.log_prob(level)
             levels.append(level)

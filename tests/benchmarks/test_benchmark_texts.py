@@ -94,3 +94,5 @@ def test_a_quick_run_gives_a_whole_result(case, tmp_path):
     assert 1.0 < result.figures["perplexity"] < 1000.0
     assert result.data["train"] == sentences.QUICK_TEXTS
     assert result.settings["seconds"] == 1.0 <= result.figures["train_seconds"]
+    again = texts.run(likelihood.quick_case(case), options, "command")
+    assert again.figures == result.figures, "a finished run is only evaluated"
