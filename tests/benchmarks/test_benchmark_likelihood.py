@@ -125,6 +125,14 @@ def test_other_settings_have_another_folder(toy, splits, tmp_path):
     assert training.case_folder(tmp_path, toy, splits) != training.case_folder(tmp_path, toy, splits.head(10))
 
 
+def test_a_fresh_run_begins_in_an_empty_folder(toy, splits, tmp_path):
+    folder = training.case_folder(tmp_path, toy, splits)
+    folder.mkdir()
+    (folder / "checkpoint").write_text("of an earlier run")
+    assert (training.case_folder(tmp_path, toy, splits) / "checkpoint").exists()
+    assert not training.case_folder(tmp_path, toy, splits, fresh=True).exists()
+
+
 def test_the_learning_rate_falls_in_the_last_epochs(toy, splits, tmp_path, capsys):
     settings = dataclasses.replace(SETTINGS, learning_rate=0.1, max_epochs=5, decay_epochs=2)
     rates = [training.learning_rate(settings, epoch) for epoch in range(5)]
