@@ -241,7 +241,7 @@ def video_pixel_network(name: str, event_shape: Any = (3, 2, 2), **kwargs: Any) 
 
 
 def audio() -> tfar.heads.DiscretizedLogisticMixture:
-    return tfar.heads.DiscretizedLogisticMixture(2, high=65535, num_channels=1)
+    return tfar.heads.DiscretizedLogisticMixture(2, high=65535, num_channels=1, companding=255)
 
 
 def wavenet(name: str, event_shape: Any = (6,), any_length: bool = False, **kwargs: Any) -> Case:

@@ -1,5 +1,6 @@
 """Heads and, for each of four sites, the same conditional in SciPy or plain sums, in float64."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -110,10 +111,10 @@ def ordinal(params: Array, site: int) -> Finite:
     return Finite(softmax([np.sum(params[: k + 1], dtype=np.float64) for k in range(len(params))]), -1)
 
 
-def logistic(low: int, high: int, components: int) -> Callable[[Array, int], Finite]:
-    values = range(low, high + 1)
+def logistic(low: int, high: int, components: int, mu: float | None = None) -> Callable[[Array, int], Finite]:
+    values, how = range(low, high + 1), (components, low, high, math.exp(-7.0), mu)
     return lambda params, site: Finite(
-        np.array([logistics.pixel_prob(params, np.array([x]), components, low, high) for x in values]), low
+        np.array([logistics.pixel_prob(params, np.array([x]), *how) for x in values]), low
     )
 
 
@@ -256,6 +257,9 @@ CASES = {
     "categorical": Case(lambda: heads.Categorical(5), categorical),
     "ordinal": Case(lambda: heads.Ordinal(5, lowest=-1), ordinal),
     "logistics": Case(lambda: heads.DiscretizedLogisticMixture(2, -1, 6, 1), logistic(-1, 6, 2)),
+    "companded-logistics": Case(
+        lambda: heads.DiscretizedLogisticMixture(2, -4, 6, 1, companding=30), logistic(-4, 6, 2, 30)
+    ),
     "count": Case(lambda: heads.Count(3, -1, 8.0, 4.0), count(-1, 3, 8.0, 4.0, 400)),
     "inflated-count": Case(
         lambda: heads.Atoms([0, 5], heads.Count(2, None, 1.0, 0.7)),

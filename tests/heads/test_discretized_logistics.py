@@ -15,13 +15,21 @@ from tfar.heads import DiscretizedLogisticMixture
 
 ALPHA = 1e-4
 SIZES = pytest.mark.parametrize(
-    ("num_components", "low", "high", "num_channels"),
-    [(3, 0, 4, 1), (2, 0, 2, 3), (2, -1, 2, 2), (1, 3, 4, 3), (4, 0, 255, 1)],
+    ("num_components", "low", "high", "num_channels", "companding"),
+    [
+        (3, 0, 4, 1, None),
+        (2, 0, 2, 3, None),
+        (2, -1, 2, 2, None),
+        (1, 3, 4, 3, None),
+        (4, 0, 255, 1, None),
+        (2, -1, 2, 2, 5.0),
+        (3, 0, 254, 1, 255),
+    ],
 )
 
 
-def make(num_components=2, low=0, high=3, num_channels=2):
-    return DiscretizedLogisticMixture(num_components, low, high, num_channels)
+def make(num_components=2, low=0, high=3, num_channels=2, companding=None):
+    return DiscretizedLogisticMixture(num_components, low, high, num_channels, companding=companding)
 
 
 def count(head):
@@ -38,12 +46,13 @@ def random_params(head, rows, scale=1.5, seed=0):
 
 
 @SIZES
-def test_log_prob_equals_direct_sums(num_components, low, high, num_channels):
-    head = make(num_components, low, high, num_channels)
+def test_log_prob_equals_direct_sums(num_components, low, high, num_channels, companding):
+    head = make(num_components, low, high, num_channels, companding)
     params = random_params(head, 60)
     x = np.random.default_rng(1).integers(low, high + 1, (60, num_channels)).astype(np.float32)
     x[0], x[1] = low, high
-    expected = [logistics.pixel_prob(p, v, num_components, low, high) for p, v in zip(params, x, strict=True)]
+    how = (num_components, low, high, np.exp(-7.0), companding)
+    expected = [logistics.pixel_prob(p, v, *how) for p, v in zip(params, x, strict=True)]
     log_prob = head.log_prob(params, x)
     assert log_prob.dtype == tf.float32 and log_prob.shape == (60,)
     np.testing.assert_allclose(log_prob, np.log(expected), rtol=3e-5, atol=3e-6)
@@ -51,8 +60,8 @@ def test_log_prob_equals_direct_sums(num_components, low, high, num_channels):
 
 @SIZES
 @pytest.mark.parametrize("scale", [0.5, 3.0, 30.0])
-def test_probabilities_sum_to_one(num_components, low, high, num_channels, scale):
-    head = make(num_components, low, high, num_channels)
+def test_probabilities_sum_to_one(num_components, low, high, num_channels, companding, scale):
+    head = make(num_components, low, high, num_channels, companding)
     params = random_params(head, 30, scale)
     probs = head.probs(params).numpy()
     assert probs.shape == (30, count(head) ** num_channels)
@@ -67,6 +76,25 @@ def test_a_channel_of_256_values_sums_to_one_at_every_scale(loc, raw_scale):
     head = make(1, 0, 255, 1)
     probs = head.probs(np.float32([[0.0, loc, raw_scale]])).numpy().astype(np.float64)
     assert abs(probs.sum() - 1.0) < 1e-5
+
+
+@pytest.mark.parametrize("loc", [-1.0, -0.7, 0.0, 0.0012, 0.4, 0.999])
+@pytest.mark.parametrize("raw_scale", [-20.0, -7.0, -3.0, 1.0])
+def test_companded_audio_of_16_bits_is_exact_at_quiet_and_at_loud_values(loc, raw_scale):
+    """Near the ends, where an interval of a value is 5e-6 wide, and around 0, where two values are far apart."""
+    low, high = -32768, 32767
+    head, params = make(1, low, high, 1, 255), np.float32([0.0, loc, raw_scale])
+    middle = round(np.sign(loc) * np.expm1(abs(loc) * np.log(256)) / 255 * 32767.5)
+    near = [min(max(middle + step, low), high) for step in (-400, -30, -2, -1, 0, 1, 2, 30, 400)]
+    x = np.array([*near, low, low + 1, -20000, -1, 0, 1, 20000, high - 1, high], np.float32)[:, None]
+    min_scale = np.exp(-7.0) * 255 / 65535
+    expected = np.log([max(logistics.pixel_prob(params, v, 1, low, high, min_scale, 255), 1e-300) for v in x])
+    found = head.log_prob(np.repeat(params[None], len(x), 0), x).numpy()
+    likely = expected > -30.0
+    # Edges and 1 + exp(raw_scale) are rounded to 6e-8, which is divided by the scale.
+    rounding = 2e-7 / (np.log1p(np.exp(raw_scale)) + min_scale)
+    np.testing.assert_allclose(found[likely], expected[likely], rtol=2e-5 + rounding, atol=3e-5 + rounding)
+    assert float(tf.reduce_sum(tf.cast(head.probs(params[None]), tf.float64))) == pytest.approx(1.0, abs=3e-4 + rounding)
 
 
 @pytest.mark.parametrize("extreme", [-200.0, 200.0])
@@ -114,9 +142,11 @@ def test_tflite_gives_the_same_at_the_extremes():
     np.testing.assert_array_equal(draw, head.sample(params, noise))
 
 
-@pytest.mark.parametrize(("low", "high", "num_channels"), [(0, 6, 1), (0, 3, 2), (-1, 1, 3)])
-def test_samples_follow_the_probabilities(low, high, num_channels):
-    head = make(3, low, high, num_channels)
+@pytest.mark.parametrize(
+    ("low", "high", "num_channels", "companding"), [(0, 6, 1, None), (0, 3, 2, None), (-1, 1, 3, None), (0, 4, 2, 20.0)]
+)
+def test_samples_follow_the_probabilities(low, high, num_channels, companding):
+    head = make(3, low, high, num_channels, companding)
     params = random_params(head, 1, 0.8, seed=4)
     noise = np.random.default_rng(5).uniform(1e-6, 1.0 - 1e-6, (20_000, head.noise_size)).astype(np.float32)
     draws = head.sample(np.repeat(params, 20_000, 0), noise).numpy()
@@ -141,12 +171,12 @@ def test_a_draw_inverts_the_distribution_function_of_rounded_values():
     assert (inverse != draws).mean() < 2e-3 and np.abs(inverse - draws).max() <= 1.0
 
 
-@pytest.mark.parametrize("scale", [0.5, 3.0])
-def test_noise_of_draws_gives_them_back_and_is_uniform(scale):
+@pytest.mark.parametrize(("scale", "companding"), [(0.5, None), (3.0, None), (1.0, 20.0)])
+def test_noise_of_draws_gives_them_back_and_is_uniform(scale, companding):
     """Of coupled channels: draws of probabilities in float64, not of the head."""
-    head, rng = make(2, -1, 2, 2), np.random.default_rng(7)
+    head, rng = make(2, -1, 2, 2, companding), np.random.default_rng(7)
     params, values = random_params(head, 1, scale, seed=6), all_values(make(2, -1, 2, 2))
-    probs = np.array([logistics.pixel_prob(params[0], v, 2, -1, 2) for v in values])
+    probs = np.array([logistics.pixel_prob(params[0], v, 2, -1, 2, np.exp(-7.0), companding) for v in values])
     x = values[rng.choice(len(values), 20_000, p=probs / probs.sum())]
     uniform = rng.uniform(1e-6, 1.0 - 1e-6, (20_000, 3)).astype(np.float32)
     noise = head.noise(params, x, uniform)
@@ -188,7 +218,7 @@ def test_nan_parameters_are_not_hidden():
 
 
 def test_shapes_config_and_lead_axes():
-    head = make(5, 0, 255, 3)
+    head = make(5, 0, 255, 3, 30.0)
     assert (head.params_size, head.noise_size, head.site_shape, count(head)) == (5 * 10, 4, (3,), 256)
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(head))
     assert again.get_config() == head.get_config() and again.params_size == head.params_size
@@ -202,6 +232,9 @@ def test_what_is_wrong_is_refused():
     for arguments in ((0, 0, 1, 1), (1, 0, 1, 0), (1, 1, 1, 1), (1, 2, 1, 1), (1, 0.5, 2, 1)):
         with pytest.raises(ValueError, match="Expected"):
             make(*arguments)
+    for companding in (0.0, -1.0, np.inf, np.nan, "mu"):
+        with pytest.raises(ValueError, match="Expected `companding` to be a positive number or None"):
+            make(companding=companding)
     head = make(2, 0, 255, 3)
     with pytest.raises(ValueError, match=r"256\*\*3"):
         head.probs(random_params(head, 2))

@@ -68,7 +68,7 @@ def test_units_and_heads_of_sites_stay(temperature):
 
 @TEMPERATURES
 def test_logistics_keep_their_coupling_and_sum_to_one(temperature):
-    head = heads.DiscretizedLogisticMixture(num_components=2, high=4, num_channels=2)
+    head = heads.DiscretizedLogisticMixture(num_components=2, high=4, num_channels=2, companding=10)
     params = tf.constant(RNG.normal(0, 2, (10, head.params_size)), tf.float32)
     before, after = head.components(params), head.components(head.tempered(params, temperature))
     np.testing.assert_allclose(after.logits, before.logits / temperature, rtol=1e-6)

@@ -17,19 +17,30 @@ def softplus(z: float) -> float:
     return max(z, 0.0) + math.log1p(math.exp(-abs(z)))
 
 
-def channel_prob(x: float, loc: float, scale: float, low: int, high: int) -> float:
+def mu_law(y: float, mu: float | None) -> float:
+    """WaveNet's section 2.2, without rounding; y itself without a mu."""
+    return y if mu is None else math.copysign(math.log1p(mu * abs(y)) / math.log1p(mu), y)
+
+
+def channel_prob(x: float, loc: float, scale: float, low: int, high: int, mu: float | None = None) -> float:
     """Equation 2: the mass of the interval around x, open at the lowest and the highest value. In units of -1 .. 1."""
     half = 1.0 / (high - low)
     y = 2.0 * (x - low) / (high - low) - 1.0
-    above = math.inf if x == high else (y + half - loc) / scale
-    below = -math.inf if x == low else (y - half - loc) / scale
+    above = math.inf if x == high else (mu_law(y + half, mu) - loc) / scale
+    below = -math.inf if x == low else (mu_law(y - half, mu) - loc) / scale
     if below > 0.0:  # the same mass seen from the other side, where the difference keeps its digits
         above, below = -below, -above
     return logistic(above) - logistic(below)
 
 
 def pixel_prob(
-    params: np.ndarray, x: np.ndarray, num_components: int, low: int, high: int, min_scale: float = math.exp(-7.0)
+    params: np.ndarray,
+    x: np.ndarray,
+    num_components: int,
+    low: int,
+    high: int,
+    min_scale: float = math.exp(-7.0),
+    mu: float | None = None,
 ) -> float:
     """Equation 3: p(x) of one pixel `[C]`, with the location of a channel moved by the channels before it."""
     channels = len(x)
@@ -46,8 +57,8 @@ def pixel_prob(
         for c in range(channels):
             loc = locs[c]
             for b in range(c):
-                loc += coefficients[used] * (2.0 * (x[b] - low) / (high - low) - 1.0)
+                loc += coefficients[used] * mu_law(2.0 * (x[b] - low) / (high - low) - 1.0, mu)
                 used += 1
-            mass *= channel_prob(x[c], loc, softplus(raw_scales[c]) + min_scale, low, high)
+            mass *= channel_prob(x[c], loc, softplus(raw_scales[c]) + min_scale, low, high, mu)
         total += mass
     return total

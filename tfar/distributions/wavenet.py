@@ -7,7 +7,7 @@ import keras
 
 from tfar.distributions.arguments import check_head, checked_conditional_shape, shape_tuple
 from tfar.distributions.autoregressive import Autoregressive
-from tfar.heads import Categorical, Head
+from tfar.heads import Categorical, DiscretizedLogisticMixture, Head
 from tfar.heads.base import check_positive_int
 from tfar.networks import WaveNetNetwork
 
@@ -49,7 +49,7 @@ class WaveNet(Autoregressive):
         upsampling: "repeat" repeats each frame; "learned" is a transposed convolution of each feature over three frames, which
             starts as repetition.
         one_hot_inputs: bool or None. Whether a Categorical value enters as a one-hot vector; otherwise all values of a finite
-            range are scaled to -1 .. 1. None means True for Categorical.
+            range are scaled to -1 .. 1, and companded if the head compands them. None means True for Categorical.
         activation: activation function before the last two convolutions. Default: "relu".
         kernel_initializer: initializer of all kernels, each with its own seed.
         seed: int. Determines the initial weights.
@@ -73,7 +73,7 @@ class WaveNet(Autoregressive):
     Notes:
         The paper does not give the sizes. The context stacks of its section 2.6 are not implemented. A learned upsampling
         filters each feature separately, and the 1x1 convolutions V of the layers mix the features. Audio of 16 bits is
-        `WaveNet([None, 1], head=DiscretizedLogisticMixture(low=-32768, high=32767, num_channels=1))`.
+        `WaveNet([None, 1], head=DiscretizedLogisticMixture(low=-32768, high=32767, num_channels=1, companding=255))`.
     """
 
     def __init__(
@@ -136,7 +136,10 @@ def _inputs(head: Head, one_hot_inputs: bool | None) -> dict[str, Any]:
     if is_categorical and one_hot_inputs is not False:
         return {"num_classes": head.num_classes}
     support = head.support()
-    return {} if support.num_values is None else {"low": support.low, "high": support.high}
+    if support.num_values is None:
+        return {}
+    companding = head.companding if isinstance(head, DiscretizedLogisticMixture) else None
+    return {"low": support.low, "high": support.high, "companding": companding}
 
 
 def _global_and_local(shape: Any) -> Any:

@@ -10,6 +10,7 @@ from tfar.heads import numerics
 from tfar.heads.base import MAX_WHOLE, Head, check_positive_int
 from tfar.heads.numerics import is_class, logsumexp, raw_scale_of, select_class, softplus
 from tfar.heads.support import Support
+from tfar.layers.companding import compand, companded_width, expand
 
 # The smallest scale in units of half the range of up to 256 values.
 _MIN_SCALE = float(np.exp(-7.0))
@@ -37,8 +38,11 @@ class DiscretizedLogisticMixture(Head):
 
     With y = 2 (x - low) / (high - low) - 1, and h = 1 / (high - low), half the width of the interval of a value,
 
-        p(x) = sum_k softmax(logits)[k] prod_c [F((y_c + h - m_kc) / s_kc) - F((y_c - h - m_kc) / s_kc)]
-        m_kc = loc_kc + sum_{b < c} coefficient_kcb y_b,    s = softplus(raw_scale) + min_scale,    F(z) = 1 / (1 + exp(-z))
+        p(x) = sum_k softmax(logits)[k] prod_c [F((f(y_c + h) - m_kc) / s_kc) - F((f(y_c - h) - m_kc) / s_kc)]
+        m_kc = loc_kc + sum_{b < c} coefficient_kcb f(y_b),    s = softplus(raw_scale) + min_scale,    F(z) = 1 / (1 + exp(-z))
+
+    and f(y) = y; or, with `companding=mu`, the mu-law f(y) = sign(y) ln(1 + mu |y|) / ln(1 + mu). Samples of audio are
+    mostly small numbers of a wide range; companded, they spread over it, and locations need fewer digits.
 
     where the interval of `low` begins at minus infinity and that of `high` ends at infinity, so that the probabilities
     of the values of each channel sum to 1. The parameter vector holds for each component its logit, C locations, C raw
@@ -54,6 +58,7 @@ class DiscretizedLogisticMixture(Head):
         low: int. The lowest value, at least -2**24.
         high: int. The highest value, at most 2**24 and at most `low + 2**23`.
         num_channels: int, C.
+        companding: positive float or None. The mu of the mu-law; 255 for audio of 16 bits.
 
     Attributes:
         min_scale: float. The smallest scale in units of half the range: exp(-7) for up to 256 values, as in the paper's code,
@@ -61,7 +66,8 @@ class DiscretizedLogisticMixture(Head):
             For 16 bits its logarithm is -12.5.
 
     Raises:
-        ValueError: If `num_components` or `num_channels` is less than 1, or `low` or `high` is out of range.
+        ValueError: If `num_components` or `num_channels` is less than 1, or `low` or `high` is out of range, or
+            `companding` is not positive.
 
     Example:
         >>> head = DiscretizedLogisticMixture(num_components=1, high=1, num_channels=1)
@@ -71,6 +77,8 @@ class DiscretizedLogisticMixture(Head):
     References:
         Salimans, Karpathy, Chen and Kingma. PixelCNN++: Improving the PixelCNN with discretized logistic mixture likelihood and
         other modifications. ICLR 2017, sections 2.1 and 2.2. https://arxiv.org/abs/1701.05517
+        van den Oord et al. WaveNet: a generative model for raw audio. 2016, section 2.2: the mu-law.
+        https://arxiv.org/abs/1609.03499
 
     Notes:
         The authors' code bounds the coefficients by tanh and the logarithm of the scale at -7 from below; here the coefficients
@@ -80,7 +88,14 @@ class DiscretizedLogisticMixture(Head):
     discrete = True
 
     def __init__(
-        self, num_components: int = 10, low: int = 0, high: int = 255, num_channels: int = 3, **kwargs: Any
+        self,
+        num_components: int = 10,
+        low: int = 0,
+        high: int = 255,
+        num_channels: int = 3,
+        *,
+        companding: float | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.num_components = check_positive_int("num_components", num_components)
@@ -92,7 +107,10 @@ class DiscretizedLogisticMixture(Head):
                 "Expected `low` and `high` within -2**24 .. 2**24 and at most 2**23 apart, as float32 holds no halves beyond; "
                 f"received {low!r} and {high!r}."
             )
+        if companding is not None and not (isinstance(companding, (int, float)) and 0.0 < companding < np.inf):
+            raise ValueError(f"Expected `companding` to be a positive number or None; received {companding!r}.")
         self.low, self.high = int(low), int(high)
+        self.companding = None if companding is None else float(companding)
         self._top = float(self.high - self.low)
         self.min_scale = _MIN_SCALE * min(1.0, 255.0 / self._top)
         self.site_shape = (self.num_channels,)
@@ -130,8 +148,8 @@ class DiscretizedLogisticMixture(Head):
         raw_scale = raw_scale_of((softplus(raw_scale) + self.min_scale) * temperature, self.min_scale)
         return tf.reshape(tf.concat([logits / temperature, loc, raw_scale, coefficients], axis=-1), tf.shape(params))
 
-    # Values are represented as levels from 0, with locations and scales in the same units. Both neighbours of an edge
-    # between two values then use the same number for it, so that sums over the values telescope.
+    # Values are represented as levels from 0, companded or not, with locations and scales in the same units. Both neighbours
+    # of an edge between two values then use the same number for it, so that sums over the values telescope.
 
     def _log_prob(self, params: tf.Tensor, x: tf.Tensor, site: Any) -> tf.Tensor:
         return logsumexp(self._joint_log_probs(self.components(params), x - float(self.low)))
@@ -150,7 +168,7 @@ class DiscretizedLogisticMixture(Head):
         channel = len(before)
         loc, first = parts.loc[..., channel], channel * (channel - 1) // 2
         for i, level in enumerate(before):
-            loc += parts.coefficients[..., first + i] * (level * (2.0 / self._top) - 1.0)
+            loc += parts.coefficients[..., first + i] * (self._companded(level) * (2.0 / self._top) - 1.0)
         return self._to_levels(loc + 1.0)
 
     def _to_levels(self, values: tf.Tensor) -> tf.Tensor:
@@ -158,9 +176,31 @@ class DiscretizedLogisticMixture(Head):
 
     def _log_mass(self, lowest: tf.Tensor, highest: tf.Tensor, loc: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
         """Returns log(F(a) - F(b)) for the levels lowest .. highest with edges b and a."""
-        above, below = (highest + 0.5 - loc) / scale, (lowest - 0.5 - loc) / scale
-        width = (highest - lowest + 1.0) / scale
-        return numerics.logistic_log_mass(below, above, width, lowest <= 0.0, highest >= self._top)
+        above, below = self._companded(highest + 0.5), self._companded(lowest - 0.5)
+        width = highest - lowest + 1.0
+        if self.companding is not None:
+            unit = 2.0 / self._top
+            width = self._to_levels(companded_width(self._centred(lowest - 0.5) * unit, width * unit, self.companding))
+        return numerics.logistic_log_mass(
+            (below - loc) / scale, (above - loc) / scale, width / scale, lowest <= 0.0, highest >= self._top
+        )
+
+    def _centred(self, level: tf.Tensor) -> tf.Tensor:
+        """Returns the distance from the middle of the range, which is exact."""
+        return level - 0.5 * self._top
+
+    def _companded(self, level: tf.Tensor) -> tf.Tensor:
+        """Returns where a level, or an edge between two, lies among the locations."""
+        if self.companding is None:
+            return level
+        return self._to_levels(compand(self._centred(level) * (2.0 / self._top), self.companding) + 1.0)
+
+    def _nearest(self, companded: tf.Tensor) -> tf.Tensor:
+        """Returns the level whose interval holds a number among the locations."""
+        level = companded
+        if self.companding is not None:
+            level = self._to_levels(expand(self._centred(companded) * (2.0 / self._top), self.companding) + 1.0)
+        return tf.minimum(tf.maximum(tf.floor(level + 0.5), 0.0), self._top)
 
     def _sample(self, params: tf.Tensor, noise: tf.Tensor, site: Any) -> tf.Tensor:
         parts = self.components(params)
@@ -169,8 +209,7 @@ class DiscretizedLogisticMixture(Head):
         levels: list[tf.Tensor] = []
         for channel in range(self.num_channels):
             loc, scale = self._location(one, levels), self._to_levels(one.scale[..., channel])
-            nearest = tf.floor(loc + scale * quantile[..., channel] + 0.5)
-            levels.append(tf.minimum(tf.maximum(nearest, 0.0), self._top))
+            levels.append(self._nearest(loc + scale * quantile[..., channel]))
         return tf.stack(levels, axis=-1) + float(self.low)
 
     def _noise(self, params: tf.Tensor, x: tf.Tensor, uniform: tf.Tensor, site: Any) -> tf.Tensor:
@@ -184,9 +223,10 @@ class DiscretizedLogisticMixture(Head):
         one = self._component(parts, component)
         for channel in range(self.num_channels):
             loc = self._location(one, [level[..., c] for c in range(channel)])
-            scale, edge = self._to_levels(one.scale[..., channel]), level[..., channel] - loc
-            low = tf.where(level[..., channel] > 0.0, tf.sigmoid((edge - 0.5) / scale), tf.zeros_like(edge))
-            high = tf.where(level[..., channel] < self._top, tf.sigmoid((edge + 0.5) / scale), tf.ones_like(edge))
+            scale, own = self._to_levels(one.scale[..., channel]), level[..., channel]
+            low, high = (tf.sigmoid((self._companded(own + half) - loc) / scale) for half in (-0.5, 0.5))
+            low = tf.where(own > 0.0, low, tf.zeros_like(low))
+            high = tf.where(own < self._top, high, tf.ones_like(high))
             noise.append(numerics.point_in(low, high, uniform[..., 1 + channel]))
         return numerics.open_unit(tf.stack(noise, axis=-1))
 
@@ -210,5 +250,5 @@ class DiscretizedLogisticMixture(Head):
         return tf.exp(self._log_prob(tf.expand_dims(params, -2), self._all_values(), site))
 
     def get_config(self) -> dict[str, Any]:
-        names = ("num_components", "low", "high", "num_channels")
+        names = ("num_components", "low", "high", "num_channels", "companding")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tfar import private
 from tfar.layers import CausalConv1D, FrameUpsampling, OneHotCausalConv1D, RoundedReLU
 from tfar.layers.causal import Parallel, Run
+from tfar.layers.companding import compand
 from tfar.networks.base import AutoregressiveNetwork, Weights
 from tfar.networks.bounds import Sums, sums_of
 from tfar.networks.conditions import State, named_inputs, named_shapes
@@ -43,6 +44,7 @@ class WaveNetNetwork(AutoregressiveNetwork):
         params_size: int. Parameters of a site.
         skip_filters, num_layers, num_stacks, kernel_size, conditional_shape, hop_length, upsampling: see `tfar.WaveNet`.
         low, high: the range of values that is scaled to -1 .. 1, or None for inputs that are not scaled.
+        companding: the mu of the mu-law that compands the scaled values, or None.
         num_classes: None, or the number of classes whose one-hot vectors are the inputs.
         initial_params: None, or `params_size` numbers: the parameters of every site before training.
         activation: activation function before the last two convolutions.
@@ -73,6 +75,7 @@ class WaveNetNetwork(AutoregressiveNetwork):
         upsampling: str = "repeat",
         low: float | None = None,
         high: float | None = None,
+        companding: float | None = None,
         num_classes: int | None = None,
         initial_params: Sequence[float] | None = None,
         activation: Any = "relu",
@@ -88,7 +91,7 @@ class WaveNetNetwork(AutoregressiveNetwork):
         self.filters, self.params_size, self.skip_filters = int(filters), int(params_size), int(skip_filters)
         self.kernel_size, self.num_classes = int(kernel_size), num_classes
         self.hop_length, self.upsampling = int(hop_length), upsampling
-        self.low, self.high, self.initial_params = low, high, initial_params
+        self.low, self.high, self.companding, self.initial_params = low, high, companding, initial_params
         self.dilations = [2**number for number in range(num_layers)] * num_stacks
         self.activation = keras.activations.get(activation)
         self._gate = gate_for(self.activation)
@@ -191,13 +194,15 @@ class WaveNetNetwork(AutoregressiveNetwork):
         return found
 
     def _encoded(self, values: tf.Tensor, lead: Sequence[Any]) -> tf.Tensor:
-        """Returns the inputs `[*lead, C]` of values: 1 + their classes, or numbers scaled to -1 .. 1."""
+        """Returns the inputs `[*lead, C]` of values: 1 + their classes, or numbers scaled to -1 .. 1, companded or not."""
         values = tf.reshape(tf.cast(values, tf.float32), [*lead, self.num_channels])
         if self.num_classes is not None:
             return values + 1.0
         if self.low is None or self.high is None:
             return values
-        return (values - self.low) * (2.0 / (self.high - self.low)) - 1.0
+        half = 0.5 * (self.high - self.low)
+        scaled = (values - self.low - half) / half
+        return scaled if self.companding is None else compand(scaled, self.companding)
 
     def influences(self, sites: Any = None, member: int = 0, order: Any = None, num_sites: Any = None) -> NDArray:
         """See the base class. Follows the given sites back through all layers."""

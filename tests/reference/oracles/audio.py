@@ -19,12 +19,13 @@ def _dilations(dist: Any) -> list[int]:
 
 
 def _inputs(dist: Any, x: Array) -> Array:
-    """Returns the values of each time `[T, C]` as vectors: one-hot, or scaled to -1 .. 1."""
+    """Returns the values of each time `[T, C]` as vectors: one-hot, or scaled to -1 .. 1 and companded."""
     head = dist.head
     if isinstance(head, tfar.heads.Categorical) and dist.parameters["one_hot_inputs"] is not False:
         return np.array([[float(value == k) for value in row for k in range(head.num_classes)] for row in x])
     if isinstance(head, tfar.heads.DiscretizedLogisticMixture):
-        return 2.0 * (x - head.low) / (head.high - head.low) - 1.0
+        scaled = 2.0 * (x - head.low) / (head.high - head.low) - 1.0
+        return np.array([[logistics.mu_law(y, head.companding) for y in row] for row in scaled])
     if isinstance(head, tfar.heads.Categorical):
         return 2.0 * x / (head.num_classes - 1) - 1.0
     return 2.0 * x - 1.0 if isinstance(head, tfar.heads.Bernoulli) else x
@@ -38,7 +39,7 @@ def _log_prob(dist: Any, x: Array, condition: Any) -> float:
     params = wavenet.parameters(weights, _inputs(dist, x), _dilations(dist), named, dist.parameters["hop_length"])
     if not isinstance(head, tfar.heads.DiscretizedLogisticMixture):
         return sum_of_sites(head, params, x.ravel())
-    how = (head.num_components, head.low, head.high, MIN_SCALE[head.high - head.low])
+    how = (head.num_components, head.low, head.high, MIN_SCALE[head.high - head.low], head.companding)
     return float(sum(math.log(logistics.pixel_prob(own, row, *how)) for own, row in zip(params, x, strict=True)))
 
 
