@@ -40,6 +40,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("case", parameters, scope="session")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuses a slow test whose parameters are slow too: it would run on all of them whatever they say."""
+    for item in items:
+        if not isinstance(item, pytest.Function) or not hasattr(item, "callspec"):
+            continue
+        own, of_parameters = (
+            any(mark.name == "slow" for mark in marks)
+            for marks in (getattr(item.function, "pytestmark", []), item.callspec.marks)
+        )
+        if own and of_parameters:
+            raise pytest.UsageError(f"Expected `slow` on the test or on its parameters; received both: {item.nodeid}")
+
+
 @pytest.fixture
 def dtype_policy() -> Any:
     """Sets a global dtype policy for one test: call it with the name."""

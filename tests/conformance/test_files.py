@@ -16,7 +16,7 @@ from tests.conformance.stub import STUB
 from tests.registry import BY_NAME, CASES, Case, randomize
 
 ROOT = Path(__file__).parents[2]
-KINDS = kinds.over(in_ci=[*kinds.IN_CI, BY_NAME["LatentVariable-bits"]])
+KINDS = kinds.over(default=[], in_ci=[*kinds.DEFAULT, *kinds.IN_CI, BY_NAME["LatentVariable-bits"]])
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,6 @@ def found(request: Any, tmp_path_factory: Any, distributions: Any) -> dict[str, 
         return dict(arrays)
 
 
-@pytest.mark.slow(ci=True)
 @KINDS
 @pytest.mark.parametrize("kind", ["keras", "checkpoint"])
 def test_read_in_a_fresh_process(case: Case, distributions: Any, found: Any, kind: str) -> None:

@@ -212,7 +212,6 @@ def leave_temporary_files(patch):
     patch.setattr(run_folder.files, "sweep", lambda *args: None)
 
 
-@pytest.mark.slow(ci=True)
 @pytest.mark.parametrize(
     "fault",
     few_by_default(
@@ -222,7 +221,9 @@ def leave_temporary_files(patch):
             forget_early_stopping,
             remove_the_best_before_the_commit,
             leave_temporary_files,
-        ]
+        ],
+        count=0,
+        in_ci=1,
     ),
 )
 def test_the_kill_points_find_planted_faults(fault, trainer, tmp_path, monkeypatch):

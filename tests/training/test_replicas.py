@@ -32,8 +32,7 @@ def fitted(case: Case, strategy):
     return history, [v.numpy() for v in model.dist.trainable_variables], predicted
 
 
-@pytest.mark.slow(ci=True)
-@pytest.mark.by_default("NADE-bernoulli")
+@pytest.mark.by_default()
 @pytest.mark.in_ci(*MAIN)
 def test_a_replica_without_rows(case: Case) -> None:
     one, two = fitted(case, tf.distribute.get_strategy()), fitted(case, two_devices())
@@ -44,8 +43,7 @@ def test_a_replica_without_rows(case: Case) -> None:
     np.testing.assert_allclose(one[2], two[2], rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.slow(ci=True)
-@pytest.mark.by_default("NADE-bernoulli")
+@pytest.mark.by_default()
 @pytest.mark.in_ci(*MAIN)
 def test_fit_multi_worker_with_a_replica_without_rows(case: Case) -> None:
     def make_dataset(context, epoch):
