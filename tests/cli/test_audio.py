@@ -17,6 +17,7 @@ from rich.console import Console
 import tfar
 from tests.cli.tables import printed
 from tests.plots.pictures import assert_picture
+from tests.shards import is_of_today
 from tests.training.kill_points import contents, recorded
 from tfar.cli import audio, run_data, runs, train
 from tfar.cli.printing import make_console
@@ -214,7 +215,7 @@ def trained(data: Path, out: Path) -> tuple[list[np.ndarray], dict[str, bytes]]:
     return weights, contents(out, besides=("tensorboard", "model.keras", "config.json"))
 
 
-@pytest.mark.slow(ci=True)
+@pytest.mark.slow(ci=is_of_today(4))
 def test_a_run_killed_anywhere_ends_like_an_unbroken_one(speech: Path, tmp_path: Path) -> None:
     with recorded(tmp_path / "unbroken", tmp_path / "points") as recorder:
         weights, files = trained(speech, tmp_path / "unbroken")

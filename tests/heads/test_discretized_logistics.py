@@ -94,7 +94,9 @@ def test_companded_audio_of_16_bits_is_exact_at_quiet_and_at_loud_values(loc, ra
     # Edges and 1 + exp(raw_scale) are rounded to 6e-8, which is divided by the scale.
     rounding = 2e-7 / (np.log1p(np.exp(raw_scale)) + min_scale)
     np.testing.assert_allclose(found[likely], expected[likely], rtol=2e-5 + rounding, atol=3e-5 + rounding)
-    assert float(tf.reduce_sum(tf.cast(head.probs(params[None]), tf.float64))) == pytest.approx(1.0, abs=3e-4 + rounding)
+    assert float(tf.reduce_sum(tf.cast(head.probs(params[None]), tf.float64))) == pytest.approx(
+        1.0, abs=3e-4 + rounding
+    )
 
 
 @pytest.mark.parametrize("extreme", [-200.0, 200.0])

@@ -158,7 +158,7 @@ def run(path, folder, settings=None):
     return notebook
 
 
-@pytest.mark.parametrize("path", few_by_default(PATHS, 0, in_ci=4), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", few_by_default(PATHS, 0), ids=lambda path: path.stem)
 def test_tutorial_runs_with_small_settings(path, tmp_path):
     run(path, tmp_path, SMALL[path.stem])
 

@@ -63,7 +63,9 @@ class AudioSplits:
 
         if self.levels is not None:
             return tfar.heads.Categorical(self.levels)
-        return tfar.heads.DiscretizedLogisticMixture(num_components, low=-PEAK, high=PEAK - 1, num_channels=1, companding=255)
+        return tfar.heads.DiscretizedLogisticMixture(
+            num_components, low=-PEAK, high=PEAK - 1, num_channels=1, companding=255
+        )
 
     def chunks(
         self,
