@@ -20,8 +20,13 @@ class Moments:
         self.low, self.high = np.full(shape, np.inf), np.full(shape, -np.inf)
 
     def add(self, values: Any, observed: Any = True) -> None:
-        """Adds an array `[..., *shape]`, of which only the entries that are `observed`, bools that broadcast to it, count."""
-        rows = self._rows(values)
+        """Adds an array `[..., *shape]`, of which only the entries that are `observed`, bools that broadcast to it, count.
+
+        Entries that a masked array of NumPy masks do not count either.
+        """
+        if np.ma.isMaskedArray(values):
+            observed, values = observed & ~np.ma.getmaskarray(values), values.data
+        rows = self._rows(np.where(observed, values, 0.0))
         if not len(rows):
             return
         observed = np.broadcast_to(observed, np.shape(values)).reshape(rows.shape)
@@ -56,3 +61,9 @@ class Moments:
         if not (np.abs(array) <= np.finfo(np.float32).max).all():
             raise ValueError("Expected data that are finite in float32; received NaN, infinity or a larger number.")
         return array.reshape(-1, *self.shape)
+
+
+def masked(values: Any, observed: Any) -> np.ma.MaskedArray:
+    """Returns values as a masked array of NumPy, without what is not `observed`, bools that broadcast to their shape."""
+    values = np.asarray(values)
+    return np.ma.array(values, mask=~np.broadcast_to(np.asarray(observed, bool), values.shape))

@@ -273,3 +273,47 @@ def test_compiled_sequences_equal_plain_ones(network):
     x, observed = rows(8, 5), np.arange(5) < 3
     np.testing.assert_allclose(compiled.log_prob(x), plain.log_prob(x), rtol=1e-5)
     np.testing.assert_array_equal(compiled.complete(x, observed, seed=1), plain.complete(x, observed, seed=1))
+
+
+# Leading axes --------------------------------------------------------------------------------------------------------
+
+
+def bound_by_rows():
+    """A WaveNet with a vector as the condition, and two of them."""
+    sizes = {"skip_filters": 4, "num_layers": 2, "num_stacks": 1, "jit_compile": False}
+    dist = tfar.WaveNet([None], 4, head=tfar.heads.Categorical(4), conditional_shape=[2], **sizes)
+    return randomize(dist), np.float32([[0.3, -1.0], [2.0, 0.5]])
+
+
+@pytest.mark.parametrize("num_samples", [None, 1, 2, 5])
+def test_one_prefix_is_completed_under_each_condition(num_samples):
+    """Every completion for every condition, and not completion k for condition k."""
+    dist, conditions = bound_by_rows()
+    x, observed = np.float32([0, 3, 1, 0, 0]), np.arange(5) < 3
+    lead = (2,) if num_samples is None else (num_samples, 2)
+    found = dist.complete(x, observed, num_samples, seed=1, conditional_input=conditions)
+    assert found.shape == (*lead, 5)
+    for_each = dist.complete(np.tile(x, [2, 1]), observed, num_samples, seed=1, conditional_input=conditions)
+    np.testing.assert_array_equal(found, for_each)
+    np.testing.assert_array_equal(
+        found, dist.given(conditions).complete(x, np.tile(observed, [2, 1]), num_samples, seed=1)
+    )
+    if num_samples is not None:
+        forecast = dist.forecast(x[:3], 2, num_samples, seed=1, conditional_input=conditions)
+        np.testing.assert_array_equal(forecast.samples, found[..., 3:])
+        assert forecast.mean().shape == (2, 2)
+    stream = dist.stream(1, num_samples=num_samples, conditional_input=conditions, prefix=x[:3], chunk=2)
+    np.testing.assert_array_equal(next(stream), found[..., 3:])
+
+
+def test_leading_axes_of_values_patterns_and_conditions_broadcast_before_samples_are_drawn():
+    dist = randomize(tfar.MADE([3], [4], conditional_shape=[2], jit_compile=False))
+    value, observed = np.ones([4, 1, 3], np.float32), np.array([True, False, False])
+    conditions = np.random.default_rng(0).normal(size=(2, 2)).astype(np.float32)
+    found = dist.complete(value, np.tile(observed, [2, 1]), 3, seed=1, conditional_input=conditions)
+    assert found.shape == (3, 4, 2, 3)
+    expected = dist.complete(np.ones([4, 2, 3]), observed, 3, seed=1, conditional_input=conditions)
+    np.testing.assert_array_equal(found, expected)
+    in_graph = tf.function(lambda x, c: dist.complete(x, observed, 3, seed=1, conditional_input=c))
+    traced = in_graph.get_concrete_function(tf.TensorSpec([None, 1, 3]), tf.TensorSpec([None, 2]))
+    assert traced(tf.constant(value), tf.constant(conditions)).shape == (3, 4, 2, 3)

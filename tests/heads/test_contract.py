@@ -387,3 +387,22 @@ def test_outside_the_support_is_nan_there_alone(name, bad):
     np.testing.assert_array_equal(np.isnan(log_prob), expected)
     np.testing.assert_array_equal(s.head.in_support(s.shaped(x), SITES), ~expected)
     assert np.isfinite(tf.convert_to_tensor(tape.gradient(loss, params))).all()
+
+
+@EACH
+def test_quantiles_near_one_are_values_that_the_conditional_has(name):
+    """Where rounding keeps the distribution function below the level, too: not the largest float32."""
+    s = Setup(name, seed=10)
+    params = s.rng.normal(0.0, 1.0, (500, NUM_SITES, s.head.params_size)).astype(np.float32)
+    level = np.nextafter(np.float32(1.0), np.float32(0.0))
+    found = np.reshape(s.head.distribution(params, SITES).quantile(level), [500, NUM_SITES])
+    for site in SITES:
+        support = s.head.support(site)
+        assert (found[:, site] <= support.high).all() and np.abs(found[:, site]).max() < 1e30
+
+
+def test_the_quantile_of_an_atom_at_zero_is_zero():
+    """Also where the search among all float32 numbers passes those that TensorFlow compares as 0."""
+    conditional = heads.Atoms([0.0], heads.NormalMixture(1)).distribution([[1.0, 0.0, 0.0, 0.0, 0.5]])
+    found = conditional.quantile(0.5).numpy()
+    assert (found == 0.0).all() and not np.signbit(found).any()

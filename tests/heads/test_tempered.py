@@ -84,6 +84,12 @@ def test_the_smallest_scale_is_never_passed():
     np.testing.assert_allclose(scale, 0.1, rtol=1e-5)
 
 
+def test_numbers_of_numpy_are_numbers():
+    dist = tfar.MADE([2], [4], head=heads.Categorical(3), jit_compile=False)
+    sharp = dist.with_temperature(np.float32(0.5)).with_top_p(np.float32(0.5)).with_top_k(np.int64(2))
+    assert (sharp.temperature, sharp.top_p, sharp.top_k) == (0.5, 0.5, 2)
+
+
 @pytest.mark.parametrize("temperature", [0.0, -1.0, np.inf, np.nan, True, "cold", None])
 def test_what_is_no_temperature_is_refused(temperature):
     with pytest.raises(ValueError, match="Expected `temperature` to be a positive number"):

@@ -258,3 +258,34 @@ def test_kinds_can_be_given():
     )
     assert schema["n"].categories == (1, 2, 3) and schema["k"].kind == "real"
     assert schema.decode(schema.encode(pd.DataFrame({"n": [3], "k": [2]})).values)["n"].tolist() == [3]
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "UInt8", "int16"])
+def test_numbers_beyond_the_range_of_the_dtype_are_not_wrapped(dtype):
+    """A count has no highest value, so that a model draws numbers that the dtype of the data does not hold."""
+    column = tables.Schema.infer(pd.DataFrame({"n": pd.Series(range(90, 250), dtype=dtype)}))["n"]
+    assert str(column.decode(np.float32([[7.0], [255.0]])).dtype) == dtype
+    found = column.decode(np.float32([[7.0], [70_000.0]]))
+    assert found.tolist() == [7, 70_000] and str(found.dtype) == ("Int64" if dtype == "UInt8" else "int64")
+
+
+def test_a_float_beyond_the_range_of_the_dtype_is_not_infinite():
+    column = tables.Schema.infer(pd.DataFrame({"x": np.linspace(0.0, 6e4, 100).astype("float16")}))["x"]
+    found = column.decode(column.encode(pd.Series([1.0, 1e5])).values)
+    np.testing.assert_allclose(found, [1.0, 1e5], rtol=1e-3)
+
+
+def test_a_time_of_which_a_part_is_missing_is_missing():
+    """A model with missing cells as a value can draw a day without a second."""
+    column = tables.Schema.infer(FRAME, missing="value")["second"]
+    values = np.float32([[3, 10], [3, MISSING], [MISSING, 10], [MISSING, MISSING]])
+    assert column.decode(values).isna().tolist() == [False, True, True, True]
+    assert column.is_unseen(values).tolist() == [False, True, True, False]
+
+
+def test_a_quantile_at_an_atom_is_the_atom():
+    numbers = np.where(np.arange(100) % 2, 0.0, np.linspace(40.0, 60.0, 100))
+    column = tables.Schema.infer(pd.DataFrame({"x": numbers}))["x"]
+    (atom,) = column.atoms
+    assert column.summary("quantile", np.float32([atom]))[0] == 0.0
+    np.testing.assert_allclose(column.summary("mean", np.float32([1.5])), column.loc + 1.5 * column.scale)

@@ -332,3 +332,25 @@ def test_rows_keep_their_index_and_columns_any_order(models):
 def test_bad_arguments_are_errors(make, message):
     with pytest.raises(ValueError, match=message):
         make(tables.Schema.infer(FRAME))
+
+
+def test_drawn_times_are_whole_or_missing():
+    """The share of missing ones is that of the rows whose two sites are both missing, among those that agree."""
+    times = pd.Series(pd.Timestamp("2020-01-01") + pd.to_timedelta(np.arange(200) * 4321, unit="s"))
+    frame = pd.DataFrame({"t": times.mask(np.arange(200) % 3 == 0)})
+    model = randomized(tables.Schema.infer(frame, missing="value"), "made")
+    values = np.asarray(model.dist.sample(4000, seed=3)) < tables.column.MISSING / 2
+    both, either = values.all(axis=1).mean(), values.any(axis=1).mean()
+    assert either - both > 0.1  # the model draws times without a day or without a second
+    drawn = model.sample(4000, seed=1)["t"]
+    assert drawn.min() > pd.Timestamp("2000-01-01")
+    assert abs(drawn.isna().mean() - both / (1.0 - either + both)) < 0.04
+
+
+def test_a_completion_beyond_the_range_of_the_dtype_is_not_wrapped():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.choice(["x", "y"], 300), "n": pd.Series(rng.integers(150, 256, 300), dtype="UInt8")})
+    model = tfar.TableModel(tables.Schema.infer(frame), "orderless", hidden_units=[8], jit_compile=False)
+    given = frame.assign(n=frame["n"].mask(np.arange(300) % 2 == 0))
+    found = model.complete(given, num_samples=20, seed=1)["n"]
+    assert found.max() > 255 and (found.loc[0][1::2] == frame["n"][1::2]).all()

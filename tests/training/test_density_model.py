@@ -167,6 +167,16 @@ def test_site_weights_are_factors_of_the_sites(rows):
     np.testing.assert_allclose(result["bits_per_dim"], bits, rtol=1e-5)
 
 
+def test_a_site_of_weight_zero_may_be_impossible(rows):
+    """In training and in evaluation: its log-probability is minus infinity."""
+    dist = tfar.MADE([4], [4], head=tfar.heads.Categorical(3), jit_compile=False).with_top_k(1)
+    x, site_weight = dist.sample(3, seed=1).numpy(), np.ones([3, 4], np.float32)
+    x[0, 3], site_weight[:, 3] = (x[0, 3] + 1) % 3, 0.0
+    assert np.isinf(dist.log_prob(x)[0])
+    np.testing.assert_allclose(dist.evaluate(x, site_weight=site_weight)["nll"], 0.0, atol=1e-6)
+    np.testing.assert_allclose(dist.training_loss(x, site_weight=site_weight, seed=0), 0.0, atol=1e-6)
+
+
 def test_fit_and_evaluate_report_the_same_weighted_mean(rows):
     w = np.random.default_rng(0).integers(0, 4, 70).astype(np.float32)
     model = make(dist=tfar.MADE([6], [8], jit_compile=False), optimizer=keras.optimizers.SGD(0.0))
@@ -194,6 +204,39 @@ def test_callbacks_of_keras_know_that_lower_is_better(name, rows, tmp_path):
     model.load_weights(path)
     for a, b in zip(weights(model), restored, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("placeholder", [0.0, 1e4, np.nan])
+def test_units_of_the_data_are_those_of_what_is_observed(placeholder):
+    """Rows of weight 0 and sites of weight 0 do not count either."""
+    rng = np.random.default_rng(0)
+    x, observed = rng.normal(5.0, 2.0, [64, 3]), rng.random([64, 3]) < 0.7
+    weights, site_weight = np.ones(64), np.ones([64, 3])
+    weights[:8], site_weight[8:20, 1] = 0.0, 0.0
+    counts = observed & (weights[:, None] > 0.0)
+    heads = [tfar.heads.Standardized(tfar.heads.NormalMixture(2), event_shape=[3]), of_columns()]
+    for head in heads:
+        model = DensityModel(tfar.OrderlessNADE([3], [4], head=head, jit_compile=False))
+        model.compile()
+        data = {"value": np.where(counts, x, placeholder), "observed": observed, "sample_weight": weights}
+        for use, more in ((counts, {}), (counts & (site_weight > 0.0), {"site_weight": site_weight})):
+            model.initialize(tfar.training.Batches({**data, **more}, 64, shuffle=False))
+            units = [head.units] if head is heads[0] else [part.head.units for part in head.heads]
+            loc = np.concatenate([np.ravel(part.loc) for part in units])
+            scale = np.concatenate([np.ravel(part.scale) for part in units])
+            expected = np.ma.array(x, mask=~use)
+            np.testing.assert_allclose(loc, expected.mean(axis=0), rtol=1e-5)
+            np.testing.assert_allclose(scale, expected.std(axis=0), rtol=1e-5)
+            for part in units:
+                part.loc.assign(tf.zeros_like(part.loc))
+                part.scale.assign(tf.ones_like(part.scale))
+
+
+def of_columns():
+    """Heads with units of their own behind an atom that no row has."""
+    return tfar.heads.PerSite(
+        [tfar.heads.Atoms([-1.0], tfar.heads.Standardized(tfar.heads.NormalMixture(1))) for _ in range(3)]
+    )
 
 
 @pytest.mark.slow(ci=True)

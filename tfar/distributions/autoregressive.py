@@ -15,6 +15,7 @@ from tfar.distributions.sharpened import Sharpened
 from tfar.heads import Head
 from tfar.heads.base import check_positive_int
 from tfar.laws import AutoregressiveLaw
+from tfar.moments import masked
 from tfar.networks import AutoregressiveNetwork, FactorizedNetwork, WholePassNetwork
 
 
@@ -98,22 +99,24 @@ class Autoregressive(Sharpened):
         return self._law.num_members
 
     @without_autograph
-    def initialize(self, value: Any, conditional_input: Any = None) -> None:
+    def initialize(self, value: Any, conditional_input: Any = None, *, observed: Any = None) -> None:
         """Sets data-dependent initial weights.
 
         Args:
             value: `[B, *event_shape]`.
             conditional_input: `[B, *conditional_shape]`, if the model has a condition.
+            observed: None, or bools that broadcast to the shape of `value`. The units of the data, location and scale, follow from
+                the observed values alone.
 
         Raises:
             ValueError: If the initial weights do not depend on data, or the data contain values outside the support.
         """
         if self.head.awaits_data:
-            self.head.adapt(value)
+            self.head.adapt(value if observed is None else masked(value, observed))
         has_units = type(self.head).adapt is not Head.adapt
         if has_units and type(self.network).initialize is AutoregressiveNetwork.initialize:
             return
-        self.check_rows(value, conditional_input)
+        self.check_rows(value, conditional_input, observed=observed)
         given = self._flat_rows(value, conditional_input)
         self.network.initialize(self._law.encoded(given.x), given.condition)
 
@@ -269,8 +272,7 @@ class Autoregressive(Sharpened):
         """
         if num_samples is not None:
             num_samples = check_positive_int("num_samples", num_samples)
-            value = tf.repeat(self._checked_value(value)[None], num_samples, axis=0)
-        given = self._flat_rows(value, conditional_input, observed)
+        given = self._flat_rows(value, conditional_input, observed).repeated(num_samples)
         inputs = [given.x, given.observed, given.condition]
         with private.without_recording():
             return self._call("complete", inputs, given, seed=seed, count=given.count)

@@ -1,7 +1,7 @@
 """Base class that exposes a law as a distribution of TensorFlow Probability."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import keras
 import tensorflow as tf
@@ -41,6 +41,17 @@ class Rows(NamedTuple):
     def count(self) -> Any:
         """The number of rows, an int in eager mode."""
         return len(self.x) if tf.executing_eagerly() else tf.shape(self.x)[0]
+
+    def repeated(self, num_samples: int | None) -> Self:
+        """Returns every row `num_samples` times, as a first leading axis; the same rows for None."""
+        if num_samples is None:
+            return self
+        lead: Any = self.lead
+        if isinstance(lead, tuple) and None in lead:
+            lead = tf.shape(self.x)[:1] if self.x.shape[0] is None else (self.x.shape[0],)
+        parts = (self.x, self.condition, self.observed, self.site_weight)
+        tiled = (rows.tile(part, num_samples) for part in parts)
+        return type(self)(*tiled, lead=rows.joined([num_samples], lead))
 
 
 class Shell(Copyable):

@@ -45,10 +45,9 @@ class LatentDraws(Model):
                 explains what to do.
         """
         count = check_positive_int("num_latents", num_latents)
-        value = self._checked_value(value)
         if num_samples is not None:
-            value = tf.repeat(value[None], check_positive_int("num_samples", num_samples), axis=0)
-        given = super()._flat_rows(value, None, observed)
+            num_samples = check_positive_int("num_samples", num_samples)
+        given = super()._flat_rows(value, None, observed).repeated(num_samples)
         inputs = [given.x, given.observed]
         with private.without_recording():
             return self._call("complete_approximately", inputs, given, seed=seed, count=given.count, num_latents=count)

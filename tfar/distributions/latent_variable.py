@@ -1,5 +1,6 @@
 """The distribution of a prior, an encoder and a decoder, with bounds of its log-probability and draws."""
 
+import numbers
 from typing import Any, NoReturn
 
 import keras
@@ -75,7 +76,7 @@ class LatentVariable(LatentDraws):
         name: str = "LatentVariable",
     ) -> None:
         _check_shapes(prior, encoder, decoder)
-        if not callable(kl_weight) and (isinstance(kl_weight, bool) or not isinstance(kl_weight, int | float)):
+        if not callable(kl_weight) and (isinstance(kl_weight, bool) or not isinstance(kl_weight, numbers.Real)):
             raise ValueError(f"Expected `kl_weight` to be a number or a function of the step; received {kl_weight!r}.")
         self.prior, self.encoder, self.decoder = prior, encoder, decoder
         how = {"kl_weight": kl_weight, "gradient_estimator": gradient_estimator, "free_bits": free_bits}
@@ -98,12 +99,12 @@ class LatentVariable(LatentDraws):
         """Number of entries of the latents, of all levels."""
         return self._law.num_latents
 
-    def initialize(self, value: Any, conditional_input: Any = None) -> None:
+    def initialize(self, value: Any, conditional_input: Any = None, *, observed: None = None) -> None:
         """Sets data-dependent initial weights of the decoder, given latents of the prior.
 
         Args:
             value: `[B, *event_shape]`.
-            conditional_input: not used; present for a common signature of all models.
+            conditional_input, observed: not used; present for a common signature of all models.
 
         Raises:
             ValueError: As `tfar.Autoregressive.initialize` does.

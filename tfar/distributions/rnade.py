@@ -11,6 +11,8 @@ from tfar.distributions.autoregressive import Autoregressive
 from tfar.heads import Head, NormalMixture, Standardized
 from tfar.heads.base import check_head, check_positive_int
 from tfar.heads.mixtures import LocationScaleMixture
+from tfar.layers.standardization import arrays_of
+from tfar.moments import masked
 from tfar.networks import NADENetwork
 
 
@@ -120,7 +122,7 @@ class RNADE(Autoregressive):
 
         Args:
             data: array `[..., *event_shape]`, or a `tf.data.Dataset` that ends, in any form that `DensityModel` trains
-                on; from dicts and tuples it uses the values and ignores weights.
+                on; from dicts and tuples it uses the values that are observed, and ignores weights.
 
         Raises:
             ValueError: If the data are empty, if a shape does not fit, if a value is not finite, or if float32 is too
@@ -132,9 +134,12 @@ class RNADE(Autoregressive):
 def _values(data: Any) -> Any:
     """Returns the values of data or of the elements of a data set: the entry `value`, or the first in a tuple."""
     if isinstance(data, tf.data.Dataset):
-        return data.map(lambda *element: _value(element[0]))
+        arrays_of(data)  # refuses one that repeats forever
+        return (_value(element[0] if isinstance(element, tuple) else element) for element in data)
     return _value(data)
 
 
 def _value(data: Any) -> Any:
-    return data["value"] if isinstance(data, dict) else data
+    if not isinstance(data, dict):
+        return data
+    return data["value"] if data.get("observed") is None else masked(data["value"], data["observed"])

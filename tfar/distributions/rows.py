@@ -118,10 +118,10 @@ def site_marks(marks: Any, value: tf.Tensor, event_rank: int, site_rank: int, na
         )
     own_lead = tf.shape(marks)[:lead]
     sizes = list(expected) if None not in expected else tf.shape(value)[value.shape.rank - event_rank :]
-    marks = tf.broadcast_to(marks, _joined(own_lead, sizes))
+    marks = tf.broadcast_to(marks, joined(own_lead, sizes))
     of_sites, of_site = expected[: event_rank - site_rank], expected[event_rank - site_rank :]
     count = -1 if None in of_sites else int(np.prod(of_sites, dtype=int))
-    result = tf.reshape(marks, _joined(own_lead, [count, int(np.prod(of_site, dtype=int))]))
+    result = tf.reshape(marks, joined(own_lead, [count, int(np.prod(of_site, dtype=int))]))
     result.set_shape([*[None] * lead, None if count < 0 else count, int(np.prod(of_site, dtype=int))])
     return result
 
@@ -148,10 +148,10 @@ def flatten(items: Sequence[Item], lead: Any) -> list[tf.Tensor]:
         sizes = list(trailing) if None not in trailing else tf.shape(tensor)[tensor.shape.rank - rank :]
         is_lead = isinstance(lead, tuple) and own == lead
         if not (is_lead or (len(items) == 1 and len(own) == lead_rank)):
-            tensor = tf.broadcast_to(tensor, _joined(lead, sizes))
+            tensor = tf.broadcast_to(tensor, joined(lead, sizes))
         if tensor.shape.rank != rank + 1:
             count = tf.reduce_prod(lead) if not isinstance(lead, tuple) else int(np.prod(lead, dtype=int))
-            tensor = tf.reshape(tensor, _joined([count], sizes))
+            tensor = tf.reshape(tensor, joined([count], sizes))
         tensor.set_shape([None, *trailing])
         flat.append(tensor)
     return flat
@@ -163,14 +163,21 @@ def unflatten(tensor: tf.Tensor, lead: Any) -> tf.Tensor:
         return tensor
     trailing = tensor.shape[1:]
     sizes = trailing.as_list() if trailing.is_fully_defined() else tf.shape(tensor)[1:]
-    result = tf.reshape(tensor, _joined(lead, sizes))
+    result = tf.reshape(tensor, joined(lead, sizes))
     static = list(lead) if isinstance(lead, tuple) else [None] * lead.shape[0]
     result.set_shape([*static, *trailing])
     return result
 
 
-def _joined(first: Any, second: Any) -> Any:
+def tile(batch: Any, count: int) -> Any:
+    """Repeats tensors `[B, ...]`, one copy after the other: `[count * B, ...]`; None stays None."""
+    if batch is None:
+        return None
+    return tf.nest.map_structure(lambda part: tf.tile(part, [count, *[1] * (part.shape.rank - 1)]), batch)
+
+
+def joined(first: Any, second: Any) -> Any:
     """Joins two shapes, of ints or int32 tensors."""
     if not tf.is_tensor(first) and not tf.is_tensor(second):
-        return [*first, *second]
+        return (*first, *second)
     return tf.concat([tf.convert_to_tensor(part, tf.int32) for part in (first, second)], 0)

@@ -94,8 +94,7 @@ class Sequences(Model):
             count, condition, lead = self._rows_of_samples(number, conditional_input)
             x = tf.zeros([count, 0, *shape[1:]])
         else:
-            value = tf.repeat(self._of_any_length()._checked_value(prefix)[None], number, axis=0)
-            given = self._of_any_length()._flat_rows(value, conditional_input)
+            given = self._of_any_length()._flat_rows(prefix, conditional_input).repeated(number)
             self._of_any_length().check_rows(given.x, given.condition)
             x, condition, lead = given.x, given.condition, given.lead
         seeds = random.row_seeds(random.as_seed(seed), len(x))
@@ -152,7 +151,7 @@ class Sequences(Model):
         value = tf.pad(value, [[0, horizon if axis == time else 0] for axis in range(value.shape.rank)])
         observed = np.reshape(np.arange(length + horizon) < length, [-1, *[1] * (rank - 1)])
         samples = dist.complete(value, observed, num_samples, seed, conditional_input=conditional_input)
-        return Forecast(tf.split(samples, [length, horizon], axis=time + 1)[1])
+        return Forecast(tf.split(samples, [length, horizon], axis=-rank)[1])
 
     def _of_any_length(self) -> Any:
         """Returns this distribution without a fixed length."""

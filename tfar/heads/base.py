@@ -234,6 +234,9 @@ class Head(Formulas, keras.layers.Layer):
     def adapt(self, data: Any) -> None:
         """Sets weights that summarise data, such as the units (location and scale).
 
+        Args:
+            data: array, or an iterable of arrays. Entries that a masked array of NumPy masks do not count.
+
         Raises:
             ValueError: If the head has no such weights.
         """

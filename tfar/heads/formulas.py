@@ -11,6 +11,7 @@ from tfar.heads.support import Support
 
 # Largest number of joint values of a site that is enumerated.
 MAX_JOINT_VALUES = 2**16
+_SMALLEST_NORMAL = float(np.finfo(np.float32).tiny)
 
 
 class Formulas(abc.ABC):
@@ -85,8 +86,16 @@ class Formulas(abc.ABC):
         shape, support = tf.broadcast_dynamic_shape(tf.shape(params)[:-1], tf.shape(p)), self.support()
         value_shape = tf.concat([shape, [1] * len(self.site_shape)], 0)
         p = tf.broadcast_to(p, shape)
-        x = smallest_float(lambda x: self._cdf(params, tf.reshape(x, value_shape), site) >= p, shape)
-        inside = tf.where(tf.abs(x) < 0.5, 0.0, tf.round(x)) if self.discrete else x  # 0 for a negative number near it
+
+        def cdf(x: tf.Tensor) -> tf.Tensor:
+            return self._cdf(params, tf.reshape(x, value_shape), site)
+
+        # Rounding may keep the cdf below a p near 1 everywhere.
+        highest = cdf(tf.fill(shape, min(support.high, tf.float32.max)))
+        x = smallest_float(lambda x: cdf(x) >= tf.minimum(p, highest), shape)
+        # TensorFlow compares denormal numbers as 0, so that the search ends at one of them instead of 0.
+        inside = tf.round(x) if self.discrete else x
+        inside = tf.where(tf.abs(x) < (0.5 if self.discrete else _SMALLEST_NORMAL), 0.0, inside)
         x = tf.where(p > 0.0, tf.where(p < 1.0, inside, support.high), support.low)
         return tf.reshape(tf.where(tf.math.is_nan(p), p, x), value_shape)
 

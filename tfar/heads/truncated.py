@@ -1,5 +1,6 @@
 """A head restricted to its most probable classes."""
 
+import numbers
 from typing import Any
 
 import tensorflow as tf
@@ -102,6 +103,6 @@ def check_top_k(top_k: Any) -> int:
 
 def check_top_p(top_p: Any) -> float:
     """Returns `top_p` as a float if it is a number in (0, 1], else raises ValueError."""
-    if isinstance(top_p, bool) or not isinstance(top_p, int | float) or not 0.0 < top_p <= 1.0:
+    if isinstance(top_p, bool) or not isinstance(top_p, numbers.Real) or not 0.0 < top_p <= 1.0:
         raise ValueError(f"Expected `top_p` to be a number above 0 and at most 1; received {top_p!r}.")
     return float(top_p)

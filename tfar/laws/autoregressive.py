@@ -112,7 +112,9 @@ class AutoregressiveLaw(Streaming, Members):
         if site_weight is None:
             return {"nll": -self.log_prob(x, conditional_input, observed)}
         shares = self.site_log_probs(x, conditional_input, observed)
-        return {"nll": -tf.reduce_sum(shares * site_weight, axis=-1)}
+        # A weight of 0 excludes a site even if its log-probability is not finite.
+        weighted = tf.where(tf.equal(site_weight, 0.0), tf.zeros_like(shares), shares * site_weight)
+        return {"nll": -tf.reduce_sum(weighted, axis=-1)}
 
     # Conditionals ----------------------------------------------------------------------------------------------------
 

@@ -92,7 +92,8 @@ class Standardization(keras.layers.Layer):
         """Sets location and scale to the mean and the standard deviation of data, computed in float64.
 
         Args:
-            data: array `[..., *shape]`, or an iterable of such arrays, such as a `tf.data.Dataset`, which is read once.
+            data: array `[..., *shape]`, or an iterable of such arrays, such as a `tf.data.Dataset`, which is read once. Entries
+                that a masked array of NumPy masks do not count.
             fixed: bool that broadcasts to `shape`. Entries that keep location 0 and scale 1.
 
         Raises:
@@ -122,6 +123,11 @@ def arrays_of(data: Any) -> Iterable[Any]:
     if isinstance(data, tf.data.Dataset) and int(data.cardinality()) == tf.data.INFINITE_CARDINALITY:
         raise ValueError("Expected a finite data set; received one that repeats forever.")
     return [data] if hasattr(data, "shape") or isinstance(data, list | tuple) else data
+
+
+def as_masked(array: Any) -> np.ma.MaskedArray:
+    """Returns an array as a masked one, of which nothing is masked if it is none."""
+    return array if np.ma.isMaskedArray(array) else np.ma.asarray(np.asarray(array))
 
 
 def _listed(name: str, value: Any) -> Any:

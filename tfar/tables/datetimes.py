@@ -109,8 +109,13 @@ class DatetimeColumn(Column):
             seconds = self.real.decode_numbers(values[:, 0])
         else:
             seconds = DAY * values[:, 0] + (values[:, 1] if self.num_sites == 2 else 0.0)
-            seconds = np.where(values[:, 0] <= MISSING / 2, math.nan, seconds)
+            seconds = np.where((values <= MISSING / 2).any(axis=1), math.nan, seconds)
         return pandas.Series(self._times(seconds)).astype(self.dtype)
+
+    def is_unseen(self, values: NDArray[Any]) -> NDArray[np.bool_]:
+        """See `Column`. A day without a second, or the reverse, is no cell."""
+        is_missing = np.asarray(values) <= MISSING / 2
+        return is_missing.any(axis=1) & ~is_missing.all(axis=1)
 
     def _times(self, seconds: NDArray[np.float64]) -> Any:
         """Returns the times of seconds since the origin, NaT for NaN."""

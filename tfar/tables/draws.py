@@ -1,4 +1,4 @@
-"""Draws of rows and of missing cells of a table, without the class of unseen categories."""
+"""Draws of rows and of missing cells of a table, without what stands for no cell, such as an unseen category."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ from tfar import random
 from tfar.tables.column import Bools, Floats
 from tfar.tables.schema import Encoded, Schema
 
-# How often rows with an unseen category are drawn again.
+# How often rows with a value that stands for no cell are drawn again.
 ROUNDS = 20
 
 
@@ -27,7 +27,7 @@ def completed(dist: Any, schema: Schema, encoded: Encoded, count: int, seed: Any
 
 
 def _redrawn(draw: Callable[[Any], Any], schema: Schema, observed: Bools, seed: Any) -> Floats:
-    """Returns rows of `draw(seed)`, of which those with an unseen category at an unobserved site are drawn again.
+    """Returns rows of `draw(seed)`, of which those with an unseen category, or half a time, that was drawn are drawn again.
 
     Each round draws all rows, because a model is compiled for their number. The result follows the distribution given
     that there is none. After `ROUNDS` rounds a row stays as it is.
@@ -52,5 +52,8 @@ def filled(df: Any, schema: Schema, encoded: Encoded, values: Floats) -> Any:
     for column in schema.columns:
         lacking = ~encoded.observed[:, schema.sites(column.name)].all(axis=1)
         if lacking.any():
-            given[column.name] = given[column.name].where(~lacking, drawn[column.name])
+            own, new = given[column.name], drawn[column.name]
+            if str(own.dtype).lower().startswith(("int", "uint")) and str(new.dtype).lower() == "int64":
+                own = own.astype(new.dtype)  # a draw may need more bits
+            given[column.name] = own.where(~lacking, new)
     return given

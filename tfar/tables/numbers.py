@@ -38,13 +38,21 @@ def as_numbers(column: Column, series: Any) -> NDArray[np.float64]:
 
 
 def numbers_series(numbers: NDArray[np.float64], dtype: str) -> Any:
-    """Returns numbers, NaN for missing ones, as a Series of the dtype, or of the nullable one if it cannot hold NaN."""
+    """Returns numbers, NaN for missing ones, as a Series of the dtype, or of one that holds them.
+
+    That is the nullable dtype for NaN in whole numbers, and 64 bits for numbers beyond the range of the dtype, which a model draws
+    too.
+    """
     pandas = require("pandas", "tables")
     series = pandas.Series(numbers)
     if dtype.lower().startswith(("int", "uint")):
-        series = series.round()
+        series, limits = series.round(), np.iinfo(dtype.lower())
+        if not series.dropna().between(limits.min, limits.max).all():
+            dtype = "int64" if dtype[0] in "iu" else "Int64"
         if series.isna().any() and dtype[0] in "iu":
             dtype = dtype.replace("int", "Int").replace("uI", "UI")
+    elif dtype.lower() in ("float16", "float32") and np.abs(series).max() > np.finfo(dtype.lower()).max:
+        dtype = dtype.replace("16", "64").replace("32", "64")
     return series.astype(dtype)
 
 
@@ -184,4 +192,6 @@ class RealColumn(NumberColumn):
         return number_restriction(self, condition, low, high)
 
     def summary(self, name: str, values: NDArray[Any]) -> Any:
+        if name == "quantile":
+            return self.decode_numbers(values)
         return np.asarray(values, np.float64) * self.scale + (0.0 if name == "stddev" else self.loc)

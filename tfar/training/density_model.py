@@ -237,8 +237,9 @@ class DensityModel(Steps):
         if not self.dist.awaits_data:
             return
         batch = forms.first_rows(x, STREAMED_ROWS if self.dist.initializes_with_all_rows else 1)
+        rows, observed = forms.what_counts(batch)
         with self.distribute_strategy.scope():
-            self.dist.initialize(batch.value, batch.conditional_input)
+            self.dist.initialize(rows.value, rows.conditional_input, observed=observed)
 
     def _packed(self, x: Any, y: Any = None, weight: Any = None) -> Any:
         """The data of `fit`, `evaluate` and `predict` in one form."""

@@ -111,6 +111,21 @@ def first_rows(x: Any, count: int) -> Batch:
     return Batch(**keras.tree.map_structure(lambda *parts: tf.concat(parts, 0), *found))
 
 
+def what_counts(batch: Batch) -> tuple[Batch, Any]:
+    """Returns the rows whose weight is not 0; and which of their values count, bool `[B, *event_shape]`, None for all."""
+    if batch.sample_weight is not None:
+        counts = np.flatnonzero(np.asarray(batch.sample_weight))
+        kept = {name: part for name, part in batch._asdict().items() if part is not None}
+        batch = Batch(**keras.tree.map_structure(lambda part: np.asarray(part)[counts], kept))
+    if batch.observed is None and batch.site_weight is None:
+        return batch, None
+    observed = np.ones(np.shape(batch.value), bool)
+    for marks in (batch.observed, batch.site_weight):
+        if marks is not None:
+            observed &= np.asarray(marks) != 0
+    return batch, observed
+
+
 def with_a_row(batch: Batch) -> Batch:
     """Adds a row of weight zero to a batch without rows: the last batch of an epoch may leave a replica none.
 
