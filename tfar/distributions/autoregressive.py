@@ -105,8 +105,8 @@ class Autoregressive(Sharpened):
         Args:
             value: `[B, *event_shape]`.
             conditional_input: `[B, *conditional_shape]`, if the model has a condition.
-            observed: None, or bools that broadcast to the shape of `value`. The units of the data, location and scale, follow from
-                the observed values alone.
+            observed: None, or bools that broadcast to the shape of `value`. The units of the data, location and scale, follow
+                from the observed values alone.
 
         Raises:
             ValueError: If the initial weights do not depend on data, or the data contain values outside the support.

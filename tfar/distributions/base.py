@@ -49,9 +49,10 @@ class Rows(NamedTuple):
         lead: Any = self.lead
         if isinstance(lead, tuple) and None in lead:
             lead = tf.shape(self.x)[:1] if self.x.shape[0] is None else (self.x.shape[0],)
-        parts = (self.x, self.condition, self.observed, self.site_weight)
-        tiled = (rows.tile(part, num_samples) for part in parts)
-        return type(self)(*tiled, lead=rows.joined([num_samples], lead))
+        x, condition, observed, site_weight = (
+            rows.tile(part, num_samples) for part in (self.x, self.condition, self.observed, self.site_weight)
+        )
+        return type(self)(x, condition, observed, site_weight, rows.joined([num_samples], lead))
 
 
 class Shell(Copyable):

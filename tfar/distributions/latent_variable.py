@@ -1,9 +1,9 @@
 """The distribution of a prior, an encoder and a decoder, with bounds of its log-probability and draws."""
 
-import numbers
 from typing import Any, NoReturn
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfar.distributions.autoregressive import Autoregressive
@@ -76,7 +76,9 @@ class LatentVariable(LatentDraws):
         name: str = "LatentVariable",
     ) -> None:
         _check_shapes(prior, encoder, decoder)
-        if not callable(kl_weight) and (isinstance(kl_weight, bool) or not isinstance(kl_weight, numbers.Real)):
+        if not callable(kl_weight) and (
+            isinstance(kl_weight, bool) or not isinstance(kl_weight, int | float | np.number)
+        ):
             raise ValueError(f"Expected `kl_weight` to be a number or a function of the step; received {kl_weight!r}.")
         self.prior, self.encoder, self.decoder = prior, encoder, decoder
         how = {"kl_weight": kl_weight, "gradient_estimator": gradient_estimator, "free_bits": free_bits}

@@ -1,6 +1,5 @@
 """Head of a pixel: a mixture of discretised logistics with linearly coupled channels."""
 
-import numbers
 from typing import Any, NamedTuple
 
 import keras
@@ -108,7 +107,9 @@ class DiscretizedLogisticMixture(Head):
                 "Expected `low` and `high` within -2**24 .. 2**24 and at most 2**23 apart, as float32 holds no halves beyond; "
                 f"received {low!r} and {high!r}."
             )
-        if companding is not None and not (isinstance(companding, numbers.Real) and 0.0 < companding < np.inf):
+        if companding is not None and not (
+            isinstance(companding, int | float | np.number) and 0.0 < companding < np.inf
+        ):
             raise ValueError(f"Expected `companding` to be a positive number or None; received {companding!r}.")
         self.low, self.high = int(low), int(high)
         self.companding = None if companding is None else float(companding)

@@ -1,8 +1,8 @@
 """A head restricted to its most probable classes."""
 
-import numbers
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tfar.heads.base import Head, check_positive_int
@@ -103,6 +103,6 @@ def check_top_k(top_k: Any) -> int:
 
 def check_top_p(top_p: Any) -> float:
     """Returns `top_p` as a float if it is a number in (0, 1], else raises ValueError."""
-    if isinstance(top_p, bool) or not isinstance(top_p, numbers.Real) or not 0.0 < top_p <= 1.0:
+    if isinstance(top_p, bool) or not isinstance(top_p, int | float | np.number) or not 0.0 < top_p <= 1.0:
         raise ValueError(f"Expected `top_p` to be a number above 0 and at most 1; received {top_p!r}.")
     return float(top_p)

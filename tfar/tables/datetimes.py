@@ -115,7 +115,7 @@ class DatetimeColumn(Column):
     def is_unseen(self, values: NDArray[Any]) -> NDArray[np.bool_]:
         """See `Column`. A day without a second, or the reverse, is no cell."""
         is_missing = np.asarray(values) <= MISSING / 2
-        return is_missing.any(axis=1) & ~is_missing.all(axis=1)
+        return np.asarray(is_missing.any(axis=1) & ~is_missing.all(axis=1))
 
     def _times(self, seconds: NDArray[np.float64]) -> Any:
         """Returns the times of seconds since the origin, NaT for NaN."""

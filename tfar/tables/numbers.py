@@ -40,8 +40,8 @@ def as_numbers(column: Column, series: Any) -> NDArray[np.float64]:
 def numbers_series(numbers: NDArray[np.float64], dtype: str) -> Any:
     """Returns numbers, NaN for missing ones, as a Series of the dtype, or of one that holds them.
 
-    That is the nullable dtype for NaN in whole numbers, and 64 bits for numbers beyond the range of the dtype, which a model draws
-    too.
+    That is the nullable dtype for NaN in whole numbers, and 64 bits for numbers beyond the range of the dtype, which a model
+    draws too.
     """
     pandas = require("pandas", "tables")
     series = pandas.Series(numbers)
