@@ -308,12 +308,13 @@ def test_one_prefix_is_completed_under_each_condition(num_samples):
 
 def test_leading_axes_of_values_patterns_and_conditions_broadcast_before_samples_are_drawn():
     dist = randomize(tfar.MADE([3], [4], conditional_shape=[2], jit_compile=False))
-    value, observed = np.ones([4, 1, 3], np.float32), np.array([True, False, False])
+    value, observed = np.float32([0, 1, 1, 0])[:, None, None] * np.ones([3]), np.array([True, False, False])
     conditions = np.random.default_rng(0).normal(size=(2, 2)).astype(np.float32)
     found = dist.complete(value, np.tile(observed, [2, 1]), 3, seed=1, conditional_input=conditions)
     assert found.shape == (3, 4, 2, 3)
-    expected = dist.complete(np.ones([4, 2, 3]), observed, 3, seed=1, conditional_input=conditions)
+    np.testing.assert_array_equal(found[..., 0], np.broadcast_to(value[..., 0], [3, 4, 2]))
+    expected = dist.complete(np.tile(value, [1, 2, 1]), observed, 3, seed=1, conditional_input=conditions)
     np.testing.assert_array_equal(found, expected)
     in_graph = tf.function(lambda x, c: dist.complete(x, observed, 3, seed=1, conditional_input=c))
     traced = in_graph.get_concrete_function(tf.TensorSpec([None, 1, 3]), tf.TensorSpec([None, 2]))
-    assert traced(tf.constant(value), tf.constant(conditions)).shape == (3, 4, 2, 3)
+    assert traced(tf.constant(value, tf.float32), tf.constant(conditions)).shape == (3, 4, 2, 3)
