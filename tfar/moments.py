@@ -61,9 +61,3 @@ class Moments:
         if not (np.abs(array) <= np.finfo(np.float32).max).all():
             raise ValueError("Expected data that are finite in float32; received NaN, infinity or a larger number.")
         return array.reshape(-1, *self.shape)
-
-
-def masked(values: Any, observed: Any) -> np.ma.MaskedArray:
-    """Returns values as a masked array of NumPy, without what is not `observed`, bools that broadcast to their shape."""
-    values = np.asarray(values)
-    return np.ma.array(values, mask=~np.broadcast_to(np.asarray(observed, bool), values.shape))

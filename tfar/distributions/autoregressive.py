@@ -15,7 +15,7 @@ from tfar.distributions.sharpened import Sharpened
 from tfar.heads import Head
 from tfar.heads.base import check_positive_int
 from tfar.laws import AutoregressiveLaw
-from tfar.moments import masked
+from tfar.layers.standardization import masked
 from tfar.networks import AutoregressiveNetwork, FactorizedNetwork, WholePassNetwork
 
 

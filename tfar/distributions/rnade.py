@@ -11,8 +11,7 @@ from tfar.distributions.autoregressive import Autoregressive
 from tfar.heads import Head, NormalMixture, Standardized
 from tfar.heads.base import check_head, check_positive_int
 from tfar.heads.mixtures import LocationScaleMixture
-from tfar.layers.standardization import arrays_of
-from tfar.moments import masked
+from tfar.layers.standardization import arrays_of, masked
 from tfar.networks import NADENetwork
 
 

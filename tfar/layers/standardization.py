@@ -130,6 +130,12 @@ def as_masked(array: Any) -> np.ma.MaskedArray:
     return array if np.ma.isMaskedArray(array) else np.ma.asarray(np.asarray(array))
 
 
+def masked(values: Any, observed: Any) -> np.ma.MaskedArray:
+    """Returns values as a masked array of NumPy, without what is not `observed`, bools that broadcast to their shape."""
+    values = np.asarray(values)
+    return np.ma.array(values, mask=~np.broadcast_to(np.asarray(observed, bool), values.shape))
+
+
 def _listed(name: str, value: Any) -> Any:
     """Returns a value as a number, nested lists or None, for a configuration."""
     try:

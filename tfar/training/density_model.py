@@ -238,8 +238,9 @@ class DensityModel(Steps):
             return
         batch = forms.first_rows(x, STREAMED_ROWS if self.dist.initializes_with_all_rows else 1)
         rows, observed = forms.what_counts(batch)
+        known = {} if observed is None else {"observed": observed}
         with self.distribute_strategy.scope():
-            self.dist.initialize(rows.value, rows.conditional_input, observed=observed)
+            self.dist.initialize(rows.value, rows.conditional_input, **known)
 
     def _packed(self, x: Any, y: Any = None, weight: Any = None) -> Any:
         """The data of `fit`, `evaluate` and `predict` in one form."""
