@@ -370,3 +370,15 @@ def test_the_receptive_field_is_what_moves_the_parameters():
     before, *after = dist.network(rows)[:, row * 5 + column].numpy()
     np.testing.assert_array_equal(np.abs(np.stack(after) - before).max(-1) > 1e-6, seen[..., 0].reshape(-1))
     assert seen.any() and not seen.reshape(20, 2)[row * 5 + column :].any()
+
+
+def test_pixels_of_weight_zero_do_not_keep_a_model_from_its_first_batch():
+    """The initial weights follow from whole images; a weight of 0 is no pattern of what is observed."""
+    dist = tfar.PixelCNNPlusPlus([4, 4, 1], 4, num_blocks=1, num_levels=1, num_components=1, high=3, jit_compile=False)
+    model = tfar.training.DensityModel(dist)
+    model.compile()
+    site_weight = np.ones([4, 4, 4, 1], np.float32)
+    site_weight[:, 0] = 0.0
+    x = np.random.default_rng(0).integers(0, 4, [4, 4, 4, 1]).astype(np.float32)
+    model.fit({"value": x, "site_weight": site_weight}, epochs=1, verbose=0)
+    assert not dist.awaits_data

@@ -116,7 +116,7 @@ class Autoregressive(Sharpened):
         has_units = type(self.head).adapt is not Head.adapt
         if has_units and type(self.network).initialize is AutoregressiveNetwork.initialize:
             return
-        self.check_rows(value, conditional_input, observed=observed)
+        self.check_rows(value, conditional_input)
         given = self._flat_rows(value, conditional_input)
         self.network.initialize(self._law.encoded(given.x), given.condition)
 
