@@ -41,7 +41,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuses a slow test whose parameters are slow too: it would run on all of them whatever they say."""
+    """Refuses a slow test with slow parameters: `-m "slow(ci=True)"` would select all of them, as the test has the mark."""
     for item in items:
         if not isinstance(item, pytest.Function) or not hasattr(item, "callspec"):
             continue

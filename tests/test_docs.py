@@ -92,7 +92,7 @@ def test_contributing_shows_a_network_of_ones_own(tmp_path, monkeypatch, capsys)
 
 
 def pages_with_code() -> list:
-    """README and all pages with code. Where newcomers begin runs before every change lands; of the others a sixteenth does."""
+    """README and all pages with code. Those for newcomers run before every change lands; of the others a sixteenth does."""
     names = [name for name in ["README.md", *PAGES] if blocks(name)]
     often = ("README.md", "docs/quick_start.md", "docs/concepts.md")
     return [

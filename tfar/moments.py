@@ -19,17 +19,14 @@ class Moments:
         self.mean, self.squares = np.zeros(shape), np.zeros(shape)
         self.low, self.high = np.full(shape, np.inf), np.full(shape, -np.inf)
 
-    def add(self, values: Any, observed: Any = True) -> None:
-        """Adds an array `[..., *shape]`, of which only the entries that are `observed`, bools that broadcast to it, count.
-
-        Entries that a masked array of NumPy masks do not count either.
-        """
-        if np.ma.isMaskedArray(values):
-            observed, values = observed & ~np.ma.getmaskarray(values), values.data
-        rows = self._rows(np.where(observed, values, 0.0))
+    def add(self, values: Any) -> None:
+        """Adds an array `[..., *shape]`. The masked entries of a masked array of NumPy are left out."""
+        values = values if np.ma.isMaskedArray(values) else np.ma.array(np.asarray(values))
+        mask = np.ma.getmaskarray(values)
+        rows = self._rows(np.where(mask, 0.0, values.data))
         if not len(rows):
             return
-        observed = np.broadcast_to(observed, np.shape(values)).reshape(rows.shape)
+        observed = ~mask.reshape(rows.shape)
         added = observed.sum(axis=0)
         share = added / np.maximum(self.count + added, 1)
         mean = np.where(observed, rows, 0.0).sum(axis=0) / np.maximum(added, 1)

@@ -29,7 +29,7 @@ WAVENET = AudioSettings()
 COMPARED = dataclasses.replace(WAVENET, seconds=1800.0)
 NO_SPEAKER = dataclasses.replace(COMPARED, condition="none")
 LOG_MEL = dataclasses.replace(COMPARED, condition="log-mel")
-# Levels of 16 bits. A sample far from all components costs hundreds of nats, so that gradients are clipped.
+# Levels of 16 bits. A sample far from all components has a large gradient, which is clipped.
 LINEAR = dataclasses.replace(COMPARED, clip_norm=1.0)
 # The recurrent state is carried from one chunk to the next, so that there is no context to repeat.
 GRU = dataclasses.replace(

@@ -48,6 +48,18 @@ def test_other_units_change_densities_by_their_jacobian_alone(head, factor):
     )
 
 
+@pytest.mark.parametrize("of", [lambda data: data, lambda data: tf.data.Dataset.from_tensor_slices(data).batch(7)])
+def test_units_follow_from_observed_values(of):
+    """Also those of NaN and of far values that are not observed, in arrays and in data sets."""
+    observed = RNG.random(X.shape) < 0.7
+    values = np.where(observed, X, np.where(RNG.random(X.shape) < 0.5, np.nan, 1e6)).astype(np.float32)
+    dist = make()
+    dist.adapt(of({"value": values, "observed": observed}))
+    expected = np.ma.array(X.astype(np.float64), mask=~observed)
+    np.testing.assert_allclose(dist.head.units.loc, expected.mean(axis=0), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(dist.head.units.scale, expected.std(axis=0), rtol=1e-5)
+
+
 def test_given_units_are_those_that_adapt_finds():
     loc, scale = X.astype(np.float64).mean(0), X.astype(np.float64).std(0)
     adapted = make()

@@ -234,7 +234,7 @@ def test_what_is_wrong_is_refused():
     for arguments in ((0, 0, 1, 1), (1, 0, 1, 0), (1, 1, 1, 1), (1, 2, 1, 1), (1, 0.5, 2, 1)):
         with pytest.raises(ValueError, match="Expected"):
             make(*arguments)
-    for companding in (0.0, -1.0, np.inf, np.nan, "mu"):
+    for companding in (0.0, -1.0, np.inf, np.nan, "mu", True):
         with pytest.raises(ValueError, match="Expected `companding` to be a positive number or None"):
             make(companding=companding)
     head = make(2, 0, 255, 3)

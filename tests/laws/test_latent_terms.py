@@ -76,6 +76,15 @@ def test_approximate_completions_follow_the_exact_conditional(kind, row, request
     tfar.testing.samples.require_frequencies(counts, conditional(log_prob, row, observed), 1e-4, kind)
 
 
+def test_one_event_is_completed_from_each_pattern(binary):  # noqa: F811
+    """Every completion for every pattern, and not completion k for pattern k."""
+    patterns = np.array([[True, False, False], [True, True, False]])
+    x, size = binary.complete_approximately(EVENTS[5], patterns, num_samples=2, seed=1, num_latents=3)
+    assert x.shape == (2, 2, 3) and size.shape == (2, 2)
+    for number, pattern in enumerate(patterns):
+        assert (np.asarray(x)[:, number, pattern] == EVENTS[5][pattern]).all()
+
+
 @pytest.mark.slow(ci=True)
 def test_one_latent_alone_does_not_follow_the_conditional(exact, binary):  # noqa: F811
     """So that the test above is seen to depend on the weights."""

@@ -280,7 +280,7 @@ def test_a_time_of_which_a_part_is_missing_is_missing():
     column = tables.Schema.infer(FRAME, missing="value")["second"]
     values = np.float32([[3, 10], [3, MISSING], [MISSING, 10], [MISSING, MISSING]])
     assert column.decode(values).isna().tolist() == [False, True, True, True]
-    assert column.is_unseen(values).tolist() == [False, True, True, False]
+    assert column.is_invalid(values).tolist() == [False, True, True, False]
 
 
 def test_a_quantile_at_an_atom_is_the_atom():

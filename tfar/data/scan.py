@@ -39,7 +39,7 @@ class Values:
                 self.maximum = max(self.maximum, float(observed.max()))
                 self.integral = self.integral and bool((observed == np.rint(observed)).all())
             if moments is not None:
-                moments.add(np.nan_to_num(chunk, nan=0.0), observed=~np.isnan(chunk))
+                moments.add(np.ma.array(chunk, mask=np.isnan(chunk)))
         return count
 
 

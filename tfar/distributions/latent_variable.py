@@ -3,13 +3,12 @@
 from typing import Any, NoReturn
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from tfar.distributions.autoregressive import Autoregressive
 from tfar.distributions.base import Rows, without_autograph
 from tfar.distributions.latent_draws import LatentDraws
-from tfar.heads.base import check_positive_int
+from tfar.heads.base import check_positive_int, is_number
 from tfar.laws import AutoregressiveLaw, LatentVariableLaw
 
 
@@ -76,9 +75,7 @@ class LatentVariable(LatentDraws):
         name: str = "LatentVariable",
     ) -> None:
         _check_shapes(prior, encoder, decoder)
-        if not callable(kl_weight) and (
-            isinstance(kl_weight, bool) or not isinstance(kl_weight, int | float | np.number)
-        ):
+        if not callable(kl_weight) and not is_number(kl_weight):
             raise ValueError(f"Expected `kl_weight` to be a number or a function of the step; received {kl_weight!r}.")
         self.prior, self.encoder, self.decoder = prior, encoder, decoder
         how = {"kl_weight": kl_weight, "gradient_estimator": gradient_estimator, "free_bits": free_bits}

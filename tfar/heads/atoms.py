@@ -11,7 +11,7 @@ from tfar.heads import numerics
 from tfar.heads.base import Head, check_head
 from tfar.heads.numerics import is_class, select_class, sum_where
 from tfar.heads.support import Support
-from tfar.layers.standardization import arrays_of, as_masked
+from tfar.layers.standardization import arrays_of, masked
 
 # Log-probability that stands for a probability of 0; a constant -inf becomes a finite number in TFLite.
 _NEVER = -1e30
@@ -82,9 +82,9 @@ class Atoms(Head):
         """Adapts the inner head to the values that are not atoms.
 
         Args:
-            data: array, or an iterable of arrays. Entries that a masked array of NumPy masks do not count.
+            data: array, or an iterable of arrays. The masked entries of masked arrays are left out.
         """
-        arrays = (as_masked(array).compressed() for array in arrays_of(data))
+        arrays = (masked(array).compressed() for array in arrays_of(data))
         atoms = np.asarray(self.values, np.float32)
         self.head.adapt(array[~np.isin(array.astype(np.float32), atoms)] for array in arrays)
 

@@ -235,7 +235,7 @@ class Head(Formulas, keras.layers.Layer):
         """Sets weights that summarise data, such as the units (location and scale).
 
         Args:
-            data: array, or an iterable of arrays. Entries that a masked array of NumPy masks do not count.
+            data: array, or an iterable of arrays. The masked entries of masked arrays of NumPy are left out.
 
         Raises:
             ValueError: If the head has no such weights.
@@ -312,6 +312,11 @@ def check_head(value: Any) -> Head:
     if not isinstance(value, Head):
         raise ValueError(f"Expected `head` to be a tfar.heads.Head; received {value!r}.")
     return value
+
+
+def is_number(value: Any) -> bool:
+    """Returns whether a value is a real number of Python or NumPy; a bool is none."""
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
 
 def check_positive_int(name: str, value: Any, lowest: int = 1) -> int:

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfar.heads import numerics
-from tfar.heads.base import MAX_WHOLE, Head, check_positive_int
+from tfar.heads.base import MAX_WHOLE, Head, check_positive_int, is_number
 from tfar.heads.numerics import is_class, logsumexp, raw_scale_of, select_class, softplus
 from tfar.heads.support import Support
 from tfar.layers.companding import compand, companded_width, expand
@@ -41,11 +41,15 @@ class DiscretizedLogisticMixture(Head):
         p(x) = sum_k softmax(logits)[k] prod_c [F((f(y_c + h) - m_kc) / s_kc) - F((f(y_c - h) - m_kc) / s_kc)]
         m_kc = loc_kc + sum_{b < c} coefficient_kcb f(y_b),    s = softplus(raw_scale) + min_scale,    F(z) = 1 / (1 + exp(-z))
 
-    and f(y) = y; or, with `companding=mu`, the mu-law f(y) = sign(y) ln(1 + mu |y|) / ln(1 + mu). Samples of audio are
-    mostly small numbers of a wide range; companded, they spread over it, and locations need fewer digits.
+    The interval of `low` begins at minus infinity and that of `high` ends at infinity, so that the probabilities of the
+    values of each channel sum to 1. By default f(y) = y. With `companding=mu`, f is the mu-law,
 
-    where the interval of `low` begins at minus infinity and that of `high` ends at infinity, so that the probabilities
-    of the values of each channel sum to 1. The parameter vector holds for each component its logit, C locations, C raw
+        f(y) = sign(y) ln(1 + mu |y|) / ln(1 + mu)
+
+    Most samples of audio are small compared with the range of 16 bits. The mu-law spreads them over the range, so that the
+    network need not learn locations to so many digits.
+
+    The parameter vector holds for each component its logit, C locations, C raw
     scales and C (C - 1) / 2 coefficients.
 
     A draw uses 1 + C uniform numbers. The first selects the component, and each of the others gives the value of a
@@ -107,9 +111,7 @@ class DiscretizedLogisticMixture(Head):
                 "Expected `low` and `high` within -2**24 .. 2**24 and at most 2**23 apart, as float32 holds no halves beyond; "
                 f"received {low!r} and {high!r}."
             )
-        if companding is not None and not (
-            isinstance(companding, int | float | np.number) and 0.0 < companding < np.inf
-        ):
+        if companding is not None and not (is_number(companding) and 0.0 < companding < np.inf):
             raise ValueError(f"Expected `companding` to be a positive number or None; received {companding!r}.")
         self.low, self.high = int(low), int(high)
         self.companding = None if companding is None else float(companding)
@@ -150,8 +152,8 @@ class DiscretizedLogisticMixture(Head):
         raw_scale = raw_scale_of((softplus(raw_scale) + self.min_scale) * temperature, self.min_scale)
         return tf.reshape(tf.concat([logits / temperature, loc, raw_scale, coefficients], axis=-1), tf.shape(params))
 
-    # Values are represented as levels from 0, companded or not, with locations and scales in the same units. Both neighbours
-    # of an edge between two values then use the same number for it, so that sums over the values telescope.
+    # Values are represented as levels from 0, and locations and scales are in the same units, after the mu-law if there is
+    # one. Both neighbours of an edge between two values then use the same number for it, so that sums over the values telescope.
 
     def _log_prob(self, params: tf.Tensor, x: tf.Tensor, site: Any) -> tf.Tensor:
         return logsumexp(self._joint_log_probs(self.components(params), x - float(self.low)))
@@ -192,13 +194,13 @@ class DiscretizedLogisticMixture(Head):
         return level - 0.5 * self._top
 
     def _companded(self, level: tf.Tensor) -> tf.Tensor:
-        """Returns where a level, or an edge between two, lies among the locations."""
+        """Applies f to levels, or to edges between two levels; the result is in levels again."""
         if self.companding is None:
             return level
         return self._to_levels(compand(self._centred(level) * (2.0 / self._top), self.companding) + 1.0)
 
     def _nearest(self, companded: tf.Tensor) -> tf.Tensor:
-        """Returns the level whose interval holds a number among the locations."""
+        """Returns the level whose interval holds a companded number."""
         level = companded
         if self.companding is not None:
             level = self._to_levels(expand(self._centred(companded) * (2.0 / self._top), self.companding) + 1.0)

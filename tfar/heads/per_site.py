@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tfar.heads.base import Head, check_head
 from tfar.heads.support import Support
-from tfar.layers.standardization import arrays_of, as_masked
+from tfar.layers.standardization import arrays_of, masked
 
 
 @keras.saving.register_keras_serializable("tfar")
@@ -89,14 +89,14 @@ class PerSite(Head):
         """Adapts the heads that await data to the values of their sites; if none does, all heads with units.
 
         Args:
-            data: array `[..., *event_shape]`, or an iterable of such arrays. Entries that a masked array of NumPy masks do
-                not count.
+            data: array `[..., *event_shape]`, or an iterable of such arrays. The masked entries of masked
+                arrays are left out.
         """
         able = [part for part in self._parts if type(part).adapt is not Head.adapt]
         if not able:
             super().adapt(data)
         shape = (-1, len(self._part_of_site), *self.site_shape)
-        rows = [as_masked(array).astype(np.float64).reshape(shape) for array in arrays_of(data)]
+        rows = [masked(array).astype(np.float64).reshape(shape) for array in arrays_of(data)]
         for part in [part for part in able if part.awaits_data] or able:
             sites = [site for site, head in enumerate(self.heads) if head is part]
             part.adapt(array[:, sites] for array in rows)

@@ -121,8 +121,8 @@ class Standardized(Head):
         """Sets `loc` and `scale` to the mean and the standard deviation of each entry of data, computed in float64.
 
         Args:
-            data: array `[..., *event_shape]`, or an iterable of such arrays, such as a `tf.data.Dataset`. Entries that a masked
-                array of NumPy masks do not count.
+            data: array `[..., *event_shape]`, or an iterable of such arrays, such as a `tf.data.Dataset`. The masked
+                entries of masked arrays of NumPy are left out.
 
         Raises:
             ValueError: See `tfar.layers.Standardization.adapt`.

@@ -4,10 +4,9 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
-from tfar.heads.base import Head
+from tfar.heads.base import Head, is_number
 from tfar.heads.wrapper import Wrapper
 
 
@@ -51,10 +50,6 @@ def check_temperature(temperature: Any, head: Head) -> float:
     """Returns a positive finite temperature as a float, or raises ValueError; also if the head does not define `tempered`."""
     if type(head)._tempered is Head._tempered:
         raise ValueError(f"Expected a head that defines `tempered`; {type(head).__name__} does not.")
-    if (
-        isinstance(temperature, bool)
-        or not isinstance(temperature, int | float | np.number)
-        or not 0.0 < temperature < math.inf
-    ):
+    if not is_number(temperature) or not 0.0 < temperature < math.inf:
         raise ValueError(f"Expected `temperature` to be a positive number; received {temperature!r}.")
     return float(temperature)

@@ -2,10 +2,9 @@
 
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
-from tfar.heads.base import Head, check_positive_int
+from tfar.heads.base import Head, check_positive_int, is_number
 from tfar.heads.categorical import Categorical
 from tfar.heads.formulas import Formulas
 from tfar.heads.numerics import is_class, sum_where
@@ -103,6 +102,6 @@ def check_top_k(top_k: Any) -> int:
 
 def check_top_p(top_p: Any) -> float:
     """Returns `top_p` as a float if it is a number in (0, 1], else raises ValueError."""
-    if isinstance(top_p, bool) or not isinstance(top_p, int | float | np.number) or not 0.0 < top_p <= 1.0:
+    if not is_number(top_p) or not 0.0 < top_p <= 1.0:
         raise ValueError(f"Expected `top_p` to be a number above 0 and at most 1; received {top_p!r}.")
     return float(top_p)

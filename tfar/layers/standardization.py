@@ -92,8 +92,8 @@ class Standardization(keras.layers.Layer):
         """Sets location and scale to the mean and the standard deviation of data, computed in float64.
 
         Args:
-            data: array `[..., *shape]`, or an iterable of such arrays, such as a `tf.data.Dataset`, which is read once. Entries
-                that a masked array of NumPy masks do not count.
+            data: array `[..., *shape]`, or an iterable of such arrays, such as a `tf.data.Dataset`, which is read once. The
+                masked entries of masked arrays of NumPy are left out.
             fixed: bool that broadcasts to `shape`. Entries that keep location 0 and scale 1.
 
         Raises:
@@ -125,14 +125,14 @@ def arrays_of(data: Any) -> Iterable[Any]:
     return [data] if hasattr(data, "shape") or isinstance(data, list | tuple) else data
 
 
-def as_masked(array: Any) -> np.ma.MaskedArray:
-    """Returns an array as a masked one, of which nothing is masked if it is none."""
-    return array if np.ma.isMaskedArray(array) else np.ma.asarray(np.asarray(array))
+def masked(values: Any, observed: Any = True) -> np.ma.MaskedArray:
+    """Returns a masked array of NumPy that masks the values that are not observed, and those that were masked before.
 
-
-def masked(values: Any, observed: Any) -> np.ma.MaskedArray:
-    """Returns values as a masked array of NumPy, without what is not `observed`, bools that broadcast to their shape."""
-    values = np.asarray(values)
+    Args:
+        values: array.
+        observed: bools that broadcast to the shape of the values.
+    """
+    values = values if np.ma.isMaskedArray(values) else np.asarray(values)
     return np.ma.array(values, mask=~np.broadcast_to(np.asarray(observed, bool), values.shape))
 
 

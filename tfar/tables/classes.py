@@ -94,7 +94,7 @@ class CategoricalColumn(Column):
         codes = codes[:, 0] if self.base is None else codes[:, 0] * self.base + codes[:, 1]
         return np.where(codes < self.num_classes, codes, 0)
 
-    def is_unseen(self, values: NDArray[Any]) -> NDArray[np.bool_]:
+    def is_invalid(self, values: NDArray[Any]) -> NDArray[np.bool_]:
         return self.codes(values) == 0
 
     def decode(self, values: NDArray[Any]) -> Any:

@@ -92,8 +92,8 @@ class Column(abc.ABC):
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the constructor as JSON values."""
 
-    def is_unseen(self, values: NDArray[Any]) -> Bools:
-        """Returns which of values `[rows, num_sites]` stand for a cell that the schema has not seen, bool `[rows]`."""
+    def is_invalid(self, values: NDArray[Any]) -> Bools:
+        """Returns which of values `[rows, num_sites]` are no cell to draw, such as an unseen category, bool `[rows]`."""
         return np.zeros(len(values), bool)
 
     @property

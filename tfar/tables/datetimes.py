@@ -112,8 +112,8 @@ class DatetimeColumn(Column):
             seconds = np.where((values <= MISSING / 2).any(axis=1), math.nan, seconds)
         return pandas.Series(self._times(seconds)).astype(self.dtype)
 
-    def is_unseen(self, values: NDArray[Any]) -> NDArray[np.bool_]:
-        """See `Column`. A day without a second, or the reverse, is no cell."""
+    def is_invalid(self, values: NDArray[Any]) -> NDArray[np.bool_]:
+        """See `Column`. The day and the second of a time are either both missing or both present."""
         is_missing = np.asarray(values) <= MISSING / 2
         return np.asarray(is_missing.any(axis=1) & ~is_missing.all(axis=1))
 

@@ -1,4 +1,4 @@
-"""Draws of rows and of missing cells of a table, without what stands for no cell, such as an unseen category."""
+"""Draws of rows and of missing cells of a table, without invalid values such as unseen categories."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ from tfar import random
 from tfar.tables.column import Bools, Floats
 from tfar.tables.schema import Encoded, Schema
 
-# How often rows with a value that stands for no cell are drawn again.
+# How often rows with an invalid value are drawn again.
 ROUNDS = 20
 
 
@@ -27,7 +27,7 @@ def completed(dist: Any, schema: Schema, encoded: Encoded, count: int, seed: Any
 
 
 def _redrawn(draw: Callable[[Any], Any], schema: Schema, observed: Bools, seed: Any) -> Floats:
-    """Returns rows of `draw(seed)`, of which those with an unseen category, or half a time, that was drawn are drawn again.
+    """Returns rows of `draw(seed)`. Rows in which an invalid value was drawn are drawn again; see `Column.is_invalid`.
 
     Each round draws all rows, because a model is compiled for their number. The result follows the distribution given
     that there is none. After `ROUNDS` rounds a row stays as it is.
@@ -35,12 +35,12 @@ def _redrawn(draw: Callable[[Any], Any], schema: Schema, observed: Bools, seed: 
     rows, values = np.arange(len(observed)), np.zeros(observed.shape, np.float32)
     for own in [seed, *random.row_seeds(seed, ROUNDS)]:
         values[rows] = np.asarray(draw(own))[rows]
-        unseen = np.zeros(len(rows), bool)
+        invalid = np.zeros(len(rows), bool)
         for column in schema.columns:
             sites = schema.sites(column.name)
             drawn = ~observed[rows][:, sites].all(axis=1)
-            unseen |= drawn & column.is_unseen(values[rows][:, sites])
-        rows = rows[unseen]
+            invalid |= drawn & column.is_invalid(values[rows][:, sites])
+        rows = rows[invalid]
         if not len(rows):
             break
     return values

@@ -38,10 +38,10 @@ def as_numbers(column: Column, series: Any) -> NDArray[np.float64]:
 
 
 def numbers_series(numbers: NDArray[np.float64], dtype: str) -> Any:
-    """Returns numbers, NaN for missing ones, as a Series of the dtype, or of one that holds them.
+    """Returns numbers, NaN for missing ones, as a Series of the dtype.
 
-    That is the nullable dtype for NaN in whole numbers, and 64 bits for numbers beyond the range of the dtype, which a model
-    draws too.
+    If the dtype cannot hold them, the Series has another one: the nullable dtype for NaN among whole numbers, and a dtype of
+    64 bits for numbers beyond its range. A model may draw such numbers.
     """
     pandas = require("pandas", "tables")
     series = pandas.Series(numbers)

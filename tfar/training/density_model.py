@@ -237,7 +237,9 @@ class DensityModel(Steps):
         if not self.dist.awaits_data:
             return
         batch = forms.first_rows(x, STREAMED_ROWS if self.dist.initializes_with_all_rows else 1)
-        rows, observed = forms.what_counts(batch)
+        rows = forms.weighted_rows(batch)
+        observed = forms.counted_values(rows)
+        # An `initialize` that a user has written may not take `observed`.
         known = {} if observed is None else {"observed": observed}
         with self.distribute_strategy.scope():
             self.dist.initialize(rows.value, rows.conditional_input, **known)

@@ -111,19 +111,27 @@ def first_rows(x: Any, count: int) -> Batch:
     return Batch(**keras.tree.map_structure(lambda *parts: tf.concat(parts, 0), *found))
 
 
-def what_counts(batch: Batch) -> tuple[Batch, Any]:
-    """Returns the rows whose weight is not 0; and which of their values count, bool `[B, *event_shape]`, None for all."""
-    if batch.sample_weight is not None:
-        counts = np.flatnonzero(np.asarray(batch.sample_weight))
-        kept = {name: part for name, part in batch._asdict().items() if part is not None}
-        batch = Batch(**keras.tree.map_structure(lambda part: np.asarray(part)[counts], kept))
+def weighted_rows(batch: Batch) -> Batch:
+    """Returns the rows whose sample weight is not 0."""
+    if batch.sample_weight is None:
+        return batch
+    numbers = np.flatnonzero(np.asarray(batch.sample_weight))
+    parts = {name: part for name, part in batch._asdict().items() if part is not None}
+    return Batch(**keras.tree.map_structure(lambda part: np.asarray(part)[numbers], parts))
+
+
+def counted_values(batch: Batch) -> Any:
+    """Returns which values count in the loss, bool `[B, *event_shape]`: observed ones whose site weight is not 0.
+
+    None if all do.
+    """
     if batch.observed is None and batch.site_weight is None:
-        return batch, None
+        return None
     observed = np.ones(np.shape(batch.value), bool)
     for marks in (batch.observed, batch.site_weight):
         if marks is not None:
             observed &= np.asarray(marks) != 0
-    return batch, observed
+    return observed
 
 
 def with_a_row(batch: Batch) -> Batch:
