@@ -31,10 +31,10 @@ class VideoSettings(Settings):
     num_decoder_blocks: int = SIZES["num_decoder_blocks"]
     learning_rate: float = 2e-3
     ema_momentum: float | None = 0.999
-    batch_size: int = 8
+    batch_size: int = 4
     clip_norm: float | None = 1.0
-    max_epochs: int = 5
-    decay_epochs: int = 3
+    max_epochs: int = 6
+    decay_epochs: int = 4
     decay_factor: float = 0.5
 
     @property
