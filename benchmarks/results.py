@@ -22,6 +22,7 @@ KINDS = (
     "imputation",
     "memory",
     "ranking",
+    "classifiers",
     "coding",
     "networks",
     "table_likelihood",

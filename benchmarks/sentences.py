@@ -42,11 +42,13 @@ class Texts:
         name: str.
         words: `[N, max_words + 1]` of texts, so that each has an end, or `[N, sentences, max_words]` of documents.
         vocabulary_size: int.
+        valences: how positive each text is, -4 .. 4, float32 `[N]` by split; None for texts without valences.
     """
 
     name: str
     words: dict[str, NDArray[np.int32]]
     vocabulary_size: int
+    valences: dict[str, NDArray[np.float32]] | None = None
 
     @property
     def counts(self) -> NDArray[np.int64]:
@@ -62,7 +64,9 @@ class Texts:
 
     def head(self) -> Texts:
         """The first texts of each split."""
-        return dataclasses.replace(self, words={name: part[:QUICK_TEXTS] for name, part in self.words.items()})
+        first = lambda parts: {name: part[:QUICK_TEXTS] for name, part in parts.items()}  # noqa: E731
+        valences = None if self.valences is None else first(self.valences)
+        return dataclasses.replace(self, words=first(self.words), valences=valences)
 
     def describe(self) -> dict[str, Any]:
         """Returns name, sizes and checksum, for the result file."""
@@ -92,16 +96,24 @@ def load(name: str) -> Texts:
         rows = list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))[1:]
     groups: dict[Any, list[list[str]]] = {}
     for number, row in enumerate(rows):
-        groups.setdefault(number if name == "movie_sentences" else tuple(row[:2]), []).append(words_of(row[-1]))
+        groups.setdefault(number if name == "movie_sentences" else tuple(row[:2]), []).append(row)
     splits = _split(list(groups.values()))
     if "windows" in name:
-        documents = {split: [w for part in own for w in windows(part)] for split, own in splits.items()}
+        chapters = {split: [[words_of(row[-1]) for row in part] for part in own] for split, own in splits.items()}
+        documents = {split: [w for verses in own for w in windows(verses)] for split, own in chapters.items()}
         if name == "kjv_flat_windows":
             documents = {split: [[flat(window)] for window in own] for split, own in documents.items()}
         return _numbered(name, documents, [words for window in documents["train"] for words in window])
-    texts = {split: [[words] for part in own for words in part] for split, own in splits.items()}
-    kept = {split: [text for text in own if 0 < len(text[0]) <= MAX_WORDS[name]] for split, own in texts.items()}
-    return _numbered(name, kept, [text[0] for text in kept["train"]])
+    kept = {
+        split: [(row, words) for part in own for row in part if 0 < len(words := words_of(row[-1])) <= MAX_WORDS[name]]
+        for split, own in splits.items()
+    }
+    texts = {split: [[words] for _, words in own] for split, own in kept.items()}
+    found = _numbered(name, texts, [words for _, words in kept["train"]])
+    if name != "movie_sentences":
+        return found
+    valences = {split: np.array([row[0] for row, _ in own], np.float32) for split, own in kept.items()}
+    return dataclasses.replace(found, valences=valences)
 
 
 def words_of(text: str) -> list[str]:

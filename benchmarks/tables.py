@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 
 from benchmarks import (
     audio_table,
+    classifiers,
     coding,
     data,
     known_networks,
@@ -58,6 +59,7 @@ HEADINGS = {
     "table-outliers": "## Outliers in real tables",
     "ratings": "## Ratings",
     "ranking": "## Recommendations",
+    "classifiers": "## Classifiers",
     "speed": "## All results",
     "speed-on-avx2": "## On AVX2",
     "memory": "## Memory",
@@ -103,6 +105,7 @@ def tables(folder: pathlib.Path = results.FOLDER) -> dict[str, str]:
             ratings_table.ratings_table, [case for case in likelihood if case.data == ratings.DATA], folder
         ),
         "ranking": ratings_table.ranking_table(results.find("ranking", ranking.CASE, folder)),
+        "classifiers": classifiers.table(results.find("classifiers", classifiers.CASE, folder)),
         "imputation": render.imputation_table(results.find("imputation", IMPUTATION_CASE, folder)),
         "networks": render.networks_table(
             [results.find("networks", case.name, folder) for case in known_networks.CASES]

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from benchmarks import (
+    classifiers,
     coding,
     data,
     imputation,
@@ -241,6 +242,7 @@ def test_result_files_belong_to_cases():
     known = {f"{kind}-{case.name}.json" for model in models for kind in kinds for case in getattr(model, kind)}
     known |= {results.path_of("serving", serving.CASE).name, results.path_of("imputation", imputation.CASE).name}
     known.add(results.path_of("ranking", ranking.CASE).name)
+    known.add(results.path_of("classifiers", classifiers.CASE).name)
     known |= {results.path_of("coding", case.name).name for case in coding.CASES}
     known |= {results.path_of("networks", case.name).name for case in known_networks.CASES}
     known |= {results.path_of("memory", case.name).name for case in step_memory.CASES}

@@ -1,13 +1,15 @@
 """The peers of texts by hand: Kneser-Ney n-grams and PyTorch's LSTM; how texts are read; and a whole small run."""
 
+import gzip
 import math
 import os
+import pathlib
 
 import numpy as np
 import pytest
 
-from benchmarks import likelihood, sentences, texts
-from benchmarks.cases import load_cases
+from benchmarks import classifiers, likelihood, results, sentences, texts
+from benchmarks.cases import check, load_cases
 from benchmarks.peers import torch_lstm
 from benchmarks.peers.kneser_ney import BEGINNING, KneserNey
 from tests.reference import lstm
@@ -96,3 +98,53 @@ def test_a_quick_run_gives_a_whole_result(case, tmp_path):
     assert result.settings["seconds"] == 1.0 <= result.figures["train_seconds"]
     again = texts.run(likelihood.quick_case(case), options, "command")
     assert again.figures == result.figures, "a finished run is only evaluated"
+
+
+def test_valences_belong_to_their_sentences():
+    if "TFAR_DATA_DIR" not in os.environ:
+        pytest.skip("TFAR_DATA_DIR is not set")
+    data = sentences.load("movie_sentences")
+    rows = classifiers.labelled(data, "test")
+    assert len(rows.words) == np.sum(data.valences["test"] != 0) < len(data.words["test"])
+    path = pathlib.Path(os.environ["TFAR_DATA_DIR"]) / sentences.FILES["movie_sentences"]
+    lines = [line.split("\t") for line in gzip.decompress(path.read_bytes()).decode().splitlines()[1:]]
+    order = np.random.default_rng(0).permutation(len(lines))[: len(lines) // 10]
+    counts = [(len(sentences.words_of(lines[i][1])), float(lines[i][0])) for i in order]
+    kept = [(count, valence) for count, valence in counts if 0 < count <= 40 and valence != 0]
+    assert [count for count, _ in kept] == np.sum(rows.words > 0, axis=1).tolist()
+    assert [valence > 0 for _, valence in kept] == rows.is_positive.tolist()
+
+
+def test_classifiers_learn_a_word_that_decides():
+    """A text is positive if and only if it has the word 5."""
+    rng = np.random.default_rng(0)
+    words = rng.integers(6, 30, [400, 6])
+    is_positive = rng.random(400) < 0.5
+    words[is_positive, rng.integers(0, 6, 400)[is_positive]] = 5
+    rows = classifiers.Labelled(words, is_positive)
+    train, test = classifiers.draw(rows, 300, seed=1), classifiers.Labelled(words[:100], is_positive[:100])
+    assert len(train.words) == 300 and not np.array_equal(train.words, words[:300])
+    assert classifiers.accuracy_of_counts(words, train, test) == 1.0
+    import tfar
+
+    encoder = tfar.RecurrentLanguageModel(30, 6, units=16, embedding_dim=8, seed=0).pretrained_encoder()
+    settings = classifiers.Settings(learning_rate=2e-2, max_epochs=20, dropout_rate=0.0)
+    assert classifiers.accuracy_of_network(encoder, train, test, settings, seed=0) > 0.9
+
+
+def test_table_of_classifiers():
+    assert "not run" in classifiers.table(None)
+    figures = {"a": {"accuracies": [50.0, 52.0], "mean": 51.0, "deviation": 1.41, "seconds": 3.2}}
+    result = results.make(
+        kind="classifiers",
+        case=classifiers.CASE,
+        command="command",
+        seed=0,
+        data={"name": "movie_sentences", "labelled": 500, "test_labelled": 900},
+        settings={"seeds": [0, 1]},
+        figures=figures,
+        paper={},
+        targets=[check("points above random weights", ">=", 4.0, 1.0)],
+    )
+    found = classifiers.table(result)
+    assert "| a | 51.0 | 1.4 | 3 |" in found and "500 labelled" in found and ">= 4.0, missed" in found
