@@ -29,16 +29,16 @@ PLUS_PLUS_ARGUMENTS = {"filters": 72, "num_blocks": 1, "num_levels": 3, "num_com
 QUICK_PLUS_PLUS = {**PLUS_PLUS_ARGUMENTS, "filters": 4, "num_levels": 1}
 SAMPLE_TO_LOG_PROB, FASTER_THAN_CACHED, FASTER_THAN_NAIVE = 1.5, 10.0, 300.0
 
-# Likelihood, for about an hour of two cores each.
+# Likelihood, for at most an hour of two cores each.
 DIGIT_SETTINGS = Settings(
     hidden_units=(48,) * 4,
     learning_rate=1e-3,
     ema_momentum=0.9995,
     batch_size=16,
-    max_epochs=16,
+    max_epochs=5,
     patience=30,
-    decay_epochs=9,
-    decay_factor=0.7,
+    decay_epochs=3,
+    decay_factor=0.5,
 )
 PATCH_SETTINGS = dataclasses.replace(
     DIGIT_SETTINGS, hidden_units=(64,) * 4, ema_momentum=0.998, max_epochs=12, decay_epochs=6, decay_factor=0.6

@@ -157,6 +157,15 @@ def test_units_belong_inside_atoms():
     assert (float(head.head.units.loc), float(head.head.units.scale)) == (100.0, 10.0)
 
 
+def test_data_of_atoms_alone_leave_the_units_of_the_rest():
+    head = heads.Atoms([0, 1], heads.Count(2))
+    head.build()
+    head.adapt(iter([np.array([0.0, 1.0]), np.array([1.0])]))
+    assert (float(head.head.units.loc), float(head.head.units.scale)) == (0.0, 1.0)
+    head.adapt(iter([np.array([0.0, 1.0]), np.array([4.0, 1.0]), np.array([8.0])]))
+    assert (float(head.head.units.loc), float(head.head.units.scale)) == (6.0, 2.0)
+
+
 # As columns of a model --------------------------------------------------------------------------------------------------
 
 

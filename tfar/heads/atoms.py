@@ -1,5 +1,6 @@
 """Head of a site some of whose values repeat: masses at these values, and another head for the rest."""
 
+import itertools
 from collections.abc import Iterable
 from typing import Any
 
@@ -79,14 +80,17 @@ class Atoms(Head):
         return self.head.awaits_data
 
     def adapt(self, data: Any) -> None:
-        """Adapts the inner head to the values that are not atoms.
+        """Adapts the inner head to the values that are not atoms. If there are none, it keeps its units.
 
         Args:
             data: array, or an iterable of arrays. The masked entries of masked arrays are left out.
         """
-        arrays = (masked(array).compressed() for array in arrays_of(data))
         atoms = np.asarray(self.values, np.float32)
-        self.head.adapt(array[~np.isin(array.astype(np.float32), atoms)] for array in arrays)
+        arrays = (masked(array).compressed() for array in arrays_of(data))
+        rest = (values[~np.isin(values.astype(np.float32), atoms)] for values in arrays)
+        first = next((values for values in rest if values.size), None)
+        if first is not None:
+            self.head.adapt(itertools.chain([first], rest))
 
     def support(self, site: int | None = None) -> Support:
         inner = self.head.support()
