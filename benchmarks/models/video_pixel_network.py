@@ -33,8 +33,8 @@ class VideoSettings(Settings):
     ema_momentum: float | None = 0.999
     batch_size: int = 4
     clip_norm: float | None = 1.0
-    max_epochs: int = 6
-    decay_epochs: int = 4
+    max_epochs: int = 4
+    decay_epochs: int = 2
     decay_factor: float = 0.5
 
     @property
@@ -164,6 +164,7 @@ def likelihood_case(
         "",
         target,
         event_shape=VIDEO,
+        jit_compile=False,
         quick={"hidden_units": (2,), "num_encoder_blocks": 1, "num_decoder_blocks": 1, "batch_size": 4},
         run=videos.run,
     )
