@@ -41,7 +41,7 @@ DIGIT_SETTINGS = Settings(
     decay_factor=0.5,
 )
 PATCH_SETTINGS = dataclasses.replace(
-    DIGIT_SETTINGS, hidden_units=(64,) * 4, ema_momentum=0.998, max_epochs=12, decay_epochs=6, decay_factor=0.6
+    DIGIT_SETTINGS, hidden_units=(64,) * 4, ema_momentum=0.998, max_epochs=10, decay_epochs=5, decay_factor=0.6
 )
 
 
