@@ -44,7 +44,7 @@ def load(settings: Any) -> tuple[Any, TrainedOn]:
     """
     from tfar.data import from_audio
 
-    given = [f"--{name}" for name in ("columns", "key", "header") if getattr(settings, name) is not None]
+    given = [f"--{name}" for name in ("columns", "key", "header", "frames") if getattr(settings, name) is not None]
     if given:
         raise ValueError(f"{', '.join(given)}: expected a table as --data; received audio files")
     path, channel = located(str(settings.data), settings.data_dir), parse_channel(settings.channel)

@@ -46,6 +46,8 @@ SEQUENCES = ("wavenet",)
 TEXTS = ("doc_nade", "doc_nade_lm", "recurrent_lm", "sequence_autoencoder", "sentence_vae")
 # The models of documents of sentences, which take arrays of words [max_sentences, max_words].
 SENTENCES = ("hierarchical_autoencoder",)
+# The models of videos. Images of the same number of axes are others.
+VIDEOS = ("video_pixel_network",)
 # The models that standardise real values themselves.
 STANDARDISE = ("rnade",)
 # The models of all orders whose log_prob needs a pass for each site.
@@ -118,6 +120,8 @@ def make(
             return constructor(head.support().num_values, **known_counts, **values)
         if model in SENTENCES:
             return constructor(_num_words(model, head), *_sizes_of_documents(model, event_shape), **values)
+        if model in VIDEOS:
+            _refuse_images(model, event_shape)
         if "head" in known:
             return constructor(event_shape, head=head, **values)
         first = _num_items(model, event_shape) if model in OF_ITEMS else event_shape
@@ -199,6 +203,17 @@ def _sizes_of_documents(model: str, event_shape: tuple[int, ...]) -> tuple[int, 
     if len(event_shape) != 2:
         raise ValueError(f"{model} takes documents [sentences, words]; received events of shape {event_shape}")
     return event_shape
+
+
+def _refuse_images(model: str, event_shape: tuple[int, ...]) -> None:
+    """Raises ValueError if rows are images, whose height and width a model of videos would take for time and height."""
+    from tfar.training.logs import is_image
+
+    if is_image(event_shape):
+        raise ValueError(
+            f"{model} takes videos [T, H, W] or [T, H, W, C]; received images of shape {event_shape}. Folders of .png files are "
+            "videos with --frames T"
+        )
 
 
 def _of_values(model: str, head: Any, known: Mapping[str, inspect.Parameter]) -> dict[str, int]:

@@ -80,7 +80,7 @@ def read_rows(
         raise ValueError(f"unknown split {split!r}: expected one of {', '.join(SPLITS)}")
     if split == "all" and not of_files:
         raise ValueError(f"expected --split train, valid or test for {data}; only a file has 'all'")
-    options = file_options(data, data_dir, trained, reading) if of_files else {}
+    options = file_options(data, data_dir, trained, reading, event_shape) if of_files else {}
     fractions: dict[str, Any] = {"valid_fraction": 0.0, "test_fraction": 0.0} if split == "all" else {}
     splits = tfar.data.load(data, data_dir=data_dir, batch_size=batch_size, **options, **fractions)
     names = [split] if split != "all" else [name for name in SPLITS[:3] if getattr(splits, name) is not None]
@@ -120,16 +120,30 @@ def is_training_data(data: str, data_dir: Path | None, trained: TrainedOn, readi
     return all(trained.files[name] == value for name, value in given.items())
 
 
-def file_options(data: str, data_dir: Path | None, trained: TrainedOn, reading: Reading) -> dict[str, Any]:
+def file_options(
+    data: str, data_dir: Path | None, trained: TrainedOn, reading: Reading, event_shape: Sequence[int]
+) -> dict[str, Any]:
     """Returns the options of `tfar.data.from_files` with which a model reads files."""
     from tfar.data.columns import matched
     from tfar.data.opening import find_files
 
-    columns = reading.columns
+    paths, columns = find_files(located(data, data_dir)), reading.columns
     if columns is None and trained.columns is not None:
-        columns = matched(find_files(located(data, data_dir)), trained.columns, header=reading.header)
-    labels = {"condition": trained.label, "classes": trained.classes}
-    return {"columns": columns, "key": reading.key, "header": reading.header, "missing": True, **labels}
+        columns = matched(paths, trained.columns, header=reading.header)
+    return {
+        "columns": columns,
+        "key": reading.key,
+        "header": reading.header,
+        "frames": num_frames(paths, event_shape),
+        "missing": True,
+        "condition": trained.label,
+        "classes": trained.classes,
+    }
+
+
+def num_frames(paths: Sequence[Path], event_shape: Sequence[int]) -> int | None:
+    """Returns the number of frames if a model takes pictures as frames of videos `[T, H, W, C]`; None for other files."""
+    return event_shape[0] if len(event_shape) == 4 and paths[0].suffix.lower() == ".png" else None
 
 
 def _batches(splits: Any, names: list[str], event_shape: tuple[int, ...], trained: TrainedOn) -> Iterator[Batch]:

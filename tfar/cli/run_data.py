@@ -41,7 +41,9 @@ def load(settings: Settings) -> tuple[Any, TrainedOn]:
     of_audio = [f"--{n}" for n in ("channel", "chunk-length") if getattr(settings, n.replace("-", "_")) is not None]
     if of_audio:
         raise ValueError(f"{', '.join(of_audio)}: expected audio files as --data; received {data}")
-    options: dict[str, Any] = {name: getattr(settings, name) for name in ("columns", "key", "header", "condition")}
+    options: dict[str, Any] = {
+        name: getattr(settings, name) for name in ("columns", "key", "header", "frames", "condition")
+    }
     of_files = not is_named and is_files(path)
     if not of_files:
         given = [f"--{name}" for name, value in options.items() if value is not None]

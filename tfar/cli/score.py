@@ -13,7 +13,7 @@ from tfar.cli.models import MISSING_HINT
 from tfar.cli.options import Columns, Export, Header, Key, parse_columns
 from tfar.cli.printing import make_console, shown
 from tfar.cli.quiet import load_tensorflow, silenced
-from tfar.cli.rows import Reading, check_no_options
+from tfar.cli.rows import Reading, check_no_options, num_frames
 from tfar.cli.trained_on import TrainedOn
 from tfar.exports import DESCRIPTION, find_export
 from tfar.model_files import reading as reading_file
@@ -125,11 +125,12 @@ def _opened(
     from tfar.data.columns import matched
     from tfar.data.opening import find_files
 
-    chosen: Any = reading.columns
+    paths, chosen = find_files(data), reading.columns
     if chosen is None and trained.columns is not None:
-        chosen = matched(find_files(data), trained.columns, header=reading.header)
-    labels: dict[str, Any] = {"condition": trained.label, "classes": trained.classes}
-    rows = open_rows(data, batch_size=batch_size, columns=chosen, key=reading.key, header=reading.header, **labels)
+        chosen = matched(paths, trained.columns, header=reading.header)
+    how: dict[str, Any] = {"columns": chosen, "key": reading.key, "header": reading.header}
+    how["frames"] = num_frames(paths, description["event_shape"])
+    rows = open_rows(data, batch_size=batch_size, condition=trained.label, classes=trained.classes, **how)
     return rows, rows if trained.condition is None else Conditioned(rows, trained.condition["num_classes"])
 
 

@@ -18,9 +18,9 @@ _TUPLES = ("hidden_units", "columns")
 class Settings:
     """Everything except the data that determines the result of `tfar train`, whose options describe the fields.
 
-    None stands for all columns, no condition, the only channel and the usual chunks of audio files, the usual size of a
-    vocabulary, hidden units that the model chooses, new masks at every update, a head that suits the data, and no moving
-    average of the weights.
+    None stands for all columns, pictures that are no frames of videos, no condition, the only channel and the usual chunks of
+    audio files, the usual size of a vocabulary, hidden units that the model chooses, new masks at every update, a head that
+    suits the data, and no moving average of the weights.
     """
 
     model: str = "made"
@@ -29,6 +29,7 @@ class Settings:
     columns: tuple[str | int, ...] | None = None
     key: str | None = None
     header: bool | None = None
+    frames: int | None = None
     condition: str | None = None
     channel: str | None = None
     chunk_length: int | None = None
@@ -55,6 +56,8 @@ class Settings:
         for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"expected --{name.replace('_', '-')} of at least 1; received {getattr(self, name)}")
+        if self.frames is not None and self.frames < 1:
+            raise ValueError(f"expected --frames of at least 1; received {self.frames}")
         if self.chunk_length is not None and self.chunk_length < 1:
             raise ValueError(f"expected --chunk-length of at least 1; received {self.chunk_length}")
         if self.max_words is not None and self.max_words < 1:

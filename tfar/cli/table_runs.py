@@ -20,7 +20,8 @@ from tfar.exports import sha256
 
 # Options of `tfar train` that a table does not take.
 OTHERS = (
-    "key", "header", "condition", "channel", "chunk_length", "max_words", "order", "num_masks", "head", "standardize", "ema",
+    "key", "header", "frames", "condition", "channel", "chunk_length", "max_words", "order", "num_masks", "head", "standardize",
+    "ema",
 )  # fmt: skip
 HIDDEN_UNITS = (128, 128)
 _CLASS = "TableDensityModel"

@@ -22,7 +22,7 @@ def load(settings: Any) -> tuple[Any, TrainedOn]:
     """
     from tfar.data import from_texts
 
-    names = ("key", "header", "condition", "channel", "chunk_length", "head")
+    names = ("key", "header", "frames", "condition", "channel", "chunk_length", "head")
     given = [f"--{name.replace('_', '-')}" for name in names if getattr(settings, name) is not None]
     if given:
         raise ValueError(f"{', '.join(given)}: {settings.model} takes texts, which have no such option")

@@ -50,6 +50,8 @@ tfar train orderless_nade --data incomes.csv --out runs/incomes --columns age,in
 
 tfar train gated_pixel_cnn --data mnist.npz --condition y --out runs/mnist
 
+tfar train video_pixel_network --data videos/ --frames 10 --out runs/videos
+
 tfar train wavenet --data recordings/ --condition folder --out runs/speakers --set num_stacks=2
 
 tfar train doc_nade --data articles.csv --out runs/articles --hidden-units 50 --set tree=balanced
@@ -69,6 +71,10 @@ def train(
     columns: Columns = None,
     key: Key = None,
     header: Header = None,
+    frames: Annotated[
+        int | None,
+        typer.Option("--frames", help="Number of frames of videos, whose first .png files are in a folder each."),
+    ] = None,
     condition: Annotated[
         str | None,
         typer.Option(

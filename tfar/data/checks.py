@@ -47,3 +47,12 @@ def check_fractions(valid_fraction: Any, test_fraction: Any) -> tuple[float, flo
             f"received {valid_fraction} + {test_fraction}"
         )
     return float(valid_fraction), float(test_fraction)
+
+
+def check_frames(frames: Any, condition: str | None) -> None:
+    """Raises ValueError if `frames` is not None and no number of frames, or if there are labels, which are of single pictures."""
+    if frames is None:
+        return
+    check_count("frames", frames)
+    if condition is not None:
+        raise ValueError(f"condition={condition!r} labels single pictures: expected frames=None; received {frames}")

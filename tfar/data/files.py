@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tfar.data.checks import check_count, check_fractions, check_path, check_seed
+from tfar.data.checks import check_count, check_fractions, check_frames, check_path, check_seed
 from tfar.data.columns import Columns, without_labels
 from tfar.data.hashing import split_of_rows
 from tfar.data.label_readers import label_readers, rows_key
@@ -105,10 +105,7 @@ def from_files(
         raise ValueError(
             f"head must be the name of a head, and head_config a dict or None; received {head!r} and {head_config!r}"
         )
-    if frames is not None:
-        check_count("frames", frames)
-        if condition is not None:
-            raise ValueError(f"condition={condition!r} labels single pictures: expected frames=None; received {frames}")
+    check_frames(frames, condition)
     if not scan and condition is not None:
         raise ValueError("condition=… reads labels in the scan: expected scan=True; received False")
     if not scan and head is None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfar.data.checks import check_count, check_path
+from tfar.data.checks import check_count, check_frames, check_path
 from tfar.data.columns import Columns, without_labels
 from tfar.data.csv_reader import CSVReader
 from tfar.data.label_readers import label_readers, rows_key
@@ -94,6 +94,7 @@ def open_rows(
     key: str | None = None,
     header: bool | None = None,
     delimiter: str = ",",
+    frames: int | None = None,
     condition: str | None = None,
     classes: Sequence[str] | None = None,
 ) -> FileRows:
@@ -104,12 +105,13 @@ def open_rows(
 
     Args:
         path_or_pattern: path of a .npy, .npz, .csv or .parquet file, or a pattern such as "logs/*.csv" for files of the same
-            type with the same columns, which are read in the order of their names.
+            type with the same columns, which are read in the order of their names; or a folder of .png files of one size.
         batch_size: int.
         columns: list of names or indices of the columns to use. None uses all columns.
         key: str or None. Name of the array of an .npz file.
         header: bool or None. Whether a .csv file starts with column names. None detects it.
         delimiter: str. Delimiter of .csv files.
+        frames: int or None. Number of frames of videos in folders of .png files, as in `from_files`.
         condition: str or None. Class labels beside the rows, as in `from_files`: `FileRows.labels`.
         classes: names of the folders of pictures in the order of their numbers. None means all, sorted.
 
@@ -131,9 +133,10 @@ def open_rows(
     check_count("batch_size", batch_size)
     check_path("path_or_pattern", path_or_pattern)
     paths = find_files(path_or_pattern)
+    check_frames(frames, condition)
     columns = without_labels(paths[0], columns, condition, header=header, delimiter=delimiter)
     dialect: dict[str, Any] = {"header": header, "delimiter": delimiter, "cells": "any"}
-    groups = open_files(paths, columns=columns, key=rows_key(paths[0], key, condition), **dialect)
+    groups = open_files(paths, columns=columns, key=rows_key(paths[0], key, condition), frames=frames, **dialect)
     labels = None if condition is None else label_readers(paths, condition, key=key, classes=classes, **dialect)
     stats = [path.stat() for path in paths]
     identity = {
@@ -143,6 +146,7 @@ def open_rows(
         "header": header,
         "delimiter": delimiter,
         "batch_size": batch_size,
+        **({} if frames is None else {"frames": frames}),
         **({} if condition is None else {"condition": condition}),
     }
     rows = FileRows(paths, _in_order(groups), batch_size, identity)
