@@ -1,11 +1,11 @@
-"""The commands with videos: folders of frames, and what is no video."""
+"""The commands with videos: folders of frames, what is no video, and what is observed of one."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import tfar
-from tfar.cli import models, rows, run_data, score
+from tfar.cli import masks, models, rows, run_data, score
 from tfar.cli.settings import Settings
 from tfar.cli.trained_on import TrainedOn
 from tfar.data import open_rows
@@ -53,3 +53,11 @@ def test_images_are_no_videos(shape):
         ValueError, match=r"takes videos .* received images of shape \(.*\)\. Folders .* with --frames T"
     ):
         models.make("video_pixel_network", shape, tfar.heads.Bernoulli(), 0, models.OPTIONS, {})
+
+
+@pytest.mark.parametrize("shape", [(5, 8, 8), (5, 8, 8, 3)])
+def test_a_video_has_no_upper_half(shape):
+    """The first axis of a video is time."""
+    with pytest.raises(ValueError, match=r"--observed top is a part of an image, .* as videos have: pass a \.npy file"):
+        masks.observed_mask("top", shape)
+    assert masks.observed_mask("top", (4, 4, 3)).sum() == 24

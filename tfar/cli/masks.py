@@ -21,6 +21,11 @@ def observed_mask(text: str, event_shape: tuple[int, ...]) -> np.ndarray:
             raise ValueError(
                 f"--observed {text} needs images, but the events of the model have shape {event_shape}: pass a .npy file"
             )
+        if len(event_shape) > 3 or (len(event_shape) == 3 and event_shape[-1] > 4):
+            raise ValueError(
+                f"--observed {text} is a part of an image, but the events of the model have shape {event_shape}, as videos "
+                "have: pass a .npy file, such as np.arange(T)[:, None, None] < 5 broadcast to the shape for the first 5 frames"
+            )
         axis = 0 if text in ("top", "bottom") else 1
         index = np.arange(event_shape[axis])
         half = index < len(index) // 2 if text in ("top", "left") else index >= len(index) - len(index) // 2
