@@ -152,8 +152,13 @@ def test_a_pattern_that_is_no_prefix_of_the_groups_is_refused():
         ({"event_shape": [28, 29]}, r"width .* received 29\. .* are 28 \(of 7\) and 32 \(of 8\)"),
         (
             {"event_shape": [28, 56]},
-            r"width .* received 56\. .* are 56 \(of 14\).*`base_size` of \(14, 28\) or \(7, 14\)",
+            r"width .* received 56\. Choose a `base_size` of \(14, 28\) or \(7, 14\)\.$",
         ),
+        (
+            {"event_shape": [4, 4]},
+            r"that of the base, 7, .* received 4\. Choose a `base_size` of \(2, 2\) or \(1, 1\)\.$",
+        ),
+        ({"event_shape": [7, 28]}, r"received 28\. Crop or pad the images to an even height and width\.$"),
         ({"event_shape": [28, 28], "base_size": 4}, r"`base_size` of \(14, 14\) or \(7, 7\)"),
         ({"event_shape": [28, 28], "upscaling": "C"}, "`upscaling` to be one of"),
         ({"event_shape": [28, 28], "upscaling": "B", "patch_size": 4}, r"divides the base of 7 x 7 pixels.*\[1, 7\]"),

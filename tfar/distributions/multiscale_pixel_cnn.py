@@ -140,20 +140,22 @@ def _checked_base(shape: tuple[int, ...], base_size: Any) -> tuple[int, int]:
     for side, size, small in zip(("height", "width"), shape, base, strict=False):
         power = 2 ** scales[0]
         if size != small * power:
-            lower, upper = max(1, size // power), -(-size // power)
-            nearest = " and ".join(f"{power * n} (of {n})" for n in sorted({lower, upper}))
             raise ValueError(
                 f"Expected the {side} of the image to be that of the base, {small}, times a power of 2 that is the same for "
-                f"both sides; received {size}. For {power} times the base, the nearest sizes are {nearest}: crop or pad the "
-                f"images{_fitting(shape)}."
+                f"both sides; received {size}. {_ways_out(shape, size, power)}."
             )
     return base
 
 
-def _fitting(shape: tuple[int, ...]) -> str:
-    """Returns what an error says about the bases that fit an image."""
-    sizes, (height, width) = [], shape[:2]
+def _ways_out(shape: tuple[int, ...], size: int, power: int) -> str:
+    """Returns what an error says about sizes and bases that fit, where `size`, a side of the image, is not `power` times the base."""
+    bases, (height, width) = [], shape[:2]
     while height % 2 == width % 2 == 0:
         height, width = height // 2, width // 2
-        sizes.append(str((height, width)))
-    return f", or choose a `base_size` of {' or '.join(sizes)}" if sizes else ""
+        bases.append(str((height, width)))
+    fitting = f"choose a `base_size` of {' or '.join(bases)}"
+    if size % power == 0:
+        return f"C{fitting[1:]}" if bases else "Crop or pad the images to an even height and width"
+    nearest = " and ".join(f"{power * n} (of {n})" for n in sorted({max(1, size // power), -(-size // power)}))
+    cropped = f"For {power} times the base, the nearest sizes are {nearest}: crop or pad the images"
+    return f"{cropped}, or {fitting}" if bases else cropped
