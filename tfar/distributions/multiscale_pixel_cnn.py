@@ -148,7 +148,7 @@ def _checked_base(shape: tuple[int, ...], base_size: Any) -> tuple[int, int]:
 
 
 def _ways_out(shape: tuple[int, ...], size: int, power: int) -> str:
-    """Returns what an error says about sizes and bases that fit, where `size`, a side of the image, is not `power` times the base."""
+    """Returns what an error says about fitting sizes and bases; `size`, a side of the image, is not `power` times the base."""
     bases, (height, width) = [], shape[:2]
     while height % 2 == width % 2 == 0:
         height, width = height // 2, width // 2

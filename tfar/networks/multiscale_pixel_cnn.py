@@ -50,9 +50,9 @@ class MultiscalePixelCNNNetwork(PhasedNetwork):
     num_sites: int
     compiles_training = False
     any_order_hint = (
-        "A multiscale model completes an image from a subsample: observe `x[::2, ::2]`, or `x[::4, ::4]` and so on, and any "
-        "groups that follow it. A model in raster order, such as PixelCNN, GatedPixelCNN or PixelCNNPlusPlus, completes an "
-        "image from its upper part."
+        "A multiscale model completes an image from a subsample: observe `x[::2, ::2]`, or `x[::4, ::4]` and so on, and then the "
+        "groups after it in their order. A model in raster order, such as PixelCNN, GatedPixelCNN or PixelCNNPlusPlus, "
+        "completes an image from its upper part."
     )
 
     def __init__(
