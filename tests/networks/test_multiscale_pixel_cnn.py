@@ -94,6 +94,19 @@ def test_levels_of_a_head_may_start_anywhere():
     np.testing.assert_allclose(dists[0].log_prob(x), dists[1].log_prob(x + 7.0), rtol=1e-5)
 
 
+def test_a_pixel_sees_earlier_pixels_of_its_own_patch_alone():
+    """Of a group of 1 x 4 pixels in two patches of neighbours: what the network says of itself, and what changes in the pass."""
+    sizes = {"base_size": (1, 4), "patch_size": (1, 2), "num_blocks": 0, "jit_compile": False}
+    dist = randomize(tfar.MultiscalePixelCNN([2, 8], 4, upscaling="B", **sizes), scale=0.5)
+    group = np.array([1, 3, 5, 7])  # upper right
+    seen = np.asarray(dist.network.influences())[np.ix_(group, group)]
+    np.testing.assert_array_equal(seen, [[0, 0, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 1, 0]])
+    x = np.zeros([5, 16], np.float32)
+    x[1 + np.arange(4), group] = 1.0
+    params = np.asarray(dist.network(tf.constant(x.reshape(5, 2, 8))))[:, group, 0]
+    np.testing.assert_array_equal(np.abs(params[1:] - params[0]).T > 1e-6, seen)
+
+
 # Completions ---------------------------------------------------------------------------------------------------------
 
 
