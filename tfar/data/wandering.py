@@ -90,7 +90,8 @@ def load_wandering_mnist(
         batch_size=batch_size,
         head="Bernoulli",
         head_config={},
-        description=f"{num_digits} wandering digits of MNIST in {num_frames} frames of {SIZE} x {SIZE} pixels, by PCG64({seed})",
+        description=f"{num_digits} wandering digit{'s' if num_digits > 1 else ''} of MNIST in {num_frames} frames of {SIZE} x "
+        f"{SIZE} pixels, by PCG64({seed})",
     )
 
 

@@ -155,7 +155,7 @@ def _ways_out(shape: tuple[int, ...], size: int, power: int) -> str:
         bases.append(str((height, width)))
     fitting = f"choose a `base_size` of {' or '.join(bases)}"
     if size % power == 0:
-        return f"C{fitting[1:]}" if bases else "Crop or pad the images to an even height and width"
+        return fitting.capitalize() if bases else "Crop or pad the images to an even height and width"
     nearest = " and ".join(f"{power * n} (of {n})" for n in sorted({max(1, size // power), -(-size // power)}))
     cropped = f"For {power} times the base, the nearest sizes are {nearest}: crop or pad the images"
     return f"{cropped}, or {fitting}" if bases else cropped
