@@ -156,3 +156,16 @@ def test_bad_arguments_are_refused(run, make_dataset):
     with pytest.raises(ValueError, match="at least one batch"):
         empty = lambda context, epoch: tf.data.Dataset.from_tensor_slices(np.zeros([0, 6], np.float32)).batch(2)  # noqa: E731
         fit_multi_worker(make_dist, empty, strategy=tf.distribute.get_strategy(), epochs=1)
+
+
+def test_a_distribution_that_awaits_data_is_initialised_as_by_fit():
+    """Units of the data, without which a model of values near 1000 begins far from them."""
+    rows = (1000.0 + 0.01 * np.random.default_rng(0).normal(size=[20, 2])).astype(np.float32)
+    dataset = lambda context, epoch: tf.data.Dataset.from_tensor_slices(rows).batch(10)  # noqa: E731
+    make = lambda: tfar.RNADE([2], 4, jit_compile=False)  # noqa: E731
+    strategy, expected = tf.distribute.get_strategy(), make()
+    found = fit_multi_worker(make, dataset, strategy=strategy, epochs=1, optimizer=keras.optimizers.SGD(0.0)).model.dist
+    expected.initialize(rows)
+    assert not found.awaits_data
+    for a, b in zip(found.variables, expected.variables, strict=True):
+        np.testing.assert_array_equal(a, b)

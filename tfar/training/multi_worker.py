@@ -38,7 +38,8 @@ def fit_multi_worker(
         make_dist: makes the distribution; it is called once, in the scope of the strategy.
         make_dataset: `(input_context, epoch) -> tf.data.Dataset`: the batches of one worker in one epoch, in any form that
             `DensityModel` takes. The context has `input_pipeline_id`, `num_input_pipelines` and `get_per_replica_batch_size`.
-            A resumed run repeats the shuffling if it is a function of the epoch.
+            A resumed run repeats the shuffling if it is a function of the epoch. A distribution that awaits data is
+            initialised on every worker with the first rows of epoch 0, which are those of a single pipeline.
         strategy: the strategy, made before any other call of TensorFlow, as `MultiWorkerMirroredStrategy` demands.
         epochs: int.
         optimizer: a name, or an optimizer, of which a copy is made in the scope.
@@ -75,6 +76,8 @@ def fit_multi_worker(
         model.optimizer.build(model.trainable_variables)
         history = keras.callbacks.History()
         backup = [] if backup_dir is None else [Backup(backup_dir)]
+        if model.dist.awaits_data:
+            model.initialize(make_dataset(_of_all_rows(strategy), 0))
         check = DataCheck(model.dist)
         callbacks = [*backup, history, LossCheck(), *callbacks]
         with check.raising(), Run(model, callbacks, is_writer=_is_chief(strategy)) as run:
@@ -113,6 +116,11 @@ def _run_epochs(
         if model.stop_training:
             break
     told.on_train_end()
+
+
+def _of_all_rows(strategy: tf.distribute.Strategy) -> tf.distribute.InputContext:
+    """The context of a worker that is the only one, so that all workers read the same rows."""
+    return tf.distribute.InputContext(num_replicas_in_sync=strategy.num_replicas_in_sync)
 
 
 def _copy(optimizer: Any) -> keras.optimizers.Optimizer:
