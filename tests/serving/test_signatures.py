@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import tfar
+from tests import latent_models
 from tests.registry import randomize
 from tfar.laws.signature import Example, Output, make_signature, named_condition, spec
 from tfar.serving.replay import numpy_runner, replay
@@ -116,3 +117,12 @@ def test_names_of_conditions():
     assert named_condition(None) == {}
     assert named_condition(1) == {"conditional_input": 1}
     assert named_condition({"a": 1}) == {"conditional_a": 1}
+
+
+def test_a_row_outside_of_the_support_has_no_latent():
+    found = signatures(latent_models.binary())["encode"]
+    value = tf.constant([[0.0, 1.0, 1.0], [0.0, 5.0, 1.0]])
+    outputs = found.function(value=value, seed=tfar.random.row_seeds(0, 2))
+    assert sorted(outputs) == ["latent", "mean", "scale"]
+    for output in outputs.values():
+        assert np.isfinite(output[0]).all() and np.isnan(output[1]).all()

@@ -8,6 +8,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tfar import random
+from tfar.laws.bad_rows import nan_unless
 from tfar.laws.signature import Example, Inputs, Output, Signature, Signatures, make_signature, spec
 
 ROWS, NUM_SAMPLES = 3, 100
@@ -75,7 +76,8 @@ def _encode(law: Any, specs: dict[str, tf.TensorSpec], latent: tuple[int, ...], 
     def compute(given: Inputs, condition: Any) -> dict[str, tf.Tensor]:
         z = law.encode(given["seed"], given["value"])
         mean, scale = law.latent_moments(given["seed"], z, given["value"])
-        return {"latent": z, "mean": mean, "scale": scale}
+        valid = tf.logical_not(tf.math.is_nan(law.bad_row_marks(given["value"])))
+        return {name: nan_unless(valid, t) for name, t in (("latent", z), ("mean", mean), ("scale", scale))}
 
     def example(seed: int) -> Example:
         given = {name: rows(seed)[name] for name in ("value", "seed")}
