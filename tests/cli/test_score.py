@@ -1,5 +1,6 @@
 """`tfar score`: its output, its errors, and processes that are killed."""
 
+import json
 import os
 import re
 import signal
@@ -119,3 +120,15 @@ def test_a_killed_command_goes_on(export: Path, invoke: Any, tmp_path: Path) -> 
 def rows_in(journal: Path) -> int:
     found = re.search(r'"rows": (\d+)', journal.read_text()) if journal.exists() else None
     return int(found[1]) if found else 0
+
+
+def test_an_export_without_log_prob_is_refused_in_words(invoke: Any, tmp_path: Path) -> None:
+    version = tmp_path / "darn" / "1"
+    (version / "assets.extra").mkdir(parents=True)
+    (version / "saved_model.pb").touch()
+    description = {"sha256": {}, "versions": {}, "signatures": {"elbo": {}, "encode": {}}}
+    (version / "assets.extra" / "tfar.json").write_text(json.dumps(description))
+    np.save(tmp_path / "rows.npy", np.zeros([2, 3]))
+    result = invoke("score", version.parent, tmp_path / "rows.npy", "--out", tmp_path / "s.npy", code=1)
+    assert "expected an export with the signature log_prob; it has elbo, encode" in words(result)
+    assert "tfar evaluate" in words(result)

@@ -90,7 +90,13 @@ def score(
     found = find_export(export)
     with reading_file(found.path / DESCRIPTION, "what an export writes"):
         trained = TrainedOn.from_json(found.description.get("data", {}))
-        condition = sorted({*found.description["signatures"]["log_prob"]["inputs"]} - {"value"})
+        signatures = found.description["signatures"]
+        condition = sorted({*signatures["log_prob"]["inputs"]} - {"value"}) if "log_prob" in signatures else None
+    if condition is None:
+        raise ValueError(
+            f"{found.path}: expected an export with the signature log_prob; it has {', '.join(sorted(signatures))}. For "
+            "bounds of a model with a latent variable, run tfar evaluate on its run or .keras file"
+        )
     if condition and trained.condition is None:
         raise ValueError(
             f"{found.path} needs the input {', '.join(condition)}, which `tfar score` cannot read from "
