@@ -182,6 +182,23 @@ def test_export_says_what_rounding_costs(invoke: Any, digits_run: Path, tmp_path
     assert "Pass --data" in output
 
 
+@pytest.mark.parametrize("kind", ["latent", "text"])
+def test_an_export_whose_rounding_is_not_measured_is_no_error(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tfar import serving
+    from tfar.cli.trained_on import TrainedOn
+
+    monkeypatch.setattr(serving, "log_prob_error", lambda dist, path, value, condition: dist.log_prob(value))
+    np.save(tmp_path / "rows.npy", np.eye(3))
+    (tmp_path / "texts.txt").write_text("a b\n")
+    data = str(tmp_path / ("rows.npy" if kind == "latent" else "texts.txt"))
+    dist = tfar.DARN([3], [2]) if kind == "latent" else tfar.RecurrentLanguageModel(5, 4, 3, embedding_dim=2)
+    trained = TrainedOn(text={"vocabulary": {"words": []}, "column": None} if kind == "text" else None)
+    said = export._rounding(dist, tmp_path / "model.tflite", data, None, trained)
+    assert said == "How much the rounded weights change the scores is measured for models of rows and audio with a log_prob alone."
+
+
 @pytest.mark.parametrize(
     ("error", "message"),
     [

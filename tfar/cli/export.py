@@ -94,6 +94,8 @@ def _rounding(dist: Any, path: Path, data: str | None, data_dir: Path | None, tr
     """Returns a sentence on how much rounded weights change log_prob on the first test rows of the data."""
     from tfar import serving
 
+    if dist.num_latents or trained.text is not None:
+        return "How much the rounded weights change the scores is measured for models of rows and audio with a log_prob alone."
     if data is None:
         return (
             "Pass --data to measure how much the rounded weights change log_prob: a .keras file does not name its data."
