@@ -1,5 +1,8 @@
 """Batches of numbered rows, in an order that is a function of (seed, epoch)."""
 
+import copy
+from typing import Self
+
 import keras
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +29,16 @@ class NumberedBatches(keras.utils.PyDataset):
         super().__init__()
         self.num_rows, self.batch_size, self.seed, self.shuffle, self.epoch = num_rows, batch_size, seed, shuffle, 0
         self._order: tuple[int, NDArray[np.int64]] | None = None
+        self._steps: int | None = None
+
+    def with_steps(self, num_steps: int) -> Self:
+        """Returns the same rows in epochs of a number of batches, each of which goes on where the one before ended.
+
+        The batch `i` of epoch `e` is that with the number `e * num_steps + i` of all passes over the rows, one after the other.
+        """
+        other = copy.copy(self)
+        other._steps = num_steps
+        return other
 
     def order(self, epoch: int) -> NDArray[np.int64]:
         """The rows in the order of an epoch, int64 `[N]`."""
@@ -35,9 +48,14 @@ class NumberedBatches(keras.utils.PyDataset):
 
     def rows(self, index: int) -> NDArray[np.int64]:
         """The rows of a batch of the current epoch, int64 `[B]`."""
-        if self._order is None or self._order[0] != self.epoch:
-            self._order = (self.epoch, self.order(self.epoch))
+        number, index = divmod(self.epoch * len(self) + index, self._batches_of_a_pass)
+        if self._order is None or self._order[0] != number:
+            self._order = (number, self.order(number))
         return self._order[1][index * self.batch_size : (index + 1) * self.batch_size]
 
-    def __len__(self) -> int:
+    @property
+    def _batches_of_a_pass(self) -> int:
         return -(-self.num_rows // self.batch_size)
+
+    def __len__(self) -> int:
+        return self._batches_of_a_pass if self._steps is None else self._steps

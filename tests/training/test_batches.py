@@ -1,5 +1,6 @@
 """The order of batches is a function of (seed, epoch) alone, through `fit` as well."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -64,3 +65,32 @@ def test_fit_draws_the_order_of_each_epoch():
     assert both[10:] == ROWS[np.random.default_rng([102, 1, 0]).permutation(10)].tolist()
     seen.clear()
     assert fit(epochs=2, initial_epoch=1) == both[10:]
+
+
+def test_epochs_of_a_number_of_steps_go_on_where_the_last_one_ended():
+    """Three batches make a pass."""
+    whole, batches = Batches(ROWS, 4, seed=3), Batches(ROWS, 4, seed=3).with_steps(2)
+    passes = []
+    for whole.epoch in range(2):
+        passes += [whole[i] for i in range(3)]
+    found = []
+    for batches.epoch in range(3):
+        assert len(batches) == 2
+        found += [batches[i] for i in range(2)]
+    for batch, expected in zip(found, passes, strict=True):
+        np.testing.assert_array_equal(batch, expected)
+    assert len(whole) == 3, "the data set itself stays as it was"
+
+
+def test_fit_in_epochs_of_a_number_of_steps_is_a_function_of_the_epoch(rows):
+    dist = tfar.MADE([6], [8], jit_compile=False)
+    fit = {"batch_size": 32, "steps_per_epoch": 2, "epochs": 2, "verbose": 0}
+    losses = []
+    for first in (0, 1):
+        model = tfar.training.DensityModel(dist, seed=3)
+        model.compile(keras.optimizers.SGD(0.0), jit_compile=False)
+        losses.append(model.fit(rows, initial_epoch=first, **fit).history["loss"][-1])
+    batches = Batches(rows, 32, seed=3).with_steps(2)
+    batches.epoch = 1
+    expected = -np.mean(dist.log_prob(np.concatenate([batches[0], batches[1]])))
+    np.testing.assert_allclose(losses, [expected, expected], rtol=1e-5)

@@ -167,6 +167,7 @@ class DensityModel(Steps):
     ) -> Any:
         """Trains as `keras.Model.fit` does, without targets; arrays are shuffled as a function of (seed, epoch).
 
+        An epoch of `steps_per_epoch` batches of arrays goes on where the one before ended, in a resumed run too.
         A distribution that awaits data is initialised before the first step.
 
         Raises:
@@ -188,8 +189,11 @@ class DensityModel(Steps):
         if forms.is_arrays(validation_data):
             size = validation_batch_size or (batches.batch_size if batches else batch_size)
             validation_data, validation_batch_size = Batches(validation_data, size or 32, shuffle=False), None
+        steps = kwargs.get("steps_per_epoch")
+        if batches is not None and steps is not None:  # Keras would go on in the order of an earlier epoch.
+            batches, kwargs["steps_per_epoch"] = batches.with_steps(check_int("steps_per_epoch", steps, 1)), None
         check = DataCheck(self.dist)
-        data, validation_data = check.data(x), check.data(validation_data)
+        data, validation_data = check.data(batches or x), check.data(validation_data)
         self.initialize(x)
         # Batches shuffle by themselves, and Keras warns if it is asked to shuffle a stream.
         shuffle = shuffle and batches is None and isinstance(data, keras.utils.PyDataset)
