@@ -70,6 +70,17 @@ def test_equal_rows_of_different_batches_have_different_latents():
     assert found["neg_elbo"] == pytest.approx(-(first + second) / 2, rel=1e-4)
 
 
+def test_predictions_of_equal_rows_have_latents_of_their_own_whatever_was_called_before():
+    model, rows = model_of(latent_models.gaussian()), ROWS[:1].repeat(4, axis=0)
+    model.run_eagerly = True
+    found, called = model.predict(rows, batch_size=2, verbose=0), np.asarray(model(rows[:2]))
+    assert len(np.unique(found)) == 4, "a batch has the latents of another one"
+    model._metric("active_units").update_state(tf.zeros([3, 2]), tf.ones([3]))  # as an evaluation does
+    np.testing.assert_array_equal(model.predict(rows, batch_size=2, verbose=0), found)
+    np.testing.assert_array_equal(model(rows[:2]), called)
+    np.testing.assert_array_equal(called, found[:2])
+
+
 def test_active_units_are_those_whose_mean_varies():
     metric, generator = ActiveUnits(3), np.random.default_rng(0)
     means = 5.0 + generator.normal(size=[400, 3]) * [0.05, 0.2, 0.0]

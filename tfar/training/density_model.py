@@ -226,7 +226,12 @@ class DensityModel(Steps):
             return super().evaluate(check.data(x), batch_size=batch_size, **kwargs)
 
     def predict(self, x: Any, batch_size: Any = None, **kwargs: Any) -> Any:
-        """Returns `log_prob`, float32 `[N]`, NaN for a row outside the support."""
+        """Returns `log_prob`, float32 `[N]`, NaN for a row outside the support.
+
+        With a latent variable, it is an estimate of the bound with one latent, drawn for each row from a fixed seed.
+        """
+        if self.dist.num_latents:
+            self._metric("active_units").reset_state()
         return super().predict(self._packed(x), batch_size=batch_size, **kwargs)
 
     def initialize(self, x: Any) -> None:

@@ -37,11 +37,15 @@ class ActiveUnits(keras.metrics.Metric):
         """Number of events since the last reset, an int32 scalar."""
         return tf.convert_to_tensor(self.rows)
 
+    def count_rows(self, num_rows: Any) -> None:
+        """Adds a number of events to `num_rows` alone."""
+        self.rows.assign_add(num_rows)
+
     def update_state(self, means: Any, sample_weight: Any) -> None:
         """Adds posterior means `[B, num_latents]` of events with weights `[B]`; those of weight zero may be NaN."""
         weight = tf.convert_to_tensor(sample_weight)[:, None]
         means = tf.where(tf.equal(weight, 0.0), tf.zeros_like(means), means)
-        self.rows.assign_add(tf.shape(means)[0])
+        self.count_rows(tf.shape(means)[0])
         self.count.assign_add(tf.reduce_sum(weight))
         self.total.assign_add(tf.reduce_sum(weight * means, axis=0))
         self.squares.assign_add(tf.reduce_sum(weight * tf.square(means), axis=0))

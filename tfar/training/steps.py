@@ -70,7 +70,7 @@ class Steps(keras.Model):
 
     def test_step(self, data: Any) -> dict[str, Any]:
         batch = self._with_a_row(forms.unpack(data))
-        scores = self._scores(batch, self.validation_draws)
+        scores = self._scores(batch, self.validation_draws, self._rows_before)
         losses = self._loss_of(scores)
         weight = tf.ones_like(losses) if batch.sample_weight is None else batch.sample_weight
         reported = {"loss": (losses, weight)}
@@ -91,9 +91,18 @@ class Steps(keras.Model):
 
     def predict_step(self, data: Any) -> tf.Tensor:
         batch = forms.unpack(data)
-        return -self._loss_of(self._scores(self._with_a_row(batch)))[: tf.shape(batch.value)[0]]
+        count = tf.shape(batch.value)[0]
+        scores = self._scores(self._with_a_row(batch), first_row=self._rows_before)
+        if self.dist.num_latents:
+            self._metric("active_units").count_rows(count)
+        return -self._loss_of(scores)[:count]
 
-    def _scores(self, batch: forms.Batch, draws: int = 0) -> dict[str, tf.Tensor]:
+    @property
+    def _rows_before(self) -> Any:
+        """Number of rows of the batches before, by which the rows of a batch have latents of their own."""
+        return self._metric("active_units").num_rows if self.dist.num_latents else 0
+
+    def _scores(self, batch: forms.Batch, draws: int = 0, first_row: Any = 0) -> dict[str, tf.Tensor]:
         """Returns what evaluation reports of each row, in nats."""
         if draws:
             seeds = [tf.constant([-1, draw]) for draw in range(draws)]  # No step of training has these seeds.
@@ -102,8 +111,7 @@ class Steps(keras.Model):
                 for seed in seeds
             ]
             return {"nll": tf.add_n(losses) / draws}
-        # The rows of every batch have latents of their own: the seed counts the rows before them.
-        seed = {"seed": tf.stack([0, self._metric("active_units").num_rows])} if self.dist.num_latents else {}
+        seed = {"seed": tf.stack([0, first_row])} if self.dist.num_latents else {}
         return self.dist.evaluate(batch.value, batch.conditional_input, **batch.keywords, **seed)
 
     @property
