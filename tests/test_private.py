@@ -72,3 +72,15 @@ def test_keras_begins_where_a_callback_says():
     assert private.initial_epoch(model) == 2
     private.set_initial_epoch(model, 0)
     assert model.fit(np.zeros([2, 2]), np.zeros([2, 1]), epochs=1, verbose=0).epoch == [0]
+
+
+def test_num_batches_counts_those_whose_gradients_are_accumulated():
+    variable, gradient = keras.Variable([1.0]), tf.constant([1.0])
+    inner = keras.optimizers.SGD(gradient_accumulation_steps=2)
+    for optimizer in (inner, keras.optimizers.LossScaleOptimizer(inner)):
+        assert int(private.num_batches(optimizer)) == 0
+    for _ in range(3):
+        inner.apply([gradient], [variable])
+    for optimizer in (inner, keras.optimizers.LossScaleOptimizer(inner)):
+        assert int(private.num_batches(optimizer)) == 3
+    assert int(inner.iterations) == 1

@@ -93,6 +93,15 @@ def saved_bytes(save: Callable[..., None], ending: str) -> bytes:
     return buffer.getvalue()
 
 
+def num_batches(optimizer: keras.optimizers.Optimizer) -> tf.Tensor:
+    """Returns how many batches an optimizer was given, an int32 scalar: `iterations` counts updates.
+
+    With `gradient_accumulation_steps`, several batches make an update.
+    """
+    inner = getattr(optimizer, "inner_optimizer", optimizer)  # of one that scales the loss
+    return tf.cast(tf.convert_to_tensor(inner._iterations), tf.int32)
+
+
 def initial_epoch(model: keras.Model) -> int:
     """Returns the epoch at which `fit` starts because a callback said so; 0 if none did."""
     return model._initial_epoch or 0

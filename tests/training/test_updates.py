@@ -31,6 +31,16 @@ def test_every_update_has_the_masks_of_its_iteration(rows):
     assert np.ptp(losses) > 1e-4
 
 
+def test_batches_of_one_update_have_masks_of_their_own(rows):
+    """With accumulated gradients, two batches make an update."""
+    optimizer = keras.optimizers.SGD(0.0, gradient_accumulation_steps=2)
+    model = make(num_masks=None, optimizer=optimizer, seed=5)
+    losses = model.fit(rows, **{**FIT, "epochs": 3, "batch_size": len(rows)}).history["loss"]
+    assert optimizer.iterations == 1
+    expected = [np.mean(model.dist.training_loss(rows, seed=tf.constant([5, i]))) for i in range(3)]
+    np.testing.assert_allclose(losses, expected, rtol=1e-5)
+
+
 @pytest.mark.slow(ci=True)
 def test_several_steps_a_call_give_the_same_training(rows):
     """Fresh masks at every update, which are those of its iteration; five batches of an epoch in calls of two."""

@@ -50,7 +50,7 @@ class DensityModel(Steps):
     With sample weights w, `fit` and `evaluate` report sum(w * loss) / sum(w); the gradient is that of sum(w * loss) divided
     by the number of rows, as in Keras.
 
-    The randomness of training is a function of (seed, `optimizer.iterations`), and the shuffling of arrays is a function of
+    The randomness of training is a function of (seed, number of the batch), and the shuffling of arrays is a function of
     (seed, epoch). A run that is resumed from a `Backup` equals one that was never interrupted.
 
     Args:

@@ -32,7 +32,7 @@ def fit_multi_worker(
     every worker ends with the same weights. The loss of an update is summed over all replicas and divided by the number of
     rows in all of them, so that workers may have batches of different sizes, or none at the end of an epoch.
 
-    The randomness of training is a function of (seed, `optimizer.iterations`), as in `DensityModel`.
+    The randomness of training is a function of (seed, number of the batch), as in `DensityModel`.
 
     Args:
         make_dist: makes the distribution; it is called once, in the scope of the strategy.

@@ -40,15 +40,15 @@ class Steps(keras.Model):
 
     def train_step(self, data: Any) -> dict[str, Any]:
         batch = forms.unpack(data)
-        iteration = tf.cast(tf.convert_to_tensor(self.optimizer.iterations), tf.int32)
+        number = private.num_batches(self.optimizer)
         count = tf.cast(tf.shape(batch.value)[0], tf.float32)
         batch = self._with_a_row(batch)
         with tf.GradientTape() as tape:
             losses = self.dist.training_loss(
                 batch.value,
                 batch.conditional_input,
-                seed=tf.stack([tf.constant(self.seed), iteration]),
-                step=iteration,
+                seed=tf.stack([tf.constant(self.seed), number]),
+                step=tf.cast(tf.convert_to_tensor(self.optimizer.iterations), tf.int32),
                 **batch.keywords,
             )
             total = tf.reduce_sum(_weighted(losses, batch.sample_weight))
