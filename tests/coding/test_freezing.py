@@ -286,3 +286,10 @@ def test_other_models_are_refused(refused, message):
 def test_other_bits_are_refused(bits):
     with pytest.raises(ValueError, match="Expected `bits` to be an int"):
         tfar.coding.freeze(make("bits"), bits)
+
+
+def test_a_model_in_half_precision_is_frozen_in_float32(dtype_policy):
+    dtype_policy("mixed_bfloat16")
+    dist = tfar.MADE([4], [8], jit_compile=False)
+    assert dist.network.compute_dtype == "bfloat16"
+    assert tfar.coding.freeze(dist).network.compute_dtype == "float32"

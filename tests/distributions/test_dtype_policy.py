@@ -1,5 +1,8 @@
 """Global dtype policies: those that hold, and an early error for the others."""
 
+import copy
+
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -43,3 +46,21 @@ def test_no_model_is_made_under_another_policy(case: Case, dtype_policy):
         dtype_policy(policy)
         with pytest.raises(ValueError, match=f"global dtype policies .* received {policy}"):
             case.make()
+
+
+def test_the_policy_of_a_model_survives_its_configuration_and_copies(dtype_policy):
+    full = tfar.MADE([4], [8], jit_compile=False)
+    dtype_policy("mixed_bfloat16")
+    half = tfar.MADE([4], [8], jit_compile=False)
+    prior = tfar.Factorized([2], tfar.heads.Normal(), jit_compile=False)
+    restored = tfar.MADE.from_config(full.get_config())
+    assert restored.network.hidden_layers[0].compute_dtype == "float32"
+    assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    dtype_policy("float32")
+    for copied in (tfar.MADE.from_config(half.get_config()), copy.deepcopy(half)):
+        assert copied.network.hidden_layers[0].compute_dtype == "bfloat16"
+        assert copied.get_config() == half.get_config()
+    assert keras.config.dtype_policy().name == "float32"
+    assert tfar.Factorized.from_config(prior.get_config()).network.compute_dtype == "bfloat16"
+    np.testing.assert_array_equal(copied.log_prob(np.eye(4)), half.log_prob(np.eye(4)))
+    assert "dtype_policy" not in full.get_config()

@@ -107,8 +107,8 @@ class _Worst(NamedTuple):
 def _worst(frozen: Any) -> _Worst:
     if frozen.network.compute_dtype != "float32":
         raise ValueError(
-            f"Expected a network that computes in float32; received {frozen.network.compute_dtype}. Set the policy "
-            'keras.config.set_dtype_policy("float32") and load the model again.'
+            f"Expected a network that computes in float32; received {frozen.network.compute_dtype}. Freeze the "
+            "model with tfar.coding.freeze."
         )
     scale = 4.0**frozen.network.activation.bits
     found = []
@@ -120,7 +120,7 @@ def _worst(frozen: Any) -> _Worst:
 
 def _rounded(dist: Any, bits: int, max_activation: float | None) -> Any:
     """Returns the copy, whatever its sums are."""
-    config = {**dist.get_config(), "activation": RoundedReLU(bits, max_activation)}
+    config = {**dist.get_config(), "activation": RoundedReLU(bits, max_activation), "dtype_policy": "float32"}
     frozen = type(dist).from_config(config)
     for own, other in zip(frozen.network.variables, dist.network.variables, strict=True):
         own.assign(_on_grid(other, bits))

@@ -8,19 +8,21 @@ import tensorflow as tf
 
 from tfar import configuration, forks
 from tfar.distributions import rows
-from tfar.distributions.dtype_policy import check_dtype_policy
+from tfar.distributions.dtype_policy import check_dtype_policy, under
 from tfar.distributions.no_closed_form import NoClosedForm
 
 _COPY = "copy"  # The key of the configuration under which the changes of a copy are stored.
+_POLICY = "dtype_policy"  # That of the policy under which the networks were made, unless it is float32.
 
 
 class Copyable(NoClosedForm):
     """Distribution whose copies differ in the options of the law, the bound condition or the length of events.
 
-    The configuration consists of the arguments of the constructor and these changes.
+    The configuration consists of the arguments of the constructor, these changes and the dtype policy.
     """
 
     _arguments: dict[str, Any]
+    _policy: str
     _law: Any
     _shape: tuple[int | None, ...]
     _conditional_shape: Any
@@ -34,6 +36,7 @@ class Copyable(NoClosedForm):
         forks.check_not_forked()  # Here already: the initial weights are random, and their operations need threads.
         dist = super().__new__(cls)
         dist._arguments = configuration.noted_arguments(cls, args, kwargs)
+        dist._policy = keras.config.dtype_policy().name
         return dist
 
     def _clone(self, **attributes: Any) -> Self:
@@ -139,6 +142,8 @@ class Copyable(NoClosedForm):
         """Returns the arguments of the constructor and the changes of a copy, without the weights."""
         config = {name: configuration.serialized(value) for name, value in self._arguments.items()}
         config.update(jit_compile=self._jit_compile, name=self.name)
+        if self._policy != "float32":
+            config[_POLICY] = self._policy
         changes = self._copy_config()
         return {**config, _COPY: changes} if changes else config
 
@@ -153,10 +158,11 @@ class Copyable(NoClosedForm):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """Creates a distribution from a configuration, with new weights."""
+        """Creates a distribution from a configuration, with new weights, whatever the global dtype policy."""
         config = dict(config)
         changes = dict(config.pop(_COPY, {}))
-        dist = cls(**{name: configuration.deserialized(value) for name, value in config.items()})
+        with under(config.pop(_POLICY, "float32")):
+            dist = cls(**{name: configuration.deserialized(value) for name, value in config.items()})
         condition, length = changes.pop("condition", None), changes.pop("length", None)
         attributes: dict[str, Any] = {"_length": length}
         if condition is not None:

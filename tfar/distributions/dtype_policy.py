@@ -1,5 +1,9 @@
 """Check of the Keras dtype policies that distributions support."""
 
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
 import keras
 
 SUPPORTED = ("float32", "mixed_float16", "mixed_bfloat16")
@@ -22,3 +26,14 @@ def check_dtype_policy() -> None:
             f"Expected one of the global dtype policies {', '.join(SUPPORTED)}, as the weights of a distribution are float32; "
             f"received {policy.name}. Set another with `keras.config.set_dtype_policy`."
         )
+
+
+@contextlib.contextmanager
+def under(policy: Any) -> Iterator[None]:
+    """Sets the global dtype policy of Keras for a block."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
