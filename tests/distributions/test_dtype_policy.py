@@ -64,3 +64,19 @@ def test_the_policy_of_a_model_survives_its_configuration_and_copies(dtype_polic
     assert tfar.Factorized.from_config(prior.get_config()).network.compute_dtype == "bfloat16"
     np.testing.assert_array_equal(copied.log_prob(np.eye(4)), half.log_prob(np.eye(4)))
     assert "dtype_policy" not in full.get_config()
+
+
+def test_training_computes_in_the_policy_of_the_distribution_whatever_the_global_one(dtype_policy):
+    """float16 has no number between 4000 and 4004, and needs scaled losses."""
+    dtype_policy("mixed_float16")
+    head = tfar.heads.Standardized(tfar.heads.NormalMixture(1), [2], [4000.0] * 2, [1.0] * 2)
+    model = tfar.training.DensityModel(tfar.MADE([2], [4], head=head, jit_compile=False))
+    rows = np.array([[4000.5, 4001.3], [3999.2, 4000.0]], np.float32)
+    np.testing.assert_array_equal(model(rows), model.dist.log_prob(rows))
+    dtype_policy("float32")
+    other = tfar.training.DensityModel(model.dist)
+    for compiled in (model, other):
+        compiled.compile("sgd", jit_compile=False)
+        assert isinstance(compiled.optimizer, keras.optimizers.LossScaleOptimizer)
+    other.compile("sgd", jit_compile=False, auto_scale_loss=False)
+    assert isinstance(other.optimizer, keras.optimizers.SGD)

@@ -45,6 +45,21 @@ def test_save_and_load(name, tmp_path, rows):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("scaled", [True, False])
+def test_the_optimizer_of_a_model_in_half_precision_comes_back(scaled, tmp_path, dtype_policy):
+    dtype_policy("mixed_float16")
+    model = DensityModel(tfar.MADE([6], [8], jit_compile=False))
+    if scaled:
+        dtype_policy("float32")
+    model.compile("sgd", jit_compile=False, auto_scale_loss=scaled)
+    model.optimizer.build(model.trainable_variables)
+    model.optimizer.iterations.assign(7)
+    model.save(tmp_path / "model.keras")
+    loaded = load_model(tmp_path / "model.keras")
+    assert type(loaded.optimizer) is type(model.optimizer)
+    assert int(loaded.optimizer.iterations) == 7
+
+
 @pytest.mark.parametrize("through", few_by_default(["keras", "weights"], count=0, in_ci=1))
 def test_training_goes_on_from_a_file(through, tmp_path, rows):
     """Every weight, hidden by a mask or not, the optimiser's state and the iterations come back."""

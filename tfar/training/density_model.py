@@ -73,10 +73,11 @@ class DensityModel(Steps):
     """
 
     def __init__(self, dist: Any, seed: int = 0, validation_draws: int = 0, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
         is_trainable = isinstance(dist, tfp.distributions.Distribution) and all(hasattr(dist, n) for n in NEEDED)
         if not is_trainable:
             raise ValueError(f"Expected `dist` to be a distribution of tfar; received a {type(dist).__name__}.")
+        # The steps compute by the distribution alone: Keras must not round the rows, and scales losses of float16.
+        super().__init__(**{"dtype": _policy(dist), "autocast": False, **kwargs})
         self.dist = dist
         self.seed, self.validation_draws = check_seed(seed), check_int("validation_draws", validation_draws, 0)
         if dist.num_latents and validation_draws:
@@ -113,7 +114,7 @@ class DensityModel(Steps):
                 train as fast without XLA.
             steps_per_execution: int. Number of steps in one call. 10, say, makes the training of a small model faster.
             run_eagerly: bool.
-            auto_scale_loss: bool. Scale the loss where the dtype policy is "mixed_float16".
+            auto_scale_loss: bool. Scale the loss where a layer of the distribution computes in float16.
             loss: None: the distribution has its own objective.
             metrics: None: they would compare a prediction with a target, and there are no targets.
 
@@ -140,7 +141,10 @@ class DensityModel(Steps):
     def get_compile_config(self) -> dict[str, Any]:
         """The arguments of `compile` that make the same configuration again."""
         config = super().get_compile_config() or {}
-        return {name: config[name] for name in ("optimizer", "jit_compile", "steps_per_execution") if name in config}
+        own = {name: config[name] for name in ("optimizer", "jit_compile", "steps_per_execution") if name in config}
+        return (
+            {**own, "auto_scale_loss": isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)} if own else {}
+        )
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """The inverse of `get_compile_config`, so that a file restores the optimizer and its state."""
@@ -302,6 +306,13 @@ class DensityModel(Steps):
         config = dict(config)
         config["dist"] = keras.saving.deserialize_keras_object(config["dist"], custom_objects=custom_objects)
         return cls(**config)
+
+
+def _policy(dist: Any) -> str:
+    """Returns "mixed_float16" for a distribution of which a layer computes in float16, else "float32"."""
+    layers = list(dist.layers.values())
+    layers += [inner for layer in layers for inner in private.layers_of(layer)]
+    return "mixed_float16" if any(layer.compute_dtype == "float16" for layer in layers) else "float32"
 
 
 def _first_rows(batches: Any) -> Any:
