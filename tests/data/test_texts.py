@@ -194,6 +194,8 @@ def test_other_texts_have_another_identity(tmp_path):
     first = open_texts(tmp_path / "a.txt", Vocabulary(["cat"]), max_length=3)
     for how in ({"max_length": 4}, {"max_length": 3, "ends": True}, {"max_length": 3, "batch_size": 7}):
         assert open_texts(tmp_path / "a.txt", Vocabulary(["cat"]), **how).identity != first.identity
+    assert open_texts(tmp_path / "a.txt", Vocabulary(["cat"]), max_length=3).identity == first.identity
+    assert open_texts(tmp_path / "a.txt", Vocabulary(["dog"]), max_length=3).identity != first.identity
     for how in ({"batch_size": 0}, {"max_length": 0}):
         with pytest.raises(ValueError, match="must be an integer of at least 1"):
             open_texts(tmp_path / "a.txt", Vocabulary(["cat"]), **how)

@@ -144,6 +144,7 @@ def train(
 ) -> None:
     """Trains a model."""
     values = dict(context.params)
+    usual_batch_size = audio.BATCH_SIZE if model in models.SEQUENCES else Settings.batch_size
     now = Settings(
         **{
             **{name: values[name] for name in Settings.__dataclass_fields__},
@@ -152,7 +153,7 @@ def train(
             "arguments": parse_arguments(arguments or []),
             "num_masks": parse_masks(num_masks),
             "data_dir": None if data_dir is None else str(data_dir),
-            "batch_size": batch_size or (audio.BATCH_SIZE if model in models.SEQUENCES else Settings.batch_size),
+            "batch_size": usual_batch_size if batch_size is None else batch_size,
         }
     )
     given = {n for n in values if _was_given(context, n)}

@@ -1,7 +1,9 @@
 """Documents of files that may be larger than memory, for scoring: in file order, none left out."""
 
 import dataclasses
+import hashlib
 import itertools
+import json
 import os
 import pathlib
 from collections.abc import Iterator
@@ -109,6 +111,7 @@ def open_texts(
     identity = {
         "files": [[p.name, s.st_size, s.st_mtime_ns] for p, s in zip(paths, stats, strict=True)],
         "column": column,
+        "vocabulary": hashlib.sha256(json.dumps(vocabulary.as_json()).encode()).hexdigest(),
         "batch_size": batch_size,
         "max_length": max_length,
         "ends": bool(ends),
