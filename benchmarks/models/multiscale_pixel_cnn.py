@@ -35,9 +35,9 @@ DIGIT_SETTINGS = Settings(
     learning_rate=1e-3,
     ema_momentum=0.9995,
     batch_size=16,
-    max_epochs=5,
+    max_epochs=4,
     patience=30,
-    decay_epochs=3,
+    decay_epochs=2,
     decay_factor=0.5,
 )
 PATCH_SETTINGS = dataclasses.replace(
