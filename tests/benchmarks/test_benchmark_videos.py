@@ -64,8 +64,9 @@ def test_two_digits_cover_each_other():
 def test_only_predicted_frames_count():
     rows = np.random.default_rng(0).integers(0, 2, (3, 10, 2, 2)).astype(np.float32)
     splits = videos.VideoSplits("wandering_mnist_2", rows, rows, rows, "")
-    examples = splits.examples("train")
-    np.testing.assert_array_equal(examples["site_weight"][:, :, 0, 0], [[0] * 5 + [1] * 5] * 3)
+    for split, num_given in (("train", 2), ("valid", 5)):
+        weight = splits.examples(split)["site_weight"][:, :, 0, 0]
+        np.testing.assert_array_equal(weight, [[0] * num_given + [1] * (10 - num_given)] * 3)
     sizes = {"filters": 2, "num_encoder_blocks": 1, "num_decoder_blocks": 1, "first_kernel_size": 3}
     dist = randomize(tfar.VideoPixelNetwork([10, 2, 2], jit_compile=False, **sizes), scale=0.4)
     is_given = np.broadcast_to(np.arange(10)[:, None, None] < 5, (10, 2, 2))

@@ -39,7 +39,7 @@ def fit_multi_worker(
         make_dataset: `(input_context, epoch) -> tf.data.Dataset`: the batches of one worker in one epoch, in any form that
             `DensityModel` takes. The context has `input_pipeline_id`, `num_input_pipelines` and `get_per_replica_batch_size`.
             A resumed run repeats the shuffling if it is a function of the epoch. A distribution that awaits data is
-            initialised on every worker with the first rows of epoch 0, which are those of a single pipeline.
+            initialised on every worker with the first batch of epoch 0 in a single pipeline for one replica.
         strategy: the strategy, made before any other call of TensorFlow, as `MultiWorkerMirroredStrategy` demands.
         epochs: int.
         optimizer: a name, or an optimizer, of which a copy is made in the scope.
@@ -77,7 +77,7 @@ def fit_multi_worker(
         history = keras.callbacks.History()
         backup = [] if backup_dir is None else [Backup(backup_dir)]
         if model.dist.awaits_data:
-            model.initialize(make_dataset(_of_all_rows(strategy), 0))
+            model.initialize(make_dataset(tf.distribute.InputContext(), 0))
         check = DataCheck(model.dist)
         callbacks = [*backup, history, LossCheck(), *callbacks]
         with check.raising(), Run(model, callbacks, is_writer=_is_chief(strategy)) as run:
@@ -116,11 +116,6 @@ def _run_epochs(
         if model.stop_training:
             break
     told.on_train_end()
-
-
-def _of_all_rows(strategy: tf.distribute.Strategy) -> tf.distribute.InputContext:
-    """The context of a worker that is the only one, so that all workers read the same rows."""
-    return tf.distribute.InputContext(num_replicas_in_sync=strategy.num_replicas_in_sync)
 
 
 def _copy(optimizer: Any) -> keras.optimizers.Optimizer:
