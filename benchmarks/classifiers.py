@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import pathlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ PRETRAINED = {
 AUTOENCODER = "tfar, SequenceAutoencoder"
 NUM_LABELLED, NUM_VALID = 500, 100
 SEEDS = tuple(range(5))
-# Points of accuracy that the paper's claim should make out of a hundred.
+# Points of accuracy out of a hundred that pretraining should add at least.
 BETTER = 4.0
 HEADER = ("method", "test accuracy, %", "standard deviation over seeds", "seconds of a run")
 
@@ -53,6 +54,9 @@ class Labelled:
 
     words: NDArray[np.int32]
     is_positive: NDArray[np.bool_]
+
+
+Method = Callable[[Labelled, int], float]
 
 
 def labelled(data: sentences.Texts, split: str) -> Labelled:
@@ -115,60 +119,74 @@ def _strings(words: NDArray[np.int32]) -> list[str]:
     return [" ".join(map(str, row[row > 0])) for row in words]
 
 
+def methods(
+    data: sentences.Texts, test: Labelled, settings: Settings, options: argparse.Namespace
+) -> dict[str, Method]:
+    """Returns the methods by name: functions of labelled rows and a seed, whose value is the accuracy on test rows.
+
+    The pretrained models are trained, or loaded if that is done.
+    """
+
+    def of_random_weights(rows: Labelled, seed: int) -> float:
+        case = _case(PRETRAINED[AUTOENCODER], options)
+        dist = case.build(dataclasses.replace(case.settings, seed=seed), data)
+        return of_weights(dist, rows, seed)
+
+    def of_weights(dist: Any, rows: Labelled, seed: int) -> float:
+        return accuracy_of_network(dist.pretrained_encoder(), rows, test, settings, seed)
+
+    found: dict[str, Method] = {SCRATCH: of_random_weights}
+    for name, case_name in PRETRAINED.items():
+        case = _case(case_name, options)
+        dist = case.build(case.settings, data)
+        texts.train(dist, case.settings, data, training.case_folder(options.folder, case, data))
+        found[name] = functools.partial(of_weights, dist)
+    found[PEER] = lambda rows, seed: accuracy_of_counts(data.words["train"], rows, test)
+    return found
+
+
+def measure(method: Method, train: Labelled, count: int) -> dict[str, Any]:
+    """Returns the accuracies of a method in percent, one for each seed, and the processor seconds of a run."""
+    start = time.process_time()
+    found = [round(100.0 * method(draw(train, count, seed), seed), 2) for seed in SEEDS]
+    seconds = round((time.process_time() - start) / len(SEEDS), 1)
+    spread = {"mean": round(float(np.mean(found)), 2), "deviation": round(float(np.std(found, ddof=1)), 2)}
+    return {"accuracies": found, **spread, "seconds": seconds}
+
+
 def run(options: argparse.Namespace, command: str) -> results.Result:
     """Trains all classifiers and compares them; `options` are those of the command line."""
     data = sentences.load(DATA)
     data = data.head() if options.quick else data
     settings = dataclasses.replace(Settings(), max_epochs=1) if options.quick else Settings()
     train, test = labelled(data, "train"), labelled(data, "test")
-    count = NUM_LABELLED // 2 if options.quick else NUM_LABELLED
-    figures: dict[str, Any] = {}
-
-    def measure(name: str, accuracy: Callable[[Labelled, int], float]) -> None:
-        start = time.process_time()
-        found = [round(100.0 * accuracy(draw(train, count, seed), seed), 2) for seed in SEEDS]
-        seconds = round((time.process_time() - start) / len(SEEDS), 1)
-        spread = {"mean": round(float(np.mean(found)), 2), "deviation": round(float(np.std(found, ddof=1)), 2)}
-        figures[name] = {"accuracies": found, **spread, "seconds": seconds}
+    count, figures = NUM_LABELLED // 2 if options.quick else NUM_LABELLED, {}
+    for name, method in methods(data, test, settings, options).items():
+        figures[name] = measure(method, train, count)
         print(f"{name}: {figures[name]}", flush=True)
-
-    cases = {name: _case(case, options) for name, case in PRETRAINED.items()}
-
-    def of_random_weights(rows: Labelled, seed: int) -> float:
-        case = cases[AUTOENCODER]
-        dist = case.build(dataclasses.replace(case.settings, seed=seed), data)
-        return accuracy_of_network(dist.pretrained_encoder(), rows, test, settings, seed)
-
-    measure(SCRATCH, of_random_weights)
-    for name, case in cases.items():
-        dist = case.build(case.settings, data)
-        texts.train(dist, case.settings, data, training.case_folder(options.folder, case, data))
-        measure(
-            name,
-            lambda rows, seed, dist=dist: accuracy_of_network(dist.pretrained_encoder(), rows, test, settings, seed),
-        )
-    measure(PEER, lambda rows, seed: accuracy_of_counts(data.words["train"], rows, test))
-    better = figures[AUTOENCODER]["mean"] - figures[SCRATCH]["mean"]
-    steadier = figures[AUTOENCODER]["deviation"] - figures[SCRATCH]["deviation"]
+    pretrained = {name: _case(case, options).settings.as_dict() for name, case in PRETRAINED.items()}
+    own = {**dataclasses.asdict(settings), "seeds": list(SEEDS), "threads": options.threads}
     return results.make(
         kind="classifiers",
         case=CASE,
         command=command,
         seed=SEEDS[0],
         data={**data.describe(), "labelled": count, "test_labelled": len(test.words)},
-        settings={
-            **dataclasses.asdict(settings),
-            "seeds": list(SEEDS),
-            "threads": options.threads,
-            "pretrained": {name: case.settings.as_dict() for name, case in cases.items()},
-        },
+        settings={**own, "pretrained": pretrained},
         figures=figures,
         paper={},
-        targets=[
-            check("points above random weights", ">=", BETTER, round(better, 2)),
-            check("deviation over seeds less that of random weights", "<=", 0.0, round(steadier, 2)),
-        ],
+        targets=targets(figures),
     )
+
+
+def targets(figures: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Returns the claims of the paper: the autoencoder is better than random weights, and varies less over seeds."""
+    ours, scratch = figures[AUTOENCODER], figures[SCRATCH]
+    better, steadier = ours["mean"] - scratch["mean"], ours["deviation"] - scratch["deviation"]
+    return [
+        check("points above random weights", ">=", BETTER, round(better, 2)),
+        check("deviation over seeds less that of random weights", "<=", 0.0, round(steadier, 2)),
+    ]
 
 
 def _case(name: str, options: argparse.Namespace) -> LikelihoodCase:

@@ -12,7 +12,7 @@ from benchmarks import data, results, training
 from benchmarks.cases import LikelihoodCase
 
 NUM_FRAMES, NUM_GIVEN = 10, 5
-# In training all frames after these count: two frames show the motion, and every further frame is another example of it.
+# In training, all frames after the first two count. Two frames show the motion, and each further one is another example of it.
 NUM_GIVEN_IN_TRAINING = 2
 SIZES = {"num_train": 4_000, "num_valid": 200, "num_test": 300}
 QUICK_SIZES = {"num_train": 12, "num_valid": 4, "num_test": 4}

@@ -32,9 +32,9 @@ class NumberedBatches(keras.utils.PyDataset):
         self._steps: int | None = None
 
     def with_steps(self, num_steps: int) -> Self:
-        """Returns the same rows in epochs of a number of batches, each of which goes on where the one before ended.
+        """Returns the same rows in epochs of `num_steps` batches. An epoch starts with the rows after those of the previous one.
 
-        The batch `i` of epoch `e` is that with the number `e * num_steps + i` of all passes over the rows, one after the other.
+        Batch `i` of epoch `e` is batch `e * num_steps + i` of the passes over all rows, which follow each other.
         """
         other = copy.copy(self)
         other._steps = num_steps

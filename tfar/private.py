@@ -94,11 +94,11 @@ def saved_bytes(save: Callable[..., None], ending: str) -> bytes:
 
 
 def num_batches(optimizer: keras.optimizers.Optimizer) -> tf.Tensor:
-    """Returns how many batches an optimizer was given, an int32 scalar: `iterations` counts updates.
+    """Returns the number of batches that an optimizer has seen, an int32 scalar.
 
-    With `gradient_accumulation_steps`, several batches make an update.
+    It is more than `iterations`, the number of updates, if gradients of several batches are accumulated.
     """
-    inner = getattr(optimizer, "inner_optimizer", optimizer)  # of one that scales the loss
+    inner = getattr(optimizer, "inner_optimizer", optimizer)  # A LossScaleOptimizer has one inside.
     return tf.cast(tf.convert_to_tensor(inner._iterations), tf.int32)
 
 

@@ -58,6 +58,6 @@ def test_images_are_no_videos(shape):
 @pytest.mark.parametrize("shape", [(5, 8, 8), (5, 8, 8, 3)])
 def test_a_video_has_no_upper_half(shape):
     """The first axis of a video is time."""
-    with pytest.raises(ValueError, match=r"--observed top is a part of an image, .* as videos have: pass a \.npy file"):
+    with pytest.raises(ValueError, match=r"--observed top is half of an image, .* videos .*: pass a \.npy file"):
         masks.observed_mask("top", shape)
     assert masks.observed_mask("top", (4, 4, 3)).sum() == 24

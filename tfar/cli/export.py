@@ -95,7 +95,7 @@ def _rounding(dist: Any, path: Path, data: str | None, data_dir: Path | None, tr
     from tfar import serving
 
     if dist.num_latents or trained.text is not None:
-        return "How much the rounded weights change the scores is measured for models of rows and audio with a log_prob alone."
+        return "The effect of rounded weights is not measured for texts and for models with a latent variable."
     if data is None:
         return (
             "Pass --data to measure how much the rounded weights change log_prob: a .keras file does not name its data."

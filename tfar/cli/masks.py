@@ -23,8 +23,8 @@ def observed_mask(text: str, event_shape: tuple[int, ...]) -> np.ndarray:
             )
         if len(event_shape) > 3 or (len(event_shape) == 3 and event_shape[-1] > 4):
             raise ValueError(
-                f"--observed {text} is a part of an image, but the events of the model have shape {event_shape}, as videos "
-                "have: pass a .npy file, such as np.arange(T)[:, None, None] < 5 broadcast to the shape for the first 5 frames"
+                f"--observed {text} is half of an image, but the model is one of videos {event_shape}: pass a .npy file of "
+                "booleans of this shape, True in the frames that are observed"
             )
         axis = 0 if text in ("top", "bottom") else 1
         index = np.arange(event_shape[axis])

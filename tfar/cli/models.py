@@ -46,7 +46,7 @@ SEQUENCES = ("wavenet",)
 TEXTS = ("doc_nade", "doc_nade_lm", "recurrent_lm", "sequence_autoencoder", "sentence_vae")
 # The models of documents of sentences, which take arrays of words [max_sentences, max_words].
 SENTENCES = ("hierarchical_autoencoder",)
-# The models of videos. Images of the same number of axes are others.
+# The models of videos, which do not take images.
 VIDEOS = ("video_pixel_network",)
 # The models that standardise real values themselves.
 STANDARDISE = ("rnade",)
@@ -206,7 +206,7 @@ def _sizes_of_documents(model: str, event_shape: tuple[int, ...]) -> tuple[int, 
 
 
 def _refuse_images(model: str, event_shape: tuple[int, ...]) -> None:
-    """Raises ValueError if rows are images, whose height and width a model of videos would take for time and height."""
+    """Raises ValueError if rows are images: a model of videos would take their height for time."""
     from tfar.training.logs import is_image
 
     if is_image(event_shape):

@@ -142,7 +142,7 @@ def file_options(
 
 
 def num_frames(paths: Sequence[Path], event_shape: Sequence[int]) -> int | None:
-    """Returns the number of frames if a model takes pictures as frames of videos `[T, H, W, C]`; None for other files."""
+    """Returns T if the events of a model are videos `[T, H, W, C]` and the files are pictures, else None."""
     return event_shape[0] if len(event_shape) == 4 and paths[0].suffix.lower() == ".png" else None
 
 

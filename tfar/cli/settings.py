@@ -18,9 +18,9 @@ _TUPLES = ("hidden_units", "columns")
 class Settings:
     """Everything except the data that determines the result of `tfar train`, whose options describe the fields.
 
-    None stands for all columns, pictures that are no frames of videos, no condition, the only channel and the usual chunks of
-    audio files, the usual size of a vocabulary, hidden units that the model chooses, new masks at every update, a head that
-    suits the data, and no moving average of the weights.
+    None stands for all columns, single pictures instead of videos, no condition, the only channel and the usual chunks of audio
+    files, the usual size of a vocabulary, hidden units that the model chooses, new masks at every update, a head that suits
+    the data, and no moving average of the weights.
     """
 
     model: str = "made"

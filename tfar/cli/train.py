@@ -73,7 +73,10 @@ def train(
     header: Header = None,
     frames: Annotated[
         int | None,
-        typer.Option("--frames", help="Number of frames of videos, whose first .png files are in a folder each."),
+        typer.Option(
+            "--frames",
+            help="Number of frames of a video. A folder of .png files is a video, whose first frames are read.",
+        ),
     ] = None,
     condition: Annotated[
         str | None,

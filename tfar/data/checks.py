@@ -50,7 +50,7 @@ def check_fractions(valid_fraction: Any, test_fraction: Any) -> tuple[float, flo
 
 
 def check_frames(frames: Any, condition: str | None) -> None:
-    """Raises ValueError if `frames` is not None and no number of frames, or if there are labels, which are of single pictures."""
+    """Raises ValueError if `frames` is neither None nor a positive int, or if it is given with labels of single pictures."""
     if frames is None:
         return
     check_count("frames", frames)

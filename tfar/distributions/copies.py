@@ -12,7 +12,7 @@ from tfar.distributions.dtype_policy import check_dtype_policy, under
 from tfar.distributions.no_closed_form import NoClosedForm
 
 _COPY = "copy"  # The key of the configuration under which the changes of a copy are stored.
-_POLICY = "dtype_policy"  # That of the policy under which the networks were made, unless it is float32.
+_POLICY = "dtype_policy"  # The key of the dtype policy under which the networks were made. It is left out for float32.
 
 
 class Copyable(NoClosedForm):
@@ -158,7 +158,7 @@ class Copyable(NoClosedForm):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """Creates a distribution from a configuration, with new weights, whatever the global dtype policy."""
+        """Creates a distribution from a configuration, with new weights. The global dtype policy has no effect."""
         config = dict(config)
         changes = dict(config.pop(_COPY, {}))
         with under(config.pop(_POLICY, "float32")):

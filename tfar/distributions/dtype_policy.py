@@ -1,4 +1,4 @@
-"""Check of the Keras dtype policies that distributions support."""
+"""Keras dtype policies: which ones distributions support, and a block with another policy."""
 
 import contextlib
 from collections.abc import Iterator

@@ -76,7 +76,7 @@ class DensityModel(Steps):
         is_trainable = isinstance(dist, tfp.distributions.Distribution) and all(hasattr(dist, n) for n in NEEDED)
         if not is_trainable:
             raise ValueError(f"Expected `dist` to be a distribution of tfar; received a {type(dist).__name__}.")
-        # The steps compute by the distribution alone: Keras must not round the rows, and scales losses of float16.
+        # Only the distribution computes in half precision. Keras must not round the rows, but has to scale losses of float16.
         super().__init__(**{"dtype": _policy(dist), "autocast": False, **kwargs})
         self.dist = dist
         self.seed, self.validation_draws = check_seed(seed), check_int("validation_draws", validation_draws, 0)
@@ -142,9 +142,9 @@ class DensityModel(Steps):
         """The arguments of `compile` that make the same configuration again."""
         config = super().get_compile_config() or {}
         own = {name: config[name] for name in ("optimizer", "jit_compile", "steps_per_execution") if name in config}
-        return (
-            {**own, "auto_scale_loss": isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)} if own else {}
-        )
+        if own:
+            own["auto_scale_loss"] = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
+        return own
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """The inverse of `get_compile_config`, so that a file restores the optimizer and its state."""
@@ -171,7 +171,7 @@ class DensityModel(Steps):
     ) -> Any:
         """Trains as `keras.Model.fit` does, without targets; arrays are shuffled as a function of (seed, epoch).
 
-        An epoch of `steps_per_epoch` batches of arrays goes on where the one before ended, in a resumed run too.
+        With `steps_per_epoch`, an epoch of arrays starts with the rows after those of the previous epoch, in a resumed run too.
         A distribution that awaits data is initialised before the first step.
 
         Raises:
@@ -194,10 +194,11 @@ class DensityModel(Steps):
             size = validation_batch_size or (batches.batch_size if batches else batch_size)
             validation_data, validation_batch_size = Batches(validation_data, size or 32, shuffle=False), None
         steps = kwargs.get("steps_per_epoch")
-        if batches is not None and steps is not None:  # Keras would go on in the order of an earlier epoch.
+        # Keras would keep the iterator of an earlier epoch, while the order of the rows changes with the epoch.
+        if batches is not None and steps is not None:
             batches, kwargs["steps_per_epoch"] = batches.with_steps(check_int("steps_per_epoch", steps, 1)), None
         check = DataCheck(self.dist)
-        data, validation_data = check.data(batches or x), check.data(validation_data)
+        data, validation_data = check.data(x if batches is None else batches), check.data(validation_data)
         self.initialize(x)
         # Batches shuffle by themselves, and Keras warns if it is asked to shuffle a stream.
         shuffle = shuffle and batches is None and isinstance(data, keras.utils.PyDataset)
@@ -232,7 +233,7 @@ class DensityModel(Steps):
     def predict(self, x: Any, batch_size: Any = None, **kwargs: Any) -> Any:
         """Returns `log_prob`, float32 `[N]`, NaN for a row outside the support.
 
-        With a latent variable, it is an estimate of the bound with one latent, drawn for each row from a fixed seed.
+        For a model with a latent variable, it is an estimate of the bound from one latent of each row, drawn with a fixed seed.
         """
         if self.dist.num_latents:
             self._metric("active_units").reset_state()

@@ -38,7 +38,7 @@ class ActiveUnits(keras.metrics.Metric):
         return tf.convert_to_tensor(self.rows)
 
     def count_rows(self, num_rows: Any) -> None:
-        """Adds a number of events to `num_rows` alone."""
+        """Adds a number of events to `num_rows`, but not to the moments of the latents."""
         self.rows.assign_add(num_rows)
 
     def update_state(self, means: Any, sample_weight: Any) -> None:

@@ -39,7 +39,7 @@ def fit_multi_worker(
         make_dataset: `(input_context, epoch) -> tf.data.Dataset`: the batches of one worker in one epoch, in any form that
             `DensityModel` takes. The context has `input_pipeline_id`, `num_input_pipelines` and `get_per_replica_batch_size`.
             A resumed run repeats the shuffling if it is a function of the epoch. A distribution that awaits data is
-            initialised on every worker with the first batch of epoch 0 in a single pipeline for one replica.
+            initialised with the first batch of epoch 0, which every worker makes with a context of one pipeline and one replica.
         strategy: the strategy, made before any other call of TensorFlow, as `MultiWorkerMirroredStrategy` demands.
         epochs: int.
         optimizer: a name, or an optimizer, of which a copy is made in the scope.

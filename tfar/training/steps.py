@@ -99,7 +99,7 @@ class Steps(keras.Model):
 
     @property
     def _rows_before(self) -> Any:
-        """Number of rows of the batches before, by which the rows of a batch have latents of their own."""
+        """Number of rows in earlier batches. It is part of the seed, so that each row has latents of its own."""
         return self._metric("active_units").num_rows if self.dist.num_latents else 0
 
     def _scores(self, batch: forms.Batch, draws: int = 0, first_row: Any = 0) -> dict[str, tf.Tensor]:
