@@ -50,7 +50,10 @@ def refused(invoke: Any, *arguments: Any, code: int = 1) -> str:
         ),
         (("made", "--data", "digits", "--head", "Categorical:x"), "--head Categorical:x: expected such as"),
         (("made", "--data", "digits", "--epochs", "0"), "expected --epochs of at least 1; received 0"),
-        (("made", "--data", "digits", "--batch-size", "0"), "expected --batch-size of at least 1; received 0"),
+        (
+            ("made", "--data", "digits", "--epochs", "1", "--batch-size", "0"),
+            "expected --batch-size of at least 1; received 0",
+        ),
         (("made", "--data", "digits", "--ema", "2"), "expected --ema between 0 and 1"),
         (("made", "--data", "digits", "--learning-rate", "-1"), "expected a positive --learning-rate"),
         (("made", "--data", "digits", "--resume"), "is not a run of `tfar train`"),
