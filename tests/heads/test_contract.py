@@ -1,4 +1,4 @@
-"""Every head against SciPy: densities, distribution functions, noise, summaries, graphs, TFLite, extremes and files."""
+"""Every head against SciPy: densities, distribution functions, noise, graphs, TFLite, extremes and files."""
 
 import keras
 import numpy as np
@@ -8,46 +8,8 @@ from ai_edge_litert.interpreter import Interpreter
 from scipy import stats
 
 from tests.heads.oracles import CASES, NUM_SITES
+from tests.heads.setups import ALPHA, EACH, SITES, Setup, pvalue
 from tests.parameters import few_by_default
-from tfar import heads
-
-# Error rate of each statistical test, for a fixed seed.
-ALPHA = 1e-4
-SITES = np.arange(NUM_SITES)
-EACH = pytest.mark.parametrize("name", CASES)
-
-
-class Setup:
-    """A head, random parameters `[4, P]`, one vector for each site, and the truth of each site."""
-
-    def __init__(self, name, seed=0):
-        self.head, self.rng = CASES[name].make(), np.random.default_rng(seed)
-        self.params = self.rng.normal(0.0, 1.0, (NUM_SITES, self.head.params_size)).astype(np.float32)
-        self.truths = [CASES[name].truth(p, site) for site, p in enumerate(self.params)]
-
-    def draws(self, count):
-        """Draws by NumPy, `[count, 4]`, rounded to float32."""
-        return np.stack([truth.draw(count, self.rng) for truth in self.truths], -1).astype(np.float32)
-
-    def shaped(self, x):
-        """Values with the trailing axes of a site."""
-        return np.reshape(x, (*np.shape(x), *self.head.site_shape))
-
-    def uniform(self, *lead):
-        return self.rng.uniform(1e-6, 1.0 - 1e-6, (*lead, self.head.noise_size)).astype(np.float32)
-
-    def grid(self, site, points=200_001):
-        """All values of a discrete site; else a fine grid that covers all but 1e-10 of its mass."""
-        truth = self.truths[site]
-        if truth.discrete:
-            return truth.values.astype(np.float32)
-        edges = truth.parts.ppf(1e-10), truth.parts.ppf(1.0 - 1e-10)
-        return np.linspace(edges[0].min(), edges[1].max(), points)
-
-    def of_site(self, site, method, *values):
-        """`method(params, *values, site)` of one site for many values."""
-        params = np.broadcast_to(self.params[site], (len(values[0]), self.head.params_size))
-        return np.asarray(getattr(self.head, method)(params, *map(self.shaped, values), site=site), np.float64)
 
 
 @EACH
@@ -115,17 +77,6 @@ def test_samples_follow_the_truth(name):
             assert pvalue(truth, wrong) < ALPHA, "the test must see a small shift"
 
 
-def pvalue(truth, draws):
-    """Chi-square for whole numbers, else Kolmogorov-Smirnov."""
-    if not truth.discrete:
-        return stats.kstest(draws, truth.cdf).pvalue
-    counts = np.bincount((draws - truth.low).astype(int), minlength=len(truth.probs))
-    possible = truth.probs > 0.0
-    if possible.sum() == 1 or counts[~possible].any():
-        return float(not counts[~possible].any())
-    return stats.chisquare(counts[possible], len(draws) * truth.probs[possible] / truth.probs.sum()).pvalue
-
-
 @EACH
 def test_noise_inverts_sample(name):
     s = Setup(name, seed=5)
@@ -167,84 +118,6 @@ def test_noise_outside_the_support_is_nan(name):
     s = Setup(name)
     x = np.full((1, NUM_SITES), np.inf, np.float32)
     assert np.isnan(s.head.noise(s.params, s.shaped(x), s.uniform(1, NUM_SITES), SITES)).all()
-
-
-# Conditionals as distributions ------------------------------------------------------------------------------------------
-
-
-@EACH
-def test_mean_variance_and_entropy_are_the_truth(name):
-    s = Setup(name, seed=7)
-    dist = s.head.distribution(s.params, SITES)
-    assert dist.batch_shape == (NUM_SITES,) and dist.event_shape == s.head.site_shape
-    summaries = [truth.summary() for truth in s.truths]
-    for method in ("mean", "variance", "entropy"):
-        expected = [summary[method] for summary in summaries]
-        found = np.ravel(getattr(dist, method)())
-        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3 if method == "entropy" else 0.0)
-    np.testing.assert_allclose(np.square(dist.stddev()), dist.variance(), rtol=1e-5)
-
-
-def test_the_entropy_of_mixtures_is_accurate():
-    """Narrow components inside wide ones, and far apart."""
-    for maker in (heads.NormalMixture, heads.LaplaceMixture):
-        name = {heads.NormalMixture: "normals", heads.LaplaceMixture: "laplaces"}[maker]
-        params = np.float32(
-            [[0.0, 1.0, -1.0, 0.0, 0.3, 20.0, 2.0, -2.0, 1.0], [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0]]
-        )
-        expected = [CASES[name].truth(row, 0).summary()["entropy"] for row in params]
-        np.testing.assert_allclose(maker(3).distribution(params).entropy(), expected, atol=5e-4)
-
-
-@EACH
-def test_quantiles_are_the_truth(name):
-    s = Setup(name, seed=8)
-    levels = np.float32([1e-3, 0.1, 0.25, 0.5, 0.9, 0.999])
-    dist = s.head.distribution(s.params, SITES)
-    found = np.asarray(dist.quantile(levels[:, None]), np.float64).reshape(len(levels), NUM_SITES)
-    for site, truth in enumerate(s.truths):
-        if truth.discrete:
-            expected = truth.values[np.searchsorted(np.cumsum(truth.probs), levels)]
-            np.testing.assert_array_equal(found[:, site], expected)
-        else:
-            np.testing.assert_allclose(truth.cdf(found[:, site]), levels, atol=2e-5 if "standardized" in name else 1e-6)
-    support = [s.head.support(site) for site in SITES]
-    np.testing.assert_array_equal(np.ravel(dist.quantile(0.0)), [v.low for v in support])
-    np.testing.assert_array_equal(np.ravel(dist.quantile(1.0)), [v.high for v in support])
-    assert np.isnan(dist.quantile(np.nan)).all()
-
-
-@pytest.mark.parametrize(
-    "name", ["bernoulli", "categorical", "ordinal", "logistics", "normal", "laplaces", "standardized-sites"]
-)
-def test_modes_are_the_truth(name):
-    s = Setup(name, seed=9)
-    expected = [truth.summary() for truth in s.truths]
-    found = np.ravel(s.head.distribution(s.params, SITES).mode())
-    spread = np.sqrt([e["variance"] for e in expected])
-    assert (np.abs(found - [e["mode"] for e in expected]) < 1e-3 * spread + 1e-6 * np.abs(found)).all()
-
-
-def test_a_mixture_of_several_normals_has_no_closed_mode():
-    with pytest.raises(NotImplementedError, match="no closed form"):
-        heads.NormalMixture(2).distribution(tf.zeros([1, 6])).mode()
-
-
-@EACH
-def test_a_distribution_samples_scores_and_slices(name):
-    s = Setup(name, seed=10)
-    params = np.broadcast_to(s.params, (3, *s.params.shape))
-    dist = s.head.distribution(params, SITES)
-    draws = dist.sample(5000, seed=1)
-    assert draws.shape == (5000, 3, NUM_SITES, *s.head.site_shape)
-    np.testing.assert_array_equal(draws, dist.sample(5000, seed=1))
-    for site, truth in enumerate(s.truths):
-        assert pvalue(truth, np.asarray(draws, np.float64)[:, 1, site].ravel()) > ALPHA
-    np.testing.assert_array_equal(dist.log_prob(draws), s.head.log_prob(params, draws, SITES))
-    for index in (np.s_[1], np.s_[:, 2], np.s_[..., 1:]):
-        expected = np.asarray(dist.mean()).reshape(3, NUM_SITES)[index]
-        np.testing.assert_allclose(np.reshape(dist[index].mean(), expected.shape), expected, rtol=1e-6)
-    np.testing.assert_array_equal(dist.copy(name="again").mean(), dist.mean())
 
 
 # Sites, graphs and files ------------------------------------------------------------------------------------------------
@@ -387,22 +260,3 @@ def test_outside_the_support_is_nan_there_alone(name, bad):
     np.testing.assert_array_equal(np.isnan(log_prob), expected)
     np.testing.assert_array_equal(s.head.in_support(s.shaped(x), SITES), ~expected)
     assert np.isfinite(tf.convert_to_tensor(tape.gradient(loss, params))).all()
-
-
-@EACH
-def test_quantiles_near_one_are_values_that_the_conditional_has(name):
-    """Where rounding keeps the distribution function below the level, too: not the largest float32."""
-    s = Setup(name, seed=10)
-    params = s.rng.normal(0.0, 1.0, (500, NUM_SITES, s.head.params_size)).astype(np.float32)
-    level = np.nextafter(np.float32(1.0), np.float32(0.0))
-    found = np.reshape(s.head.distribution(params, SITES).quantile(level), [500, NUM_SITES])
-    for site in SITES:
-        support = s.head.support(site)
-        assert (found[:, site] <= support.high).all() and np.abs(found[:, site]).max() < 1e30
-
-
-def test_the_quantile_of_an_atom_at_zero_is_zero():
-    """Also where the search among all float32 numbers passes those that TensorFlow compares as 0."""
-    conditional = heads.Atoms([0.0], heads.NormalMixture(1)).distribution([[1.0, 0.0, 0.0, 0.0, 0.5]])
-    found = conditional.quantile(0.5).numpy()
-    assert (found == 0.0).all() and not np.signbit(found).any()
