@@ -1,8 +1,8 @@
 """Benchmark of classifiers that start from a model of texts: `python -m benchmarks.classifiers [--quick] [--json FOLDER]`.
 
-Is a sentence of a film review positive or negative? 500 sentences have labels, drawn with a fixed seed for each run, and all
-training sentences can be used without their labels (Dai and Le. Semi-supervised sequence learning. NIPS 2015). The pretrained
-models are those of the likelihood cases, in the same folder: a finished one is loaded.
+The classifiers tell whether a sentence of a film review is positive. Each run draws 500 labelled sentences by its seed, and all
+training sentences can be used without labels (Dai and Le. Semi-supervised sequence learning. NIPS 2015). The pretrained
+models are those of the likelihood cases, in the same folder. A finished one is loaded.
 """
 
 from __future__ import annotations
