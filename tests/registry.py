@@ -221,6 +221,8 @@ CASES = (
     video_pixel_network("colours", (3, 2, 1, 2), filters=4, conditional_shape={"action": (3, 3)}),
     video_pixel_network("colours-levels", (3, 1, 2, 3), head=categorical, filters=3),
     video_pixel_network("wide-kernels", (3, 3, 2), kernel_size=[2, 4], first_kernel_size=[4, 3], output_filters=[]),
+    video_pixel_network("two-stacks", (3, 2, 3), decoder="gated", conditional_shape=(3, 2)),
+    video_pixel_network("two-stacks-colours", (3, 2, 1, 2), decoder="gated", filters=2, head=categorical),
     video_pixel_network("levels-scaled", (3, 1, 2), head=categorical, one_hot_inputs=False),
     wavenet("one-hot-conditional", conditional_shape={"speaker": (2,), "features": (3, 2)}, hop_length=2, main=True),
     wavenet("one-hot"),

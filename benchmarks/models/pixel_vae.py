@@ -33,8 +33,8 @@ class PixelVAESettings(PixelSettings):
     kl_annealing_steps: int = 10_000
     importance_samples: int = 500
     batch_size: int = 50
-    max_epochs: int = 40
-    decay_epochs: int = 12
+    max_epochs: int = 20
+    decay_epochs: int = 8
     decay_factor: float = 0.75
 
 

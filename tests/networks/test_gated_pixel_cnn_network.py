@@ -139,7 +139,7 @@ def test_dropout_reaches_both_stacks():
         ({"filters": 4, "event_shape": [2, 2, 3]}, "Expected `filters` to be a multiple of 3"),
         ({"output_filters": [4], "event_shape": [2, 2, 3]}, "Expected `output_filters` to be a multiple of 3"),
         ({"num_blocks": -1}, "Expected `num_blocks` to be an int of at least 0; received -1"),
-        ({"first_kernel_size": 1}, "Expected `first_kernel_size` of height at least 2; received 1"),
+        ({"first_kernel_size": 1}, r"Expected `first_kernel_size` of height at least 2; received \(1, 1\)"),
         ({"first_kernel_size": [3, 1], "kernel_size": 1}, "row 0, column 1, channel 0 sees none"),
         ({"conditional_shape": [4, 4]}, r"Expected `conditional_shape` to be \[k\] of a vector, \[4, 4, k\] of a map"),
         ({"conditional_shape": {"a": [3, 4, 2]}}, r"Expected `conditional_shape` to be \[k\] of a vector"),

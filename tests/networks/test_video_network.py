@@ -70,6 +70,25 @@ def test_a_pixel_sees_its_past_in_a_cone_and_its_frame_in_raster_order():
     assert not first[:, 1:].any() and (first[:, 0] <= np.tri(81, k=-1, dtype=bool)).all()
 
 
+def test_two_stacks_see_what_the_decoder_of_the_paper_misses():
+    """With kernels of 3x3, the blind spot begins two columns to the right in the row above."""
+    before = np.tri(81, k=-1, dtype=bool)[4 * 9 + 4].reshape(9, 9)
+    seen = {}
+    for decoder in ("multiplicative", "gated"):
+        dist = tfar.VideoPixelNetwork((2, 9, 9), filters=2, num_encoder_blocks=0, num_decoder_blocks=8, decoder=decoder)
+        seen[decoder] = dist.network.influences([81 + 4 * 9 + 4]).reshape(2, 9, 9)
+    np.testing.assert_array_equal(seen["gated"][1], before)
+    missed = before & ~seen["multiplicative"][1]
+    assert missed[3, 8] and not missed[:, :5].any()
+
+
+def test_two_stacks_have_the_width_of_the_blocks_between_them():
+    network = tfar.VideoPixelNetwork([3, 8, 8], filters=4, decoder="gated").network
+    assert network.decoder.filters == 8
+    assert network.decoder.num_blocks == 12
+    assert network.decoder.output_filters == (8,)
+
+
 # Faults --------------------------------------------------------------------------------------------------------------
 
 
@@ -92,7 +111,7 @@ def test_the_identity_path_of_a_unit_leaks_through_mask_a(has_identity):
     """What a public implementation has to treat as a special case. The check of dependences finds it."""
     unit = frame_decoder.multiplicative_unit if has_identity else without_identity
     with (
-        mock.patch("tfar.networks.video.FrameDecoder", UnitWithMaskA),
+        mock.patch.dict("tfar.networks.video.DECODERS", multiplicative=(UnitWithMaskA, 1)),
         mock.patch.object(frame_decoder, "multiplicative_unit", unit),
     ):
         dist = make((2, 1, 3), first_kernel_size=(1, 1))
@@ -240,6 +259,11 @@ def test_a_frame_is_encoded_once():
             r"\[3, k\] of a vector for each frame, or a dict of such shapes; received \[4, 2\]",
         ),
         ({"first_kernel_size": 1}, "row 0, column 1, channel 0 sees none"),
+        ({"decoder": "pixelcnn"}, r"Expected `decoder` to be one of \['gated', 'multiplicative'\]; received 'pixelcnn'"),
+        (
+            {"decoder": "gated", "first_kernel_size": [1, 3]},
+            r"Expected `first_kernel_size` of height at least 2; received \(1, 3\)",
+        ),
         ({"head": "bernoulli"}, "Expected `head` to be a tfar.heads.Head; received 'bernoulli'"),
     ],
 )

@@ -54,17 +54,23 @@ def pixel_cnn(x: Array, first: Size, kernel_size: Size, num_blocks: int) -> Arra
     return masked(x, (1, 1), "B").reshape(x.shape[-1], -1)
 
 
-def gated_pixel_cnn(x: Array, first: Size, kernel_size: Size, num_blocks: int) -> Array:
-    """Of Gated PixelCNN, `[N, N]`: the vertical stack sees whole rows of the kernel, the horizontal one the row before it."""
+def gated_pixel_cnn(
+    x: Array, first: Size, kernel_size: Size, num_blocks: int, condition: Array | None = None
+) -> Array:
+    """Of Gated PixelCNN, `[N, N]`: the vertical stack sees whole rows of the kernel, the horizontal one the row before it.
+
+    Both stacks of each block also see the entry of their pixel in a condition, a map of sets `[H, W, 1, N]`.
+    """
     vertical, horizontal, skipped = x, x, np.zeros_like(x)
     for block in range(num_blocks + 1):
         rows, columns = kernel_size if block else first
         around = range(-(columns // 2), columns - columns // 2)
         vertical = gather(vertical, range(-(rows // 2), 1 if block else 0), around)
+        vertical = vertical if condition is None else vertical | condition
         own = masked(horizontal, (1, columns), "B" if block else "A") | vertical
         skipped = skipped | masked(own, (1, 1), "B")
         horizontal = masked(own, (1, 1), "B") | (horizontal if block else False)
-    return masked(skipped, (1, 1), "B").reshape(x.shape[-1], -1)
+    return masked(skipped, (1, 1), "B").reshape(-1, x.shape[-1])
 
 
 def expand(x: Array, rows: int, columns: range, size: Size) -> Array:

@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from tests.reference import gated_pixel_cnn
 from tests.reference.pixel_cnn import Layer, colour, convolution, relu
+from tests.reference.receptive_fields import gated_pixel_cnn as seen_by_two_stacks
 from tests.reference.receptive_fields import masked
 
 Array = np.ndarray
@@ -101,14 +103,32 @@ def decode(weights: Weights, frame: Array, context: Array, y: Array | None, num_
     return convolution(layer("params"), relu(features), "B", num_colours)
 
 
+def decode_by_two_stacks(weights: Weights, frame: Array, context: Array, y: Array | None, num_colours: int) -> Array:
+    """The same with the weights of a Gated PixelCNN, of which the state is a map and the condition a vector."""
+    parts = {"condition_context": context} | ({} if y is None else {"condition_frame": y})
+    return gated_pixel_cnn.parameters(weights, frame, num_colours, parts)
+
+
 def parameters(
-    weights: Weights, frames: Array, num_colours: int, dilations: Sequence[int], y: Array | None = None
+    weights: Weights,
+    frames: Array,
+    num_colours: int,
+    dilations: Sequence[int],
+    y: Array | None = None,
+    two_stacks: Weights | None = None,
 ) -> Array:
-    """Parameters `[T, H, W, C P]` of encoded frames `[T, H, W, C I]`, with a condition `[T, K]` of the frames or none."""
+    """Parameters `[T, H, W, C P]` of encoded frames `[T, H, W, C I]`, with a condition `[T, K]` of the frames or none.
+
+    `two_stacks` are the weights of the decoder if it is a Gated PixelCNN.
+    """
     h = c = np.zeros((*frames.shape[1:3], weights["lstm/bias"].size // 4))
     params = []
     for t, frame in enumerate(frames):
-        params.append(decode(weights, frame, h, None if y is None else y[t], num_colours))
+        of_frame = None if y is None else y[t]
+        if two_stacks is None:
+            params.append(decode(weights, frame, h, of_frame, num_colours))
+        else:
+            params.append(decode_by_two_stacks(two_stacks, frame, h, of_frame, num_colours))
         x = plain_convolution(weights["encoder_first/kernel"], frame) + weights["encoder_first/bias"]
         for number, dilation in enumerate(dilations):
             if y is not None:
@@ -137,17 +157,23 @@ def around(x: Array, size: Size, dilation: int = 1) -> Array:
     return out
 
 
-def connectivity(sets: Array, first: Size, kernel_size: Size, num_blocks: int, dilations: Sequence[int]) -> Array:
+def connectivity(
+    sets: Array, first: Size, kernel_size: Size, num_blocks: int, dilations: Sequence[int], *, two_stacks: bool
+) -> Array:
     """Which sites each site depends on, `[N, N]`; `sets [T, H, W, colours, N]` are the sites themselves."""
     state, found = np.zeros_like(sets[0, :, :, 0]), []
     for frame in sets:
-        x = masked(frame, first, "A")
-        for _ in range(num_blocks):
-            x = x | state[:, :, None]
-            x = x | masked(masked(x, kernel_size, "B"), kernel_size, "B")
-        found.append(masked(x, (1, 1), "B"))
+        context = state[:, :, None]
+        if two_stacks:
+            found.append(seen_by_two_stacks(frame, first, kernel_size, num_blocks, context))
+        else:
+            x = masked(frame, first, "A")
+            for _ in range(num_blocks):
+                x = x | context
+                x = x | masked(masked(x, kernel_size, "B"), kernel_size, "B")
+            found.append(masked(x, (1, 1), "B"))
         encoded = around(frame.any(axis=2), kernel_size)
         for dilation in dilations:
             encoded = encoded | around(around(encoded, kernel_size, dilation), kernel_size, dilation)
         state = around(encoded, kernel_size) | around(state, kernel_size)
-    return np.stack(found).reshape(sets.shape[-1], -1)
+    return np.concatenate([rows.reshape(-1, sets.shape[-1]) for rows in found])

@@ -138,15 +138,12 @@ def make_network(
     """
     images.check_scalar_head(head)
     channels, why = shape[2] if len(shape) == 3 else 1, "as it is split among the channels"
-    first = images.kernel_size_pair("first_kernel_size", first_kernel_size)
-    if first[0] < 2:
-        raise ValueError(f"Expected `first_kernel_size` of height at least 2; received {first_kernel_size!r}.")
     network = GatedPixelCNNNetwork(
         event_shape=shape,
         filters=images.check_features("filters", filters, channels, why),
         params_size=head.params_size,
         num_blocks=check_positive_int("num_blocks", num_blocks, lowest=0),
-        first_kernel_size=first,
+        first_kernel_size=images.kernel_size_pair("first_kernel_size", first_kernel_size),
         kernel_size=images.kernel_size_pair("kernel_size", kernel_size),
         output_filters=tuple(images.check_features("output_filters", n, channels, why) for n in output_filters),
         seed=check_positive_int("seed", seed, lowest=0),

@@ -40,6 +40,8 @@ class VideoPixelNetwork(Autoregressive):
         lstm_filters: int. Number of features of the LSTM. Default: `2 * filters`.
         dilation_rates: ints. Distances between the taps of the convolutions in the blocks of the encoder; the rates repeat if
             there are more blocks.
+        decoder: "multiplicative" for masked convolutions in residual multiplicative blocks, as in the paper, or "gated" for the
+            vertical and the horizontal stack of `GatedPixelCNN`, with 2 c features each, which have no blind spot.
         head: the head of a value: Bernoulli for binary videos, Categorical for any number of levels. Default: Bernoulli.
         kernel_size: int or (height, width) of the convolutions in the blocks, of the LSTM, and of the first one of the encoder.
         first_kernel_size: int or (height, width) of the first convolution of the decoder, which excludes the value itself.
@@ -79,8 +81,8 @@ class VideoPixelNetwork(Autoregressive):
         The paper has c = 128, an LSTM of 256 features, 8 and 12 blocks. Before the first frame, the state is zeros. The first
         layer of the decoder is a convolution with mask "A", and the blocks have mask "B": the identity path of a
         multiplicative unit with mask "A" would show a pixel its own value. The LSTM has no peepholes. Its bias of the forget
-        gates is initially 1, of which the paper says nothing. The decoder has the blind spot of PixelCNN: pixels to the upper
-        right, which the state does not hold either. The gradient is that of `log_prob` through all frames, without truncation.
+        gates is initially 1, of which the paper says nothing. The decoder of the paper has the blind spot of PixelCNN: pixels to
+        the upper right, which the state does not hold either; `decoder="gated"` sees them. The gradient is that of `log_prob` through all frames, without truncation.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class VideoPixelNetwork(Autoregressive):
         num_decoder_blocks: int = 12,
         lstm_filters: int | None = None,
         dilation_rates: Sequence[int] = (1, 2, 4, 8),
+        decoder: str = "multiplicative",
         head: Head | None = None,
         kernel_size: int | Sequence[int] = 3,
         first_kernel_size: int | Sequence[int] = 7,
@@ -118,6 +121,7 @@ class VideoPixelNetwork(Autoregressive):
             num_decoder_blocks=check_positive_int("num_decoder_blocks", num_decoder_blocks),
             lstm_filters=lstm_filters,
             dilation_rates=shape_tuple("dilation_rates", dilation_rates),
+            decoder=decoder,
             kernel_size=images.kernel_size_pair("kernel_size", kernel_size),
             first_kernel_size=images.kernel_size_pair("first_kernel_size", first_kernel_size),
             output_filters=tuple(images.check_features("output_filters", n, channels, why) for n in outputs),

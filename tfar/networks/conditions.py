@@ -55,3 +55,8 @@ def named_inputs(conditional_input: Any, conditional_shape: Any) -> State:
     else:
         parts = {} if conditional_shape is None else {"condition": conditional_input}
     return {name: tf.cast(part, tf.float32) for name, part in parts.items()}
+
+
+def add_condition(x: tf.Tensor, condition: tf.Tensor) -> tf.Tensor:
+    """Returns features plus the contribution of a condition, in the type of the features."""
+    return x + tf.cast(condition, x.dtype)

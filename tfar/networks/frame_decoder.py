@@ -5,13 +5,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from tfar.layers.causal import Run
-from tfar.networks.conditions import State
+from tfar.networks.conditions import State, add_condition
 from tfar.networks.gates import multiplicative_unit
 from tfar.networks.masked_raster import MaskedRasterNetwork
-from tfar.networks.plan import Plan
 
 
 def multiplicative_layers(add: Callable[..., Any], name: str, filters: int, kernel_size: tuple[int, int]) -> list[Any]:
@@ -41,7 +39,7 @@ def multiplicative_block(
         Kalchbrenner et al. Video pixel networks. ICML 2017, section 4 and figure 2.
     """
     first, *units, last = layers
-    x = x if condition is None else run(_added, x, condition)
+    x = x if condition is None else run(add_condition, x, condition)
     inside = run(first, x)
     for unit in units:
         inside = run(functools.partial(multiplicative_unit, group_size=group_size), run(unit, inside), inside)
@@ -81,7 +79,7 @@ class FrameDecoder(MaskedRasterNetwork):
     ) -> None:
         super().__init__(event_shape, filters, params_size, conditional_shape=conditional_shape, **kwargs)
         width = 2 * self.filters
-        self.first = self._masked("first", self._depth, width, self.first_kernel_size, "A")
+        self.first = self._masked("first", self.depth, width, self.first_kernel_size, "A")
         self.blocks = [
             multiplicative_layers(self._masked, f"block_{number}", self.filters, self.kernel_size)
             for number in range(1, self.num_blocks + 1)
@@ -96,17 +94,6 @@ class FrameDecoder(MaskedRasterNetwork):
             features = multiplicative_block(run, block, features, condition, group_size)
         return self._outputs(run, features)
 
-    @functools.cached_property
-    def _plan(self) -> Plan:
-        nothing: Any = dict.fromkeys(f"condition_{number}" for number in range(self.num_blocks))
-        flow = lambda run, image: self.flow(run, image, nothing)  # noqa: E731
-        return Plan(lambda run, image: None, flow, self.image_shape[:2], self.num_groups)
-
     @property
-    def plan(self) -> Plan:
-        """What the parameters of a site depend on in the frame and in the condition."""
-        return self._plan
-
-
-def _added(x: tf.Tensor, condition: tf.Tensor) -> tf.Tensor:
-    return x + tf.cast(condition, x.dtype)
+    def condition_names(self) -> list[str]:
+        return [f"condition_{number}" for number in range(self.num_blocks)]

@@ -14,7 +14,7 @@ from tfar.layers import RoundedReLU, ShiftedConv2D
 from tfar.layers.causal import Run
 from tfar.networks.base import TrainingPass
 from tfar.networks.bounds import Sums, check_bits, sums_of
-from tfar.networks.conditions import State, named_inputs, named_shapes
+from tfar.networks.conditions import State, add_condition, named_inputs, named_shapes
 from tfar.networks.inputs import row_seeds
 from tfar.networks.masked_raster import MaskedRasterNetwork
 from tfar.networks.rounding import gate_for, rounded_inputs
@@ -44,6 +44,9 @@ class GatedPixelCNNNetwork(MaskedRasterNetwork):
             convolutions before the parameters.
         **kwargs: arguments of `MaskedRasterNetwork`.
 
+    Raises:
+        ValueError: If the first vertical convolution has no row.
+
     References:
         van den Oord et al. Conditional image generation with PixelCNN decoders. NIPS 2016, section 2 and figure 2.
         https://arxiv.org/abs/1606.05328
@@ -62,6 +65,8 @@ class GatedPixelCNNNetwork(MaskedRasterNetwork):
         **kwargs: Any,
     ) -> None:
         super().__init__(event_shape, filters, params_size, conditional_shape=conditional_shape, **kwargs)
+        if self.first_kernel_size[0] < 2:
+            raise ValueError(f"Expected `first_kernel_size` of height at least 2; received {self.first_kernel_size}.")
         self.condition_dropout, self.condition_network = float(condition_dropout), condition_network
         self.condition_outputs, self._gate = bool(condition_outputs), gate_for(self.activation)
         blocks, width = range(self.num_blocks + 1), 2 * self.filters
@@ -85,7 +90,7 @@ class GatedPixelCNNNetwork(MaskedRasterNetwork):
         The first one covers the rows above the row of the pixel. The others also cover the row itself, whose features
         already depend only on rows above.
         """
-        size, inputs = (self.kernel_size, self.filters) if block else (self.first_kernel_size, self._depth)
+        size, inputs = (self.kernel_size, self.filters) if block else (self.first_kernel_size, self.depth)
         kernel_size = (size[0] // 2 + (block > 0), size[1])
         name = f"vertical_{block}"
         return self._add(ShiftedConv2D, inputs, 2 * self.filters, kernel_size, "down", strict=block == 0, name=name)
@@ -103,7 +108,7 @@ class GatedPixelCNNNetwork(MaskedRasterNetwork):
         ]
 
     def _horizontal(self, block: int) -> Any:
-        size, inputs = (self.kernel_size, self.filters) if block else (self.first_kernel_size, self._depth)
+        size, inputs = (self.kernel_size, self.filters) if block else (self.first_kernel_size, self.depth)
         mask_type = "B" if block else "A"
         return self._masked(f"horizontal_{block}", inputs, 2 * self.filters, (1, size[1]), mask_type)
 
@@ -113,15 +118,22 @@ class GatedPixelCNNNetwork(MaskedRasterNetwork):
         features = image
         for block, (vertical, link) in enumerate(zip(self.vertical, self.link, strict=True)):
             before, linked = run(vertical, features), None
-            for name, layers in self.condition.items() if conditions else ():
-                found = run.condition(conditions[name])
-                found = tf.split(found, len(layers), axis=-1)[block] if self._is_vector(name) else layers[block](found)
-                of_vertical, of_horizontal = tf.split(found, 2, axis=-1)
-                before = before + tf.cast(of_vertical, before.dtype)
+            for name in self.condition_names:
+                of_vertical, of_horizontal = self._of_block(run, block, name, conditions[name])
+                before = run(add_condition, before, of_vertical)
                 linked = of_horizontal if linked is None else linked + of_horizontal
             found = run(link, rounded_inputs(run, self.activation, before))
-            run.give(found if linked is None else found + tf.cast(linked, before.dtype))
+            run.give(found if linked is None else found + run(_in_type_of, linked, before))
             features = run.drop(run(self._gate, before))
+
+    def _of_block(self, run: Run, block: int, name: str, part: Any) -> list[Any]:
+        """Returns the contributions of a part of the condition to the vertical and to the horizontal stack of a block."""
+        layers, found = self.condition[name], run.condition(part)
+        if self._is_vector(name):
+            first, count = 2 * block, 2 * len(layers)
+        else:
+            first, count, found = 0, 2, run(layers[block], found)
+        return [run(functools.partial(_piece, number=number, count=count), found) for number in (first, first + 1)]
 
     def flow(self, run: Run, image: Any, conditions: State) -> Any:
         features, total = image, None
@@ -199,6 +211,10 @@ class GatedPixelCNNNetwork(MaskedRasterNetwork):
             return named_shapes(tuple(self.condition_network.output_shape[1:]))
         return named_shapes(self.conditional_shape)
 
+    @property
+    def condition_names(self) -> list[str]:
+        return list(self.condition)
+
     def _is_vector(self, name: str) -> bool:
         return len(self._parts[name]) == 1
 
@@ -226,3 +242,12 @@ class GatedPixelCNNNetwork(MaskedRasterNetwork):
 def _joined(layers: Sequence[Any], part: tf.Tensor) -> tf.Tensor:
     """Returns the outputs of layers for a vector, side by side, in float32."""
     return tf.concat([tf.cast(layer(part), tf.float32) for layer in layers], axis=-1)
+
+
+def _piece(features: tf.Tensor, number: int, count: int) -> tf.Tensor:
+    """Returns one of so many equal parts of features."""
+    return tf.split(features, count, axis=-1)[number]
+
+
+def _in_type_of(x: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
+    return tf.cast(x, other.dtype)

@@ -29,6 +29,9 @@ class MaskedRasterNetwork(ConditionedRasterNetwork, abc.ABC):
         low: float. The lowest of the classes.
         activation: activation function before the convolutions of the outputs, and of PixelCNN's blocks.
         **kwargs: arguments of `RasterNetwork`.
+
+    Attributes:
+        depth: int. Number of inputs of a pixel.
     """
 
     def __init__(
@@ -55,7 +58,7 @@ class MaskedRasterNetwork(ConditionedRasterNetwork, abc.ABC):
         self._encoding = SiteEncoding(self.site_shape, num_classes, one_hot, low)
         self.num_classes, self.one_hot = num_classes, self._encoding.one_hot
         self.activation = keras.activations.get(activation)
-        self._depth = self.num_groups * self._encoding.inputs_per_site
+        self.depth = self.num_groups * self._encoding.inputs_per_site
 
     def _masked(
         self,

@@ -44,7 +44,7 @@ class PixelCNNNetwork(MaskedRasterNetwork):
     ) -> None:
         super().__init__(event_shape, filters, params_size, conditional_shape=conditional_shape, **kwargs)
         self.use_residual = bool(use_residual)
-        self.first = self._masked("first", self._depth, self.filters, self.first_kernel_size, "A")
+        self.first = self._masked("first", self.depth, self.filters, self.first_kernel_size, "A")
         self.blocks = [self._block(f"block_{number}") for number in range(1, self.num_blocks + 1)]
         self._add_outputs(self.filters)
 

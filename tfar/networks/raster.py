@@ -134,17 +134,25 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
 
     # Influences ------------------------------------------------------------------------------------------------------
 
+    @property
+    def condition_names(self) -> list[str]:
+        """Names of the entries of `conditions` that the plan follows from the parameters back, by default none."""
+        return []
+
     @functools.cached_property
-    def _plan(self) -> Plan:
-        context = lambda run, image: self.context(run, image, {})  # noqa: E731
-        return Plan(context, lambda run, image: self.flow(run, image, {}), self.image_shape[:2], self.num_groups)
+    def plan(self) -> Plan:
+        """What the parameters of a site depend on in the image and in the condition."""
+        conditions: Any = dict.fromkeys(self.condition_names)
+        context = lambda run, image: self.context(run, image, conditions)  # noqa: E731
+        flow = lambda run, image: self.flow(run, image, conditions)  # noqa: E731
+        return Plan(context, flow, self.image_shape[:2], self.num_groups)
 
     def influences(self, sites: Any = None, member: int = 0, order: Any = None, num_sites: Any = None) -> NDArray:
         """See the base class. Follows the given sites back through all layers."""
         chosen = np.arange(self.num_sites) if sites is None else np.asarray(sites, int)
         asked = chosen[:, None] == np.arange(self.num_sites)
         shape = (len(chosen), *self.image_shape[:2], self.num_groups)
-        return self._plan.reach(asked.reshape(shape)).reshape(len(chosen), self.num_sites)
+        return self.plan.reach(asked.reshape(shape)).reshape(len(chosen), self.num_sites)
 
     # In steps --------------------------------------------------------------------------------------------------------
 
@@ -154,12 +162,12 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
         return (self.image_shape[1] * self.num_groups,)
 
     def step_weights(self) -> Weights:
-        return step_weights([*self._plan.rows, *self._plan.pixels])
+        return step_weights([*self.plan.rows, *self.plan.pixels])
 
     def start(
         self, batch_size: int | tf.Tensor, conditional_input: Any = None, *, order: Any = None, member: Any = None
     ) -> State:
-        plan, groups = self._plan, self.num_groups
+        plan, groups = self.plan, self.num_groups
         shapes: dict[str, Any] = {"image": (self.stages[0], *self.site_shape)}
         for call in plan.pixels:
             if call.layer.num_above > 1:
@@ -183,7 +191,7 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
         """Returns empty caches for the layers that need one."""
         caches = {}
         for call in calls:
-            spatial = (self._plan.sizes[call.level][1],) if rows else ()
+            spatial = (self.plan.sizes[call.level][1],) if rows else ()
             cache = call.layer.start(batch_size, spatial)
             if cache is not None:
                 caches[call.name] = cache
@@ -196,14 +204,14 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
         width = self.image_shape[1]
         sites = tf.concat([state["image"][:, 1:], tf.cast(x_previous, tf.float32)], axis=1)
         row = tf.reshape(self._known(sites, number > 0), [-1, width, self.num_groups * self._inputs])
-        walk = Walk(self._plan, state, by_name, number)
+        walk = Walk(self.plan, state, by_name, number)
         self.context(walk, row, _conditions(state))
         state = self._start_parts({**state, **walk.changes()}, row, by_name, number)
-        return {**state, **self._caches(self._plan.pixels, tf.shape(row)[0], rows=False)}
+        return {**state, **self._caches(self.plan.pixels, tf.shape(row)[0], rows=False)}
 
     def _start_parts(self, state: State, row: tf.Tensor, weights: dict[str, Weights], number: tf.Tensor) -> State:
         """Computes the contributions of the rows above to row `number`, at the levels that have a row there."""
-        state, plan = dict(state), self._plan
+        state, plan = dict(state), self.plan
         rows = self._rows_above(state, row)
         for level, (_, width) in enumerate(plan.sizes):
             calls, period, name = plan.parts(level), 2**level, f"part_{level}"
@@ -227,7 +235,7 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
 
     def _rows_above(self, state: State, row: tf.Tensor) -> State:
         """Returns the rows `[B, num_above, W, channels]` that each layer uses, by name; `row` is the last image row."""
-        plan = self._plan
+        plan = self.plan
         rows = {call.name: row for call in plan.pixels if call.sees_image and call.layer.num_above}
         for level in range(len(plan.sizes)):
             calls = plan.kept(level)
@@ -249,11 +257,11 @@ class RasterNetwork(AutoregressiveNetwork, abc.ABC):
         row, site = index // self.stages[0], index % self.stages[0]
         state = {**state, "image": self._write_site(state["image"], site, x_previous)}
         x = self._known(x_previous, site > 0)[:, 0]
-        pixel = Pixels(self._plan, state, by_name, site, row)
+        pixel = Pixels(self.plan, state, by_name, site, row)
         params = self.flow(pixel, x, _conditions(state))
         state.update(pixel.changes())
         column = site // self.num_groups
-        for level, (_, width) in enumerate(self._plan.sizes):
+        for level, (_, width) in enumerate(self.plan.sizes):
             if f"kept_{level}" in state:
                 is_due = tf.logical_and(tf.equal(row % 2**level, 0), tf.equal(column % 2**level, 0))
                 slot = tf.where(is_due, column // 2**level, width)

@@ -53,7 +53,7 @@ class RecurrentNetwork(MaskedRasterNetwork, abc.ABC):
     ) -> None:
         super().__init__(event_shape, filters, params_size, conditional_shape=conditional_shape, **kwargs)
         width, blocks = 2 * self.filters, range(1, self.num_blocks + 1)
-        self.first = self._masked("first", self._depth, width, self.first_kernel_size, "A")
+        self.first = self._masked("first", self.depth, width, self.first_kernel_size, "A")
         self.input_to_state = [self._input_to_state(f"input_to_state_{block}", width) for block in blocks]
         self.recurrence = [self._recurrence(f"recurrence_{block}", block) for block in blocks]
         self.block_output = [self._masked(f"block_output_{block}", self.filters, width) for block in blocks]
@@ -146,7 +146,7 @@ class DiagonalBiLSTMNetwork(RecurrentNetwork):
         return self._gates(name, inputs)
 
     def _recurrence(self, name: str, block: int) -> Any:
-        channels = self._depth if block == 1 and self.close_blind_spot else 0
+        channels = self.depth if block == 1 and self.close_blind_spot else 0
         return self._add(
             DiagonalRecurrence, self._num_gates, self.filters, self.num_groups, image_channels=channels, name=name
         )

@@ -15,8 +15,12 @@ from tfar.layers.causal import Parallel, Run
 from tfar.networks.base import AutoregressiveNetwork, Weights
 from tfar.networks.conditions import State
 from tfar.networks.frame_decoder import FrameDecoder, multiplicative_block, multiplicative_layers
+from tfar.networks.gated_pixel_cnn import GatedPixelCNNNetwork
 from tfar.networks.plan import Plan
 from tfar.networks.runs import Filling, Walk, by_call, step_weights
+
+# The class of each decoder, and its number of filters for each of the c features of a multiplicative unit.
+DECODERS: dict[str, tuple[Any, int]] = {"multiplicative": (FrameDecoder, 1), "gated": (GatedPixelCNNNetwork, 2)}
 
 
 @keras.saving.register_keras_serializable("tfar")
@@ -25,7 +29,7 @@ class VideoNetwork(AutoregressiveNetwork):
 
         e_t = blocks(conv(x_t), y_t),    h_t = ConvLSTM(e_t, h_{t-1}),    params_t = FrameDecoder(x_t | h_{t-1}, y_t)
 
-    where h before the first frame is zeros and y_t is the condition of frame t. The encoder has residual multiplicative blocks
+    where h before the first frame is zeros and y_t is the condition of frame t. The decoder may also be a `GatedPixelCNNNetwork`. The encoder has residual multiplicative blocks
     without masks, because a frame is complete when it is encoded.
 
     In steps, there are two nested stages. When a frame starts, the frame before is encoded, once. When a row starts, and at each
@@ -39,7 +43,7 @@ class VideoNetwork(AutoregressiveNetwork):
         event_shape: `[T, H, W]` or `[T, H, W, C]`, with T at least 2.
         filters: int. Features c of a multiplicative unit; there are 2 c features between the blocks.
         params_size: int. Parameters of a site.
-        num_encoder_blocks, num_decoder_blocks, lstm_filters, dilation_rates: see `tfar.VideoPixelNetwork`.
+        num_encoder_blocks, num_decoder_blocks, lstm_filters, dilation_rates, decoder: see `tfar.VideoPixelNetwork`.
         kernel_size: (height, width) of all convolutions but the 1x1 ones and the first of the decoder.
         first_kernel_size: (height, width) of the first convolution of the decoder.
         output_filters: tuple of int. Features of the 1x1 convolutions before the parameters.
@@ -49,7 +53,7 @@ class VideoNetwork(AutoregressiveNetwork):
         seed: int. Determines the initial weights.
 
     Raises:
-        ValueError: If `event_shape` is not the shape of a video of at least two frames.
+        ValueError: If `event_shape` is not the shape of a video of at least two frames, or `decoder` is unknown.
 
     References:
         Kalchbrenner et al. Video pixel networks. ICML 2017, sections 3 and 4.
@@ -72,6 +76,7 @@ class VideoNetwork(AutoregressiveNetwork):
         num_decoder_blocks: int = 12,
         lstm_filters: int,
         dilation_rates: Sequence[int] = (1, 2, 4, 8),
+        decoder: str = "multiplicative",
         kernel_size: tuple[int, int] = (3, 3),
         first_kernel_size: tuple[int, int] = (7, 7),
         output_filters: tuple[int, ...] = (),
@@ -88,14 +93,17 @@ class VideoNetwork(AutoregressiveNetwork):
                 "Expected `event_shape` to be [T, H, W] or [T, H, W, C] of at least two frames; received "
                 f"{list(self.event_shape)}. A single frame is an image, for which there is PixelCNN."
             )
+        if decoder not in DECODERS:
+            raise ValueError(f"Expected `decoder` to be one of {sorted(DECODERS)}; received {decoder!r}.")
         self.num_frames, self.frame_size = self.event_shape[0], self.event_shape[1:3]
         self.filters, self.params_size, self.lstm_filters = int(filters), int(params_size), int(lstm_filters)
         self.kernel_initializer, self.seed = keras.initializers.get(kernel_initializer), int(seed)
         size = sum(shape[-1] for shape in self._parts.values())
         condition: dict[str, tuple[int, ...]] = {"context": (*self.frame_size, self.lstm_filters)}
-        self.decoder = FrameDecoder(
+        make_decoder, width = DECODERS[decoder]
+        self.decoder = make_decoder(
             self.event_shape[1:],
-            self.filters,
+            width * self.filters,
             self.params_size,
             num_blocks=num_decoder_blocks,
             kernel_size=kernel_size,
@@ -145,7 +153,7 @@ class VideoNetwork(AutoregressiveNetwork):
     @property
     def _depth(self) -> int:
         """Number of inputs of a pixel."""
-        return self.decoder.first.in_channels
+        return self.decoder.depth
 
     def _inputs(self, values: tf.Tensor, num_frames: int) -> tf.Tensor:
         """Returns the inputs `[B, num_frames, H, W, inputs]` of the values of the sites of so many frames."""

@@ -53,7 +53,7 @@ def _pixel_cnn_log_prob(dist: Any, x: Array, condition: Any) -> float:
 def weights_of_gated(network: Any) -> dict[str, Array]:
     """Returns the weights of a Gated PixelCNN by the names that the reference uses."""
     found = {name.removesuffix("/v") + "/kernel" * name.endswith("/v"): v for name, v in weights_of(network).items()}
-    return {name: v[0, 0] if name.startswith("link") and v.ndim == 4 else v for name, v in found.items()}
+    return {name: v[0, 0] if "link_" in name and v.ndim == 4 else v for name, v in found.items()}
 
 
 def _gated_log_prob(dist: Any, x: Array, condition: Any) -> float:

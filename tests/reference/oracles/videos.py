@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from tests.reference import video_pixel_network
+from tests.reference.oracles.images import weights_of_gated
 from tests.reference.oracles.parts import Array, exact, inputs_of, sum_of_sites, weights_of
 
 
@@ -14,6 +15,10 @@ def _pair(size: Any) -> tuple[int, int]:
 
 def _colours(dist: Any) -> int:
     return int(np.prod(dist.parameters["event_shape"][3:]))
+
+
+def _has_two_stacks(dist: Any) -> bool:
+    return dist.parameters["decoder"] == "gated"
 
 
 def _dilations(dist: Any) -> list[int]:
@@ -33,7 +38,10 @@ def _by_frame(condition: Any, num_frames: int) -> Array | None:
 def _log_prob(dist: Any, x: Array, condition: Any) -> float:
     frames = inputs_of(dist, x.ravel()).reshape(*x.shape[:3], -1)
     weights, y = weights_of(dist.network), _by_frame(condition, len(x))
-    params = video_pixel_network.parameters(weights, frames, _colours(dist), _dilations(dist), y)
+    two_stacks = None
+    if _has_two_stacks(dist):
+        two_stacks = {name.removeprefix("decoder/"): v for name, v in weights_of_gated(dist.network).items()}
+    params = video_pixel_network.parameters(weights, frames, _colours(dist), _dilations(dist), y, two_stacks)
     return sum_of_sites(dist.head, params, x.ravel())
 
 
@@ -42,7 +50,8 @@ def _connectivity(dist: Any) -> Array:
     count = int(np.prod(shape))
     sets = np.eye(count, dtype=bool).reshape(*shape[:3], _colours(dist), count)
     sizes = _pair(arguments["first_kernel_size"]), _pair(arguments["kernel_size"])
-    return video_pixel_network.connectivity(sets, *sizes, arguments["num_decoder_blocks"], _dilations(dist))[None]
+    how = arguments["num_decoder_blocks"], _dilations(dist)
+    return video_pixel_network.connectivity(sets, *sizes, *how, two_stacks=_has_two_stacks(dist))[None]
 
 
 VIDEO_PIXEL_NETWORK = exact(_log_prob, _connectivity)
