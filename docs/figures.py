@@ -274,15 +274,24 @@ def draw_multiscale(folder: pathlib.Path) -> None:
 
 
 def draw_video(folder: pathlib.Path) -> None:
-    """The pixels of three frames that a pixel of the last one depends on."""
-    dist = tfar.VideoPixelNetwork(
-        [3, 15, 15], filters=2, num_encoder_blocks=0, num_decoder_blocks=2, first_kernel_size=3
-    )
-    site = 2 * 225 + 7 * 15 + 7
-    kinds = dist.network.influences([site])[0].astype(int)
-    kinds[site] = 2
-    figure, axes = new_figure(3)
-    for ax, title, frame in zip(axes, ("frame 1", "frame 2", "frame 3"), kinds.reshape(3, 15, 15), strict=True):
+    """The pixels of three frames that a pixel of the last one depends on, and those of its frame with two stacks."""
+    site, frames = 2 * 225 + 7 * 15 + 7, {}
+    for decoder in ("multiplicative", "gated"):
+        dist = tfar.VideoPixelNetwork(
+            [3, 15, 15],
+            filters=2,
+            num_encoder_blocks=0,
+            num_decoder_blocks=2,
+            first_kernel_size=3,
+            decoder=decoder,
+        )
+        kinds = dist.network.influences([site])[0].astype(int)
+        kinds[site] = 2
+        frames[decoder] = kinds.reshape(3, 15, 15)
+    panels = [*zip(("frame 1", "frame 2", "frame 3"), frames["multiplicative"], strict=True)]
+    panels.append(("frame 3, two stacks", frames["gated"][2]))
+    figure, axes = new_figure(4)
+    for ax, (title, frame) in zip(axes, panels, strict=True):
         draw_cells(ax, frame, title)
     save(figure, folder, "video_pixel_network")
 

@@ -259,7 +259,10 @@ def test_a_frame_is_encoded_once():
             r"\[3, k\] of a vector for each frame, or a dict of such shapes; received \[4, 2\]",
         ),
         ({"first_kernel_size": 1}, "row 0, column 1, channel 0 sees none"),
-        ({"decoder": "pixelcnn"}, r"Expected `decoder` to be one of \['gated', 'multiplicative'\]; received 'pixelcnn'"),
+        (
+            {"decoder": "pixelcnn"},
+            r"Expected `decoder` to be one of \['gated', 'multiplicative'\]; received 'pixelcnn'",
+        ),
         (
             {"decoder": "gated", "first_kernel_size": [1, 3]},
             r"Expected `first_kernel_size` of height at least 2; received \(1, 3\)",

@@ -54,9 +54,7 @@ def pixel_cnn(x: Array, first: Size, kernel_size: Size, num_blocks: int) -> Arra
     return masked(x, (1, 1), "B").reshape(x.shape[-1], -1)
 
 
-def gated_pixel_cnn(
-    x: Array, first: Size, kernel_size: Size, num_blocks: int, condition: Array | None = None
-) -> Array:
+def gated_pixel_cnn(x: Array, first: Size, kernel_size: Size, num_blocks: int, condition: Array | None = None) -> Array:
     """Of Gated PixelCNN, `[N, N]`: the vertical stack sees whole rows of the kernel, the horizontal one the row before it.
 
     Both stacks of each block also see the entry of their pixel in a condition, a map of sets `[H, W, 1, N]`.

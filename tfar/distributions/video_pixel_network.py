@@ -81,8 +81,9 @@ class VideoPixelNetwork(Autoregressive):
         The paper has c = 128, an LSTM of 256 features, 8 and 12 blocks. Before the first frame, the state is zeros. The first
         layer of the decoder is a convolution with mask "A", and the blocks have mask "B": the identity path of a
         multiplicative unit with mask "A" would show a pixel its own value. The LSTM has no peepholes. Its bias of the forget
-        gates is initially 1, of which the paper says nothing. The decoder of the paper has the blind spot of PixelCNN: pixels to
-        the upper right, which the state does not hold either; `decoder="gated"` sees them. The gradient is that of `log_prob` through all frames, without truncation.
+        gates is initially 1, of which the paper says nothing. The decoder of the paper has the blind spot of PixelCNN: pixels
+        to the upper right, which the state does not hold either; `decoder="gated"` sees them. The gradient is that of
+        `log_prob` through all frames, without truncation.
     """
 
     def __init__(

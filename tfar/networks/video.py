@@ -29,8 +29,9 @@ class VideoNetwork(AutoregressiveNetwork):
 
         e_t = blocks(conv(x_t), y_t),    h_t = ConvLSTM(e_t, h_{t-1}),    params_t = FrameDecoder(x_t | h_{t-1}, y_t)
 
-    where h before the first frame is zeros and y_t is the condition of frame t. The decoder may also be a `GatedPixelCNNNetwork`. The encoder has residual multiplicative blocks
-    without masks, because a frame is complete when it is encoded.
+    where h before the first frame is zeros and y_t is the condition of frame t. The decoder may also be a
+    `GatedPixelCNNNetwork`. The encoder has residual multiplicative blocks without masks, because a frame is complete when it
+    is encoded.
 
     In steps, there are two nested stages. When a frame starts, the frame before is encoded, once. When a row starts, and at each
     pixel, the steps are those of the decoder. The state is that of the decoder for the present frame, and
