@@ -1,11 +1,14 @@
 """The commands with videos: folders of frames, what is no video, and what is observed of one."""
 
+from pathlib import Path
+
 import numpy as np
+import PIL.Image
 import pytest
 import tensorflow as tf
 
 import tfar
-from tfar.cli import masks, models, rows, run_data, score
+from tfar.cli import masks, models, outputs, rows, run_data, score
 from tfar.cli.settings import Settings
 from tfar.cli.trained_on import TrainedOn
 from tfar.data import open_rows
@@ -61,3 +64,57 @@ def test_a_video_has_no_upper_half(shape):
     with pytest.raises(ValueError, match=r"--observed top is half of an image, .* videos .*: pass a \.npy file"):
         masks.observed_mask("top", shape)
     assert masks.observed_mask("top", (4, 4, 3)).sum() == 24
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """The file of a model of videos of four frames of 3 x 5 bits."""
+    path = tmp_path_factory.mktemp("model") / "videos.keras"
+    sizes = {"filters": 2, "num_encoder_blocks": 0, "num_decoder_blocks": 1, "lstm_filters": 2, "first_kernel_size": 3}
+    tfar.training.DensityModel(tfar.VideoPixelNetwork([4, 3, 5], **sizes)).save(path)
+    return path
+
+
+def frames(path):
+    """The frames of an animated GIF, `[T, height, width, 3]`."""
+    with PIL.Image.open(path) as file:
+        shown = [file.seek(t) or np.asarray(file.convert("RGB")) for t in range(file.n_frames)]
+    return np.stack(shown).astype(int)
+
+
+def test_samples_of_videos_are_an_animation(model, invoke, tmp_path):
+    for suffix in (".npy", ".gif"):
+        invoke("sample", model, "--num-samples", 2, "--seed", 1, "--out", tmp_path / f"samples{suffix}")
+    samples, shown = np.load(tmp_path / "samples.npy"), tmp_path / "samples.gif"
+    tfar.plots.animation(samples, tmp_path / "expected.gif", limits=(0, 1))
+    np.testing.assert_array_equal(frames(shown), frames(tmp_path / "expected.gif"))
+    assert len(frames(shown)) == 4
+
+
+def test_completions_of_a_video_are_side_by_side_and_red_after_the_given_frames(model, invoke, tmp_path):
+    videos = np.random.default_rng(0).integers(0, 2, (2, 4, 3, 5))
+    np.save(tmp_path / "videos.npy", videos)
+    np.save(tmp_path / "given.npy", np.broadcast_to(np.arange(4)[:, None, None] < 2, (4, 3, 5)))
+    how = ("--data", tmp_path / "videos.npy", "--observed", tmp_path / "given.npy", "--num-samples", 3)
+    for suffix in (".npy", ".gif"):
+        invoke("complete", model, *how, "--out", tmp_path / f"completed{suffix}")
+    shown = frames(tmp_path / "completed.gif")
+    drawn = np.load(tmp_path / "completed.npy").swapaxes(0, 1).reshape(6, 4, 3, 5)  # three draws of each video
+    tfar.plots.animation(drawn, tmp_path / "expected.gif", num_given=2, columns=3, limits=(0, 1))
+    np.testing.assert_array_equal(shown, frames(tmp_path / "expected.gif"))
+    is_coloured = (np.ptp(shown, axis=-1) > 100).any(axis=(1, 2))
+    assert is_coloured.tolist() == [False, False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "message"),
+    [
+        ("a.gif", (8, 8), r"needs events of shape \(T, H, W\) or \(T, H, W, C\); the events .* have \(8, 8\)"),
+        ("a.gif", (8, 8, 3), r"needs events of shape \(T, H, W\)"),
+        ("a.png", (5, 8, 8), r"a \.gif file shows videos"),
+        ("a.png", (5,), r"the events of the model have \(5,\)$"),
+    ],
+)
+def test_a_picture_that_cannot_show_the_events_is_refused(name, shape, message):
+    with pytest.raises(ValueError, match=message):
+        outputs.check_out(Path(name), (".png", ".gif"), shape)

@@ -46,6 +46,8 @@ tfar complete runs/adult --data with_empty_cells.csv --out completed.csv
 
 tfar complete runs/digits --data digits --observed top --rows 8 --num-samples 4 --out completed.png
 
+tfar complete runs/videos --data videos/ --observed first_frames.npy --rows 4 --num-samples 3 --out completed.gif
+
 tfar complete runs/any_order --data photos.npy --observed left --out completed.npy
 
 tfar complete runs/wine --data with_empty_cells.csv --out completed.csv
@@ -60,7 +62,9 @@ tfar complete runs/articles --data beginnings.txt --length 30 --num-samples 3 --
 def complete(
     run_or_model: RunOrModel,
     data: Annotated[str, typer.Option("--data", help=DATA_HELP)],
-    out: Annotated[Path, typer.Option("--out", help="Output file: .npy, .csv, for images .png, for texts .txt.")],
+    out: Annotated[
+        Path, typer.Option("--out", help="Output file: .npy, .csv, .png for images, .gif for videos, .txt for texts.")
+    ],
     observed: Annotated[
         str | None,
         typer.Option(
@@ -73,7 +77,7 @@ def complete(
     num_samples: Annotated[int, typer.Option("--num-samples", min=1, help="Number of completions of each row.")] = 1,
     num_rows: Annotated[
         int | None,
-        typer.Option("--rows", min=1, help="Complete only the first rows. Default: all rows, or 10 for a .png file."),
+        typer.Option("--rows", min=1, help="Complete only the first rows. Default: all rows, or 10 for a picture."),
     ] = None,
     length: Annotated[
         int | None,
@@ -90,7 +94,7 @@ def complete(
         table_commands.complete(run_or_model, located(data, data_dir), out, num_samples, num_rows, seed, console)
         return
     runs.find(run_or_model)
-    outputs.check_out(out, (".npy", ".csv", ".png", ".txt"))
+    outputs.check_out(out, (".npy", ".csv", ".png", ".gif", ".txt"))
     load_tensorflow()
     dist, trained = runs.load_dist(run_or_model), runs.trained_on(run_or_model)
     reading = rows.Reading(parse_columns(columns), key, header)
@@ -108,10 +112,10 @@ def complete(
     if length is not None:
         raise ValueError(f"--length: expected a model of texts; received {type(dist).__name__}")
     event_shape = rows.fixed_shape(dist)
-    outputs.check_out(out, (".npy", ".csv", ".png"))
+    outputs.check_out(out, (".npy", ".csv", ".png", ".gif"))
     outputs.check_out(out, (out.suffix,), event_shape)
     mask = np.ones(event_shape, bool) if observed is None else masks.observed_mask(observed, event_shape)
-    count = num_rows or (10 if out.suffix == ".png" else None)
+    count = num_rows or (10 if out.suffix in (".png", ".gif") else None)
     found = _first(rows.read_rows(data, event_shape, split, data_dir, 100, trained, reading).batches, count)
     mask = masks.mask_of_rows(mask, 0, found.value.shape) & ~np.isnan(found.value)
     if mask.all():
@@ -153,11 +157,21 @@ def _write_texts(out: Path, drawn: np.ndarray, trained: TrainedOn) -> None:
 
 
 def _write(out: Path, values: np.ndarray, mask: np.ndarray, drawn: np.ndarray, dist: Any, columns: Any) -> None:
-    """Writes completions `[num_samples, N, ...]`. A .csv file holds them one after the other; one completion is `[N, ...]`."""
+    """Writes completions `[num_samples, N, ...]`. A .csv file holds them one after the other; one completion is `[N, ...]`.
+
+    A .gif file has those of a video side by side; its frames are red from the first one that is not given in all videos.
+    """
     if out.suffix == ".png":
         from tfar import plots
 
         plots.completions(values, mask, drawn, out, limits=runs.limits(dist))
+    elif out.suffix == ".gif":
+        from tfar import plots
+
+        is_given = mask.reshape([*mask.shape[:2], -1]).all(axis=(0, 2))
+        rows_of_draws = np.swapaxes(drawn, 0, 1).reshape([-1, *dist.event_shape])
+        num_given = int(np.cumprod(is_given).sum())
+        plots.animation(rows_of_draws, out, num_given=num_given, columns=len(drawn), limits=runs.limits(dist))
     elif out.suffix == ".csv":
         outputs.write_array(out, drawn.reshape([-1, *dist.event_shape]), dist.head.discrete, columns)
     else:

@@ -15,19 +15,24 @@ SOUNDS = (".wav", ".flac")
 
 
 def check_out(path: Path, suffixes: tuple[str, ...], event_shape: tuple[int, ...] | None = None) -> None:
-    """Checks the path of an output file before the result is computed: its suffix, and for .png that the events are images."""
+    """Checks the path of an output file before the result is computed: its suffix, and that a picture can show the events."""
     if path.suffix not in suffixes:
         raise ValueError(f"expected --out to end with {', '.join(suffixes)}; received {path}")
-    if path.suffix == ".png":
+    if path.suffix in (".png", ".gif"):
         require("matplotlib", "plots")
     if path.suffix in SOUNDS:
         require("soundfile", "audio")
-    if path.suffix == ".png" and event_shape is not None:
-        from tfar.training.logs import is_image
+    if path.suffix in (".png", ".gif") and event_shape is not None:
+        from tfar.training.logs import is_image, is_video
 
-        if not is_image(event_shape):
+        if path.suffix == ".png" and not is_image(event_shape):
+            hint = "; a .gif file shows videos" if is_video(event_shape) else ""
             raise ValueError(
-                f"{path}: a .png file needs events of shape (H, W) or (H, W, C); the events of the model have {event_shape}"
+                f"{path}: a .png file needs events of shape (H, W) or (H, W, C); the events of the model have {event_shape}{hint}"
+            )
+        if path.suffix == ".gif" and not is_video(event_shape):
+            raise ValueError(
+                f"{path}: a .gif file needs events of shape (T, H, W) or (T, H, W, C); the events of the model have {event_shape}"
             )
 
 

@@ -13,7 +13,7 @@ from tfar.cli.printing import make_console, shown
 from tfar.cli.quiet import load_tensorflow
 from tfar.cli.trained_on import TrainedOn
 
-HELP = """Draw samples from a model and write them to an array, a table, a picture or audio files.
+HELP = """Draw samples from a model and write them to an array, a table, a picture, an animation or audio files.
 
 [bold]Examples[/]
 
@@ -31,6 +31,8 @@ tfar sample runs/digits --temperature 0.8 --out sharper.png
 
 tfar sample runs/articles --top-k 40 --top-p 0.9 --length 30 --out likely.txt
 
+tfar sample runs/videos --num-samples 9 --out samples.gif
+
 tfar sample runs/speakers --condition ann --length 32000 --num-samples 1 --out ann.wav
 """
 
@@ -41,7 +43,8 @@ def sample(
     out: Annotated[
         Path,
         typer.Option(
-            "--out", help="Output file: .npy, .csv, .png for images and audio, .wav or .flac for audio, .txt for texts."
+            "--out",
+            help="Output file: .npy, .csv, .png for images and audio, .gif for videos, .wav or .flac for audio, .txt for texts.",
         ),
     ],
     num_samples: Annotated[
@@ -83,7 +86,7 @@ def sample(
     """Draws samples from a model."""
     console = make_console()
     runs.find(run_or_model)
-    outputs.check_out(out, (".npy", ".csv", ".png", ".txt", *outputs.SOUNDS))
+    outputs.check_out(out, (".npy", ".csv", ".png", ".gif", ".txt", *outputs.SOUNDS))
     load_tensorflow()
     dist, trained = runs.load_dist(run_or_model), runs.trained_on(run_or_model)
     dist = _sharpened(dist, temperature, top_k, top_p)
@@ -96,7 +99,7 @@ def sample(
         )
     if trained.audio is None:
         text = (".txt",) if trained.text is not None else ()
-        outputs.check_out(out, (".npy", ".csv", ".png", *text), tuple(dist.event_shape))
+        outputs.check_out(out, (".npy", ".csv", ".png", ".gif", *text), tuple(dist.event_shape))
     number = num_samples or (64 if trained.audio is None else 4)
     if length is None and trained.text is not None and dist.event_shape[0] is None:
         raise ValueError("expected --length, the number of words of a sample of a model of texts of any length")
@@ -135,6 +138,10 @@ def _write(out: Path, samples: np.ndarray, dist: Any, trained: TrainedOn) -> lis
         from tfar import plots
 
         plots.image_grid(samples, out, limits=runs.limits(dist))
+    elif out.suffix == ".gif":
+        from tfar import plots
+
+        plots.animation(samples, out, limits=runs.limits(dist))
     else:
         outputs.write_array(out, samples, dist.head.discrete, trained.columns)
     return [out]

@@ -243,6 +243,11 @@ def is_image(shape: Any) -> bool:
     return len(shape) == 2 or (len(shape) == 3 and shape[-1] in (1, 3))
 
 
+def is_video(shape: Any) -> bool:
+    """Whether an event is a video: `(T, H, W)`, unless that is an image, or `(T, H, W, C)` with 1 or 3 channels."""
+    return (len(shape) == 3 and not is_image(shape)) or (len(shape) == 4 and shape[-1] in (1, 3))
+
+
 def grid(images: np.ndarray, top: float | None = None) -> np.ndarray:
     """Arranges images `[N, H, W]` or `[N, H, W, 1 or 3]` in a square or nearly one, as uint8 `[..., ..., 1 or 3]`.
 
