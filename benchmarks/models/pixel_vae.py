@@ -32,10 +32,10 @@ class PixelVAESettings(PixelSettings):
     encoder_filters: tuple[int, ...] = STAGES
     kl_annealing_steps: int = 10_000
     importance_samples: int = 500
-    batch_size: int = 50
-    max_epochs: int = 20
-    decay_epochs: int = 8
-    decay_factor: float = 0.75
+    batch_size: int = 16
+    max_epochs: int = 10
+    decay_epochs: int = 5
+    decay_factor: float = 0.6
 
 
 # The paper's decoder has 12 blocks, trains for 200,000 steps of 100 images and is scored with 1,000 latents. Four blocks and
