@@ -29,6 +29,7 @@ class PixelVAESettings(PixelSettings):
     kernel_size: int = 5
     output_filters: tuple[int, ...] = (16, 16)
     latent_units: tuple[int, ...] = (LATENT_DIM,)
+    condition: str = "bias"
     encoder_filters: tuple[int, ...] = STAGES
     kl_annealing_steps: int = 10_000
     importance_samples: int = 500
@@ -41,7 +42,7 @@ class PixelVAESettings(PixelSettings):
 # The paper's decoder has 12 blocks, trains for 200,000 steps of 100 images and is scored with 1,000 latents. Four blocks and
 # fewer steps fit into an hour or two on two cores. The two layers of the others are the first block and one more.
 FOUR = PixelVAESettings()
-TWO = dataclasses.replace(FOUR, hidden_units=(16,))
+TWO = dataclasses.replace(FOUR, hidden_units=(16,), condition="upsample")
 TWO_WITHOUT = PixelSettings(
     **{
         field.name: getattr(TWO, field.name)
@@ -70,6 +71,7 @@ def build_model(settings: PixelVAESettings, event_size: int) -> tuple[Any, Any]:
         kernel_size=settings.kernel_size,
         output_filters=settings.output_filters,
         encoder_filters=settings.encoder_filters,
+        condition=settings.condition,
         kl_annealing_steps=settings.kl_annealing_steps,
         seed=settings.seed,
     )
