@@ -95,6 +95,17 @@ def test_a_sample_computes_what_depends_on_the_latent_alone_once(condition):
     assert len(of_row) == (0 if condition == "bias" else 2)
 
 
+def test_the_first_steps_do_not_blow_up_the_map_of_the_latent():
+    """They lower the probability of all pixels alike. A map that grew with it would saturate the gates, whatever the image is."""
+    sizes = {**SIZES, "filters": 8, "encoder_filters": [32, 64], "kl_annealing_steps": 1000}
+    dist = tfar.PixelVAE([8, 8], 4, **sizes, condition="upsample", jit_compile=False)
+    model = tfar.training.DensityModel(dist, seed=0)
+    model.compile(keras.optimizers.Adam(2e-3), jit_compile=False)
+    model.fit(tfar.data.load("digits").arrays("train")[:640], batch_size=16, verbose=0)
+    latents = np.random.default_rng(0).normal(size=(32, 4)).astype(np.float32)
+    assert np.abs(dist.decoder.network.condition_network(latents)).max() < 8.0
+
+
 # Two levels ----------------------------------------------------------------------------------------------------------
 
 TINY = pixel_vae("two-levels", seed=4, num_levels=2, map_channels=1, condition="upsample", encoder_filters=[3, 3])

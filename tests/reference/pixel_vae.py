@@ -41,12 +41,26 @@ def moments(params: Array) -> tuple[Array, Array]:
 
 
 def enlarged(z: Array, weights: Weights, sizes: Sequence[tuple[int, int]]) -> Array:
-    """The map of a latent: a dense layer to the smallest size, then doublings that are cut to the next size and convolved."""
-    dense, *convolutions = weights
-    image = relu(z @ dense[0] + dense[1]).reshape(*sizes[0], -1)
-    for layer, size in zip(convolutions, sizes[1:], strict=True):
-        image = relu(convolved(image.repeat(2, axis=0).repeat(2, axis=1)[: size[0], : size[1]], *layer))
+    """The map of a latent: a dense layer to the smallest size, then doublings that are cut to the next size and convolved.
+
+    The features of each place are normalised before each ReLU; `weights` has their scales and shifts after each layer.
+    """
+    dense, of_dense, *others = weights
+    image = relu(normalised((z @ dense[0] + dense[1]).reshape(*sizes[0], -1), *of_dense))
+    for layer, of_layer, size in zip(others[::2], others[1::2], sizes[1:], strict=True):
+        image = convolved(image.repeat(2, axis=0).repeat(2, axis=1)[: size[0], : size[1]], *layer)
+        image = relu(normalised(image, *of_layer))
     return image
+
+
+def normalised(image: Array, scale: Array, shift: Array) -> Array:
+    """Layer normalisation of the features of each place (Ba et al. 2016, equation 4), with 0.001 added to the variance."""
+    result = np.zeros_like(image)
+    for place in np.ndindex(*image.shape[:-1]):
+        features = image[place]
+        deviation = math.sqrt(np.mean((features - features.mean()) ** 2) + 1e-3)
+        result[place] = scale * (features - features.mean()) / deviation + shift
+    return result
 
 
 def log_likelihood(weights: dict[str, Array], image: Array, latent: Array) -> float:

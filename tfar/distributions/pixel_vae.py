@@ -77,8 +77,8 @@ class PixelVAE(LatentVariable):
         The settings of the paper for binarised MNIST are `latent_dim=16, filters=16, num_blocks=12, kernel_size=5`. Its code
         normalises weights, and its output layers are gated; here weights are not normalised, and a ReLU precedes the output
         layers as in `tfar.GatedPixelCNN`. The channels at a place of the map depend on each other, where those of the paper
-        are independent. "upsample" adds the map to every gate, where the paper concatenates it to the
-        input.
+        are independent. "upsample" adds the map to every gate, where the paper concatenates it to the input. The layers of the
+        map have layer normalisation, which keeps it from saturating the gates at the beginning of training.
     """
 
     def __init__(

@@ -28,8 +28,10 @@ class Convolutions:
         self._num_layers += 1
         return seeded_initializer(keras.initializers.get(name), self.seed, 1000 + self._num_layers)
 
-    def _conv(self, filters: int, strides: int = 1, activation: Any = "relu") -> keras.layers.Layer:
-        initializer = self._initializer("he_normal" if activation else "glorot_uniform")
+    def _conv(
+        self, filters: int, strides: int = 1, activation: Any = "relu", kernel_initializer: str = "he_normal"
+    ) -> keras.layers.Layer:
+        initializer = self._initializer(kernel_initializer)
         return keras.layers.Conv2D(
             filters, 3, strides, padding="same", activation=activation, kernel_initializer=initializer
         )
@@ -53,12 +55,16 @@ class Convolutions:
         for width in filters:
             layers += [self._conv(width), self._conv(width, strides=2)]
         if to_map:
-            return keras.Sequential([*layers, self._conv(outputs, activation=None)])
+            outwards = self._conv(outputs, activation=None, kernel_initializer="glorot_uniform")
+            return keras.Sequential([*layers, outwards])
         dense = keras.layers.Dense(outputs, kernel_initializer=self._initializer("glorot_uniform"))
         return keras.Sequential([*layers, keras.layers.Flatten(), dense])
 
     def upsampling(self, latent_shape: Sequence[int], size: Sequence[int], filters: Sequence[int]) -> keras.Sequential:
         """Returns a network from latents to a map of an image's size: doublings, each before a 3x3 convolution.
+
+        The features of each place are normalised before each ReLU. Otherwise the first training steps, which lower the
+        probability of all pixels alike, would let the map grow until it saturates every gate of the decoder.
 
         Args:
             latent_shape: `[k]`, which a dense layer maps to the first map, or the map `[h, w, k]`.
@@ -70,11 +76,13 @@ class Convolutions:
         if len(latent_shape) == 1:
             shape = (*small, filters[0])
             initializer = self._initializer("he_normal")
-            layers.append(keras.layers.Dense(math.prod(shape), "relu", kernel_initializer=initializer))
-            layers.append(keras.layers.Reshape(shape))
+            layers.append(keras.layers.Dense(math.prod(shape), kernel_initializer=initializer))
+            layers += [keras.layers.Reshape(shape), keras.layers.LayerNormalization(), keras.layers.ReLU()]
         for times, width in zip(reversed(range(len(filters))), filters, strict=True):
             large = halved(size, times)
             crop = [(0, 2 * before - after) for before, after in zip(small, large, strict=True)]
-            layers += [keras.layers.UpSampling2D(2), keras.layers.Cropping2D(crop), self._conv(width)]
+            convolution = self._conv(width, activation=None, kernel_initializer="he_normal")
+            layers += [keras.layers.UpSampling2D(2), keras.layers.Cropping2D(crop), convolution]
+            layers += [keras.layers.LayerNormalization(), keras.layers.ReLU()]
             small = large
         return keras.Sequential(layers)
