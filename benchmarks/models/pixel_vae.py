@@ -95,7 +95,9 @@ def likelihood_cases() -> list[LikelihoodCase]:
     without = functools.partial(build_pixel_model, make=gated_pixel_cnn)
     return [
         likelihood_case("pixel-vae-mnist", "PixelVAE 4 x 16", FOUR, build_model, 79.02, 84.0, **latent),
-        likelihood_case("pixel-vae-mnist-2-layers", "PixelVAE 1 x 16", TWO, build_model, None, None, **latent),
+        likelihood_case(
+            "pixel-vae-mnist-2-layers", "PixelVAE 1 x 16, upsampled", TWO, build_model, None, None, **latent
+        ),
         likelihood_case("gated-pixel-cnn-mnist-2-layers", "GatedPixelCNN 1 x 16", TWO_WITHOUT, without, None, None),
     ]
 
