@@ -202,7 +202,7 @@ MODELS = (
         "PixelVAE",
         "pixel-vae",
         [("Gulrajani et al. 2017", "https://arxiv.org/abs/1611.05013")],
-        "pixel-vae-mnist",
+        "pixel-vae-mnist-2-layers",
         "pixel-vae-12x16-batch-16",
     ),
 )
