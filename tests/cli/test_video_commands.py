@@ -111,7 +111,9 @@ def test_completions_of_a_video_are_side_by_side_and_red_after_the_given_frames(
     [
         ("a.gif", (8, 8), r"needs events of shape \(T, H, W\) or \(T, H, W, C\); the events .* have \(8, 8\)"),
         ("a.gif", (8, 8, 3), r"needs events of shape \(T, H, W\)"),
-        ("a.png", (5, 8, 8), r"a \.gif file shows videos"),
+        ("a.gif", (8, 8, 4), r"needs events of shape \(T, H, W\)"),
+        ("a.gif", (8, 8), r"a \.png file shows them$"),
+        ("a.png", (5, 8, 8), r"a \.gif file shows them$"),
         ("a.png", (5,), r"the events of the model have \(5,\)$"),
     ],
 )

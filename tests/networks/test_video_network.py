@@ -71,7 +71,7 @@ def test_a_pixel_sees_its_past_in_a_cone_and_its_frame_in_raster_order():
 
 
 def test_two_stacks_see_what_the_decoder_of_the_paper_misses():
-    """With kernels of 3x3, the blind spot begins two columns to the right in the row above."""
+    """Masked convolutions miss pixels to the upper right, however many blocks there are."""
     before = np.tri(81, k=-1, dtype=bool)[4 * 9 + 4].reshape(9, 9)
     seen = {}
     for decoder in ("multiplicative", "gated"):

@@ -115,7 +115,7 @@ def complete(
     outputs.check_out(out, (".npy", ".csv", ".png", ".gif"))
     outputs.check_out(out, (out.suffix,), event_shape)
     mask = np.ones(event_shape, bool) if observed is None else masks.observed_mask(observed, event_shape)
-    count = num_rows or (10 if out.suffix in (".png", ".gif") else None)
+    count = num_rows or (10 if out.suffix in outputs.SHOWN else None)
     found = _first(rows.read_rows(data, event_shape, split, data_dir, 100, trained, reading).batches, count)
     mask = masks.mask_of_rows(mask, 0, found.value.shape) & ~np.isnan(found.value)
     if mask.all():

@@ -12,27 +12,27 @@ from tfar.optional import require
 
 # The audio files that the commands write.
 SOUNDS = (".wav", ".flac")
+# The pictures, and the shapes of the events that they show.
+SHOWN = {".png": "(H, W) or (H, W, C)", ".gif": "(T, H, W) or (T, H, W, C)"}
 
 
 def check_out(path: Path, suffixes: tuple[str, ...], event_shape: tuple[int, ...] | None = None) -> None:
     """Checks the path of an output file before the result is computed: its suffix, and that a picture can show the events."""
     if path.suffix not in suffixes:
         raise ValueError(f"expected --out to end with {', '.join(suffixes)}; received {path}")
-    if path.suffix in (".png", ".gif"):
+    if path.suffix in SHOWN:
         require("matplotlib", "plots")
     if path.suffix in SOUNDS:
         require("soundfile", "audio")
-    if path.suffix in (".png", ".gif") and event_shape is not None:
-        from tfar.training.logs import is_image, is_video
+    if path.suffix in SHOWN and event_shape is not None:
+        from tfar.training import logs
 
-        if path.suffix == ".png" and not is_image(event_shape):
-            hint = "; a .gif file shows videos" if is_video(event_shape) else ""
+        fits = {".png": logs.is_image, ".gif": logs.is_video}
+        if not fits[path.suffix](event_shape):
+            hints = [f"; a {suffix} file shows them" for suffix, test in fits.items() if test(event_shape)]
             raise ValueError(
-                f"{path}: a .png file needs events of shape (H, W) or (H, W, C); the events of the model have {event_shape}{hint}"
-            )
-        if path.suffix == ".gif" and not is_video(event_shape):
-            raise ValueError(
-                f"{path}: a .gif file needs events of shape (T, H, W) or (T, H, W, C); the events of the model have {event_shape}"
+                f"{path}: a {path.suffix} file needs events of shape {SHOWN[path.suffix]}; the events of the model have "
+                f"{event_shape}{''.join(hints)}"
             )
 
 

@@ -40,7 +40,7 @@ class VideoPixelNetwork(Autoregressive):
         lstm_filters: int. Number of features of the LSTM. Default: `2 * filters`.
         dilation_rates: ints. Distances between the taps of the convolutions in the blocks of the encoder; the rates repeat if
             there are more blocks.
-        decoder: "multiplicative" for masked convolutions in residual multiplicative blocks, as in the paper, or "gated" for the
+        decoder: str. "multiplicative": masked convolutions in residual multiplicative blocks, as in the paper. "gated": the
             vertical and the horizontal stack of `GatedPixelCNN`, with 2 c features each, which have no blind spot.
         head: the head of a value: Bernoulli for binary videos, Categorical for any number of levels. Default: Bernoulli.
         kernel_size: int or (height, width) of the convolutions in the blocks, of the LSTM, and of the first one of the encoder.
@@ -57,8 +57,8 @@ class VideoPixelNetwork(Autoregressive):
         name: str.
 
     Raises:
-        ValueError: If a size is out of range, if features cannot be split evenly among the channels, or if a condition is
-            neither a vector of the video nor one of each frame.
+        ValueError: If a size is out of range, if features cannot be split evenly among the channels, if `decoder` is unknown, or
+            if a condition is neither a vector of the video nor one of each frame.
 
     Example:
         >>> dist = tfar.VideoPixelNetwork([4, 6, 6], filters=4, num_encoder_blocks=1, num_decoder_blocks=1)

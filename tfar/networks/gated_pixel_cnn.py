@@ -119,14 +119,14 @@ class GatedPixelCNNNetwork(MaskedRasterNetwork):
         for block, (vertical, link) in enumerate(zip(self.vertical, self.link, strict=True)):
             before, linked = run(vertical, features), None
             for name in self.condition_names:
-                of_vertical, of_horizontal = self._of_block(run, block, name, conditions[name])
+                of_vertical, of_horizontal = self._condition_of_block(run, block, name, conditions[name])
                 before = run(add_condition, before, of_vertical)
                 linked = of_horizontal if linked is None else linked + of_horizontal
             found = run(link, rounded_inputs(run, self.activation, before))
             run.give(found if linked is None else found + run(_in_type_of, linked, before))
             features = run.drop(run(self._gate, before))
 
-    def _of_block(self, run: Run, block: int, name: str, part: Any) -> list[Any]:
+    def _condition_of_block(self, run: Run, block: int, name: str, part: Any) -> list[Any]:
         """Returns the contributions of a part of the condition to the vertical and to the horizontal stack of a block."""
         layers, found = self.condition[name], run.condition(part)
         if self._is_vector(name):

@@ -126,7 +126,7 @@ class VideoNetwork(AutoregressiveNetwork):
     def _add_encoder(self, kernel_size: tuple[int, int], condition_size: int) -> None:
         width = 2 * self.filters
         convolution = lambda name, inputs, *args, **how: self._add(FrameConv2D, inputs, *args, name=name, **how)  # noqa: E731
-        self.first = convolution("encoder_first", self._depth, width, kernel_size)
+        self.first = convolution("encoder_first", self.decoder.depth, width, kernel_size)
         self.encoder = []
         for number, rate in enumerate(self.dilation_rates, start=1):
             add = functools.partial(convolution, dilation_rate=rate)
@@ -151,15 +151,10 @@ class VideoNetwork(AutoregressiveNetwork):
 
     # Values and conditions -------------------------------------------------------------------------------------------
 
-    @property
-    def _depth(self) -> int:
-        """Number of inputs of a pixel."""
-        return self.decoder.depth
-
     def _inputs(self, values: tf.Tensor, num_frames: int) -> tf.Tensor:
         """Returns the inputs `[B, num_frames, H, W, inputs]` of the values of the sites of so many frames."""
         inputs = self.decoder.encode(tf.cast(values, tf.float32))
-        return tf.reshape(inputs, [-1, num_frames, *self.frame_size, self._depth])
+        return tf.reshape(inputs, [-1, num_frames, *self.frame_size, self.decoder.depth])
 
     @property
     def _parts(self) -> dict[str, tuple[int, ...]]:

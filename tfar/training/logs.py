@@ -244,8 +244,8 @@ def is_image(shape: Any) -> bool:
 
 
 def is_video(shape: Any) -> bool:
-    """Whether an event is a video: `(T, H, W)`, unless that is an image, or `(T, H, W, C)` with 1 or 3 channels."""
-    return (len(shape) == 3 and not is_image(shape)) or (len(shape) == 4 and shape[-1] in (1, 3))
+    """Whether an event is a video: `(T, H, W)` with W above 4, as 4 may be channels, or `(T, H, W, C)` with 1 or 3 channels."""
+    return (len(shape) == 3 and shape[-1] > 4) or (len(shape) == 4 and shape[-1] in (1, 3))
 
 
 def grid(images: np.ndarray, top: float | None = None) -> np.ndarray:
