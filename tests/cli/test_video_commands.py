@@ -92,15 +92,15 @@ def test_samples_of_videos_are_an_animation(model, invoke, tmp_path):
 
 
 def test_completions_of_a_video_are_side_by_side_and_red_after_the_given_frames(model, invoke, tmp_path):
-    videos = np.random.default_rng(0).integers(0, 2, (2, 4, 3, 5))
+    videos = np.random.default_rng(0).integers(0, 2, (3, 4, 3, 5))
     np.save(tmp_path / "videos.npy", videos)
     np.save(tmp_path / "given.npy", np.broadcast_to(np.arange(4)[:, None, None] < 2, (4, 3, 5)))
-    how = ("--data", tmp_path / "videos.npy", "--observed", tmp_path / "given.npy", "--num-samples", 3)
+    how = ("--data", tmp_path / "videos.npy", "--observed", tmp_path / "given.npy", "--num-samples", 2)
     for suffix in (".npy", ".gif"):
         invoke("complete", model, *how, "--out", tmp_path / f"completed{suffix}")
     shown = frames(tmp_path / "completed.gif")
-    drawn = np.load(tmp_path / "completed.npy").swapaxes(0, 1).reshape(6, 4, 3, 5)  # three draws of each video
-    tfar.plots.animation(drawn, tmp_path / "expected.gif", num_given=2, columns=3, limits=(0, 1))
+    drawn = np.load(tmp_path / "completed.npy").swapaxes(0, 1).reshape(6, 4, 3, 5)  # two draws of each video
+    tfar.plots.animation(drawn, tmp_path / "expected.gif", num_given=2, columns=2, limits=(0, 1))
     np.testing.assert_array_equal(shown, frames(tmp_path / "expected.gif"))
     is_coloured = (np.ptp(shown, axis=-1) > 100).any(axis=(1, 2))
     assert is_coloured.tolist() == [False, False, True, True]
