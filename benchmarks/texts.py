@@ -167,8 +167,9 @@ def evaluate(dist: Any, settings: Any, texts: Texts) -> dict[str, Any]:
 
 def perplexity(nats: Any, counts: Any) -> dict[str, float]:
     """Returns exp(sum of nats / sum of words) and its standard error over texts."""
+    nats, counts = np.asarray(nats, np.float64), np.asarray(counts, np.float64)
     found, share = float(np.exp(nats.sum() / counts.sum())), nats.sum() / counts.sum()
-    error = float(np.std(nats - share * counts, ddof=1)) * len(nats) ** 0.5 / counts.sum()
+    error = float(np.std(nats - share * counts, ddof=1) * len(nats) ** 0.5 / counts.sum())
     each = round(float(nats.mean()), 3)
     return {"perplexity": round(found, 2), "standard_error": round(found * error, 2), "nats_a_text": each}
 
