@@ -7,7 +7,7 @@ import os
 import numpy as np
 import pytest
 
-from benchmarks import documents, likelihood, newsgroups, topics
+from benchmarks import documents, likelihood, newsgroups, results, topics
 from benchmarks.cases import load_cases
 
 
@@ -63,3 +63,4 @@ def test_a_quick_run_gives_a_whole_result(case, tmp_path):
     result = documents.run(likelihood.quick_case(case), options, "command")
     assert result.figures["perplexity"] < result.figures["beside"]["word frequencies"]["perplexities"]["macro"] * 1.5
     assert result.data["train"] == newsgroups.QUICK_DOCUMENTS and set(result.figures["perplexities"]) == {"1", "2"}
+    assert results.read(results.write(result, tmp_path)).figures == result.figures

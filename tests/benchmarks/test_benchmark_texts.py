@@ -98,6 +98,7 @@ def test_a_quick_run_gives_a_whole_result(case, tmp_path):
     assert result.settings["seconds"] == 1.0 <= result.figures["train_seconds"]
     again = texts.run(likelihood.quick_case(case), options, "command")
     assert again.figures == result.figures, "a finished run is only evaluated"
+    assert results.read(results.write(result, tmp_path)).figures == result.figures
 
 
 def test_valences_belong_to_their_sentences():
