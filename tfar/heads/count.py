@@ -243,8 +243,10 @@ class Count(Head):
         centre = tf.reduce_sum(tf.nn.softmax(logits) * loc, axis=-1)[..., None, None]
         mean = self._expectation(params, lambda x: x - centre) / total + centre[..., 0, 0]
         square = self._expectation(params, lambda x: tf.square(x - mean[..., None, None])) / total
-        # The variance of a rounded number is larger by 1 / 12; narrow components are summed over the values already.
-        return mean, square + sum_where(scale >= _WIDE, tf.nn.softmax(logits)) / 12.0
+        # The variance of a rounded number is larger by 1 / 12. What a component has at `low` is not rounded, and narrow
+        # components are summed over the values already.
+        rounded = tf.nn.softmax(logits) * tf.sigmoid((loc - self._low - 0.5) / scale)
+        return mean, square + sum_where(scale >= _WIDE, rounded) / 12.0
 
     def _entropy(self, params: tf.Tensor, site: Any) -> tf.Tensor:
         wide = params[..., None, None, :]
