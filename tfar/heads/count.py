@@ -105,9 +105,6 @@ class Count(Head):
         return Support(-math.inf if self.low is None else float(self.low), math.inf, discrete=True)
 
     def encode_inputs(self, x: Any, site: Any = None) -> tf.Tensor:
-        if not self.built:
-            with tf.init_scope():
-                self.build()
         return standardized(tf.cast(x, tf.float32), *self._units())
 
     def initial_params(self) -> list[float]:
@@ -119,6 +116,7 @@ class Count(Head):
     # Components, in the units of the values --------------------------------------------------------------------------
 
     def _units(self) -> tuple[tf.Tensor, tf.Tensor]:
+        self._ensure_built()
         return tf.convert_to_tensor(self.units.loc), tf.convert_to_tensor(self.units.scale)
 
     def components(self, params: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
