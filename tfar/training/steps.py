@@ -42,7 +42,7 @@ class Steps(keras.Model):
         batch = forms.unpack(data)
         number = private.num_batches(self.optimizer)
         count = tf.cast(tf.shape(batch.value)[0], tf.float32)
-        batch = self._with_a_row(batch)
+        batch = forms.zero_weightless(self._with_a_row(batch))
         with tf.GradientTape() as tape:
             losses = self.dist.training_loss(
                 batch.value,
