@@ -16,7 +16,7 @@ LATENT_METRICS = ("loss", "neg_elbo", "reconstruction", "kl", "active_units")
 FALLING = {*METRICS, *LATENT_METRICS[:-1]}
 
 
-class Steps(keras.Model):
+class Steps(private.Built):
     """The steps of a `DensityModel`, which sets `dist`, `seed` and `validation_draws`."""
 
     dist: Any
