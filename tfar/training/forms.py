@@ -208,6 +208,11 @@ def _as_arrays(x: Any, event_rank: int) -> Any:
 def _as_array(name: str, part: Any) -> Any:
     if isinstance(part, dict):
         return {key: _as_array(f"{name}[{key!r}]", value) for key, value in part.items()}
+    if np.ma.is_masked(part):
+        raise ValueError(
+            f"Expected `{name}` without masked entries, which an array of training loses; received {np.ma.count_masked(part)} of "
+            "them. Pass a dict of `value` and `observed`, the inverse of the mask."
+        )
     if isinstance(part, list) or hasattr(part, "__array__"):
         try:
             part = np.asarray(part)
