@@ -40,7 +40,7 @@ def test_bad_arguments_are_refused(kwargs):
 
 def test_a_part_of_a_condition_may_be_a_scalar():
     dist = tfar.MADE([3], [8], conditional_shape={"age": [], "place": [2]}, seed=1, jit_compile=False)
-    vector = tfar.MADE([3], [8], conditional_shape=[3], seed=1, jit_compile=False)  # the parts in the order of their names
+    vector = tfar.MADE([3], [8], conditional_shape=[3], seed=1, jit_compile=False)  # in the order of the names
     x, ages, places = np.ones([5, 3], np.float32), np.arange(5.0), np.ones([5, 2])
     together = np.concatenate([ages[:, None], places], axis=1)
     found = dist.given({"age": ages, "place": places})

@@ -151,7 +151,7 @@ def with_a_row(batch: Batch) -> Batch:
 
 
 def zero_weightless(batch: Batch) -> Batch:
-    """Replaces the values and conditions of rows of weight zero by 0. They may be anything, and NaN would reach the gradient."""
+    """Replaces values and conditions of rows of weight zero, which may be anything, by 0: NaN would reach the gradient."""
     if batch.sample_weight is None:
         return batch
     is_weightless = tf.equal(batch.sample_weight, 0.0)
@@ -210,8 +210,8 @@ def _as_array(name: str, part: Any) -> Any:
         return {key: _as_array(f"{name}[{key!r}]", value) for key, value in part.items()}
     if np.ma.is_masked(part):
         raise ValueError(
-            f"Expected `{name}` without masked entries, which an array of training loses; received {np.ma.count_masked(part)} of "
-            "them. Pass a dict of `value` and `observed`, the inverse of the mask."
+            f"Expected `{name}` without masked entries, as the mask is lost; received {np.ma.count_masked(part)} of them. Pass a "
+            "dict of `value` and `observed`, the inverse of the mask."
         )
     if isinstance(part, list) or hasattr(part, "__array__"):
         try:
