@@ -74,6 +74,29 @@ def test_keras_begins_where_a_callback_says():
     assert model.fit(np.zeros([2, 2]), np.zeros([2, 1]), epochs=1, verbose=0).epoch == [0]
 
 
+def test_a_built_model_needs_no_mean_of_bools_over_replicas():
+    class Model(private.Built):
+        def __init__(self):
+            super().__init__()
+            self.scale, self.built = self.add_weight(shape=(), initializer="ones"), True
+
+        def train_step(self, data):
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_mean(self.scale * tf.cast(data[0], tf.float32))
+            self.optimizer.apply_gradients(
+                zip(tape.gradient(loss, self.trainable_weights), self.trainable_weights, strict=True)
+            )
+            return {"loss": loss}
+
+    devices = [device.name for device in tf.config.list_logical_devices("CPU")]
+    strategy = tf.distribute.MirroredStrategy(devices, cross_device_ops=tf.distribute.ReductionToOneDevice())
+    with strategy.scope():
+        model = Model()
+        model.compile(keras.optimizers.SGD(0.1), jit_compile=False)
+    model.fit(tf.data.Dataset.from_tensor_slices([True, True, False, False]).batch(4), shuffle=False, verbose=0)
+    assert model.optimizer.built and float(np.asarray(model.scale.value)) != 1.0
+
+
 def test_num_batches_counts_those_whose_gradients_are_accumulated():
     variable, gradient = keras.Variable([1.0]), tf.constant([1.0])
     inner = keras.optimizers.SGD(gradient_accumulation_steps=2)

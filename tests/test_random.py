@@ -239,6 +239,15 @@ def test_as_seed(seed, expected):
     assert result.numpy().tolist() == expected
 
 
+@pytest.mark.parametrize("seed", [0, -1, -(2**31) - 1, 2**31, 2**32, 5 * 2**32 + 9, -(2**63), 2**63 - 1])
+def test_a_tensor_of_64_bits_means_the_same_as_the_int(seed):
+    """Its upper half counts: seeds that differ there alone are different seeds."""
+    expected = random.as_seed(seed).numpy()
+    np.testing.assert_array_equal(random.as_seed(np.array(seed)), expected)
+    in_a_graph = tf.function(random.as_seed, input_signature=[tf.TensorSpec([], tf.int64)], jit_compile=True)
+    np.testing.assert_array_equal(in_a_graph(tf.constant(seed, tf.int64)), expected)
+
+
 @pytest.mark.parametrize(
     "seed",
     [1.5, "a", [1, 2, 3], [[1, 2]], tf.constant([1.0, 2.0]), object(), {}, []],

@@ -93,6 +93,18 @@ def saved_bytes(save: Callable[..., None], ending: str) -> bytes:
     return buffer.getvalue()
 
 
+class Built(keras.Model):
+    """Model whose variables exist before `fit`, so that under a strategy Keras has to make those of the optimizer alone.
+
+    Keras would compute a mean of the first batch over the replicas, and there is none of bools.
+    """
+
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        if self._distribute_strategy is not None and self.optimizer is not None and not self.optimizer.built:
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.trainable_variables)
+
+
 def num_batches(optimizer: keras.optimizers.Optimizer) -> tf.Tensor:
     """Returns the number of batches that an optimizer has seen, an int32 scalar.
 

@@ -106,8 +106,8 @@ def as_seed(seed: Any = None) -> tf.Tensor:
     """Converts a seed to an int32 tensor `[2]`.
 
     Args:
-        seed: an int s, which means `[0, s]` (`[s >> 32, s]` beyond 32 bits); an integer tensor of shape `[]` or `[2]`; or
-            None, which draws fresh entropy at every call, in a `tf.function` too.
+        seed: an int s, which means `[0, s]` (`[s >> 32, s]` beyond 32 bits); an integer tensor of shape `[]`, which means the
+            same, or `[2]`; or None, which draws fresh entropy at every call, in a `tf.function` too.
 
     Returns:
         int32 tensor `[2]`.
@@ -133,8 +133,17 @@ def as_seed(seed: Any = None) -> tf.Tensor:
         raise ValueError(
             f"Expected `seed` to be integers of shape [] or [2]; received {tensor.dtype.name} of shape {tensor.shape}."
         )
-    tensor = tf.cast(tensor, tf.int32)
-    return tensor if tensor.shape.rank else tf.stack([tf.zeros_like(tensor), tensor])
+    return tf.cast(tensor, tf.int32) if tensor.shape.rank else _words_of(tensor)
+
+
+def _words_of(number: tf.Tensor) -> tf.Tensor:
+    """Returns the seed of an integer scalar, which is that of the int."""
+    low, high = tf.cast(number, tf.int32), tf.zeros([], tf.int32)
+    if number.dtype.size > low.dtype.size:
+        beyond = tf.cast(tf.bitwise.right_shift(number, tf.constant(32, number.dtype)), tf.int32)
+        fits = tf.logical_and(number >= max(-(1 << 31), number.dtype.min), number < 1 << 32)
+        high = tf.where(fits, high, beyond)
+    return tf.stack([high, low])
 
 
 def _signed(word: int) -> int:

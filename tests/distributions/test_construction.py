@@ -38,6 +38,16 @@ def test_bad_arguments_are_refused(kwargs):
         tfar.MADE(**{"event_shape": [4], "hidden_units": [8], **kwargs})
 
 
+def test_a_part_of_a_condition_may_be_a_scalar():
+    dist = tfar.MADE([3], [8], conditional_shape={"age": [], "place": [2]}, seed=1, jit_compile=False)
+    vector = tfar.MADE([3], [8], conditional_shape=[3], seed=1, jit_compile=False)  # in the order of the names
+    x, ages, places = np.ones([5, 3], np.float32), np.arange(5.0), np.ones([5, 2])
+    together = np.concatenate([ages[:, None], places], axis=1)
+    found = dist.given({"age": ages, "place": places})
+    assert found.batch_shape == (5,) and found[2].batch_shape == ()
+    np.testing.assert_allclose(found.log_prob(x), vector.log_prob(x, conditional_input=together), rtol=1e-6)
+
+
 def test_the_same_seed_makes_the_same_model():
     first, second, other = binary(seed=2), binary(seed=2), binary(seed=3)
     events = all_events(4)

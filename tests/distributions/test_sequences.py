@@ -84,6 +84,13 @@ def test_a_missing_or_wrong_length_is_an_error(call, message):
         call(sequence())
 
 
+def test_a_sequence_of_a_fixed_length_has_the_raster_order():
+    dist = sequence().with_length(3)
+    np.testing.assert_array_equal(dist.with_order("natural").log_prob(rows(2, 3)), dist.log_prob(rows(2, 3)))
+    with pytest.raises(ValueError, match="order that the network was made for"):
+        dist.with_order("reverse")
+
+
 def test_a_longer_draw_begins_as_a_shorter_one():
     dist = sequence()
     long = dist.sample(50, seed=3, length=9)

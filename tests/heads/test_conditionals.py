@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import tfar
 from tests.heads.oracles import CASES, NUM_SITES
 from tests.heads.setups import ALPHA, EACH, SITES, Setup, pvalue
 from tfar import heads
@@ -47,7 +48,11 @@ def test_quantiles_are_the_truth(name):
             np.testing.assert_allclose(truth.cdf(found[:, site]), levels, atol=2e-5 if "standardized" in name else 1e-6)
     support = [s.head.support(site) for site in SITES]
     np.testing.assert_array_equal(np.ravel(dist.quantile(0.0)), [v.low for v in support])
-    np.testing.assert_array_equal(np.ravel(dist.quantile(1.0)), [v.high for v in support])
+    highest = [
+        truth.values[truth.probs > 0.0].max() if v.num_values else v.high
+        for truth, v in zip(s.truths, support, strict=True)
+    ]
+    np.testing.assert_array_equal(np.ravel(dist.quantile(1.0)), highest)
     assert np.isnan(dist.quantile(np.nan)).all()
 
 
@@ -94,6 +99,18 @@ def test_quantiles_near_one_are_values_that_the_conditional_has(name):
     for site in SITES:
         support = s.head.support(site)
         assert (found[:, site] <= support.high).all() and np.abs(found[:, site]).max() < 1e30
+
+
+def test_the_highest_quantile_is_no_value_of_probability_zero():
+    never = -float("inf")
+    classes = heads.Categorical(4).distribution([[0.0, 1.0, never, never], [0.0, never, never, never]])
+    np.testing.assert_array_equal(classes.quantile(1.0), [1.0, 0.0])
+    model = tfar.MADE(
+        [2], [4], head=heads.PerSite([heads.Categorical(3), heads.Ordinal(5, lowest=0)]), jit_compile=False
+    )
+    likeliest = model.with_top_k(1).conditionals([0.0, 0.0])
+    np.testing.assert_array_equal(likeliest.quantile(1.0), likeliest.mode())
+    assert (model.with_top_p(1.0).with_top_k(5).conditionals([0.0, 0.0]).quantile(1.0).numpy() == [2.0, 4.0]).all()
 
 
 def test_the_quantile_of_an_atom_at_zero_is_zero():

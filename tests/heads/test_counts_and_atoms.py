@@ -32,6 +32,13 @@ def test_the_variance_of_a_wide_count_includes_that_of_rounding():
     )
 
 
+def test_the_variance_of_a_wide_count_far_below_the_lowest_value_is_small():
+    params = np.float32([0.0, -9.0, RAW_ONE])
+    truth = count(5, 1, 0.0, 9.0, 2000)(params, 0).summary()
+    found = heads.Count(1, 5, 0.0, 9.0).distribution(params).variance()
+    np.testing.assert_allclose(found, truth["variance"], rtol=2e-3)
+
+
 def test_a_count_far_from_zero_has_finite_log_probs_and_gradients():
     head, x = heads.Count(2, 0), np.float32([0.0, 1e7, 1e20, 3.4e38])
     for params in ([0.0, 0.0, 1.0, -1.0, 0.0, 0.0], [200.0, -200.0, 1e9, -1e9, -200.0, 200.0]):

@@ -15,6 +15,13 @@ DISCRETE = {"bernoulli": heads.Bernoulli(), "categorical": heads.Categorical(5)}
 SIMPLE = {**DISCRETE, "normals": heads.NormalMixture(3), "laplaces": heads.LaplaceMixture(3)}
 
 
+@pytest.mark.parametrize("make", [heads.Count, lambda: heads.GaussianScaleMixture(num_inputs=2)])
+def test_components_of_a_head_that_nothing_has_used(make):
+    """The first call creates the weights, as in the other methods."""
+    head = make()
+    assert all(np.isfinite(part).all() for part in head.components(tf.zeros([3, head.params_size]))[:3])
+
+
 # Supports ---------------------------------------------------------------------------------------------------------------
 
 

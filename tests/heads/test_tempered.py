@@ -104,6 +104,16 @@ def test_a_head_without_temperature_is_refused():
         tfar.MADE([2], [4], head=Own(), jit_compile=False).with_temperature(0.5)
 
 
+@pytest.mark.parametrize(
+    "wrap",
+    [heads.Standardized, lambda head: heads.PerSite([heads.Bernoulli(), head]), lambda head: heads.Atoms([0.0], head)],
+)
+def test_a_head_around_one_without_temperature_is_refused(wrap):
+    head = wrap(heads.GaussianScaleMixture(2, 2, 2, num_inputs=3))
+    with pytest.raises(ValueError, match="a head that defines `tempered`; GaussianScaleMixture does not"):
+        tfar.MADE([2], [4], head=head, jit_compile=False).with_temperature(0.5)
+
+
 # Models --------------------------------------------------------------------------------------------------------------
 
 MODELS = {

@@ -9,7 +9,7 @@ import tensorflow as tf
 import tfar
 from tests.contract_networks import VideoNetwork
 from tests.registry import CASES, normals
-from tfar import testing
+from tfar import heads, testing
 from tfar.testing.samples import chi_square, differences
 
 BY_NAME = {case.name: case for case in CASES}
@@ -54,6 +54,20 @@ def test_large_supports_are_refused(check: Any) -> None:
         check(small(event_shape=[17]))
     with pytest.raises(ValueError, match="1 or 2 dimensions"):
         check(small(head=normals()))
+
+
+@pytest.mark.parametrize("check", [testing.check_normalized, testing.check_samples])
+@pytest.mark.parametrize(
+    ("head", "what"),
+    [
+        (lambda: heads.PerSite([heads.NormalMixture(1), heads.Bernoulli()]), r"PerSite have a mass \(site 1\)"),
+        (lambda: heads.Atoms([0.0], heads.NormalMixture(1)), "Atoms have a mass and others"),
+    ],
+)
+def test_masses_beside_densities_are_refused(check: Any, head: Any, what: str) -> None:
+    """A grid over real numbers misses the masses, and the checks would reject a correct distribution."""
+    with pytest.raises(ValueError, match=what):
+        check(small(event_shape=[2], head=head()))
 
 
 def test_largest_support_is_enumerated() -> None:

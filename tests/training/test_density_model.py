@@ -95,6 +95,23 @@ def test_rows_of_weight_zero_may_be_anything(rows):
     np.testing.assert_allclose(result["nll"], -np.mean(model.dist.log_prob(rows[:8])), rtol=1e-5)
 
 
+def test_what_a_network_sees_of_rows_of_weight_zero_may_be_anything(rows):
+    """A condition, and the event that an encoder reads: NaN there would reach the gradient of the weights."""
+    weight, rest = np.repeat([1.0, 0.0], 8), np.concatenate([rows[:8], np.full([8, rows.shape[1]], np.nan)])
+    for dist, key in (
+        (lambda: tfar.MADE([4], [8], conditional_shape=[2], jit_compile=False), "conditional_input"),
+        (lambda: tfar.DARN([4], 2, jit_compile=False), "value"),
+    ):
+        trained = []
+        for x in (rows[:16], rest):
+            parts = {"value": rows[:16, 2:], "sample_weight": weight}
+            parts[key] = x[:, :2] if key == "conditional_input" else x[:, 2:]
+            model = make(dist=dist())
+            model.fit(parts, epochs=1, verbose=0, batch_size=16, shuffle=False)
+            trained.append(model)
+        assert_weights(*trained)
+
+
 def test_conditional_input(rows):
     def conditional():
         return tfar.MADE([3], [8], conditional_shape={"a": [2], "b": [1]}, jit_compile=False)

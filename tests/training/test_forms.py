@@ -102,6 +102,7 @@ def test_forms_of_keras(rows):
         (lambda m, x: m.fit([x, x]), r"shape \[N, 6\]; received an array of shape \[2, 70, 6\]"),
         (lambda m, x: m.fit([[0.0] * 6, [0.0] * 5]), "`x` to be an array"),
         (lambda m, x: m.fit([["a"] * 6]), "contain numbers"),
+        (lambda m, x: m.fit(np.ma.array(x, mask=x > 0.0)), "`x` without masked entries.*`observed`"),
         (lambda m, x: m.fit(x, callbacks=keras.callbacks.CallbackList()), "a list of callbacks"),
         (lambda m, x: DensityModel("dist"), "distribution of tfar"),
         (lambda m, x: DensityModel(tfp.distributions.Normal(0.0, 1.0)), "distribution of tfar; received a Normal"),

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import tfar
 from tests.registry import MAIN, Case
 from tfar.training import DensityModel, fit_multi_worker
 
@@ -57,3 +58,18 @@ def test_fit_multi_worker_with_a_replica_without_rows(case: Case) -> None:
 
     # Of three batches of 10, 10 and 1 rows, two replicas take two at a time: the last leaves the second replica none.
     np.testing.assert_allclose(losses(two_devices()), losses(tf.distribute.get_strategy()), rtol=1e-4, atol=1e-5)
+
+
+def test_bools_and_replicas() -> None:
+    """Keras takes the mean of a batch over the replicas to make variables, but there is none of bools."""
+    rows = np.random.default_rng(0).integers(0, 2, (ROWS, 4)) > 0
+    data = {"value": rows, "observed": np.tile([True, True, False, False], [ROWS, 1])}
+    losses = []
+    for strategy in (tf.distribute.get_strategy(), two_devices()):
+        with strategy.scope():
+            model = DensityModel(tfar.MADE([4], [8], jit_compile=False), seed=4)
+            model.compile(keras.optimizers.Adam(0.01), jit_compile=False)
+        history = model.fit(data, validation_data=data, batch_size=BATCH, epochs=2, verbose=0).history
+        losses.append([history["loss"], history["val_nll"], [model.evaluate(data, verbose=0, return_dict=True)["nll"]]])
+    for one, two in zip(*losses, strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-5)

@@ -97,7 +97,7 @@ def shape_tuple(name: str, shape: Any, *, any_length: bool = False) -> tuple[Any
 
 
 def checked_conditional_shape(shape: Any, *, any_length: bool = False) -> Any:
-    """Returns a conditional shape as a tuple or a dict of tuples; None stays None, and `()` is a scalar.
+    """Returns a conditional shape as a tuple or a dict of tuples; None stays None, and `()` is a scalar, in a dict too.
 
     With `any_length`, a first axis may be None.
 
@@ -111,8 +111,9 @@ def checked_conditional_shape(shape: Any, *, any_length: bool = False) -> Any:
             raise ValueError(
                 f"Expected `conditional_shape` to be a shape or a dict of named shapes; received {shape!r}."
             )
-        name = "conditional_shape[{!r}]"
-        return {key: shape_tuple(name.format(key), part, any_length=any_length) for key, part in shape.items()}
-    if isinstance(shape, list | tuple) and not shape:
-        return ()
-    return shape_tuple("conditional_shape", shape, any_length=any_length)
+        return {key: _part(f"conditional_shape[{key!r}]", part, any_length) for key, part in shape.items()}
+    return _part("conditional_shape", shape, any_length)
+
+
+def _part(name: str, shape: Any, any_length: bool) -> tuple[Any, ...]:
+    return () if isinstance(shape, list | tuple) and not shape else shape_tuple(name, shape, any_length=any_length)

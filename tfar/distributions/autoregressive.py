@@ -287,7 +287,7 @@ class Autoregressive(Sharpened):
         """
         resolved = site_orders.resolve(order, self._fixed_num_sites())
         if not self.network.any_order:
-            own = self.network.orders
+            own = site_orders.natural(len(resolved))[None] if self.network.orders is None else self.network.orders
             if len(own) == 1 and np.array_equal(own[0], resolved):
                 return self._clone()
             raise ValueError(

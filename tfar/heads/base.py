@@ -256,10 +256,13 @@ class Head(Formulas, keras.layers.Layer):
 
     # Checks ----------------------------------------------------------------------------------------------------------
 
-    def _checked(self, params: Any) -> tf.Tensor:
+    def _ensure_built(self) -> None:
         if not self.built:
             with tf.init_scope():
                 self.build()
+
+    def _checked(self, params: Any) -> tf.Tensor:
+        self._ensure_built()
         params = tf.cast(params, tf.float32)
         if params.shape[-1] != self.params_size:
             raise ValueError(

@@ -105,9 +105,6 @@ class Count(Head):
         return Support(-math.inf if self.low is None else float(self.low), math.inf, discrete=True)
 
     def encode_inputs(self, x: Any, site: Any = None) -> tf.Tensor:
-        if not self.built:
-            with tf.init_scope():
-                self.build()
         return standardized(tf.cast(x, tf.float32), *self._units())
 
     def initial_params(self) -> list[float]:
@@ -119,6 +116,7 @@ class Count(Head):
     # Components, in the units of the values --------------------------------------------------------------------------
 
     def _units(self) -> tuple[tf.Tensor, tf.Tensor]:
+        self._ensure_built()
         return tf.convert_to_tensor(self.units.loc), tf.convert_to_tensor(self.units.scale)
 
     def components(self, params: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -243,8 +241,10 @@ class Count(Head):
         centre = tf.reduce_sum(tf.nn.softmax(logits) * loc, axis=-1)[..., None, None]
         mean = self._expectation(params, lambda x: x - centre) / total + centre[..., 0, 0]
         square = self._expectation(params, lambda x: tf.square(x - mean[..., None, None])) / total
-        # The variance of a rounded number is larger by 1 / 12; narrow components are summed over the values already.
-        return mean, square + sum_where(scale >= _WIDE, tf.nn.softmax(logits)) / 12.0
+        # The variance of a rounded number is larger by 1 / 12. What a component has at `low` is not rounded, and narrow
+        # components are summed over the values already.
+        rounded = tf.nn.softmax(logits) * tf.sigmoid((loc - self._low - 0.5) / scale)
+        return mean, square + sum_where(scale >= _WIDE, rounded) / 12.0
 
     def _entropy(self, params: tf.Tensor, site: Any) -> tf.Tensor:
         wide = params[..., None, None, :]

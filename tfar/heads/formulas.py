@@ -96,7 +96,9 @@ class Formulas(abc.ABC):
         # TensorFlow compares denormal numbers as 0, so that the search ends at one of them instead of 0.
         inside = tf.round(x) if self.discrete else x
         inside = tf.where(tf.abs(x) < (0.5 if self.discrete else _SMALLEST_NORMAL), 0.0, inside)
-        x = tf.where(p > 0.0, tf.where(p < 1.0, inside, support.high), support.low)
+        # Of finitely many values, the highest may have probability 0.
+        last = inside if support.num_values is not None else support.high
+        x = tf.where(p > 0.0, tf.where(p < 1.0, inside, last), support.low)
         return tf.reshape(tf.where(tf.math.is_nan(p), p, x), value_shape)
 
     def _all_values(self) -> tf.Tensor:

@@ -168,6 +168,7 @@ class GaussianScaleMixture(Head):
 
     def components(self, params: tf.Tensor) -> Components:
         """Returns the mixture for parameters `[..., num_inputs + M]`."""
+        self._ensure_built()
         h, shared = tf.split(tf.cast(params, tf.float32), [self.num_inputs, self._size], axis=-1)
         h = tf.minimum(tf.maximum(h, -LIMIT), LIMIT)  # so that squares are finite
         log_precision = self._clipped(2.0, self.log_precision)

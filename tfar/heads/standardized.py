@@ -159,9 +159,7 @@ class Standardized(Head):
         return tf.gather(table, site)
 
     def _units(self, site: Any) -> tuple[tf.Tensor, tf.Tensor]:
-        if not self.built:
-            with tf.init_scope():
-                self.build()
+        self._ensure_built()
         return self._of_site(self.units.loc, site), self._of_site(self.units.scale, site)
 
     def _inside(self, x: Any, site: Any) -> tf.Tensor:

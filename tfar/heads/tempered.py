@@ -48,8 +48,11 @@ class Tempered(Wrapper):
 
 def check_temperature(temperature: Any, head: Head) -> float:
     """Returns a positive finite temperature as a float, or raises ValueError; also if the head does not define `tempered`."""
-    if type(head)._tempered is Head._tempered:
-        raise ValueError(f"Expected a head that defines `tempered`; {type(head).__name__} does not.")
+    count = head.num_sites or 1
+    try:
+        head.tempered(tf.zeros([count, head.params_size]), 1.0, tf.range(count))
+    except NotImplementedError as error:  # of this head, or of one inside
+        raise ValueError(f"Expected a head that defines `tempered`; {error}") from error
     if not is_number(temperature) or not 0.0 < temperature < math.inf:
         raise ValueError(f"Expected `temperature` to be a positive number; received {temperature!r}.")
     return float(temperature)

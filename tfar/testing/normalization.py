@@ -25,7 +25,8 @@ def check_normalized(
 
     Raises:
         CheckError: If the sum is not 1; the message gives the sum.
-        ValueError: If the support is too large, or is continuous with more than two dimensions.
+        ValueError: If the support is too large, or is continuous with more than two dimensions, or if some
+            values have a mass and others a density.
 
     Example:
         >>> tfar.testing.check_normalized(tfar.MADE(event_shape=[4], hidden_units=[8]))

@@ -61,7 +61,8 @@ def check_samples(
 
     Raises:
         CheckError: If a sample is outside the support or the test rejects.
-        ValueError: If the support is too large, or continuous with more than two dimensions.
+        ValueError: If the support is too large, or continuous with more than two dimensions, or if some
+            values have a mass and others a density.
 
     Example:
         >>> tfar.testing.check_samples(tfar.MADE(event_shape=[4], hidden_units=[8]), num_samples=2000)

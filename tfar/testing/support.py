@@ -192,12 +192,18 @@ def grid_density(dist: Autoregressive, conditional_input: Any, seed: int) -> Gri
     """Returns the density of a continuous distribution of one or two dimensions, over the range of its samples and beyond.
 
     Raises:
-        ValueError: If an event has more than two dimensions.
+        ValueError: If an event has more than two dimensions, or some values have a mass.
     """
     dims = int(np.prod(event_shape(dist)))
     if dims not in GRID_POINTS:
         raise ValueError(
             f"Expected a continuous event of 1 or 2 dimensions, to integrate it on a grid; received {dims}."
+        )
+    discrete = [site for site in range(dist.num_sites) if dist.head.support(site).discrete]
+    if dist.head.mixed or discrete:
+        raise ValueError(
+            "Expected a head of discrete sites, or one whose values all have a density; some values of "
+            f"{type(dist.head).__name__} have a mass{f' (site {discrete[0]})' if discrete else ''} and others a density."
         )
     samples = draws(dist, 4096, seed, "ancestral", conditional_input).astype(np.float64).reshape(-1, dims)
     axes = []

@@ -150,6 +150,22 @@ def with_a_row(batch: Batch) -> Batch:
     return Batch(**keras.tree.map_structure(padded, {**parts, "sample_weight": weight}))
 
 
+def zero_weightless(batch: Batch) -> Batch:
+    """Replaces values and conditions of rows of weight zero, which may be anything, by 0: NaN would reach the gradient."""
+    if batch.sample_weight is None:
+        return batch
+    is_weightless = tf.equal(batch.sample_weight, 0.0)
+
+    def zeroed(part: Any) -> tf.Tensor:
+        part = tf.convert_to_tensor(part)
+        rows = tf.reshape(is_weightless, [-1, *[1] * (part.shape.rank - 1)])
+        return tf.where(rows, tf.zeros_like(part), part)
+
+    condition = batch.conditional_input
+    condition = None if condition is None else keras.tree.map_structure(zeroed, condition)
+    return batch._replace(value=zeroed(batch.value), conditional_input=condition)
+
+
 def observed_dimensions(batch: Batch, dist: Any) -> tf.Tensor:
     """The number of values that are observed in each row, or the sum of their site weights, float32 `[B]`.
 
@@ -192,6 +208,11 @@ def _as_arrays(x: Any, event_rank: int) -> Any:
 def _as_array(name: str, part: Any) -> Any:
     if isinstance(part, dict):
         return {key: _as_array(f"{name}[{key!r}]", value) for key, value in part.items()}
+    if np.ma.is_masked(part):
+        raise ValueError(
+            f"Expected `{name}` without masked entries, as the mask is lost; received {np.ma.count_masked(part)} of them. Pass a "
+            "dict of `value` and `observed`, the inverse of the mask."
+        )
     if isinstance(part, list) or hasattr(part, "__array__"):
         try:
             part = np.asarray(part)

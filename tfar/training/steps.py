@@ -16,7 +16,7 @@ LATENT_METRICS = ("loss", "neg_elbo", "reconstruction", "kl", "active_units")
 FALLING = {*METRICS, *LATENT_METRICS[:-1]}
 
 
-class Steps(keras.Model):
+class Steps(private.Built):
     """The steps of a `DensityModel`, which sets `dist`, `seed` and `validation_draws`."""
 
     dist: Any
@@ -42,7 +42,7 @@ class Steps(keras.Model):
         batch = forms.unpack(data)
         number = private.num_batches(self.optimizer)
         count = tf.cast(tf.shape(batch.value)[0], tf.float32)
-        batch = self._with_a_row(batch)
+        batch = forms.zero_weightless(self._with_a_row(batch))
         with tf.GradientTape() as tape:
             losses = self.dist.training_loss(
                 batch.value,
