@@ -74,6 +74,36 @@ def test_every_kind_of_file_has_its_texts(tmp_path):
     assert list(read_texts(tmp_path / "b.tsv", column=1)) == texts
 
 
+def test_marks_of_utf8_and_blank_lines_are_no_texts(tmp_path):
+    texts = ["Zoë sat", "last"]
+    contents = {
+        "a.txt": "\n".join(texts),
+        "a.csv": "text,n\nZoë sat,1\n\nlast,2\n\n",
+        "b.csv": "\n\nn,text\n1,Zoë sat\n2,last\n",
+        "a.tsv": "text\tn\nZoë sat\t1\nlast\t2\n\n",
+    }
+    for encoding in ("utf-8", "utf-8-sig"):  # the second begins with the mark of UTF-8 that Excel writes
+        for name, content in contents.items():
+            (tmp_path / name).write_text(content, encoding=encoding)
+            assert list(read_texts(tmp_path / name)) == texts, (name, encoding)
+    (tmp_path / "one.csv").write_text("text\none\n\ntwo\n")  # a blank line is an empty text
+    assert list(read_texts(tmp_path / "one.csv")) == ["one", "", "two"]
+
+
+def test_files_of_other_content_are_refused_by_name(tmp_path):
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    (tmp_path / "a.csv").write_text("text,n\nZoë,1\n", encoding="latin-1")
+    with pytest.raises(ValueError, match=r"a\.csv: expected texts in UTF-8, .*can't decode"):
+        list(read_texts(tmp_path / "a.csv"))
+    (tmp_path / "b.csv").write_text('n,text\n1,"one\n2,two\n')
+    with pytest.raises(ValueError, match=r"b\.csv: expected texts in UTF-8, in which every quote ends; unexpected end"):
+        list(read_texts(tmp_path / "b.csv"))
+    parquet.write_table(pyarrow.table({"text": ["one", None], "n": [None, 2]}), tmp_path / "c.parquet")
+    assert list(read_texts(tmp_path / "c.parquet")) == ["one", ""]
+    with pytest.raises(ValueError, match=r"c\.parquet: expected texts in the column 'n'; received 2"):
+        list(read_texts(tmp_path / "c.parquet", column="n"))
+
+
 @pytest.mark.parametrize(
     ("content", "options", "message"),
     [
