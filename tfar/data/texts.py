@@ -59,7 +59,11 @@ class TextSplits:
 
     @property
     def counts(self) -> NDArray[np.int64]:
-        """How often each word occurs in the training documents, `[vocabulary.size]`: the `counts` of a model."""
+        """How often each word occurs in the training documents, `[vocabulary.size]`: the `counts` of a model.
+
+        That of word 0 is 0. For a model in which it ends documents, it is the number of ends,
+        `batches("train", ends=True).num_ends`.
+        """
         return np.bincount(np.concatenate(self.documents["train"]), minlength=self.vocabulary.size)
 
     def batches(
