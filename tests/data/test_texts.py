@@ -31,6 +31,13 @@ def test_words_are_numbered_from_two_and_unknown_ones_are_one():
     assert vocabulary.decode([[2, 3, 0, 4], [0, 0, 0, 0], [1, 4, 4, 2]]) == ["the cat", "", "[UNK] sat sat the"]
 
 
+def test_one_string_is_no_list_of_texts():
+    """Its letters would be texts."""
+    for make in (Vocabulary.from_texts, Vocabulary(["the", "cat"]).encode):
+        with pytest.raises(ValueError, match="a list of texts; received the string 'the cat'"):
+            make("the cat")
+
+
 def test_documents_of_sentences_are_cut_and_lose_empty_sentences():
     vocabulary = Vocabulary(["the", "cat", "sat"])
     documents = [["The cat sat.", "!", "Cat"], ["sat", "", "the dog sat", "cat"], ["cat the cat the"]]
