@@ -99,6 +99,13 @@ def pictures(folder: Path, sizes: dict[str, int]) -> np.ndarray:
     return levels
 
 
+def test_labels_are_one_number_for_each_row(tmp_path: Path) -> None:
+    rows = {"x_train": np.zeros([60, 4]), "x_test": np.ones([20, 4])}
+    np.savez(tmp_path / "a.npz", **rows, y_train=np.eye(3)[np.arange(60) % 3], y_test=np.eye(3)[np.arange(20) % 3])
+    with pytest.raises(ValueError, match=r"the labels 'y' to be one number for each row; received an array \[N, 3\]"):
+        from_files(tmp_path / "a.npz", condition="y")
+
+
 def test_a_folder_of_pictures_has_its_folders_as_labels(tmp_path: Path) -> None:
     levels = pictures(tmp_path / "animals", {"ants": 30, "bees": 20})
     splits = load(str(tmp_path / "animals"), condition="folder", **NO_SPLIT)

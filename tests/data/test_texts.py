@@ -31,6 +31,13 @@ def test_words_are_numbered_from_two_and_unknown_ones_are_one():
     assert vocabulary.decode([[2, 3, 0, 4], [0, 0, 0, 0], [1, 4, 4, 2]]) == ["the cat", "", "[UNK] sat sat the"]
 
 
+def test_one_string_is_no_list_of_texts():
+    """Its letters would be texts."""
+    for make in (Vocabulary.from_texts, Vocabulary(["the", "cat"]).encode):
+        with pytest.raises(ValueError, match="a list of texts; received the string 'the cat'"):
+            make("the cat")
+
+
 def test_documents_of_sentences_are_cut_and_lose_empty_sentences():
     vocabulary = Vocabulary(["the", "cat", "sat"])
     documents = [["The cat sat.", "!", "Cat"], ["sat", "", "the dog sat", "cat"], ["cat the cat the"]]
@@ -72,6 +79,36 @@ def test_every_kind_of_file_has_its_texts(tmp_path):
     for name in ("a.txt", "a.csv", "a.tsv", "a.parquet", "a.txt.gz"):
         assert list(read_texts(tmp_path / name)) == texts, name
     assert list(read_texts(tmp_path / "b.tsv", column=1)) == texts
+
+
+def test_marks_of_utf8_and_blank_lines_are_no_texts(tmp_path):
+    texts = ["Zoë sat", "last"]
+    contents = {
+        "a.txt": "\n".join(texts),
+        "a.csv": "text,n\nZoë sat,1\n\nlast,2\n\n",
+        "b.csv": "\n\nn,text\n1,Zoë sat\n2,last\n",
+        "a.tsv": "text\tn\nZoë sat\t1\nlast\t2\n\n",
+    }
+    for encoding in ("utf-8", "utf-8-sig"):  # the second begins with the mark of UTF-8 that Excel writes
+        for name, content in contents.items():
+            (tmp_path / name).write_text(content, encoding=encoding)
+            assert list(read_texts(tmp_path / name)) == texts, (name, encoding)
+    (tmp_path / "one.csv").write_text("text\none\n\ntwo\n")  # a blank line is an empty text
+    assert list(read_texts(tmp_path / "one.csv")) == ["one", "", "two"]
+
+
+def test_files_of_other_content_are_refused_by_name(tmp_path):
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    (tmp_path / "a.csv").write_text("text,n\nZoë,1\n", encoding="latin-1")
+    with pytest.raises(ValueError, match=r"a\.csv: expected texts in UTF-8, .*can't decode"):
+        list(read_texts(tmp_path / "a.csv"))
+    (tmp_path / "b.csv").write_text('n,text\n1,"one\n2,two\n')
+    with pytest.raises(ValueError, match=r"b\.csv: expected texts in UTF-8, in which every quote ends; unexpected end"):
+        list(read_texts(tmp_path / "b.csv"))
+    parquet.write_table(pyarrow.table({"text": ["one", None], "n": [None, 2]}), tmp_path / "c.parquet")
+    assert list(read_texts(tmp_path / "c.parquet")) == ["one", ""]
+    with pytest.raises(ValueError, match=r"c\.parquet: expected texts in the column 'n'; received 2"):
+        list(read_texts(tmp_path / "c.parquet", column="n"))
 
 
 @pytest.mark.parametrize(
@@ -125,7 +162,8 @@ def test_an_epoch_has_every_document_once_in_batches_of_similar_length():
         lengths = batch["observed"].sum(axis=1)
         rows += (batch["value"][:, 0] - 1).astype(int).tolist()
         spread.append(np.ptp(lengths))
-        assert batch["value"].shape[1] % 16 == 0 and batch["value"].shape[1] - lengths.max() < 16
+        padding, most = batch["value"].shape[1] - lengths.max(), 32 if index == 0 else 16
+        assert batch["value"].shape[1] % 16 == 0 and padding < most
         assert (batch["value"][~batch["observed"]] == 0).all() and (batch["value"][batch["observed"]] > 0).all()
     assert sorted(rows) == list(range(23))
     assert np.mean(spread[:-1]) < np.ptp(found.lengths) / 2
@@ -136,6 +174,25 @@ def test_the_order_is_a_function_of_seed_and_epoch():
     np.testing.assert_array_equal(one.order(3), other.order(3))
     assert (one.order(3) != one.order(4)).any() and (batches(shuffle=True, seed=2).order(3) != one.order(3)).any()
     assert one[0]["value"].shape[1] != one[1]["value"].shape[1], "Keras infers from both which axes vary"
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_batches_of_other_sizes_may_follow_two_of_one_size(shuffle):
+    """Keras infers from the first two batches which axes vary."""
+    lengths = [3] * 7 + [20]
+    documents = [np.full(length, 1 + number % 3) for number, length in enumerate(lengths)]
+    data = DocumentBatches(documents, 3, shuffle=shuffle, seed=3)  # the long one comes last
+    assert [data[index]["value"].shape[1] for index in range(3)] == [32, 16, 32]
+    dist = tfar.DocNADE(4, 3, jit_compile=False)
+    model = tfar.training.DensityModel(dist)
+    model.compile("sgd", jit_compile=False)
+    found = model.evaluate(data, verbose=0, return_dict=True)["nll"]
+    expected = -np.mean([float(dist.log_prob(document)) for document in documents])
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    model.fit(data, epochs=4, validation_data=data, verbose=0)
+    if not shuffle:
+        single = [float(dist.log_prob(document)) for document in documents]
+        np.testing.assert_allclose(model.predict(data, verbose=0), single, rtol=1e-5)
 
 
 def test_documents_that_end_are_padded_with_the_end():

@@ -142,6 +142,16 @@ def test_bags_sum_to_one(make):
 
 
 @IN_CI
+def test_documents_without_words_have_the_probability_one():
+    for dist in (given(max_length=None), given(max_length=None, tree="balanced")):
+        np.testing.assert_array_equal(dist.bag_log_prob([0, 0, 0]), 0.0)
+        np.testing.assert_array_equal(dist.log_prob(np.zeros([2, 0])), [0.0, 0.0])
+        np.testing.assert_array_equal(dist.perplexity(np.zeros([2, 0])), [1.0, 1.0])
+        np.testing.assert_array_equal(dist.encode(np.zeros([0])), dist.encode_bag([0, 0, 0]))
+    language_model = tfar.DocNADELanguageModel(3, 4, jit_compile=False)
+    np.testing.assert_array_equal(language_model.log_prob(np.zeros([2, 0])), [0.0, 0.0])
+
+
 def test_orders_are_averaged_as_probabilities():
     """The mean of the logarithms is smaller, and so is that of the code of the paper."""
     dist, words = given(), [0, 1, 2, 2]

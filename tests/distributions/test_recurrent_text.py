@@ -48,6 +48,13 @@ def test_the_code_of_a_text_is_the_state_after_its_last_word():
     np.testing.assert_allclose(dist.encode(TEXTS, observed=observed), expected, rtol=1e-5, atol=1e-6)
 
 
+def test_a_text_without_words_has_the_probability_one_and_the_first_state():
+    dist = language_model(max_length=None, length="given", num_layers=2)
+    np.testing.assert_array_equal(dist.log_prob(np.zeros([2, 0])), [0.0, 0.0])
+    np.testing.assert_array_equal(dist.perplexity(np.zeros([2, 0])), [1.0, 1.0])
+    np.testing.assert_array_equal(dist.encode(np.zeros([2, 0])), np.zeros([2, 12]))
+
+
 def test_the_code_of_a_document_is_the_state_after_its_last_sentence():
     dist = hierarchical()
     parts = {name: part_of(dist, name) for name in ("word_encoder", "sentence_encoder")}

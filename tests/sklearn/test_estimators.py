@@ -130,6 +130,23 @@ def test_the_median_of_draws_is_that_of_each_cell(imputer, frame):
         assert cities.count(found["city"].iloc[i]) == max(map(cities.count, cities))
 
 
+@pytest.mark.parametrize("levels", [["low", "mid", "high"], [1.0, 2.0, 10.0]])
+def test_the_median_of_ordered_classes_is_in_their_order(levels):
+    schema = tfar.tables.Schema([tfar.tables.OrdinalColumn("o", "object", levels)])
+    draws = [[0, 1], [1, 1], [2, 0], [1, 2], [0, 2]]  # places of the levels of two cells in five tables
+    frames = [pd.DataFrame({"o": pd.Series([levels[i] for i in draw], dtype=object)}) for draw in draws]
+    assert tfar.sklearn.imputer.medians(frames, schema)["o"].tolist() == [levels[1], levels[1]]
+    assert tfar.sklearn.imputer.medians(frames[2:], schema)["o"].tolist() == [levels[1], levels[2]]
+
+
+def test_a_part_with_fewer_categories_is_imputed():
+    frame = pd.DataFrame({"a": np.arange(30.0) ** 0.5, "c": pd.Series(["x", "y", "z"] * 10, dtype="category")})
+    imputer = tfar.sklearn.Imputer(**QUICK, strategy="median", num_samples=3).fit(frame)
+    part = pd.DataFrame({"a": [1.0, 2.0, 3.0], "c": pd.Series(["y", None, "x"], dtype="category")})
+    found = imputer.transform(part)["c"]
+    assert found.dtype == frame["c"].dtype and found[[0, 2]].tolist() == ["y", "x"] and found[1] in "xyz"
+
+
 def test_a_constant_column_is_filled_with_its_value():
     frame = pd.DataFrame({"a": np.arange(20.0) ** 0.5, "b": ["x", None] * 10})
     assert tfar.sklearn.Imputer(**QUICK).fit_transform(frame)["b"].tolist() == ["x"] * 20

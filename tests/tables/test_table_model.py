@@ -354,3 +354,46 @@ def test_a_completion_beyond_the_range_of_the_dtype_is_not_wrapped():
     given = frame.assign(n=frame["n"].mask(np.arange(300) % 2 == 0))
     found = model.complete(given, num_samples=20, seed=1)["n"]
     assert found.max() > 255 and (found.loc[0][1::2] == frame["n"][1::2]).all()
+
+
+@pytest.mark.parametrize("dtype", ["int64[pyarrow]", "uint8[pyarrow]", "double[pyarrow]"])
+@pytest.mark.parametrize("missing", ["marginalise", "value"])
+def test_columns_of_arrow_are_drawn_and_completed(dtype, missing):
+    pytest.importorskip("pyarrow")
+    numbers = np.arange(200) if "int" in dtype else np.arange(200) / 7
+    given = pd.DataFrame({"n": pd.Series(numbers, dtype=dtype), "c": pd.Series(np.arange(200) % 3, dtype=dtype)})
+    given = given.mask(np.arange(200)[:, None] % 5 == np.arange(2))
+    model = randomized(tables.Schema.infer(given, kinds={"c": "categorical"}, missing=missing), "orderless")
+    drawn, completed = model.sample(100, seed=1), model.complete(given, seed=1)
+    for name in given:
+        assert str(drawn[name].dtype) in (dtype, "int64[pyarrow]"), "whole numbers may need more bits"
+        assert drawn[name].isna().any() == (missing == "value")
+        is_given = given[name].notna()
+        assert completed[name][is_given].equals(given[name][is_given].astype(completed[name].dtype))
+        assert completed[name].isna().any() == (missing == "value")
+
+
+@pytest.mark.parametrize("trained", ["category", "str"])
+@pytest.mark.parametrize("ordered", [False, True])
+def test_a_column_of_other_categories_is_completed(trained, ordered):
+    """`astype("category")` of a part of a table has the categories of the part alone."""
+    categories = pd.CategoricalDtype(["low", "mid", "high"], ordered)
+    column = pd.Series(["low", "mid", "high"] * 20, dtype=categories if trained == "category" else str)
+    if trained == "str":
+        made = tables.OrdinalColumn if ordered else tables.CategoricalColumn
+        schema = tables.Schema([made("c", "str", ["low", "mid", "high"])])
+    else:
+        schema = tables.Schema.infer(pd.DataFrame({"c": column}))
+    seen = ["high", "low"] if ordered else ["odd", "high", "low"]
+    part = pd.Series([*seen[::-1], *[None] * 50], dtype=pd.CategoricalDtype(seen[::-1], ordered))
+    found = randomized(schema, "orderless").complete(pd.DataFrame({"c": part}), seed=1)["c"]
+    assert found[: len(seen)].tolist() == seen[::-1] and set(found[len(seen) :]) == {"low", "mid", "high"}
+    expected = ["low", "mid", "high", *([] if ordered else ["odd"])]
+    assert found.dtype == pd.CategoricalDtype(expected, ordered)
+
+
+def test_whole_numbers_of_a_real_column_are_completed_with_fractions():
+    rng = np.random.default_rng(0)
+    model = randomized(tables.Schema.infer(pd.DataFrame({"x": rng.normal(size=60)})), "orderless")
+    found = model.complete(pd.DataFrame({"x": pd.Series([2, None, None], dtype="Int64")}), seed=1)["x"]
+    assert found[0] == 2.0 and (found[1:] % 1 != 0.0).all()

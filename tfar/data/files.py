@@ -145,6 +145,12 @@ def from_files(
 
 def _labels(name: str, plans: dict[str, "_Plan"], sizes: dict[str, int], classes: Sequence[str] | None) -> Labels:
     """Reads the labels of every split."""
+    for plan in plans.values():
+        if plan.event_shape != (1,):
+            shape = ", ".join(map(str, plan.event_shape))
+            raise ValueError(
+                f"expected the labels {name!r} to be one number for each row; received an array [N, {shape}]"
+            )
     values = {split: np.concatenate([np.empty([0, 1], np.float32), *plan.chunks()]) for split, plan in plans.items()}
     for split, size in sizes.items():
         if len(values[split]) != size:

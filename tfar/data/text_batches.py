@@ -22,8 +22,9 @@ class DocumentBatches(NumberedBatches):
         value     [B, N], the words, 0 behind the last one
         observed  [B, N], True at the words; left out if word 0 ends a document
 
-    N is the number of words of the longest document of the batch, rounded up to a multiple of 16, or `max_length`. An epoch
-    has its documents in batches by length, and the batches in an order that is a function of (seed, epoch).
+    N is the number of words of the longest document of the batch, rounded up to a multiple of 16, or `max_length`. If the first
+    two batches would have one size and others another, the first is padded by 16 more, since Keras infers from them which axes
+    vary. An epoch has its documents in batches by length, and the batches in an order that is a function of (seed, epoch).
 
     Args:
         documents: the words of each document, whole numbers.
@@ -84,16 +85,15 @@ class DocumentBatches(NumberedBatches):
         is_rest = np.zeros(self.num_rows, bool)
         is_rest[generator.choice(self.num_rows, self.num_rows - whole * self.batch_size, replace=False)] = True
         batches = by_length[~is_rest].reshape(whole, self.batch_size)
-        batches = batches[generator.permutation(whole)]
-        return np.concatenate([self._different_first(batches).ravel(), by_length[is_rest]])
+        return np.concatenate([batches[generator.permutation(whole)].ravel(), by_length[is_rest]])
 
-    def _different_first(self, batches: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Lets the second batch differ in size from the first, since Keras infers from both which axes vary."""
-        sizes = [self._padded(self.lengths[rows].max()) for rows in batches]
-        others = [number for number, size in enumerate(sizes) if size != sizes[0]]
-        if others:
-            batches[[1, others[0]]] = batches[[others[0], 1]]
-        return batches
+    def _size(self, index: int) -> int:
+        """Number of entries of a row of a batch."""
+        size = self._padded(self.lengths[self.rows(index)].max(initial=0))
+        if index or len(self) == 1 or self._padded(self.lengths.min()) == self._padded(self.lengths.max()):
+            return size
+        # Keras infers from the first two batches which axes vary. If they have one size, the first is padded further.
+        return size + LENGTH_STEP if size == self._size(1) else size
 
     def _padded(self, length: int) -> int:
         if self.max_length is not None:
@@ -102,7 +102,7 @@ class DocumentBatches(NumberedBatches):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         rows = self.rows(index)
-        value = np.zeros([len(rows), self._padded(self.lengths[rows].max(initial=0))], np.float32)
+        value = np.zeros([len(rows), self._size(index)], np.float32)
         for place, row in enumerate(rows):
             value[place, : self.lengths[row]] = self.documents[row]
         if self.ends:

@@ -59,7 +59,11 @@ class TextSplits:
 
     @property
     def counts(self) -> NDArray[np.int64]:
-        """How often each word occurs in the training documents, `[vocabulary.size]`: the `counts` of a model."""
+        """How often each word occurs in the training documents, `[vocabulary.size]`: the `counts` of a model.
+
+        That of word 0 is 0. For a model in which it ends documents, it is the number of ends,
+        `batches("train", ends=True).num_ends`.
+        """
         return np.bincount(np.concatenate(self.documents["train"]), minlength=self.vocabulary.size)
 
     def batches(
@@ -105,7 +109,7 @@ def from_texts(
 
     Args:
         path_or_pattern: path of a file, or a pattern for files of the same type: .txt with a text on each line, .tsv or .csv,
-            or .parquet; each but .parquet may be compressed, with .gz appended.
+            or .parquet; each but .parquet is in UTF-8 and may be compressed, with .gz appended.
         column: str, int or None. The name of the column of the texts, or its number, from 0, in .tsv and .csv files without
             names in the first line. None means "text", or the only column.
         max_words: int. Size of the vocabulary, which has the most frequent words of the training documents.
@@ -164,29 +168,44 @@ def read_texts(path: pathlib.Path, column: str | int | None = None) -> Iterator[
     """Yields the texts of a file; see `from_texts`."""
     suffix = text_suffix(path)
     if suffix == ".parquet":
-        table = require("pyarrow.parquet", "data").ParquetFile(path)
-        names = table.schema_arrow.names
-        for batch in table.iter_batches(columns=[names[_column(path, names, column)]]):
-            yield from (text or "" for text in batch.column(0).to_pylist())
+        yield from _cells_of_parquet(path, column)
         return
     opened = gzip.open if path.suffix.lower() == ".gz" else open
-    with opened(path, "rt", encoding="utf-8", newline="") as file:
-        if suffix == ".txt":
-            yield from (line.rstrip("\r\n") for line in file)
-            return
-        # Quotes in .tsv files are part of the text.
-        how: dict[str, Any] = {"delimiter": "\t", "quoting": csv.QUOTE_NONE} if suffix == ".tsv" else {}
-        yield from _cells(path, csv.reader(file, **how), column)
+    # Quotes in .tsv files are part of the text.
+    how: dict[str, Any] = {"delimiter": "\t", "quoting": csv.QUOTE_NONE} if suffix == ".tsv" else {"strict": True}
+    with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
+        try:
+            if suffix == ".txt":
+                yield from (line.rstrip("\r\n") for line in file)
+            else:
+                yield from _cells(path, csv.reader(file, **how), column)
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise ValueError(f"{path}: expected texts in UTF-8, in which every quote ends; {error}") from error
+
+
+def _cells_of_parquet(path: pathlib.Path, column: str | int | None) -> Iterator[str]:
+    """Yields the cells of a column of a .parquet file; a missing cell is an empty text."""
+    table = require("pyarrow.parquet", "data").ParquetFile(path)
+    names = table.schema_arrow.names
+    name = names[_column(path, names, column)]
+    for batch in table.iter_batches(columns=[name]):
+        for cell in batch.column(0).to_pylist():
+            if not isinstance(cell, str | None):
+                raise ValueError(f"{path}: expected texts in the column {name!r}; received {cell!r}")
+            yield cell or ""
 
 
 def _cells(path: pathlib.Path, rows: Any, column: str | int | None) -> Iterator[str]:
-    """Yields the cells of a column of the rows of a table."""
+    """Yields the cells of a column of the rows of a table; a blank line is an empty text if there is one column, else no row."""
     csv.field_size_limit(1 << 30)  # The default refuses texts of more than 128 kilobytes.
-    first: list[str] = next(rows, [])
+    first: list[str] = next(filter(None, rows), [])
     place = _column(path, first, column)
     if isinstance(column, int):
         yield first[place]
     for row in rows:
+        if not row:
+            yield from [""] * (len(first) == 1)
+            continue
         if len(row) != len(first):
             raise ValueError(f"{path}: expected {len(first)} cells in line {rows.line_num}; received {len(row)}")
         yield row[place]

@@ -59,6 +59,8 @@ class Vocabulary:
         """Makes the vocabulary of the most frequent words of texts, at most `max_words`."""
         import keras
 
+        if isinstance(texts, str):
+            raise ValueError(f"expected a list of texts; received the string {texts[:50]!r}")
         layer = keras.layers.TextVectorization(check_count("max_words", max_words) + 2, standardize=standardize)
         layer.adapt(np.array(list(texts), object))
         return cls(layer.get_vocabulary()[2:], standardize)
@@ -69,7 +71,13 @@ class Vocabulary:
         return len(self.words) + 2
 
     def encode(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
-        """Returns the numbers of the words of each text, int32 `[words]`."""
+        """Returns the numbers of the words of each text, int32 `[words]`.
+
+        Raises:
+            ValueError: If `texts` is a string.
+        """
+        if isinstance(texts, str):
+            raise ValueError(f"expected a list of texts; received the string {texts[:50]!r}")
         found: list[NDArray[np.int32]] = []
         for first in range(0, len(texts), CHUNK):
             rows = np.asarray(self._layer(np.array(list(texts[first : first + CHUNK]), object)), np.int32)

@@ -116,7 +116,8 @@ def earlier_sum(values: tf.Tensor) -> tf.Tensor:
     padded = tf.pad(values, [[0, 0], [0, count * size - shape[1]], [0, 0]])
     blocks = tf.reshape(padded, [-1, size, width])
     triangle = tf.constant(np.tri(size, k=-1, dtype=np.float32))
-    within = tf.reshape(tf.matmul(triangle[None], blocks), [-1, count, size, width])
-    sums = tf.reshape(tf.reduce_sum(blocks, axis=1), [-1, count, width])
+    # The batch size is given, since it does not follow from the other sizes of a batch of documents without words.
+    within = tf.reshape(tf.matmul(triangle[None], blocks), [shape[0], count, size, width])
+    sums = tf.reshape(tf.reduce_sum(blocks, axis=1), [shape[0], count, width])
     before = tf.cumsum(sums, axis=1, exclusive=True)
-    return tf.reshape(within + before[:, :, None], [-1, count * size, width])[:, : shape[1]]
+    return tf.reshape(within + before[:, :, None], [shape[0], count * size, width])[:, : shape[1]]

@@ -10,7 +10,7 @@ from tfar import random
 from tfar.heads.base import check_positive_int
 from tfar.optional import require
 from tfar.sklearn.base import TableEstimator
-from tfar.tables import ConstantColumn, Schema
+from tfar.tables import ConstantColumn, OrdinalColumn, Schema
 
 STRATEGIES = ("draw", "median")
 # Rows that are drawn in one call of the model.
@@ -139,6 +139,8 @@ class Imputer(OneToOneFeatureMixin, TransformerMixin, TableEstimator):
             return [rows.set_axis(df.index, axis=0) for _ in range(count)]
         whole, repeated = rows[~lacking], pandas.concat([rows[lacking]] * count, keys=range(count))
         filled = self._drawn(repeated, seed)
+        # Completed cells may need other dtypes, such as one with more categories.
+        whole = whole.astype(filled.dtypes)
         frames = [pandas.concat([whole, filled.loc[draw]]).sort_index() for draw in range(count)]
         return [frame.set_axis(df.index, axis=0) for frame in frames]
 
@@ -173,9 +175,10 @@ def medians(frames: Sequence[Any], schema: Schema) -> Any:
         if cells.isna().any():  # a constant column without a value
             continue
         # Numbers of the different values, in their order.
-        codes, values = (
-            (cells.cat.codes, cells.cat.categories) if column.kind == "ordinal" else cells.factorize(sort=True)
-        )
+        codes, values = cells.factorize(sort=True)
+        if isinstance(column, OrdinalColumn):
+            values = pandas.Index(column.categories)
+            codes = values.get_indexer(cells)
         codes = np.sort(np.asarray(codes).reshape(len(frames), -1), axis=0)
         if column.kind == "categorical":
             chosen = np.array([np.bincount(of_cell).argmax() for of_cell in codes.T])

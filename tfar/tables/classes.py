@@ -8,7 +8,18 @@ from numpy.typing import NDArray
 
 from tfar.heads import Atoms, Categorical, Head, Ordinal
 from tfar.optional import require
-from tfar.tables.column import Cells, Classes, Column, Floats, Interval, OneSite, Restriction, bounds, is_missing_query
+from tfar.tables.column import (
+    ARROW,
+    Cells,
+    Classes,
+    Column,
+    Floats,
+    Interval,
+    OneSite,
+    Restriction,
+    bounds,
+    is_missing_query,
+)
 
 JSON_TYPES = (str, bool, int, float)
 
@@ -38,7 +49,7 @@ def series_of(values: list[Any], dtype: str, categories: tuple[Any, ...], ordere
     if dtype == "category":
         return pandas.Series(pandas.Categorical(values, categories=list(categories), ordered=ordered))
     series = pandas.Series(values, dtype=object)
-    if series.isna().any() and dtype.startswith(("bool", "int", "uint")):
+    if series.isna().any() and dtype.startswith(("bool", "int", "uint")) and not dtype.endswith(ARROW):
         dtype = "boolean" if dtype.startswith("bool") else dtype.replace("int", "Int").replace("uI", "UI")
     return series.astype(dtype)
 

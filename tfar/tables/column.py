@@ -11,6 +11,8 @@ from tfar.heads import Atoms, Head
 
 # The value of a site that stands for a missing cell of numbers, far from all data and exact in float32.
 MISSING = -(2.0**30)
+# The end of the names of dtypes of Apache Arrow in pandas, which all hold missing cells.
+ARROW = "[pyarrow]"
 KINDS: dict[str, type["Column"]] = {}
 
 Floats = NDArray[np.float32]

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from tfar import random
-from tfar.tables.column import Bools, Floats
+from tfar.optional import require
+from tfar.tables.column import Bools, Column, Floats
 from tfar.tables.schema import Encoded, Schema
 
 # How often rows with an invalid value are drawn again.
@@ -53,7 +54,18 @@ def filled(df: Any, schema: Schema, encoded: Encoded, values: Floats) -> Any:
         lacking = ~encoded.observed[:, schema.sites(column.name)].all(axis=1)
         if lacking.any():
             own, new = given[column.name], drawn[column.name]
-            if str(own.dtype).lower().startswith(("int", "uint")) and str(new.dtype).lower() == "int64":
-                own = own.astype(new.dtype)  # a draw may need more bits
-            given[column.name] = own.where(~lacking, new)
+            own = own.astype(_joint_dtype(own.dtype, new.dtype, column))
+            given[column.name] = own.where(~lacking, new.astype(own.dtype) if hasattr(own, "cat") else new)
     return given
+
+
+def _joint_dtype(own: Any, new: Any, column: Column) -> Any:
+    """Returns a dtype that holds the cells of a column and those that were drawn: that of the cells, if it does."""
+    pandas = require("pandas", "tables")
+    if isinstance(own, pandas.CategoricalDtype):
+        drawn = getattr(column, "categories", ())
+        if set(drawn) <= set(own.categories):
+            return own
+        return pandas.CategoricalDtype([*drawn, *(c for c in own.categories if c not in drawn)], own.ordered)
+    needs_bits, needs_fractions = str(new).lower() == "int64", column.kind == "real"
+    return new if pandas.api.types.is_integer_dtype(own) and (needs_bits or needs_fractions) else own

@@ -10,6 +10,7 @@ from tfar.heads import Count, Head, NormalMixture
 from tfar.heads.base import MAX_WHOLE
 from tfar.optional import require
 from tfar.tables.column import (
+    ARROW,
     MISSING,
     Cells,
     Column,
@@ -44,16 +45,17 @@ def numbers_series(numbers: NDArray[np.float64], dtype: str) -> Any:
     64 bits for numbers beyond its range. A model may draw such numbers.
     """
     pandas = require("pandas", "tables")
-    series = pandas.Series(numbers)
+    series, arrow = pandas.Series(numbers), ARROW if dtype.endswith(ARROW) else ""
+    dtype = dtype.removesuffix(ARROW)
     if dtype.lower().startswith(("int", "uint")):
         series, limits = series.round(), np.iinfo(dtype.lower())
         if not series.dropna().between(limits.min, limits.max).all():
             dtype = "int64" if dtype[0] in "iu" else "Int64"
-        if series.isna().any() and dtype[0] in "iu":
+        if series.isna().any() and dtype[0] in "iu" and not arrow:
             dtype = dtype.replace("int", "Int").replace("uI", "UI")
     elif dtype.lower() in ("float16", "float32") and np.abs(series).max() > np.finfo(dtype.lower()).max:
         dtype = dtype.replace("16", "64").replace("32", "64")
-    return series.astype(dtype)
+    return series.astype(dtype + arrow)
 
 
 class NumberColumn(Column):
