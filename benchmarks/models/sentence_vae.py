@@ -1,7 +1,7 @@
 """The sentence VAE of Bowman et al. 2016: perplexities of film sentences beside language models of the same width, and speed.
 
-The paper has other texts, and widths that it searched for. Here the width is 128, and the latent has 16 entries with 0.25 free
-bits each, which is 4 nats. 400 steps of annealing are three epochs.
+The paper has other texts, and widths that it searched for. Here the width is 128, and the latent has 16 entries with 0.27 free
+bits each, which is 4.3 nats. 400 steps of annealing are three epochs.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def _case(name: str, title: str, settings: TextSettings, further: Any = None) ->
 def likelihood_cases() -> list[LikelihoodCase]:
     """Language models first, because the other cases compare themselves with their results."""
     anneal = {"kl_annealing_steps": 400}
-    remedies = _settings(word_keep_rate=0.6, free_bits=0.25, **anneal)
+    remedies = _settings(word_keep_rate=0.85, free_bits=0.27, **anneal)
     return [
         _case(LM, "LSTM 128, no latent", LANGUAGE_MODEL),
         _case(INPUTLESS_LM, "LSTM 128, no latent, no words read", LANGUAGE_MODEL_WITHOUT_WORDS),

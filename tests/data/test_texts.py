@@ -38,6 +38,11 @@ def test_one_string_is_no_list_of_texts():
             make("the cat")
 
 
+def test_the_words_of_one_text_have_an_axis_of_texts():
+    with pytest.raises(ValueError, match=r"\[N, words\]; received an array of shape \[3\]"):
+        Vocabulary(["the", "cat"]).decode([2, 3, 0])
+
+
 def test_documents_of_sentences_are_cut_and_lose_empty_sentences():
     vocabulary = Vocabulary(["the", "cat", "sat"])
     documents = [["The cat sat.", "!", "Cat"], ["sat", "", "the dog sat", "cat"], ["cat the cat the"]]

@@ -161,6 +161,19 @@ def test_bits_per_dim_divides_by_the_observed_values_of_the_row(rows):
     np.testing.assert_allclose(result["bits_per_dim"], -np.mean(dist.log_prob(x)) / (8 * np.log(2)), rtol=1e-5)
 
 
+def test_bits_per_dim_of_texts_do_not_count_padding():
+    """A word and an end are a dimension each, whatever the longest text of the batch is."""
+    texts = np.array([[3, 2, 0, 0, 0], [1, 0, 0, 0, 0], [2, 3, 1, 4, 0]])
+    for dist in (
+        tfar.RecurrentLanguageModel(5, None, units=4, embedding_dim=3, length="eos", jit_compile=False),
+        tfar.RecurrentLanguageModel(5, 5, units=4, embedding_dim=3, jit_compile=False),
+    ):
+        bits = -dist.log_prob(texts).numpy() / np.array([3, 2, 5]) / np.log(2)
+        for size in (1, 3):
+            result = make(dist=dist).evaluate(texts, batch_size=size, verbose=0, return_dict=True)
+            np.testing.assert_allclose(result["bits_per_dim"], bits.mean(), rtol=1e-5)
+
+
 def test_prefix_masks_are_lengths_in_training(rows):
     """Rows cut off by a mask train as the same rows do whose loss is summed by hand."""
     lengths = np.arange(70) % 6 + 1

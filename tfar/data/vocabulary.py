@@ -116,10 +116,17 @@ class Vocabulary:
         return found
 
     def decode(self, documents: Any) -> list[str]:
-        """Returns texts of the numbers of words `[N, words]`, up to the first 0 of each."""
+        """Returns texts of the numbers of words `[N, words]`, up to the first 0 of each.
+
+        Raises:
+            ValueError: If the numbers have no axis of texts, such as those of one text.
+        """
+        rows = np.asarray(documents, np.int64)
+        if rows.ndim != 2:
+            raise ValueError(f"expected the words of texts, [N, words]; received an array of shape {list(rows.shape)}")
         symbols = np.array(["", UNKNOWN_WORD, *self.words], object)
         texts = []
-        for row in np.asarray(documents, np.int64):
+        for row in rows:
             ends = np.flatnonzero(row == END)
             texts.append(" ".join(symbols[row[: ends[0] if len(ends) else None]]))
         return texts

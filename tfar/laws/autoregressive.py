@@ -116,6 +116,10 @@ class AutoregressiveLaw(Streaming, Members):
         weighted = tf.where(tf.equal(site_weight, 0.0), tf.zeros_like(shares), shares * site_weight)
         return {"nll": -tf.reduce_sum(weighted, axis=-1)}
 
+    def counted_sites(self, x: tf.Tensor, observed: tf.Tensor | None = None) -> tf.Tensor | None:
+        """Returns which sites count as dimensions in averages such as bits per dimension, bool `[B, N]`, or None for all."""
+        return observed
+
     # Conditionals ----------------------------------------------------------------------------------------------------
 
     def conditional_params(

@@ -37,7 +37,7 @@ class TextLaw(AutoregressiveLaw):
         """
         x, valid = self._clean(x, conditional_input, observed)
         words = self._words(x)
-        known = tf.logical_and(self._symbols(x, observed), self.network.before_padding(words))
+        known = tf.logical_and(self.counted_sites(x, observed), self.network.before_padding(words))
         return nan_unless(valid, self.network.encode(words, known, conditional_input))
 
     def perplexity(self, x: tf.Tensor, observed: tf.Tensor | None = None, conditional_input: Any = None) -> tf.Tensor:
@@ -48,9 +48,9 @@ class TextLaw(AutoregressiveLaw):
 
     def num_symbols(self, x: tf.Tensor, observed: tf.Tensor | None = None) -> tf.Tensor:
         """Returns the number of observed words of each document and of its end, if it has one, float32 `[B]`."""
-        return tf.reduce_sum(tf.cast(self._symbols(x, observed), tf.float32), axis=1)
+        return tf.reduce_sum(tf.cast(self.counted_sites(x, observed), tf.float32), axis=1)
 
-    def _symbols(self, x: tf.Tensor, observed: tf.Tensor | None) -> tf.Tensor:
+    def counted_sites(self, x: tf.Tensor, observed: tf.Tensor | None = None) -> tf.Tensor:
         """Returns the observed words and ends of documents, without what follows an end, bool `[B, N]`."""
         symbols = self.network.before_end(self._words(x))
         return symbols if observed is None else tf.logical_and(symbols, observed)

@@ -169,17 +169,19 @@ def zero_weightless(batch: Batch) -> Batch:
 def observed_dimensions(batch: Batch, dist: Any) -> tf.Tensor:
     """The number of values that are observed in each row, or the sum of their site weights, float32 `[B]`.
 
-    A site counts with all its values if all of them are observed, and not at all otherwise, as in `log_prob`.
+    A site counts with all its values if all of them are observed, and not at all otherwise, as in `log_prob`. The padding of a
+    text does not count.
     """
-    shape = tf.shape(batch.value)
-    if batch.observed is None and batch.site_weight is None:
-        return tf.fill(shape[:1], tf.cast(tf.reduce_prod(shape[1:]), tf.float32))
-    values = values_of_a_site(dist)
+    shape, values = tf.shape(batch.value), values_of_a_site(dist)
 
     def of_sites(part: Any) -> tf.Tensor:
         return tf.reshape(tf.broadcast_to(tf.cast(part, tf.float32), shape), [shape[0], -1, values])
 
-    counts = tf.ones([]) if batch.observed is None else tf.reduce_min(of_sites(batch.observed), axis=-1)
+    observed = None if batch.observed is None else tf.reduce_min(of_sites(batch.observed), axis=-1) > 0.0
+    counted = dist.law.counted_sites(tf.cast(batch.value, tf.float32), observed)
+    if counted is None and batch.site_weight is None:
+        return tf.fill(shape[:1], tf.cast(tf.reduce_prod(shape[1:]), tf.float32))
+    counts = tf.ones([]) if counted is None else tf.cast(counted, tf.float32)
     if batch.site_weight is not None:
         counts *= tf.reduce_mean(of_sites(batch.site_weight), axis=-1)
     return tf.reduce_sum(counts, axis=-1) * values
