@@ -259,7 +259,7 @@ def bounds_table(cases: Sequence[LikelihoodCase], found: Sequence[Result | None]
         if result is None:
             rows.append([*label, NOT_RUN, *[""] * 6])
             continue
-        targets = "; ".join(map(_target, result.targets[len(result.targets) - len(case.further) :]))
+        targets = "; ".join(map(target_text, result.targets[len(result.targets) - len(case.further) :]))
         figures, nll = result.figures, f"{result.figures['test_nll']:.2f} ± {result.figures['standard_error']:.2f}"
         if "test_bound" not in figures:
             rows.append([*label, "", f"{nll} (exact)", "", "", "", f"{figures['train_seconds'] / 60:.1f}", targets])
@@ -336,10 +336,11 @@ def _likelihood_row(case: LikelihoodCase, result: Result | None) -> list[str]:
     return [case.data, case.title, measured, paper, limit, "met" if all(t["met"] for t in own) else "missed"]
 
 
-def _target(target: dict[str, Any]) -> str:
+def target_text(target: dict[str, Any]) -> str:
     """Returns a target of a result in words: what was measured, the limit and whether it is met."""
     met = "met" if target["met"] else "missed"
-    return f"{target['name']} {target['value']:.3g} {target['relation']} {target['limit']:.3g} {met}"
+    name = target["name"].replace("_", " ")
+    return f"{name} {target['value']:.4g} {target['relation']} {target['limit']:.4g} {met}"
 
 
 def _units_and_gaussian(figures: dict[str, Any]) -> str:

@@ -26,9 +26,11 @@ from benchmarks import (
     ratings_table,
     render,
     results,
+    sentences,
     table_imputation,
     table_likelihood,
     table_outliers,
+    texts_table,
 )
 from benchmarks.cases import LikelihoodCase, load_cases, model_names
 from benchmarks.imputation import CASE as IMPUTATION_CASE
@@ -52,6 +54,8 @@ HEADINGS = {
     "epochs": "## More epochs",
     "codecs": "## Beside codecs",
     "audio": "## Audio models",
+    "texts": "## Texts",
+    "documents": "## Topic models",
     "imputation": "## Missing values",
     "networks": "## Known networks",
     "table-likelihood": "## Real tables",
@@ -101,6 +105,10 @@ def tables(folder: pathlib.Path = results.FOLDER) -> dict[str, str]:
         "audio": _of_likelihood(
             audio_table.audio_table, [case for case in likelihood if case.data in data.SPEECH], folder
         ),
+        "texts": _of_likelihood(
+            texts_table.texts_table, [case for case in likelihood if case.data in sentences.FILES], folder
+        ),
+        "documents": _of_likelihood(texts_table.documents_table, list(load_cases("doc_nade").likelihood), folder),
         "ratings": _of_likelihood(
             ratings_table.ratings_table, [case for case in likelihood if case.data == ratings.DATA], folder
         ),

@@ -8,8 +8,8 @@ import pathlib
 import numpy as np
 import pytest
 
-from benchmarks import classifiers, likelihood, results, sentences, texts
-from benchmarks.cases import check, load_cases
+from benchmarks import classifiers, likelihood, results, sentences, texts, texts_table
+from benchmarks.cases import LikelihoodCase, check, load_cases
 from benchmarks.peers import torch_lstm
 from benchmarks.peers.kneser_ney import BEGINNING, KneserNey
 from tests.reference import lstm
@@ -149,3 +149,41 @@ def test_table_of_classifiers():
     )
     found = classifiers.table(result)
     assert "| a | 51.0 | 1.4 | 3 |" in found and "500 labelled" in found and ">= 4.0, missed" in found
+
+
+def make_result(case: LikelihoodCase, figures: dict, targets: list) -> results.Result:
+    settings = {"kind": "likelihood", "case": case.name, "command": "command", "seed": 0, "data": {}, "settings": {}}
+    return results.make(**settings, figures=figures, paper={}, targets=targets)
+
+
+def test_the_table_of_texts_has_the_best_n_grams_once():
+    cases = load_cases("sentence_vae").likelihood[:3]
+    own = {"perplexity": 90.0, "standard_error": 1.25, "nats_a_text": 50.5, "train_seconds": 1200.0}
+    own["beside"] = {f"Kneser-Ney {order}": {**own, "perplexity": 100.0 + order} for order in (3, 1, 2)}
+    latent = own | {"bound_perplexity": 95.5, "kl": 4.125, "active_units": 7}
+    made = [make_result(cases[0], own, []), None, make_result(cases[2], latent, [check("test kl", ">=", 5.0, 4.125)])]
+    plain, missing, vae, n_grams = texts_table.texts_table(cases, made).splitlines()[2:]
+    assert "| 90.00 ± 1.25 | 50.50 |  |  |  | 20 |  |" in plain and "| not run |" in missing
+    assert "| 90.00 ± 1.25 | 50.50 | 95.50 | 4.12 | 7 | 20 | test kl 4.125 >= 5 missed |" in vae
+    assert "| Kneser-Ney 1 | 101.00 ± 1.25 |" in n_grams
+
+
+def test_the_table_of_documents_has_other_methods_once_and_lda_on_its_documents():
+    cases = load_cases("doc_nade").likelihood
+    perplexities = {"macro": 800.04, "macro_error": 3.0, "micro": 850.0}
+    figures = {
+        "perplexities": {"1": perplexities, "16": {**perplexities, "macro": 780.0}},
+        "precision": {"2.00%": 0.489},
+    }
+    figures["lda_documents"] = {"1": {**perplexities, "macro": 700.0}}
+    figures["beside"] = {
+        "LDA": {"perplexities": {**perplexities, "macro": 900.0}},
+        "LSI": {"precision": {"2.00%": 0.3}},
+    }
+    made = [make_result(case, figures, [check("precision", ">=", 0.49, 0.489)]) for case in cases]
+    first, few, *_, lda, lsi = texts_table.documents_table(cases, made).split("\n\n")[0].splitlines()[2:]
+    assert first == "| tfar DocNADE 50 | 800.0 ± 3.0 | 780.0 ± 3.0 | 850.0 |  |  | 0.489 |"
+    assert few == "| tfar DocNADE 50, documents of LDA | 700.0 ± 3.0 |  | 850.0 |  |  |  |"
+    assert lda.startswith("| LDA | 900.0 ± 3.0 |  |") and lsi == "| LSI |  |  |  |  |  | 0.300 |"
+    assert "precision 0.489 >= 0.49 missed" in texts_table.documents_table(cases, made)
+    assert "| not run |" in texts_table.documents_table(cases[:1], [None])
