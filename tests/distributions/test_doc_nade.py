@@ -144,7 +144,7 @@ def test_bags_sum_to_one(make):
 @IN_CI
 def test_documents_without_words_have_the_probability_one():
     for dist in (given(max_length=None), given(max_length=None, tree="balanced")):
-        np.testing.assert_array_equal(dist.bag_log_prob([0, 0, 0]), 0.0)
+        np.testing.assert_allclose(dist.bag_log_prob([0, 0, 0]), 0.0, atol=1e-6)  # a mean over orders in float32
         np.testing.assert_array_equal(dist.log_prob(np.zeros([2, 0])), [0.0, 0.0])
         np.testing.assert_array_equal(dist.perplexity(np.zeros([2, 0])), [1.0, 1.0])
         np.testing.assert_array_equal(dist.encode(np.zeros([0])), dist.encode_bag([0, 0, 0]))
