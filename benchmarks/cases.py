@@ -149,7 +149,7 @@ class LikelihoodCase:
             number of epochs with the best validation loss.
         paper_by_orders: dict from numbers of orders to published results, or None.
         beside: None, or a function of the splits whose result is reported with the results, such as sizes of codecs.
-        unit: str. Unit of the result: "nats", "bits a sample" for audio, or "perplexity" for documents.
+        unit: str. "nats", "bits a sample" for audio, or, for texts, "perplexity" or a phrase that begins with it.
         further: dict from names of other figures of a test to pairs (relation, limit), which are targets too.
         linear_probe: bool. For a model with a latent variable: whether the test fits a linear classifier to the latents.
         run: None, or the function `(case, options, command) -> Result` that loads the data, trains and evaluates, where that is
@@ -185,7 +185,7 @@ class LikelihoodCase:
     def figure(self) -> str:
         """Name of the figure of a result that is the result of the case."""
         if self.unit != "nats":
-            return "perplexity" if self.unit == "perplexity" else "bits_per_dim"
+            return "perplexity" if self.unit.startswith("perplexity") else "bits_per_dim"
         return "test_nll" if self.relation == "<=" else "test_log_likelihood"
 
     def check(self, score: float) -> list[dict[str, Any]]:

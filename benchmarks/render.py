@@ -332,8 +332,7 @@ def _likelihood_row(case: LikelihoodCase, result: Result | None) -> list[str]:
         return [case.data, case.title, measured, paper, "", ""]
     target = result.targets[0]
     limit = f"{target['relation']} {target['limit']:.2f}{unit}"
-    own = result.targets[: len(result.targets) - len(case.further)]
-    return [case.data, case.title, measured, paper, limit, "met" if all(t["met"] for t in own) else "missed"]
+    return [case.data, case.title, measured, paper, limit, "met" if target["met"] else "missed"]
 
 
 def target_text(target: dict[str, Any]) -> str:

@@ -81,7 +81,6 @@ def tables(folder: pathlib.Path = results.FOLDER) -> dict[str, str]:
     """Returns all tables by name."""
     models = [load_cases(model) for model in model_names()]
     speed = [case for model in models for case in model.speed if not case.quick]
-    likelihood = [case for model in models for case in model.likelihood]
     on_avx2 = [case for case in speed if results.find("speed", case.name, folder / AVX2)]
     memory = [results.find("memory", case.name, folder) for case in STEP_CASES]
     images = [(case, found) for case, found in zip(STEP_CASES, memory, strict=True) if case.numbers is not None]
@@ -90,6 +89,33 @@ def tables(folder: pathlib.Path = results.FOLDER) -> dict[str, str]:
         "choice": overview.choice_table(folder),
         "costs": overview.costs_table(folder),
         **overview.tables_of_models(folder),
+        **_tables_of_likelihood([case for model in models for case in model.likelihood], folder),
+        "ranking": ratings_table.ranking_table(results.find("ranking", ranking.CASE, folder)),
+        "classifiers": classifiers.table(results.find("classifiers", classifiers.CASE, folder)),
+        "imputation": render.imputation_table(results.find("imputation", IMPUTATION_CASE, folder)),
+        "networks": render.networks_table(
+            [results.find("networks", case.name, folder) for case in known_networks.CASES]
+        ),
+        **{
+            module.KIND.replace("_", "-"): module.table(
+                module.CASES, [results.find(module.KIND, case.name, folder) for case in module.CASES]
+            )
+            for module in (table_likelihood, table_imputation, table_outliers)
+        },
+        "speed": render.speed_table(speed, [results.find("speed", case.name, folder) for case in speed]),
+        "speed-on-avx2": render.speed_table(
+            on_avx2, [results.find("speed", case.name, folder / AVX2) for case in on_avx2]
+        ),
+        "memory": render.memory_table(STEP_CASES, memory),
+        "memory-of-images": render.memory_table(*zip(*images, strict=True)),
+        "coding": coding.table(coding.CASES, [results.find("coding", case.name, folder) for case in coding.CASES]),
+        "serving": render.serving_table(results.find("serving", SERVING_CASE, folder)),
+    }
+
+
+def _tables_of_likelihood(likelihood: Sequence[LikelihoodCase], folder: pathlib.Path) -> dict[str, str]:
+    """Returns the tables of likelihood cases by name."""
+    return {
         "likelihood": _of_likelihood(render.likelihood_table, likelihood, folder),
         "bounds": _of_likelihood(render.bounds_table, list(load_cases("darn").likelihood), folder),
         "bounds-of-pixel-vae": _of_likelihood(render.bounds_table, list(load_cases("pixel_vae").likelihood), folder),
@@ -112,26 +138,6 @@ def tables(folder: pathlib.Path = results.FOLDER) -> dict[str, str]:
         "ratings": _of_likelihood(
             ratings_table.ratings_table, [case for case in likelihood if case.data == ratings.DATA], folder
         ),
-        "ranking": ratings_table.ranking_table(results.find("ranking", ranking.CASE, folder)),
-        "classifiers": classifiers.table(results.find("classifiers", classifiers.CASE, folder)),
-        "imputation": render.imputation_table(results.find("imputation", IMPUTATION_CASE, folder)),
-        "networks": render.networks_table(
-            [results.find("networks", case.name, folder) for case in known_networks.CASES]
-        ),
-        **{
-            module.KIND.replace("_", "-"): module.table(
-                module.CASES, [results.find(module.KIND, case.name, folder) for case in module.CASES]
-            )
-            for module in (table_likelihood, table_imputation, table_outliers)
-        },
-        "speed": render.speed_table(speed, [results.find("speed", case.name, folder) for case in speed]),
-        "speed-on-avx2": render.speed_table(
-            on_avx2, [results.find("speed", case.name, folder / AVX2) for case in on_avx2]
-        ),
-        "memory": render.memory_table(STEP_CASES, memory),
-        "memory-of-images": render.memory_table(*zip(*images, strict=True)),
-        "coding": coding.table(coding.CASES, [results.find("coding", case.name, folder) for case in coding.CASES]),
-        "serving": render.serving_table(results.find("serving", SERVING_CASE, folder)),
     }
 
 

@@ -30,7 +30,8 @@ FLAT = dataclasses.replace(AUTOENCODER, units=220, arguments=(("tie_encoder", Fa
 
 
 def _case(name: str, title: str, data: str, settings: TextSettings, target: float | None = None) -> LikelihoodCase:
-    how: dict[str, Any] = {"quick": QUICK, "unit": texts.UNIT, "run": texts.run}
+    unit = texts.UNIT if settings.model == "RecurrentLanguageModel" else f"{texts.UNIT} of reconstructions"
+    how: dict[str, Any] = {"quick": QUICK, "unit": unit, "run": texts.run}
     return LikelihoodCase(name, title, data, settings, texts.build, None, "", target, **how)
 
 

@@ -152,6 +152,7 @@ def test_documents_without_words_have_the_probability_one():
     np.testing.assert_array_equal(language_model.log_prob(np.zeros([2, 0])), [0.0, 0.0])
 
 
+@IN_CI
 def test_orders_are_averaged_as_probabilities():
     """The mean of the logarithms is smaller, and so is that of the code of the paper."""
     dist, words = given(), [0, 1, 2, 2]

@@ -59,8 +59,7 @@ class Vocabulary:
         """Makes the vocabulary of the most frequent words of texts, at most `max_words`."""
         import keras
 
-        if isinstance(texts, str):
-            raise ValueError(f"expected a list of texts; received the string {texts[:50]!r}")
+        _check_list(texts)
         layer = keras.layers.TextVectorization(check_count("max_words", max_words) + 2, standardize=standardize)
         layer.adapt(np.array(list(texts), object))
         return cls(layer.get_vocabulary()[2:], standardize)
@@ -76,8 +75,7 @@ class Vocabulary:
         Raises:
             ValueError: If `texts` is a string.
         """
-        if isinstance(texts, str):
-            raise ValueError(f"expected a list of texts; received the string {texts[:50]!r}")
+        _check_list(texts)
         found: list[NDArray[np.int32]] = []
         for first in range(0, len(texts), CHUNK):
             rows = np.asarray(self._layer(np.array(list(texts[first : first + CHUNK]), object)), np.int32)
@@ -139,3 +137,9 @@ class Vocabulary:
     def from_json(cls, content: Mapping[str, Any]) -> "Vocabulary":
         """Inverts `as_json`."""
         return cls(content["words"], content["standardize"])
+
+
+def _check_list(texts: Any) -> None:
+    """Raises ValueError if `texts` is one string, of which every letter would be read as a text."""
+    if isinstance(texts, str):
+        raise ValueError(f"expected a list of texts; received the string {texts[:50]!r}")

@@ -111,9 +111,9 @@ def checked_conditional_shape(shape: Any, *, any_length: bool = False) -> Any:
             raise ValueError(
                 f"Expected `conditional_shape` to be a shape or a dict of named shapes; received {shape!r}."
             )
-        return {key: _part(f"conditional_shape[{key!r}]", part, any_length) for key, part in shape.items()}
-    return _part("conditional_shape", shape, any_length)
+        return {key: _scalar_or_shape(f"conditional_shape[{key!r}]", part, any_length) for key, part in shape.items()}
+    return _scalar_or_shape("conditional_shape", shape, any_length)
 
 
-def _part(name: str, shape: Any, any_length: bool) -> tuple[Any, ...]:
+def _scalar_or_shape(name: str, shape: Any, any_length: bool) -> tuple[Any, ...]:
     return () if isinstance(shape, list | tuple) and not shape else shape_tuple(name, shape, any_length=any_length)

@@ -32,8 +32,8 @@ def lstm_sequence(
     by_time = tf.transpose(tf.cast(inputs, tf.float32), [1, 0, 2])
     moves = None if known is None else tf.expand_dims(tf.transpose(tf.cast(known, tf.float32)), -1)
     h, c = (tf.cast(part, tf.float32) for part in initial)
-    if inputs.shape[1] == 0:  # a loop over no times cannot be traced
-        return tf.cast(inputs[..., : kernel.shape[0]], tf.float32), (h, c)
+    if inputs.shape[1] == 0:  # TensorFlow cannot trace a loop over no times.
+        return tf.zeros([tf.shape(inputs)[0], 0, kernel.shape[0]]), (h, c)
     hidden, h, c = _scan(by_time, tf.cast(kernel, tf.float32), h, c, moves)
     return tf.transpose(hidden, [1, 0, 2]), (h, c)
 
