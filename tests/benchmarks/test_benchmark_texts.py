@@ -1,5 +1,6 @@
 """The peers of texts by hand: Kneser-Ney n-grams and PyTorch's LSTM; how texts are read; and a whole small run."""
 
+import dataclasses
 import gzip
 import math
 import os
@@ -8,7 +9,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from benchmarks import classifiers, likelihood, results, sentences, texts, texts_table
+from benchmarks import classifiers, likelihood, render, results, sentences, texts, texts_table
 from benchmarks.cases import LikelihoodCase, check, load_cases
 from benchmarks.peers import torch_lstm
 from benchmarks.peers.kneser_ney import BEGINNING, KneserNey
@@ -187,3 +188,11 @@ def test_the_table_of_documents_has_other_methods_once_and_lda_on_its_documents(
     assert lda.startswith("| LDA | 900.0 ± 3.0 |  |") and lsi == "| LSI |  |  |  |  |  | 0.300 |"
     assert "precision 0.489 >= 0.49 missed" in texts_table.documents_table(cases, made)
     assert "| not run |" in texts_table.documents_table(cases[:1], [None])
+
+
+def test_a_row_has_the_verdict_of_the_target_that_it_shows():
+    (case, *_), figures = load_cases("doc_nade").likelihood, {"perplexity": 800.0, "standard_error": 3.0}
+    targets = [check("perplexity", "<=", 850.0, 800.0), check("precision", ">=", 0.49, 0.48)]
+    result = dataclasses.replace(make_result(case, figures, targets), data={"note": "some documents"})
+    row = render.likelihood_table([case], [result]).splitlines()[2]
+    assert row.endswith("| <= 850.00 perplexity | met |")
