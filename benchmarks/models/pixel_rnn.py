@@ -36,7 +36,7 @@ class PixelRNNSettings(Settings):
 # Likelihood. The paper gives batches of 16 and RMSProp, and neither learning rates nor epochs. These are chosen so that a case
 # trains for two hours on two cores. Both forms of the Diagonal BiLSTM train for the same number of epochs.
 DIAGONAL = PixelRNNSettings(max_epochs=12, decay_epochs=6, decay_factor=0.6)
-ROW = PixelRNNSettings(max_epochs=30, decay_epochs=12, decay_factor=0.75)
+ROW = PixelRNNSettings(max_epochs=14, decay_epochs=6, decay_factor=0.65)
 
 
 def make_model(hidden_units: tuple[int, ...], *, diagonal: bool, seed: int = 0, **arguments: Any) -> Any:

@@ -31,7 +31,7 @@ PATCHES = Settings(
     clip_norm=1.0,
 )
 NO_LAYERS = dataclasses.replace(PATCHES, hidden_units=(64,), max_epochs=30, decay_epochs=10, decay_factor=0.6)
-PIXEL_CNN = dataclasses.replace(PATCHES, hidden_units=(70,), max_epochs=30, decay_epochs=10, decay_factor=0.6)
+PIXEL_CNN = dataclasses.replace(PATCHES, hidden_units=(70,), max_epochs=14)
 PIXEL_CNN_ARGUMENTS = {"num_blocks": 7, "first_kernel_size": 7, "output_filters": [64]}
 PATCHES_NATS = 1703.5
 

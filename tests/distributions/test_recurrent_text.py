@@ -204,21 +204,36 @@ def test_tied_vectors_of_words_are_the_output_kernel_in_copies_and_files_too(mak
         dist.head.head.tie_kernel(lambda: None)
 
 
+def vector_of(weights, words, pooling):
+    """The last hidden state after the last word, or the mean of those after each word."""
+    after = [lstm.read_words(weights, words[: n + 1], lstm.zeros(weights, "lstm/"))[-1][0] for n in range(len(words))]
+    if not after:
+        return lstm.zeros(weights, "lstm/")[-1][0]
+    return after[-1] if pooling == "last" else np.mean(after, axis=0)
+
+
+@pytest.mark.parametrize("pooling", ["last", "mean"])
 @pytest.mark.parametrize("make", [language_model, pytest.param(autoencoder, marks=IN_CI)])
-def test_a_pretrained_encoder_has_a_copy_of_the_weights(make):
+def test_a_pretrained_encoder_has_a_copy_of_the_weights(make, pooling):
     dist = make(num_layers=2)
-    encoder, name = dist.pretrained_encoder(), "reader"
-    expected = [lstm.read_words(w := part_of(dist, name), before_end(t), lstm.zeros(w, "lstm/"))[-1][0] for t in TEXTS]
+    encoder, weights = dist.pretrained_encoder(pooling), part_of(dist, "reader")
+    expected = [vector_of(weights, before_end(text), pooling) for text in TEXTS]
     np.testing.assert_allclose(encoder(TEXTS), expected, rtol=1e-5, atol=1e-6)
     same = keras.layers.deserialize(keras.layers.serialize(encoder))
     same(TEXTS)
     same.set_weights(encoder.get_weights())
     np.testing.assert_allclose(same(TEXTS), expected, rtol=1e-5, atol=1e-6)
     encoder.reader.embeddings.assign(encoder.reader.embeddings + 1.0)
-    again = dist.pretrained_encoder()(TEXTS)
+    again = dist.pretrained_encoder(pooling)(TEXTS)
     np.testing.assert_allclose(again, expected, rtol=1e-5, atol=1e-6)
-    masked = tfar.layers.TextEncoder.of(dist.network.reader, ends=False)
+    masked = tfar.layers.TextEncoder.of(dist.network.reader, ends=False, pooling=pooling)
     np.testing.assert_allclose(masked(TEXTS, mask=TEXTS > 0), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(masked(TEXTS)[3], expected[3], rtol=1e-5, atol=1e-6)
+
+
+def test_a_pooling_without_a_meaning_is_an_error():
+    with pytest.raises(ValueError, match="Expected a `pooling` out of"):
+        language_model().pretrained_encoder("max")
 
 
 @IN_CI

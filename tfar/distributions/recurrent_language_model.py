@@ -109,10 +109,13 @@ class RecurrentLanguageModel(Text):
             tie_to_words(head, network, tree)
         super().__init__(network, head, jit_compile=jit_compile, name=name)
 
-    def pretrained_encoder(self) -> TextEncoder:
+    def pretrained_encoder(self, pooling: str = "last") -> TextEncoder:
         """Returns a Keras layer with a copy of the weights of a model without a condition, for a classifier of texts.
 
-        Its output is the last hidden state of a text, `[B, units]`.
+        Its output is a vector of a text, `[B, units]`.
+
+        Args:
+            pooling: "last" for the hidden state after the last word, or "mean" for the mean of those after each word.
 
         Raises:
             ValueError: If the model has a condition, which a classifier does not have.
@@ -121,7 +124,7 @@ class RecurrentLanguageModel(Text):
             raise ValueError(
                 f"Expected a model without a condition; this one has one of shape {self.conditional_shape}."
             )
-        return TextEncoder.of(self.network.reader, self.network.ends)
+        return TextEncoder.of(self.network.reader, self.network.ends, pooling)
 
 
 def tie_to_words(head: Head, network: RecurrentTextNetwork, tree: Any) -> None:

@@ -98,6 +98,10 @@ class SequenceAutoencoder(Reconstruction):
             tie_to_words(head, network, tree)
         super().__init__(network, head, jit_compile=jit_compile, name=name)
 
-    def pretrained_encoder(self) -> TextEncoder:
-        """Returns a Keras layer with a copy of the encoder's weights: the last hidden state of a text, `[B, units]`."""
-        return TextEncoder.of(self.network.encoder, ends=True)
+    def pretrained_encoder(self, pooling: str = "last") -> TextEncoder:
+        """Returns a Keras layer with a copy of the encoder's weights, which gives a vector of a text, `[B, units]`.
+
+        Args:
+            pooling: "last" for the hidden state after the last word, or "mean" for the mean of those after each word.
+        """
+        return TextEncoder.of(self.network.encoder, ends=True, pooling=pooling)

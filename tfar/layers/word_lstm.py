@@ -201,15 +201,32 @@ class WordLSTM(keras.layers.Layer):
         initial_state: State | None = None,
         seeds: Any = None,
     ) -> State:
-        """Returns the state of each row after its last known word, whatever stands at positions that are not known.
+        """Returns the state of each row after its last known word; see `encode_words`."""
+        how = {"initial_state": initial_state, "seeds": seeds}
+        return self.encode_words(words, known, conditional_input, **how)[1]
+
+    def encode_words(
+        self,
+        words: Any,
+        known: Any = None,
+        conditional_input: Any = None,
+        *,
+        initial_state: State | None = None,
+        seeds: Any = None,
+    ) -> tuple[tf.Tensor, State]:
+        """Reads words, whatever stands at positions that are not known.
 
         Args:
             words, conditional_input, initial_state: as in `read`.
             known: None if all words are known, or bool `[B, T]`, such as `tf.sequence_mask(lengths)`.
             seeds: as in `read`, but no word is dropped.
+
+        Returns:
+            The hidden states of the last LSTM after the word of each position, float32 `[B, T, units]`, and the state of each
+            row after its last known word.
         """
         how = {"conditional_input": conditional_input, "known": known, "seeds": seeds}
-        return self.lstm.read(self._vectors(words), initial_state, **how)[1]
+        return self.lstm.read(self._vectors(words), initial_state, **how)
 
     def _vectors(self, words: Any, seeds: Any = None) -> tf.Tensor:
         if not self.built:
