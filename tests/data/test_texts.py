@@ -31,6 +31,17 @@ def test_words_are_numbered_from_two_and_unknown_ones_are_one():
     assert vocabulary.decode([[2, 3, 0, 4], [0, 0, 0, 0], [1, 4, 4, 2]]) == ["the cat", "", "[UNK] sat sat the"]
 
 
+@pytest.mark.parametrize("standardize", tfar.data.vocabulary.STANDARDIZE)
+def test_letters_and_punctuation_of_all_scripts_are_standardized(standardize):
+    text = "ÄRGER «Ärger» Страх, СТРАХ… don’t don't snake_case"
+    words = text.lower().split() if standardize and "lower" in standardize else text.split()
+    if standardize and "strip" in standardize:
+        words = ["".join(c for c in word if c not in "«»,…’'_") for word in words]
+    vocabulary = Vocabulary.from_texts([text], standardize=standardize)
+    assert vocabulary.decode([vocabulary.encode([text])[0]]) == [" ".join(words)]
+    assert set(vocabulary.words) == set(words)
+
+
 def test_one_string_is_no_list_of_texts():
     """Its letters would be texts."""
     for make in (Vocabulary.from_texts, Vocabulary(["the", "cat"]).encode):

@@ -12,13 +12,16 @@ from tfar.data.checks import check_count
 END, UNKNOWN = 0, 1
 UNKNOWN_WORD = "[UNK]"
 STANDARDIZE = ("lower_and_strip_punctuation", "lower", "strip_punctuation", None)
+# Punctuation of all scripts, and the other symbols that `TextVectorization` strips.
+PUNCTUATION = r"[\pP$+<=>^`|~]"
 CHUNK = 1024
 
 
 class Vocabulary:
     """The words that a model knows: 0 is the end of a text, 1 an unknown word, and the others are numbered from 2 on.
 
-    `keras.layers.TextVectorization` splits texts at spaces and looks up their words.
+    `keras.layers.TextVectorization` splits texts at spaces and looks up their words. Letters of all scripts become lower case,
+    and punctuation of all scripts is stripped, where the layer by itself knows those of ASCII.
 
     Args:
         words: the words in the order of their numbers, from 2 on.
@@ -38,8 +41,7 @@ class Vocabulary:
     def __init__(self, words: Sequence[str], standardize: str | None = STANDARDIZE[0]) -> None:
         import keras  # Imported here, so that the command line finds wrong options before TensorFlow is loaded.
 
-        if standardize not in STANDARDIZE:
-            raise ValueError(f"expected `standardize` to be one of {STANDARDIZE}; received {standardize!r}")
+        _check_standardize(standardize)
         self.words, self.standardize = tuple(str(word) for word in words), standardize
         if (
             not self.words
@@ -50,7 +52,7 @@ class Vocabulary:
                 f"expected at least one word, each once and none empty; received {len(self.words)} words, "
                 f"{len(set(self.words))} different"
             )
-        self._layer = keras.layers.TextVectorization(standardize=standardize, vocabulary=list(self.words))
+        self._layer = keras.layers.TextVectorization(standardize=_standardizer(standardize), vocabulary=list(self.words))
 
     @classmethod
     def from_texts(
@@ -60,7 +62,9 @@ class Vocabulary:
         import keras
 
         _check_list(texts)
-        layer = keras.layers.TextVectorization(check_count("max_words", max_words) + 2, standardize=standardize)
+        _check_standardize(standardize)
+        size = check_count("max_words", max_words) + 2
+        layer = keras.layers.TextVectorization(size, standardize=_standardizer(standardize))
         layer.adapt(np.array(list(texts), object))
         return cls(layer.get_vocabulary()[2:], standardize)
 
@@ -137,6 +141,26 @@ class Vocabulary:
     def from_json(cls, content: Mapping[str, Any]) -> "Vocabulary":
         """Inverts `as_json`."""
         return cls(content["words"], content["standardize"])
+
+
+def _check_standardize(standardize: str | None) -> None:
+    if standardize not in STANDARDIZE:
+        raise ValueError(f"expected `standardize` to be one of {STANDARDIZE}; received {standardize!r}")
+
+
+def _standardizer(standardize: str | None) -> Any:
+    """Returns what `TextVectorization` does to texts first: a function of a tensor of strings, or None."""
+    if standardize is None:
+        return None
+
+    def standardized(texts: Any) -> Any:
+        import tensorflow as tf
+
+        if "lower" in standardize:
+            texts = tf.strings.lower(texts, encoding="utf-8")
+        return tf.strings.regex_replace(texts, PUNCTUATION, "") if "strip" in standardize else texts
+
+    return standardized
 
 
 def _check_list(texts: Any) -> None:
