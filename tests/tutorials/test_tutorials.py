@@ -22,6 +22,14 @@ SMALL = {
     "speech_with_wavenet": {"NUM_PHRASES": 8, "FILTERS": 4, "NUM_LAYERS": 4, "EPOCHS": 1, "SECONDS": 0.8},
     "an_archive_of_digits": {"HIDDEN_UNITS": [32], "EPOCHS": 1},
     "what_the_latents_hold": {"FILTERS": 4, "VAE_EPOCHS": 1, "HIDDEN_UNITS": [16], "DARN_EPOCHS": 1},
+    "a_classifier_with_few_labels": {
+        "NUM_POSTS": 300,
+        "EPOCHS": 1,
+        "SEEDS": 2,
+        "UNITS": 4,
+        "AUTOENCODER_EPOCHS": 1,
+        "CLASSIFIER_EPOCHS": 1,
+    },
     "forecasts_with_wavenet": {"FILTERS": 2, "EPOCHS": 1, "SEEDS": 1, "DRAWS": 10, "ORIGINS": 2},
     "super_resolution_with_several_draws": {"NUM_TRAIN": 100, "FILTERS": 4, "EPOCHS": 1, "NUM_TEST": 20},
     "a_video_continued": {"NUM_TRAIN": 32, "FILTERS": 2, "EPOCHS": 1, "NUM_TEST": 8},
@@ -82,6 +90,17 @@ CLAIMS = {
             r"archive (\d+) bytes\n.* index (\d+) bytes\n+.* without bits back: (\d+) bytes",
             lambda ours, predicted, pair: abs(ours - predicted) < 0.02 * predicted and ours < pair,
         ),
+    ],
+    "a_classifier_with_few_labels": [
+        (rf"DocNADE {NUMBER}, frequencies of words {NUMBER}", lambda topics, words: topics < 0.75 * words),
+        (r"(\d+)% of the nearest posts", lambda same: same > 90),
+        (
+            rf"  20 labels.* vectors {NUMBER}%, (?s:.*) 200 labels.* TF-IDF {NUMBER}%",
+            lambda twenty, two_hundred: twenty > two_hundred,
+        ),
+        (rf"1000 labels.* vectors {NUMBER}%, TF-IDF {NUMBER}%", lambda vectors, tfidf: vectors < tfidf),
+        (rf"mean, random weights: {NUMBER}%.*\n.*: {NUMBER}%", lambda random, trained: random < trained < random + 6),
+        (rf"last, random weights: {NUMBER}%.*\n.*: {NUMBER}%", lambda random, trained: trained < random),
     ],
     "forecasts_with_wavenet": [
         (

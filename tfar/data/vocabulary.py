@@ -52,7 +52,9 @@ class Vocabulary:
                 f"expected at least one word, each once and none empty; received {len(self.words)} words, "
                 f"{len(set(self.words))} different"
             )
-        self._layer = keras.layers.TextVectorization(standardize=_standardizer(standardize), vocabulary=list(self.words))
+        self._layer = keras.layers.TextVectorization(
+            standardize=_standardizer(standardize), vocabulary=list(self.words)
+        )
 
     @classmethod
     def from_texts(
