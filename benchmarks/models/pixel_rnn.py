@@ -34,7 +34,7 @@ class PixelRNNSettings(Settings):
 
 
 # Likelihood. The paper gives batches of 16 and RMSProp, and neither learning rates nor epochs. These are chosen so that a case
-# trains for two hours on two cores. Both forms of the Diagonal BiLSTM train for the same number of epochs.
+# trains for less than an hour on two cores. Both forms of the Diagonal BiLSTM train for the same number of epochs.
 DIAGONAL = PixelRNNSettings(max_epochs=6, decay_epochs=3, decay_factor=0.5)
 ROW = PixelRNNSettings(max_epochs=14, decay_epochs=6, decay_factor=0.65)
 
